@@ -1,0 +1,1 @@
+"""Export: Keras to SavedModel, ONNX, OpenVINO IR and LiteRT, quantized or not, and proven."""
