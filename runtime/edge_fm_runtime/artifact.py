@@ -1,0 +1,146 @@
+"""Read an artifact: a folder that explains itself, or a bare payload with its embedded metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_fm_runtime.errors import ArtifactError, IntegrityError
+from edge_fm_runtime.metadata import MAX_METADATA_BYTES, METADATA_FILE, FileEntry, Metadata, parse_metadata
+
+_SUFFIXES = {".onnx": "onnx", ".xml": "openvino", ".tflite": "litert"}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact on disk, validated.
+
+    Attributes:
+        path: the folder, or the payload itself where it was given bare.
+        metadata: what it says about itself.
+        payload: the main file (or, for a SavedModel, folder).
+        bare: a payload without its folder: no hashes, no golden answers.
+    """
+
+    path: Path
+    metadata: Metadata
+    payload: Path
+    bare: bool = False
+
+
+def load_artifact(path: str | Path, *, check_hashes: bool = True) -> Artifact:
+    """Open an artifact and check it.
+
+    Args:
+        path: the folder, its `edgefm.json`, or a bare `.onnx` or `.xml` with embedded metadata.
+        check_hashes: compare every file with its SHA-256.
+
+    Raises:
+        ArtifactError: there is no artifact, or its metadata is malformed or newer than this edge-fm.
+        IntegrityError: a file is missing, changed, or not listed.
+    """
+    path = Path(path)
+    if path.name == METADATA_FILE and path.is_file():
+        path = path.parent
+    if path.is_dir():
+        return _load_folder(path, check_hashes=check_hashes)
+    if path.suffix.lower() in _SUFFIXES and path.is_file():
+        return _load_bare(path)
+    what = "a file" if path.exists() else "nothing"
+    raise ArtifactError(
+        f"{path} is {what}, not an artifact; an artifact is a folder with {METADATA_FILE}, "
+        "or an .onnx or .xml file that edgefm exported.",
+        hint="Make one: edgefm export",
+    )
+
+
+def read_small(path: Path) -> bytes:
+    """Read a metadata file: a regular file of bounded size, so that a FIFO or a huge file cannot stall a device.
+
+    Raises:
+        ArtifactError: it is no regular file, too large, or unreadable.
+    """
+    try:
+        info = path.stat()
+        if not stat.S_ISREG(info.st_mode):
+            raise ArtifactError(f"{path} is no regular file.", hint="Export the model again: edgefm export")
+        if info.st_size > MAX_METADATA_BYTES:
+            raise ArtifactError(
+                f"{path} has {info.st_size} bytes; metadata has at most {MAX_METADATA_BYTES}.",
+                hint="Export the model again: edgefm export",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} cannot be read: {error.strerror}.", hint="Check the path and its rights."
+        ) from error
+
+
+def hash_file(path: Path) -> FileEntry:
+    """SHA-256 and size of a regular file."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256")
+        return FileEntry(digest.hexdigest(), stream.tell())
+
+
+def list_files(folder: Path) -> list[str]:
+    """Relative POSIX names of all files below `folder` except `edgefm.json`, sorted."""
+    found = (p for p in folder.rglob("*") if not p.is_dir() or p.is_symlink())
+    return sorted(p.relative_to(folder).as_posix() for p in found if p != folder / METADATA_FILE)
+
+
+def check_files(folder: Path, metadata: Metadata) -> None:
+    """Compare every file that `metadata` lists with its size and SHA-256.
+
+    Raises:
+        IntegrityError: names each file that is missing, changed or outside the folder.
+    """
+    wrong = []
+    root = folder.resolve()
+    for name, entry in metadata.files.items():
+        file = folder / name
+        if not file.is_file():
+            wrong.append(f"{file} is missing")
+        elif not file.resolve().is_relative_to(root):
+            wrong.append(f"{file} is a link that leaves the artifact")
+        elif file.stat().st_size != entry.bytes:
+            wrong.append(f"{file} has {file.stat().st_size} bytes, not {entry.bytes}")
+        elif hash_file(file).sha256 != entry.sha256:
+            wrong.append(f"{file} was changed: its SHA-256 is not the one in {METADATA_FILE}")
+    if wrong:
+        raise IntegrityError(
+            "The artifact is damaged: " + "; ".join(wrong) + ".",
+            hint=f"Copy {folder} again from where it was exported, or export again: edgefm export",
+        )
+
+
+def _load_folder(folder: Path, *, check_hashes: bool) -> Artifact:
+    file = folder / METADATA_FILE
+    if not file.exists():
+        raise ArtifactError(f"{folder} has no {METADATA_FILE}: it is not an artifact.", hint="Make one: edgefm export")
+    metadata = parse_metadata(read_small(file), where=str(file))
+    payload = folder / metadata.payload
+    covered = any(name == metadata.payload or name.startswith(metadata.payload + "/") for name in metadata.files)
+    if not covered:
+        raise IntegrityError(
+            f"{file}: the payload {metadata.payload} has no entry under files, so it cannot be checked.",
+            hint="Export the model again: edgefm export",
+        )
+    if check_hashes:
+        check_files(folder, metadata)
+    return Artifact(folder, metadata, payload)
+
+
+def _load_bare(path: Path) -> Artifact:
+    from edge_fm_runtime.embedded import read_embedded
+
+    text = read_embedded(path)
+    if text is None:
+        raise ArtifactError(
+            f"{path} has no embedded EdgeFM metadata, so its labels and preprocessing are unknown.",
+            hint="Give the artifact's folder, or export the Keras model: edgefm export MODEL.keras --format onnx",
+        )
+    metadata = parse_metadata(text, where=f"{path} (embedded metadata)")
+    return Artifact(path, metadata, path, bare=True)

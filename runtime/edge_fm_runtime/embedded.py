@@ -1,0 +1,91 @@
+"""Read the metadata that is embedded in a bare payload, without loading the model."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from xml.etree import ElementTree
+
+from edge_fm_runtime.errors import ArtifactError
+from edge_fm_runtime.metadata import EMBEDDED_KEY, MAX_METADATA_BYTES
+
+_METADATA_PROPS = 14  # field number in ModelProto, onnx/onnx.proto
+_BROKEN = "Copy the file again from where it was exported, or export again: edgefm export"
+
+
+def read_embedded(path: Path) -> str | None:
+    """Return the embedded metadata's JSON text, or None where there is none.
+
+    Args:
+        path: an `.onnx` or OpenVINO `.xml` file.
+
+    Raises:
+        ArtifactError: the file is malformed.
+    """
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".onnx":
+            return _read_onnx(path)
+        if suffix == ".xml":
+            return _read_openvino(path)
+    except (OSError, ValueError, IndexError, ElementTree.ParseError) as error:
+        raise ArtifactError(f"{path} is not a readable {suffix[1:]} model: {error}", hint=_BROKEN) from error
+    return None
+
+
+def _read_onnx(path: Path) -> str | None:
+    """Walk the top-level fields of the ModelProto; only the small ones are looked into."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for number, start, end in _fields(data, 0, len(data)):
+            if number == _METADATA_PROPS and end - start <= MAX_METADATA_BYTES:
+                entry = {n: data[s:e] for n, s, e in _fields(data, start, end)}
+                if entry.get(1) == EMBEDDED_KEY.encode():
+                    return entry.get(2, b"").decode()
+    return None
+
+
+def _fields(data: mmap.mmap, start: int, end: int) -> list[tuple[int, int, int]]:
+    """Split a protobuf message into (field number, start, end of its content); see protobuf.dev, Encoding."""
+    fields = []
+    at = start
+    while at < end:
+        key, at = _varint(data, at, end)
+        number, wire = key >> 3, key & 7
+        if wire == 0:
+            first = at
+            _, at = _varint(data, at, end)
+        elif wire == 2:
+            length, first = _varint(data, at, end)
+            at = first + length
+        elif wire in (1, 5):
+            first = at
+            at += 8 if wire == 1 else 4
+        else:
+            raise ValueError(f"protobuf wire type {wire} at byte {at}")
+        if at > end:
+            raise ValueError(f"a protobuf field ends at byte {at}, after the end at {end}")
+        fields.append((number, first, at))
+    return fields
+
+
+def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < end and shift < 70:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+    raise ValueError(f"a protobuf integer does not end at byte {at}")
+
+
+def _read_openvino(path: Path) -> str | None:
+    for _, element in ElementTree.iterparse(path, events=("end",)):
+        if element.tag == "layers":
+            element.clear()
+        elif element.tag == "rt_info":
+            entry = element.find(EMBEDDED_KEY)
+            if entry is not None:
+                return entry.get("value")
+    return None

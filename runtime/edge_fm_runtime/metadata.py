@@ -1,0 +1,344 @@
+"""What an artifact says about itself: dataclasses, and a validator that trusts nothing in the file.
+
+The same metadata stands in `edgefm.json` and, less what is only known once the payload's bytes are final
+(`files`, `parity`, `accuracy`), as one JSON string inside the payload, so that a bare `.onnx` or `.xml` runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+from edge_fm_runtime.errors import ArtifactError
+
+SCHEMA_VERSION = 1
+METADATA_FILE = "edgefm.json"
+EMBEDDED_KEY = "edgefm"
+"""The one key of ONNX `metadata_props` and OpenVINO `rt_info` that holds the embedded copy."""
+
+MAX_METADATA_BYTES = 4 * 1024 * 1024
+MAX_LABELS = 100_000
+MAX_SIDE = 8192
+_MAX_DEPTH = 16
+
+Format: TypeAlias = Literal["savedmodel", "onnx", "openvino", "litert"]
+Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
+PhotoMode: TypeAlias = Literal["garment", "fit", "crop", "stretch"]
+Background: TypeAlias = Literal["dark", "light", "any"]
+JsonObject: TypeAlias = Mapping[str, Any]
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+@dataclass(frozen=True)
+class PhotoSpec:
+    """How a photo becomes the model's canvas; the one description that training and device share.
+
+    Attributes:
+        mode: "garment" finds the object and crops to it, "fit" letterboxes, "crop" cuts the centre, "stretch" distorts.
+        background: the polarity that the model was trained on ("dark": a light object on black, as in
+            Fashion-MNIST), or "any" to leave it alone.
+        fill: value of the canvas around the picture, 0..255.
+    """
+
+    mode: PhotoMode = "fit"
+    background: Background = "any"
+    fill: int = 0
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The model's input: uint8 pixels `[N, height, width, channels]`.
+
+    Attributes:
+        name: the tensor's name, "image".
+        height: in pixels.
+        width: in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        batch: the fixed batch size, or None where any batch is taken.
+    """
+
+    height: int
+    width: int
+    channels: int
+    name: str = "image"
+    batch: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, channels of one image."""
+        return (self.height, self.width, self.channels)
+
+    @property
+    def colour(self) -> str:
+        """The meaning of the channels: "grey", "rgb" or "other"."""
+        return {1: "grey", 3: "rgb"}.get(self.channels, "other")
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of an artifact: SHA-256 (hex) and size in bytes."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Everything that an artifact says about itself.
+
+    The free-form sections are JSON objects for people and reports; nothing in the runtime acts on them.
+
+    Attributes:
+        name: what a person calls it, such as "edgenet-s-onnx-int8".
+        format: the payload's format.
+        precision: the payload's precision.
+        payload: the main file or folder, relative to the artifact, POSIX style.
+        input: the input tensor.
+        labels: label of each class, in the order of the output.
+        photo: photo preprocessing.
+        training: recipe, dataset and their hashes; None for a model of unknown origin.
+        accuracy: accuracy on the held-out set and how many images it was measured on.
+        quantization: the quantizer, its settings, the calibration set's hash; None for floats.
+        graph: nodes, parameters, MACs, bytes of the payload.
+        source: name and SHA-256 of the Keras model it came from.
+        versions: library versions that made it.
+        parity: the gate's result at export, tolerances included.
+        files: every other file of the folder by its relative name.
+    """
+
+    name: str
+    format: Format
+    precision: Precision
+    payload: str
+    input: InputSpec
+    labels: tuple[str, ...]
+    photo: PhotoSpec = PhotoSpec()
+    training: JsonObject | None = None
+    accuracy: JsonObject | None = None
+    quantization: JsonObject | None = None
+    graph: JsonObject | None = None
+    source: JsonObject | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    parity: JsonObject | None = None
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object that `edgefm.json` holds."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "format": self.format,
+            "precision": self.precision,
+            "payload": self.payload,
+            "input": {
+                "name": self.input.name,
+                "shape": [self.input.batch, *self.input.shape],
+                "dtype": "uint8",
+                "layout": "NHWC",
+                "colour": self.input.colour,
+            },
+            "output": {
+                "name": "probabilities",
+                "shape": [self.input.batch, len(self.labels)],
+                "dtype": "float32",
+            },
+            "labels": list(self.labels),
+            "photo": {"mode": self.photo.mode, "background": self.photo.background, "fill": self.photo.fill},
+            "training": self.training,
+            "accuracy": self.accuracy,
+            "quantization": self.quantization,
+            "graph": self.graph,
+            "source": self.source,
+            "versions": dict(self.versions),
+            "parity": self.parity,
+            "files": {name: {"sha256": f.sha256, "bytes": f.bytes} for name, f in sorted(self.files.items())},
+        }
+
+    def embedded(self) -> str:
+        """The copy that goes into the payload: one line, same bytes for the same metadata."""
+        inner = replace(self, files={}, parity=None, accuracy=None)
+        return json.dumps(inner.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def dump_metadata(metadata: Metadata) -> str:
+    """Return the text of `edgefm.json`."""
+    return json.dumps(metadata.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def parse_metadata(text: str | bytes, *, where: str) -> Metadata:
+    """Read and validate metadata.
+
+    Args:
+        text: the JSON text; at most `MAX_METADATA_BYTES`.
+        where: the file it came from, for messages.
+
+    Raises:
+        ArtifactError: not JSON, of another schema version, or a field missing, of the wrong type or out of range.
+
+    Example:
+        >>> spec = InputSpec(28, 28, 1)
+        >>> m = Metadata("demo", "onnx", "fp32", "model.onnx", spec, ("T-shirt/top", "Ankle boot"))
+        >>> parse_metadata(dump_metadata(m), where="demo") == m
+        True
+    """
+    if len(text) > MAX_METADATA_BYTES:
+        raise ArtifactError(
+            f"{where} is {len(text)} bytes long; metadata has at most {MAX_METADATA_BYTES}.", hint=_REEXPORT
+        )
+    try:
+        raw = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{where} is not valid JSON: {error}", hint=_REEXPORT) from error
+    return metadata_from_json(raw, where=where)
+
+
+def metadata_from_json(raw: object, *, where: str) -> Metadata:
+    """Validate a parsed JSON value as metadata; see `parse_metadata`."""
+    reader = _Reader(where)
+    top = reader.mapping(raw, "the top level")
+    version = reader.integer(top.get("schema_version"), "schema_version", 1, 1 << 31)
+    if version > SCHEMA_VERSION:
+        raise ArtifactError(
+            f"{where} has schema_version {version}; this edge-fm reads up to {SCHEMA_VERSION}.",
+            hint="Upgrade it: pip install --upgrade edge-fm",
+        )
+    labels = reader.labels(top.get("labels"))
+    spec = _read_input(reader, top)
+    output = reader.mapping(top.get("output"), "output")
+    classes = reader.items(output.get("shape"), "output.shape", 2, 2)[1]
+    if reader.integer(classes, "output.shape[1]", 1, MAX_LABELS) != len(labels):
+        raise ArtifactError(
+            f"{where}: labels has {len(labels)} entries, but output.shape says {classes} classes.",
+            hint=f"Give one label for each class in {where}, or export again with a right --labels FILE.",
+        )
+    photo = reader.mapping(top.get("photo"), "photo")
+    return Metadata(
+        name=reader.text(top.get("name"), "name"),
+        format=cast(Format, reader.choice(top.get("format"), "format", FORMATS)),
+        precision=cast(Precision, reader.choice(top.get("precision"), "precision", PRECISIONS)),
+        payload=reader.relative_path(top.get("payload"), "payload"),
+        input=spec,
+        labels=labels,
+        photo=PhotoSpec(
+            mode=cast(PhotoMode, reader.choice(photo.get("mode"), "photo.mode", get_args(PhotoMode))),
+            background=cast(
+                Background, reader.choice(photo.get("background"), "photo.background", get_args(Background))
+            ),
+            fill=reader.integer(photo.get("fill"), "photo.fill", 0, 255),
+        ),
+        training=reader.section(top, "training"),
+        accuracy=reader.section(top, "accuracy"),
+        quantization=reader.section(top, "quantization"),
+        graph=reader.section(top, "graph"),
+        source=reader.section(top, "source"),
+        versions={
+            k: reader.text(v, f"versions.{k}") for k, v in reader.mapping(top.get("versions", {}), "versions").items()
+        },
+        parity=reader.section(top, "parity"),
+        files=_read_files(reader, top),
+    )
+
+
+_REEXPORT = "Export the model again: edgefm export"
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _read_input(reader: _Reader, top: Mapping[str, Any]) -> InputSpec:
+    raw = reader.mapping(top.get("input"), "input")
+    batch, height, width, channels = reader.items(raw.get("shape"), "input.shape", 4, 4)
+    reader.choice(raw.get("dtype"), "input.dtype", ("uint8",))
+    reader.choice(raw.get("layout"), "input.layout", ("NHWC",))
+    return InputSpec(
+        name=reader.text(raw.get("name"), "input.name"),
+        height=reader.integer(height, "input.shape[1]", 1, MAX_SIDE),
+        width=reader.integer(width, "input.shape[2]", 1, MAX_SIDE),
+        channels=reader.integer(channels, "input.shape[3]", 1, 1024),
+        batch=None if batch is None else reader.integer(batch, "input.shape[0]", 1, 65536),
+    )
+
+
+def _read_files(reader: _Reader, top: Mapping[str, Any]) -> dict[str, FileEntry]:
+    files: dict[str, FileEntry] = {}
+    for name, raw in reader.mapping(top.get("files", {}), "files").items():
+        entry = reader.mapping(raw, f"files.{name}")
+        digest = reader.text(entry.get("sha256"), f"files.{name}.sha256")
+        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+            reader.fail(f"files.{name}.sha256", "64 hexadecimal digits", digest)
+        size = reader.integer(entry.get("bytes"), f"files.{name}.bytes", 0, 1 << 50)
+        files[reader.relative_path(name, "files")] = FileEntry(digest, size)
+    return files
+
+
+class _Reader:
+    """Typed access to untrusted JSON; every failure names the file, the field, what was got and what is wanted."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def fail(self, name: str, wanted: str, got: object) -> None:
+        shown = repr(got)
+        shown = shown if len(shown) <= 60 else shown[:57] + "..."
+        raise ArtifactError(f"{self.where}: {name} must be {wanted}, got {shown}.", hint=_REEXPORT)
+
+    def _typed(self, ok: Callable[[Any], bool], value: Any, name: str, wanted: str) -> Any:
+        if not ok(value):
+            self.fail(name, wanted, value)
+        return value
+
+    def mapping(self, value: object, name: str) -> Mapping[str, Any]:
+        return cast(Mapping[str, Any], self._typed(lambda v: isinstance(v, dict), value, name, "an object"))
+
+    def section(self, top: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+        value = top.get(name)
+        if value is None:
+            return None
+        self._depth(value, name, 0)
+        return self.mapping(value, name)
+
+    def _depth(self, value: object, name: str, depth: int) -> None:
+        if depth > _MAX_DEPTH:
+            self.fail(name, f"nested at most {_MAX_DEPTH} deep", "something deeper")
+        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        for child in children:
+            self._depth(child, name, depth + 1)
+
+    def items(self, value: object, name: str, least: int, most: int) -> list[Any]:
+        def fits(v: Any) -> bool:
+            return isinstance(v, list) and least <= len(v) <= most
+
+        wanted = f"a list of {least}" if least == most else f"a list of {least} to {most}"
+        return cast(list[Any], self._typed(fits, value, name, wanted))
+
+    def text(self, value: object, name: str) -> str:
+        return cast(
+            str,
+            self._typed(lambda v: isinstance(v, str) and 0 < len(v) <= 4096, value, name, "a non-empty string"),
+        )
+
+    def integer(self, value: object, name: str, least: int, most: int) -> int:
+        def fits(v: Any) -> bool:
+            return isinstance(v, int) and not isinstance(v, bool) and least <= v <= most
+
+        return cast(int, self._typed(fits, value, name, f"an integer from {least} to {most}"))
+
+    def choice(self, value: object, name: str, options: tuple[str, ...]) -> str:
+        return cast(str, self._typed(lambda v: v in options, value, name, f"one of {', '.join(options)}"))
+
+    def labels(self, value: object) -> tuple[str, ...]:
+        return tuple(self.text(v, f"labels[{i}]") for i, v in enumerate(self.items(value, "labels", 1, MAX_LABELS)))
+
+    def relative_path(self, value: object, name: str) -> str:
+        text = self.text(value, name)
+        path = PurePosixPath(text)
+        unsafe = path.is_absolute() or ".." in path.parts or "\\" in text or ":" in text or "\0" in text
+        if unsafe or str(path) != text or text == ".":
+            self.fail(name, "a plain path inside the artifact", text)
+        return text
