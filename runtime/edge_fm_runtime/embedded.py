@@ -87,5 +87,5 @@ def _read_openvino(path: Path) -> str | None:
         elif element.tag == "rt_info":
             entry = element.find(EMBEDDED_KEY)
             if entry is not None:
-                return entry.get("value")
+                return str(entry.get("value", ""))
     return None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Probabilities: TypeAlias = npt.NDArray[np.float32]
 Arithmetic: TypeAlias = Literal["exact", "fast"]
-"""exact: floats are computed at the artifact's own precision; fast: as the library likes (bf16 on CPUs that have it)."""
+"""exact: floats at the artifact's own precision; fast: as the library likes (bf16 on CPUs that have it)."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,114 @@
+"""What travels through an export: the prepared model, the images that calibrate and judge it, and what was built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_fm_runtime.metadata import InputSpec, PhotoSpec
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, eq=False)
+class SourceModel:
+    """A Keras classifier made ready: pixels in, probabilities out, whatever it was before.
+
+    Attributes:
+        name: what to call it, such as "edgenet-s".
+        model: uint8 `[N,H,W,C]` named `image` -> float32 `[N,classes]` named `probabilities`.
+        input: the input's size.
+        labels: one for each class.
+        photo: how a photo becomes the input.
+        sha256: of the model's file, or of the concatenated files of a SavedModel.
+        training: recipe and dataset hashes of our own runs; None for a stranger's model.
+        notes: what was added to the model (scaling, softmax) and why, one sentence each.
+    """
+
+    name: str
+    model: keras.Model
+    input: InputSpec
+    labels: tuple[str, ...]
+    photo: PhotoSpec
+    sha256: str
+    training: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationSet:
+    """Images that judge or calibrate an export.
+
+    Attributes:
+        name: such as "fashion-mnist test".
+        images: uint8 `[N,H,W,C]`.
+        labels: int64 `[N]`, or None where nobody labelled them.
+        sha256: of the pixels (and labels).
+    """
+
+    name: str
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64] | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class QuantizeOptions:
+    """How to quantize.
+
+    Attributes:
+        accuracy_control: leave in float what costs too much accuracy.
+        max_drop_points: the accuracy drop, in points, that accuracy control aims for.
+        seed: of everything random.
+    """
+
+    accuracy_control: bool = False
+    max_drop_points: float = 0.5
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class BuildContext:
+    """What a builder gets.
+
+    Attributes:
+        source: the model.
+        scratch: folder shared by the builders of one export; intermediate models are kept there and built once.
+        calibration: images from the training split; None where no target needs them.
+        validation: labelled images, apart from the test split, for accuracy control; None without labels.
+        quantize: how to quantize.
+        static_batch: a fixed batch size, or None for a dynamic one.
+        progress: called as work goes on.
+    """
+
+    source: SourceModel
+    scratch: Path
+    calibration: EvaluationSet | None = None
+    validation: EvaluationSet | None = None
+    quantize: QuantizeOptions = QuantizeOptions()
+    static_batch: int | None = None
+    progress: ProgressFn = silent
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a builder leaves in its folder.
+
+    Attributes:
+        payload: main file or folder, relative to the artifact's folder.
+        quantization: the quantizer, its settings and what stayed in float; None for floats.
+        graph: nodes, parameters and bytes of the payload.
+        notes: what a person should know, one sentence each.
+    """
+
+    payload: str
+    quantization: Mapping[str, Any] | None = None
+    graph: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
