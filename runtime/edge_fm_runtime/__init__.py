@@ -1,0 +1,62 @@
+"""Runtime: read an artifact, turn photos into pixels, run an engine. The only part that a device loads.
+
+Example:
+    >>> from edge_fm_runtime import Classifier
+    >>> Classifier.load("artifacts/edgenet-s-onnx-fp32").classify("photo.jpg").label  # doctest: +SKIP
+    'Ankle boot'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edge_fm_runtime.artifact import Artifact, load_artifact
+    from edge_fm_runtime.classifier import Classification, Classifier, Failure, Prediction
+    from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
+    from edge_fm_runtime.errors import EdgeFMError
+    from edge_fm_runtime.metadata import Metadata, PhotoSpec
+    from edge_fm_runtime.photo import load_canvas
+    from edge_fm_runtime.verification import verify_golden
+
+_HOMES = {
+    "Artifact": "artifact",
+    "Classification": "classifier",
+    "Classifier": "classifier",
+    "EdgeFMError": "errors",
+    "Engine": "engines",
+    "EngineOptions": "engines",
+    "Failure": "classifier",
+    "Metadata": "metadata",
+    "PhotoSpec": "metadata",
+    "Prediction": "classifier",
+    "create_engine": "engines",
+    "load_artifact": "artifact",
+    "load_canvas": "photo",
+    "verify_golden": "verification",
+}
+
+__all__ = [
+    "Artifact",
+    "Classification",
+    "Classifier",
+    "EdgeFMError",
+    "Engine",
+    "EngineOptions",
+    "Failure",
+    "Metadata",
+    "PhotoSpec",
+    "Prediction",
+    "create_engine",
+    "load_artifact",
+    "load_canvas",
+    "verify_golden",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that a cold start pays for nothing else."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,254 @@
+"""The public way to answer photos: artifact, engine and photo preprocessing in one object."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter_ns
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_fm_runtime.artifact import Artifact, load_artifact
+from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, Registry, create_engine
+from edge_fm_runtime.errors import EdgeFMError, PhotoError
+from edge_fm_runtime.machine import usable_cpus
+from edge_fm_runtime.photo import load_canvas
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and its probability.
+
+    Attributes:
+        label: the class's label.
+        index: the class's number.
+        score: probability, 0..1.
+    """
+
+    label: str
+    index: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The answer to one photo.
+
+    Attributes:
+        input: the path as given, or "<image>" for what came without one.
+        top: the most probable classes, best first.
+        decode_ms: time from file to canvas.
+        infer_ms: time in the engine; in a batch, the batch's time divided by its size.
+    """
+
+    input: str
+    top: tuple[Prediction, ...]
+    decode_ms: float
+    infer_ms: float
+
+    @property
+    def label(self) -> str:
+        """Label of the most probable class."""
+        return self.top[0].label
+
+    @property
+    def index(self) -> int:
+        """Number of the most probable class."""
+        return self.top[0].index
+
+    @property
+    def score(self) -> float:
+        """Probability of the most probable class."""
+        return self.top[0].score
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A photo that could not be answered.
+
+    Attributes:
+        input: the path as given.
+        error: why.
+    """
+
+    input: str
+    error: EdgeFMError
+
+
+@dataclass(frozen=True, eq=False)
+class _Decoded:
+    name: str
+    canvas: Pixels
+    decode_ms: float
+
+
+class Classifier:
+    """Answers photos with an artifact; a context manager, safe from several threads.
+
+    Example:
+        >>> with Classifier.load("artifacts/edgenet-s-onnx-fp32") as classifier:  # doctest: +SKIP
+        ...     print(classifier.classify("photo.jpg").label)
+    """
+
+    def __init__(self, artifact: Artifact, engine: Engine) -> None:
+        self.artifact = artifact
+        self.engine = engine
+        self._shape = artifact.metadata.input.shape
+        self._labels = artifact.metadata.labels
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        engine: str = "auto",
+        device: str = "CPU",
+        threads: int | None = None,
+        *,
+        one_shot: bool = False,
+        registry: Registry = ENGINES,
+    ) -> Classifier:
+        """Open an artifact and start its engine.
+
+        Args:
+            path: artifact folder, or a bare `.onnx` or `.xml` that edgefm exported.
+            engine: "auto" or a name in `registry`.
+            device: where to run; never replaced by another.
+            threads: compute threads; None for as many as the process may use.
+            one_shot: the process answers once and ends.
+            registry: the engines known.
+
+        Raises:
+            ArtifactError, IntegrityError, EngineError, DeviceError, MissingDependencyError: see `errors`.
+        """
+        artifact = load_artifact(path)
+        options = EngineOptions(device=device, threads=threads, one_shot=one_shot)
+        return cls(artifact, create_engine(artifact, engine, options=options, registry=registry))
+
+    def __enter__(self) -> Classifier:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the engine."""
+        self.engine.close()
+
+    def predict_pixels(self, batch: Pixels) -> Probabilities:
+        """Answer ready-made canvases.
+
+        Args:
+            batch: uint8 `[N,H,W,C]` of the artifact's own height, width and channels.
+
+        Returns:
+            float32 `[N,classes]` probabilities.
+
+        Raises:
+            PhotoError: another dtype or shape.
+        """
+        if batch.dtype != np.uint8 or batch.shape[1:] != self._shape:
+            raise PhotoError(
+                f"Got {batch.dtype} pixels of shape {list(batch.shape)}; "
+                f"the model takes uint8 [N, {', '.join(map(str, self._shape))}].",
+                hint="Use classify() for photos of any size.",
+            )
+        return self.engine.infer(batch)
+
+    def classify(self, photo: Photo, *, top_k: int = 1) -> Classification:
+        """Answer one photo.
+
+        Args:
+            photo: a path, the bytes of a picture file, a PIL image, or a uint8 array `[H,W]` or `[H,W,C]`.
+            top_k: how many classes to return.
+
+        Raises:
+            PhotoError: it is no picture that can be read.
+        """
+        (answer,) = self._answer([self._decode(photo)], top_k)
+        return answer
+
+    def classify_many(
+        self, photos: Iterable[Photo], *, batch_size: int = 32, top_k: int = 1
+    ) -> Iterator[Classification | Failure]:
+        """Answer photos as they come, in input order; decoding runs beside inference, memory stays bounded.
+
+        Args:
+            photos: as in `classify`; read lazily.
+            batch_size: how many canvases go through the engine at once.
+            top_k: how many classes to return.
+
+        Yields:
+            a `Classification` for each photo, or a `Failure` for one that cannot be read.
+        """
+        import itertools
+        from collections import deque
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        workers = usable_cpus()
+        source = iter(photos)
+        pending: deque[Future[_Decoded | Failure]] = deque()
+        with ThreadPoolExecutor(workers, thread_name_prefix="edgefm-decode") as pool:
+            ahead = batch_size + 2 * workers
+            while True:
+                pending.extend(
+                    pool.submit(self._try_decode, photo) for photo in itertools.islice(source, ahead - len(pending))
+                )
+                if not pending:
+                    return
+                ready = [pending.popleft().result() for _ in range(min(batch_size, len(pending)))]
+                answers = iter(self._answer([r for r in ready if isinstance(r, _Decoded)], top_k))
+                for item in ready:
+                    yield item if isinstance(item, Failure) else next(answers)
+
+    def _try_decode(self, photo: Photo) -> _Decoded | Failure:
+        try:
+            return self._decode(photo)
+        except PhotoError as error:
+            return Failure(_name(photo), error)
+
+    def _decode(self, photo: Photo) -> _Decoded:
+        start = perf_counter_ns()
+        canvas = load_canvas(photo, self._shape, self.artifact.metadata.photo)
+        return _Decoded(_name(photo), canvas, (perf_counter_ns() - start) / 1e6)
+
+    def _answer(self, decoded: list[_Decoded], top_k: int) -> list[Classification]:
+        if not decoded:
+            return []
+        start = perf_counter_ns()
+        probabilities = self._infer(np.stack([d.canvas for d in decoded]))
+        infer_ms = (perf_counter_ns() - start) / 1e6 / len(decoded)
+        return [
+            Classification(d.name, self._best(row, top_k), d.decode_ms, infer_ms)
+            for d, row in zip(decoded, probabilities, strict=True)
+        ]
+
+    def _infer(self, batch: Pixels) -> Probabilities:
+        fixed = self.artifact.metadata.input.batch
+        if fixed is None or len(batch) == fixed:
+            return self.engine.infer(batch)
+        parts = []
+        for start in range(0, len(batch), fixed):
+            part = batch[start : start + fixed]
+            padded = np.concatenate([part, np.zeros((fixed - len(part), *self._shape), np.uint8)])
+            parts.append(self.engine.infer(padded)[: len(part)])
+        return np.concatenate(parts)
+
+    def _best(self, row: Probabilities, top_k: int) -> tuple[Prediction, ...]:
+        order = np.argsort(-row, kind="stable")[:top_k]
+        return tuple(Prediction(self._labels[i], int(i), float(row[i])) for i in order)
+
+
+def _name(photo: Photo) -> str:
+    return os.fspath(photo) if isinstance(photo, str | os.PathLike) else "<image>"

@@ -1,0 +1,26 @@
+"""The engine that computes nothing: it shows what the harness costs, and stands in for an engine in tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+
+
+class NullEngine:
+    """Answers every image with the same probability for each class."""
+
+    name = "null"
+    device = "CPU"
+    precision = "none"
+    threads = 0
+
+    def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
+        self._classes = len(artifact.metadata.labels)
+
+    def infer(self, batch: Pixels, /) -> Probabilities:
+        return np.full((len(batch), self._classes), 1.0 / self._classes, dtype=np.float32)
+
+    def close(self) -> None:
+        """Hold nothing, release nothing."""

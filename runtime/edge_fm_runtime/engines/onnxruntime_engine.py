@@ -1,0 +1,110 @@
+"""ONNX Runtime: the engine of `.onnx` artifacts, and the only one that the base install needs."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, cast
+
+from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
+from edge_fm_runtime.machine import usable_cpus
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_PROVIDERS = {"CPU": "CPUExecutionProvider", "GPU": "CUDAExecutionProvider"}
+_LOG_ERRORS_ONLY = 3
+
+
+class OnnxRuntimeEngine:
+    """Runs an ONNX artifact; thread-safe.
+
+    Args:
+        artifact: of format "onnx".
+        options: `device` is "CPU" or "GPU" (CUDA); there is no fall back from one to the other.
+
+    Raises:
+        EngineError: another format, or a model that ONNX Runtime cannot load.
+        DeviceError: the device has no execution provider here.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
+        if artifact.metadata.format != "onnx":
+            raise EngineError(
+                f"The onnxruntime engine runs onnx artifacts; {artifact.path} is {artifact.metadata.format}.",
+                hint="Use --engine auto, or export it: edgefm export --format onnx",
+            )
+        try:
+            import onnxruntime as ort
+        except ImportError as error:
+            raise MissingDependencyError(
+                "The onnxruntime engine needs onnxruntime, which is not installed.", hint="pip install onnxruntime"
+            ) from error
+        ort.set_default_logger_severity(_LOG_ERRORS_ONLY)
+        provider = _provider(options.device, ort.get_available_providers())
+        self.threads = options.threads or usable_cpus()
+        self._session = _load(ort, artifact, provider, self.threads, spin=not options.one_shot)
+        ran = self._session.get_providers()[0]
+        if ran != provider:
+            raise DeviceError(
+                f"{options.device} was asked for, but ONNX Runtime would run {ran}.",
+                hint="Mend the device's driver, or ask for --device CPU.",
+            )
+        self.device = options.device
+        # On x86 CPUs ONNX Runtime has no half-precision kernels: it casts the weights and computes in fp32.
+        widened = artifact.metadata.precision == "fp16" and provider == "CPUExecutionProvider" and _is_x86()
+        self.precision = "fp32" if widened else artifact.metadata.precision
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        classes = outputs[0].shape[-1] if outputs else None
+        if [i.name for i in inputs] != [artifact.metadata.input.name] or classes != len(artifact.metadata.labels):
+            raise EngineError(
+                f"{artifact.payload} takes {[i.name for i in inputs]} and answers {classes} classes; its metadata says "
+                f"{artifact.metadata.input.name!r} and {len(artifact.metadata.labels)} labels.",
+                hint="Export the model again: edgefm export",
+            )
+        self._input = inputs[0].name
+        self._outputs = [outputs[0].name]
+
+    def infer(self, batch: Pixels, /) -> Probabilities:
+        return cast(Probabilities, self._session.run(self._outputs, {self._input: batch})[0])
+
+    def close(self) -> None:
+        """Release the session."""
+        del self._session
+
+
+def _provider(device: str, available: list[str]) -> str:
+    provider = _PROVIDERS.get(device)
+    if provider is None or provider not in available:
+        present = [d for d, p in _PROVIDERS.items() if p in available]
+        raise DeviceError(
+            f"ONNX Runtime has no device {device!r} here; it has: {', '.join(present)}.",
+            hint="Ask for one of them: --device CPU" + ("; for CUDA: pip install onnxruntime-gpu" * (device == "GPU")),
+        )
+    return provider
+
+
+def _load(
+    ort: type[onnxruntime], artifact: Artifact, provider: str, threads: int, *, spin: bool
+) -> onnxruntime.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _LOG_ERRORS_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spin else "0")
+    try:
+        session = ort.InferenceSession(str(artifact.payload), options, providers=[provider])
+    except Exception as error:
+        raise EngineError(
+            f"ONNX Runtime cannot load {artifact.payload}: {error}",
+            hint="Copy the artifact again from where it was exported, or export again: edgefm export",
+        ) from error
+    session.disable_fallback()
+    return session
+
+
+def _is_x86() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64", "i686")

@@ -1,0 +1,139 @@
+"""OpenVINO: runs IR and ONNX artifacts on Intel and ARM CPUs, Intel GPUs and NPUs."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
+from edge_fm_runtime.machine import usable_cpus
+
+if TYPE_CHECKING:
+    import openvino
+
+_TYPE_NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
+
+
+class OpenVinoEngine:
+    """Runs an IR or ONNX artifact; thread-safe.
+
+    Batches of one (or of `options.batch`) run on a model compiled for just that shape, which is faster;
+    any other size runs on a model compiled for every size. Either is compiled when it is first needed.
+
+    Args:
+        artifact: of format "openvino" or "onnx".
+        options: `device` is a device of OpenVINO's, such as "CPU", "GPU", "NPU" or "AUTO".
+
+    Raises:
+        EngineError: another format, or a model that OpenVINO cannot load.
+        DeviceError: the device does not exist, or OpenVINO chose another.
+    """
+
+    name = "openvino"
+
+    def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
+        if artifact.metadata.format not in ("openvino", "onnx"):
+            raise EngineError(
+                f"The openvino engine runs openvino and onnx artifacts; {artifact.path} is {artifact.metadata.format}.",
+                hint="Use --engine auto, or export it: edgefm export --format openvino",
+            )
+        try:
+            import openvino as ov
+        except ImportError as error:
+            raise MissingDependencyError.for_extra("openvino", "openvino", "The openvino engine") from error
+        self._core = ov.Core()
+        self._artifact, self._options = artifact, options
+        _require_device(options.device, self._core.available_devices)
+        self.threads = options.threads or usable_cpus()
+        self._lock = threading.Lock()
+        self._requests: dict[int | None, openvino.InferRequest] = {}
+        first = self._compile(self._static_batch)
+        self.device = _read_back(first, options.device)
+        self._compiled = first
+        self._requests[self._static_batch] = first.create_infer_request()
+
+    @property
+    def _static_batch(self) -> int:
+        return self._artifact.metadata.input.batch or self._options.batch or 1
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic that most layers really run at, from OpenVINO's own account of the compiled model."""
+        floats = str(self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
+        if self._artifact.metadata.precision == "int8":
+            ran = [
+                str(op.get_rt_info()["runtimePrecision"].value) for op in self._compiled.get_runtime_model().get_ops()
+            ]
+            if any(_TYPE_NAMES.get(t.lower()) == "int8" for t in ran):
+                return "int8"
+        return _TYPE_NAMES.get(floats, floats)
+
+    def infer(self, batch: Pixels, /) -> Probabilities:
+        size = len(batch)
+        with self._lock:
+            request = self._requests.get(size) or self._requests.get(None)
+            if request is None:
+                request = self._requests[None] = self._compile(None).create_infer_request()
+            request.infer([batch], share_inputs=True)
+            answer: Probabilities = np.array(request.get_output_tensor(0).data)
+        return answer
+
+    def close(self) -> None:
+        """Release the compiled models."""
+        self._requests.clear()
+        del self._compiled
+
+    def _compile(self, batch: int | None) -> openvino.CompiledModel:
+        config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if self._options.device == "CPU":
+            config["INFERENCE_NUM_THREADS"] = self.threads
+        if self._options.arithmetic == "exact":
+            # CPUs widen half-precision weights; only accelerators compute in halves.
+            halves = self._artifact.metadata.precision == "fp16" and self._options.device != "CPU"
+            config["INFERENCE_PRECISION_HINT"] = "f16" if halves else "f32"
+        spec = self._artifact.metadata.input
+        try:
+            model = self._core.read_model(_checked_pair(self._artifact.payload))
+            if spec.batch is None:
+                model.reshape([-1 if batch is None else batch, *spec.shape])
+            return self._core.compile_model(model, self._options.device, config)
+        except RuntimeError as error:
+            raise EngineError(
+                f"OpenVINO cannot load {self._artifact.payload}: {str(error).strip().splitlines()[-1]}",
+                hint="Copy the artifact again from where it was exported, or export again: edgefm export",
+            ) from error
+
+
+def _checked_pair(payload: Path) -> Path:
+    if payload.suffix == ".xml" and not payload.with_suffix(".bin").is_file():
+        raise EngineError(
+            f"{payload.with_suffix('.bin')} is missing; an OpenVINO IR is two files.",
+            hint=f"Copy it beside {payload.name}.",
+        )
+    return payload
+
+
+def _require_device(device: str, present: list[str]) -> None:
+    kinds = {name.split(".")[0] for name in present}
+    if device == "AUTO" or device in present or device in kinds:
+        return
+    raise DeviceError(
+        f"OpenVINO has no device {device!r} here; it has: {', '.join(present)}.",
+        hint=f"Ask for one of them: --device {present[0] if present else 'CPU'}",
+    )
+
+
+def _read_back(compiled: openvino.CompiledModel, asked: str) -> str:
+    """The device that runs, as OpenVINO reports it."""
+    devices = [str(d).strip("()") for d in compiled.get_property("EXECUTION_DEVICES")]
+    if asked != "AUTO" and not all(d == asked or d.split(".")[0] == asked for d in devices):
+        raise DeviceError(
+            f"{asked} was asked for, but OpenVINO would run {', '.join(devices)}.",
+            hint="Mend the device's driver, or ask for --device CPU.",
+        )
+    return ",".join(devices)

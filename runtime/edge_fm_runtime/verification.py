@@ -1,0 +1,111 @@
+"""Replay golden answers on the device's own engine: the original's answers, without the original."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.engines import Engine, Pixels, Probabilities
+from edge_fm_runtime.errors import ArtifactError
+from edge_fm_runtime.golden import GOLDEN_FILE, load_golden
+from edge_fm_runtime.metadata import METADATA_FILE
+from edge_fm_runtime.parity import Check, Parity, check_parity, compare_probabilities, default_limits
+
+_DEVICE_AGREEMENT = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.95}
+_DEVICE_MAX_ABS_DIFF = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25}
+"""How far a device's answers may be from those of the exporting machine; integer kernels round in different places."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome of `edgefm verify`.
+
+    Attributes:
+        artifact: its path.
+        engine: name of the engine that answered.
+        device: the device that really ran.
+        precision: the arithmetic that really ran.
+        parity: the answers beside the original's.
+        checks: every check with its limit.
+    """
+
+    artifact: str
+    engine: str
+    device: str
+    precision: str
+    parity: Parity
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm verify --json` prints."""
+        return {
+            "passed": self.passed,
+            "artifact": self.artifact,
+            "engine": self.engine,
+            "device": self.device,
+            "precision": self.precision,
+            **self.parity.to_json(),
+            "checks": [{"name": c.name, "value": c.value, "limit": c.limit, "passed": c.passed} for c in self.checks],
+        }
+
+
+def infer_batched(engine: Engine, images: Pixels, *, batch: int = 256) -> Probabilities:
+    """Run all of `images` `[N,H,W,C]` through `engine`, `batch` at a time; returns float32 `[N,classes]`."""
+    return np.concatenate([engine.infer(images[i : i + batch]) for i in range(0, len(images), batch)])
+
+
+def verify_golden(artifact: Artifact, engine: Engine) -> Verification:
+    """Replay the artifact's golden inputs, one by one and all at once.
+
+    The answers are held against the exporting machine's answers (the same payload must answer the same anywhere)
+    and against the original model's.
+
+    Raises:
+        ArtifactError: the artifact carries no golden answers.
+    """
+    file = artifact.path / GOLDEN_FILE
+    if artifact.bare or GOLDEN_FILE not in artifact.metadata.files:
+        raise ArtifactError(
+            f"{artifact.path} carries no {GOLDEN_FILE}, so there is nothing to replay.",
+            hint=f"Give the artifact's folder (with {METADATA_FILE} and {GOLDEN_FILE}), "
+            "or compare with the original: edgefm verify ARTIFACT --against MODEL.keras --data SOURCE",
+        )
+    golden = load_golden(file)
+    spec = artifact.metadata.input
+    if golden.images.shape[1:] != spec.shape or golden.reference.shape[1] != len(artifact.metadata.labels):
+        raise ArtifactError(
+            f"{file}: images {list(golden.images.shape)} and answers {list(golden.reference.shape)} do not fit the "
+            f"model's input {list(spec.shape)} and {len(artifact.metadata.labels)} labels.",
+            hint="Export the model again: edgefm export",
+        )
+    fixed = spec.batch
+    at_once = infer_batched(engine, golden.images, batch=fixed or len(golden.images))
+    parity = compare_probabilities(golden.reference, at_once)
+    checks = list(_checks_against_original(artifact, parity, compare_probabilities(golden.reference, golden.exported)))
+    precision = artifact.metadata.precision
+    runs = {"batch": at_once} if fixed else {"batch": at_once, "single": infer_batched(engine, golden.images, batch=1)}
+    for name, answers in runs.items():
+        same = compare_probabilities(golden.exported, answers)
+        for what, value, limit, ok in (
+            ("top1_agreement", same.top1_agreement, _DEVICE_AGREEMENT[precision], same.top1_agreement.__ge__),
+            ("max_abs_diff", same.max_abs_diff, _DEVICE_MAX_ABS_DIFF[precision], same.max_abs_diff.__le__),
+        ):
+            checks.append(Check(f"{what}_to_exported_{name}", value, limit, bool(ok(limit))))
+    return Verification(str(artifact.path), engine.name, engine.device, engine.precision, parity, tuple(checks))
+
+
+def _checks_against_original(artifact: Artifact, parity: Parity, exported: Parity) -> tuple[Check, ...]:
+    """The gate's limits where they fit a few dozen images; for int8 the device may lose one image more than export."""
+    metadata = artifact.metadata
+    if metadata.precision == "fp32":
+        return check_parity(parity, default_limits(metadata.format, metadata.precision))
+    limit = exported.top1_agreement - 1.0 / parity.n
+    return (Check("top1_agreement", parity.top1_agreement, limit, parity.top1_agreement >= limit),)
