@@ -1,0 +1,63 @@
+"""Put a whole picture on a canvas: letterboxed, cut or stretched, light or dark side up."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from edge_fm_runtime.metadata import PhotoSpec
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+
+
+def to_pixels(image: Image.Image, channels: int) -> Pixels:
+    """The pixels of an L or RGB image, as grey (1) or RGB (3): uint8 `[H,W,channels]`."""
+    pixels = np.array(image.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
+    return pixels.reshape(image.height, image.width, channels)
+
+
+def fit(image: Image.Image, height: int, width: int, channels: int, spec: PhotoSpec) -> Pixels:
+    """Scale the whole picture into the canvas and centre it on `spec.fill`."""
+    scale = min(width / image.width, height / image.height)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    pixels = to_pixels(image.resize(size, Image.Resampling.BICUBIC), channels)
+    return place(set_polarity(pixels, spec), height, width, spec.fill)
+
+
+def crop(image: Image.Image, height: int, width: int, channels: int, spec: PhotoSpec) -> Pixels:
+    """Cut the largest centred part that has the canvas's proportions, and scale it to the canvas."""
+    part_width = min(float(image.width), image.height * width / height)
+    part_height = min(float(image.height), image.width * height / width)
+    left, top = (image.width - part_width) / 2, (image.height - part_height) / 2
+    box = (left, top, left + part_width, top + part_height)
+    resized = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
+    return set_polarity(to_pixels(resized, channels), spec)
+
+
+def stretch(image: Image.Image, height: int, width: int, channels: int, spec: PhotoSpec) -> Pixels:
+    """Scale the whole picture to the canvas, whatever that does to its proportions."""
+    resized = image.resize((width, height), Image.Resampling.BICUBIC)
+    return set_polarity(to_pixels(resized, channels), spec)
+
+
+def place(pixels: Pixels, height: int, width: int, fill: int) -> Pixels:
+    """Centre `pixels` `[h,w,C]`, no larger than the canvas, on a canvas of `fill`."""
+    canvas = np.full((height, width, pixels.shape[2]), fill, np.uint8)
+    top, left = (height - pixels.shape[0]) // 2, (width - pixels.shape[1]) // 2
+    canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+    return canvas
+
+
+def set_polarity(pixels: Pixels, spec: PhotoSpec) -> Pixels:
+    """Negate a grey picture whose border is light where the model knows dark backgrounds, or the reverse.
+
+    Colours are never negated: no model that sees colour knows a blue shirt as an orange one.
+    """
+    if spec.background == "any" or pixels.shape[2] != 1:
+        return pixels
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    light = bool(np.median(border) >= 128)
+    return np.subtract(np.uint8(255), pixels) if light == (spec.background == "dark") else pixels

@@ -1,0 +1,167 @@
+"""From a photo to the pixels a model takes: the one step outside the graph, shared by training and device.
+
+A picture that has exactly the canvas's size is taken as it is, in every mode and polarity: it is a picture
+somebody already prepared, such as an image of the dataset itself. Everything else goes through the mode.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from edge_fm_runtime.canvas import Pixels, crop, fit, stretch, to_pixels
+from edge_fm_runtime.errors import PhotoError
+from edge_fm_runtime.garment import garment_canvas
+from edge_fm_runtime.metadata import PhotoSpec
+from edge_fm_runtime.photo_colour import orient, read_orientation, to_eight_bits
+from edge_fm_runtime.photo_file import (
+    DEFAULT_MAX_PIXELS,
+    check_pixels,
+    decoding,
+    open_image,
+    open_regular,
+    shown_name,
+    stream_of,
+)
+
+__all__ = ["DEFAULT_MAX_PIXELS", "Pixels", "Source", "load_canvas", "make_canvas", "open_photo"]
+
+Source: TypeAlias = str | os.PathLike[Any] | bytes | Image.Image | npt.NDArray[Any]
+
+_WORKING_SIDE = 256
+
+
+def load_canvas(
+    source: Source, shape: tuple[int, int, int], spec: PhotoSpec, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Pixels:
+    """Turn a photo into the pixels that a model takes.
+
+    Args:
+        source: a path, the bytes of a file, a PIL image, or uint8 pixels `[H,W]`, `[H,W,1]`, `[H,W,3]` or `[H,W,4]`.
+        shape: height, width and channels (1 grey, 3 RGB) of the canvas.
+        spec: how the photo meets the canvas.
+        max_pixels: how many pixels may be held at once. A baseline JPEG, which is decoded at reduced scale, may
+            have four times as many; a progressive JPEG two thirds; WebP a quarter; CMYK, palettes and 32-bit pixels
+            half. The default keeps the process under 300 MiB: 50 megapixels of PNG, 200 of JPEG.
+
+    Returns:
+        uint8 `[H,W,C]`.
+
+    Raises:
+        PhotoError: no file, no picture, a damaged one, one that is too large, or a shape that is no canvas.
+
+    Example:
+        >>> image = Image.new("RGB", (40, 20), "white")
+        >>> load_canvas(image, (28, 28, 1), PhotoSpec(mode="stretch")).shape
+        (28, 28, 1)
+    """
+    height, width, _ = _check_shape(shape)
+    return make_canvas(open_photo(source, size=(height, width), max_pixels=max_pixels), shape, spec)
+
+
+def open_photo(
+    source: Source, *, size: tuple[int, int] | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Image.Image:
+    """Decode a photo: upright, 8-bit, grey or sRGB, white behind transparency, the first frame of an animation.
+
+    Args:
+        source: see `load_canvas`.
+        size: height and width of the canvas it is for: it is then decoded and shrunk no larger than that needs
+            (at least twice the canvas on the longer side). None keeps every pixel.
+        max_pixels: see `load_canvas`.
+
+    Returns:
+        A PIL image of mode L or RGB, which is the caller's own.
+
+    Raises:
+        PhotoError: see `load_canvas`.
+    """
+    least = None if size is None else max(_WORKING_SIDE, 2 * max(size))
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _decode_stream(stream_of(bytes(source)), "the photo", least, max_pixels)
+    if isinstance(source, str | os.PathLike):
+        with open_regular(source) as stream:
+            return _decode_stream(stream, shown_name(source), least, max_pixels)
+    if isinstance(source, np.ndarray):
+        image = _from_array(source)
+        check_pixels(image, "the array", max_pixels=max_pixels)
+        return to_eight_bits(image, least)
+    if isinstance(source, Image.Image):
+        return _decode(source, "the image", least, max_pixels).copy()
+    raise PhotoError(
+        f"A photo cannot be made from {type(source).__name__}; supported are a path, bytes, a PIL image "
+        "and a uint8 array.",
+        hint="Give the path of the photo.",
+    )
+
+
+def make_canvas(image: Image.Image, shape: tuple[int, int, int], spec: PhotoSpec) -> Pixels:
+    """Put a decoded photo on the canvas.
+
+    Args:
+        image: mode L or RGB, from `open_photo`.
+        shape: height, width and channels (1 or 3) of the canvas.
+        spec: how the photo meets the canvas.
+
+    Returns:
+        uint8 `[H,W,C]`.
+
+    Raises:
+        PhotoError: the shape is no canvas.
+    """
+    height, width, channels = _check_shape(shape)
+    if image.size == (width, height):
+        return to_pixels(image, channels)
+    if spec.mode == "garment":
+        return garment_canvas(image, height, width, channels, spec)
+    return {"fit": fit, "crop": crop, "stretch": stretch}[spec.mode](image, height, width, channels, spec)
+
+
+def _decode_stream(stream: Any, name: str, least: int | None, max_pixels: int) -> Image.Image:
+    return _decode(open_image(stream, name, max_pixels=max_pixels), name, least, max_pixels)
+
+
+def _decode(image: Image.Image, name: str, least: int | None, max_pixels: int) -> Image.Image:
+    check_pixels(image, name, max_pixels=max_pixels)
+    with decoding(name, warn=True):
+        orientation = read_orientation(image)
+        if image.format == "TIFF":
+            image.load()
+    with decoding(name):
+        if least is not None and image.format == "JPEG":
+            image.draft(None, _draft_size(image.size, least))
+        image.load()
+    with decoding(name, warn="transparency" in image.info):
+        return orient(to_eight_bits(image, least), orientation)
+
+
+def _draft_size(size: tuple[int, int], least: int) -> tuple[int, int]:
+    """The smallest size to ask the JPEG decoder for: the longest edge at least `least` long."""
+    longest = max(size)
+    return (max(1, size[0] * least // longest), max(1, size[1] * least // longest))
+
+
+def _from_array(array: npt.NDArray[Any]) -> Image.Image:
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4) or 0 in array.shape:
+        raise PhotoError(
+            f"The array is {array.dtype} {list(array.shape)}; supported is uint8 of shape [H,W], [H,W,1], [H,W,3] "
+            "or [H,W,4].",
+            hint="Scale it to 0..255 and convert it: array.astype(numpy.uint8).",
+        )
+    flat = array[:, :, 0] if array.ndim == 3 and channels == 1 else array
+    return Image.fromarray(np.ascontiguousarray(flat))
+
+
+def _check_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    if len(shape) != 3 or min(shape) < 1 or shape[2] not in (1, 3):
+        raise PhotoError(
+            f"A canvas of shape {tuple(shape)} cannot be filled from a photo; supported is (height, width, channels) "
+            "with 1 (grey) or 3 (RGB) channels.",
+            hint="Feed such a model arrays: Classifier.predict_pixels.",
+        )
+    return shape
