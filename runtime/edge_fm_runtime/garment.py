@@ -1,42 +1,39 @@
-"""Find the garment in a photo and put it on the canvas the way Fashion-MNIST was made."""
+"""Put the garment of a photo on the canvas the way Fashion-MNIST was made (arXiv 1708.07747, section 2)."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from edge_fm_runtime.canvas import Pixels, place
 from edge_fm_runtime.metadata import PhotoSpec
-
-_PLAIN = 0.05 * 255
-"""The dataset's own tolerance: within 5% of the background's colour is background."""
+from edge_fm_runtime.segmentation import find_garment
 
 
 def garment_canvas(image: Image.Image, height: int, width: int, channels: int, spec: PhotoSpec) -> Pixels:
-    """Trim a plain background, scale the longest edge to the canvas, sharpen, centre, and set the polarity."""
-    colour = np.asarray(image.convert("RGB")).astype(np.int16)
-    border = np.concatenate([colour[0], colour[-1], colour[:, 0], colour[:, -1]])
-    background = np.median(border, axis=0)
-    mask = np.abs(colour - background).max(axis=2) > _PLAIN
-    box = _box(mask)
-    part = image.convert("L" if channels == 1 else "RGB").crop(box)
-    scale = min(width / part.width, height / part.height)
-    size = (max(1, round(part.width * scale)), max(1, round(part.height * scale)))
-    small = part.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.UnsharpMask(1, 60, 0))
-    pixels = np.array(small, dtype=np.uint8).reshape(size[1], size[0], channels)
-    fill = np.full(channels, spec.fill, np.uint8)
-    if channels == 1 and spec.background != "any":
-        grey = background @ np.array([0.299, 0.587, 0.114])
-        if (grey >= 128) == (spec.background == "dark"):
-            pixels, grey = 255 - pixels, 255 - grey
-        shown = np.asarray(Image.fromarray(mask * np.uint8(255)).crop(box).resize(size, Image.Resampling.BOX))
-        pixels = np.where(shown[:, :, None] >= 64, pixels, fill)
-    return place(pixels, height, width, spec.fill)
+    """Find the garment, scale its longest edge to the canvas, sharpen, centre, fill the rest, set the polarity.
 
-
-def _box(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if len(rows) == 0:
-        return (0, 0, mask.shape[1], mask.shape[0])
-    return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    Args:
+        image: mode L or RGB.
+        height: of the canvas, in pixels.
+        width: of the canvas, in pixels.
+        channels: of the canvas, 1 (grey) or 3 (RGB).
+        spec: polarity and fill; what is not garment becomes `fill`.
+    """
+    image = image.convert("RGB")
+    soft = find_garment(image)
+    rows, columns = np.flatnonzero((soft > 0.5).any(axis=1)), np.flatnonzero((soft > 0.5).any(axis=0))
+    sy, sx = image.height / soft.shape[0], image.width / soft.shape[1]
+    box = (columns[0] * sx, rows[0] * sy, (columns[-1] + 1) * sx, (rows[-1] + 1) * sy)
+    part_width, part_height = box[2] - box[0], box[3] - box[1]
+    scale = min(width / part_width, height / part_height)
+    size = (max(1, round(part_width * scale)), max(1, round(part_height * scale)))
+    mask_box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+    mask = np.asarray(Image.fromarray(soft).resize(size, Image.Resampling.BOX, box=mask_box))
+    alpha = np.clip((mask - 0.5) * 3 + 0.5, 0, 1)[:, :, None]
+    part = image.convert("L" if channels == 1 else "RGB").resize(size, Image.Resampling.BICUBIC, box=box)
+    pixels = np.asarray(part.filter(ImageFilter.UnsharpMask(1, 60, 0))).reshape(size[1], size[0], channels)
+    if channels == 1 and spec.background == "dark":
+        pixels = np.uint8(255) - pixels
+    mixed = alpha * pixels + (1 - alpha) * spec.fill
+    return place(np.round(mixed).astype(np.uint8), height, width, spec.fill)
