@@ -1,0 +1,203 @@
+"""What the commands share: options, output, progress, and which artifact or run is meant."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edge_fm_runtime.errors import ArtifactError
+from edge_fm_runtime.progress import ProgressFn, silent
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+RUNS = Path("runs")
+EXPORTS = "export"
+"""Folder of a run that holds its artifacts."""
+
+
+def output_options(function: F) -> F:
+    """Add `--json` and `--quiet`, which every command takes."""
+    function = click.option("--quiet", "-q", is_flag=True, help="No progress, notes or next commands on stderr.")(
+        function
+    )
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout instead of a table.")(function)
+
+
+def engine_options(function: F) -> F:
+    """Add `--engine`, `--device` and `--threads`."""
+    from edge_fm_runtime.engines import ENGINES
+
+    function = click.option(
+        "--threads", type=click.IntRange(1), help="Compute threads. Default: as many as this process may use."
+    )(function)
+    function = click.option(
+        "--device",
+        default="CPU",
+        show_default=True,
+        metavar="CPU|GPU|NPU",
+        help="Where to run; never replaced by another.",
+    )(function)
+    names = ["auto", *ENGINES]
+    return click.option(
+        "--engine", type=click.Choice(names), default="auto", show_default=True, help="Library that runs the artifact."
+    )(function)
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What a command tells a person, all on stderr."""
+
+    quiet: bool
+
+    def note(self, text: str) -> None:
+        """One line of progress, choice or warning."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    def next(self, *commands: str) -> None:
+        """The exact next commands."""
+        for command in commands:
+            self.note(f"Next: {command}")
+
+    @contextmanager
+    def progress(self) -> Iterator[ProgressFn]:
+        """A rich progress bar on stderr; yields the function that moves it."""
+        if self.quiet:
+            yield silent
+            return
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("eta"),
+            TimeRemainingColumn(),
+        )
+        if not console.is_terminal:
+            yield _plain_progress()
+            return
+        with Progress(*columns, console=console, transient=True) as bar:
+            tasks: dict[str, Any] = {}
+
+            def move(stage: str, done: int, total: int | None) -> None:
+                if stage not in tasks:
+                    for other in tasks.values():
+                        bar.stop_task(other)
+                    tasks[stage] = bar.add_task(stage, total=total)
+                bar.update(tasks[stage], completed=done, total=total)
+
+            yield move
+
+
+def _plain_progress() -> ProgressFn:
+    """Without a terminal: a line when a stage begins, so that a log stays readable."""
+    seen: set[str] = set()
+
+    def move(stage: str, done: int, total: int | None) -> None:
+        if stage not in seen:
+            seen.add(stage)
+            click.echo(f"{stage} ...", err=True)
+
+    return move
+
+
+def print_json(value: object) -> None:
+    """Print one JSON value on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+) -> None:
+    """Print a table on stdout.
+
+    Args:
+        title: above the table.
+        columns: headings.
+        rows: cells as text.
+        right: numbers of the columns that are aligned right.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i in right else "left", no_wrap=i in right)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    console = Console()
+    # In a pipe or a log there is no width to respect: lines must not be cut.
+    Console(width=console.width if console.is_terminal else 160).print(table)
+
+
+def is_run(path: Path) -> bool:
+    """Whether `path` is a training run."""
+    return (path / "model.keras").is_file()
+
+
+def latest_export() -> Path | None:
+    """The newest artifact under `runs/` that an installed engine can run, or None."""
+    from importlib.util import find_spec
+
+    from edge_fm_runtime.artifact import read_small
+    from edge_fm_runtime.metadata import METADATA_FILE
+
+    found = [p for p in RUNS.glob(f"*/{EXPORTS}/*/{METADATA_FILE}") if not p.parts[1].startswith("latest")]
+    packages = {"onnx": "onnxruntime", "openvino": "openvino", "litert": "ai_edge_litert"}
+    for file in sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True):
+        try:
+            package = packages.get(json.loads(read_small(file)).get("format"))
+        except (ArtifactError, ValueError, AttributeError):
+            continue  # not readable as an artifact: naming it with --model says what is wrong with it
+        if package and find_spec(package):
+            return file.parent
+    return None
+
+
+def shipped_model() -> Path | None:
+    """The artifact inside the package, or None where none is shipped."""
+    folder = Path(__file__).parents[1] / "shipped"
+    return folder if (folder / "edgefm.json").is_file() else None
+
+
+def choose_artifact(given: str | None, talk: Talk) -> Path:
+    """Which artifact is meant: the one given, `$EDGEFM_MODEL`, the newest export, or the shipped one; says which.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    if given is not None:
+        return Path(given)
+    if from_environment := os.environ.get("EDGEFM_MODEL"):
+        talk.note(f"Model: {from_environment} ($EDGEFM_MODEL)")
+        return Path(from_environment)
+    if (newest := latest_export()) is not None:
+        talk.note(f"Model: {newest} (the newest export under {RUNS}/)")
+        return newest
+    if (shipped := shipped_model()) is not None:
+        talk.note("Model: the one shipped with edge-fm")
+        return shipped
+    raise ArtifactError(
+        f"No model: --model was not given, $EDGEFM_MODEL is not set, and nothing is exported under {RUNS}/ here.",
+        hint="Make one: edgefm quickstart, or edgefm train && edgefm export",
+    )

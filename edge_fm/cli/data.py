@@ -1,0 +1,93 @@
+"""`edgefm data`: fetch, describe and show datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge_fm.cli.common import Talk, output_options, print_json, print_table
+
+
+@click.group("data")
+def command() -> None:
+    """Fetch a dataset, print its counts and hashes, or look at it.
+
+    SOURCE is fashion-mnist, fashion-mnist-mini, an image folder, a .npz, .npy or .csv file, or a folder of IDX files.
+    """
+
+
+@command.command("fetch")
+@click.argument("name", type=click.Choice(["fashion-mnist"]))
+@output_options
+def fetch_command(name: str, as_json: bool, quiet: bool) -> None:
+    """Get the whole of a dataset into $EDGEFM_DATA or the cache folder, with checked sums."""
+    from edge_fm.data import fetch
+
+    talk = Talk(quiet)
+    with talk.progress() as progress:
+        folder = fetch(progress=progress, on_try=talk.note)
+    if as_json:
+        print_json({"name": name, "path": str(folder)})
+    else:
+        click.echo(folder)
+    talk.next(f"edgefm data info {name}", "edgefm train")
+
+
+@command.command("info")
+@click.argument("source", metavar="SOURCE")
+@output_options
+def info_command(source: str, as_json: bool, quiet: bool) -> None:
+    """Print counts, label balance and hashes."""
+    info = _info(source, quiet)
+    if as_json:
+        print_json(info)
+        return
+    splits = list(info["splits"])
+    rows = [
+        [label, *(str(info["splits"][s]["balance"].get(label, 0)) for s in splits)] for label in info["label_names"]
+    ]
+    rows.append(["all", *(str(info["splits"][s]["n"]) for s in splits)])
+    shape = "x".join(map(str, info["shape"]))
+    title = f"{info['name']}: {shape}, content {info['hash'][:16]}"
+    print_table(title, ["label", *splits], rows, right=range(1, len(splits) + 1))
+    if info.get("files"):
+        print_table("Files", ["file", "SHA-256"], [[n, f["sha256"]] for n, f in info["files"].items()])
+    Talk(quiet).next(f"edgefm data show {source}", f"edgefm train --data {source}")
+
+
+@command.command("show")
+@click.argument("source", metavar="SOURCE")
+@click.option("--split", type=click.Choice(["train", "test"]), default="train", show_default=True, help="Which images.")
+@click.option("--per-class", type=click.IntRange(1), default=12, show_default=True, help="Images of each class.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("contact-sheet.png"), show_default=True, help="PNG to write."
+)
+@output_options
+def show_command(source: str, split: str, per_class: int, out: Path, as_json: bool, quiet: bool) -> None:
+    """Write a contact sheet: some images of each class."""
+    from edge_fm.data import contact_sheet
+
+    talk = Talk(quiet)
+    sheet = contact_sheet(_load(source, talk), split, per_class=per_class)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(out)
+    if as_json:
+        print_json({"path": str(out), "width": sheet.width, "height": sheet.height})
+    else:
+        click.echo(out)
+    talk.next(f"edgefm train --data {source}")
+
+
+def _load(source: str, talk: Talk) -> Any:
+    from edge_fm.data import load_dataset
+
+    with talk.progress() as progress:
+        return load_dataset(source, progress=progress, on_try=talk.note)
+
+
+def _info(source: str, quiet: bool) -> dict[str, Any]:
+    from edge_fm.data import dataset_info
+
+    return dataset_info(_load(source, Talk(quiet)))

@@ -1,0 +1,168 @@
+"""`edgefm infer`: classify photos on this device."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_fm.cli.common import Talk, choose_artifact, engine_options, output_options
+
+if TYPE_CHECKING:
+    from edge_fm_runtime.classifier import Classification, Failure
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".mpo"}
+)
+"""What is taken from a folder; a file that is named is tried whatever its suffix."""
+
+
+@click.command("infer")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--model", metavar="ARTIFACT", help="Artifact to run. Default: $EDGEFM_MODEL, else the newest export.")
+@engine_options
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Images through the engine at once."
+)
+@click.option("--top-k", type=click.IntRange(1), default=1, show_default=True, help="How many classes to print.")
+@click.option("--recursive", "-r", is_flag=True, help="Look into subfolders too.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV on stdout.")
+@output_options
+def command(
+    paths: tuple[str, ...],
+    model: str | None,
+    engine: str,
+    device: str,
+    threads: int | None,
+    batch_size: int,
+    top_k: int,
+    recursive: bool,
+    as_csv: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Classify photos: files, folders, globs, or - for a list of paths on stdin, one a line.
+
+    Prints one line for each photo, in input order. A photo that cannot be read is one error line, the rest are
+    answered, and the exit code is 4 (1 if none could be answered).
+    """
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other.")
+    talk = Talk(quiet)
+    from edge_fm_runtime.classifier import Classifier, Failure
+    from edge_fm_runtime.errors import PhotoError
+
+    lone = _lone_file(paths)
+    with Classifier.load(
+        choose_artifact(model, talk), engine=engine, device=device, threads=threads, one_shot=lone is not None
+    ) as classifier:
+        answers: Iterator[Classification | Failure]
+        if lone is not None:  # no thread pool, no progress: the cold start of one photo
+            answers = _one(classifier, lone, top_k)
+        else:
+            answers = classifier.classify_many(_expand(paths, recursive), batch_size=batch_size, top_k=top_k)
+        if as_csv:
+            click.echo("input,label,index,score,error,decode_ms,infer_ms")
+        answered = failed = 0
+        for answer in answers:
+            click.echo(_json(answer) if as_json else _csv(answer) if as_csv else _text(answer, top_k))
+            if isinstance(answer, Failure):
+                failed += 1
+                talk.note(f"{_printable(answer.input)}: {answer.error}")
+            else:
+                answered += 1
+    if answered + failed == 0:
+        raise PhotoError(
+            f"Found no photo in {', '.join(paths)}; taken from folders: {', '.join(sorted(SUFFIXES))}.",
+            hint="Name a photo, another folder, or add --recursive.",
+        )
+    if failed:
+        talk.note(f"{failed} of {answered + failed} could not be answered.")
+        sys.exit(4 if answered else 1)
+
+
+def _lone_file(paths: tuple[str, ...]) -> str | None:
+    if len(paths) == 1 and paths[0] != "-" and not Path(paths[0]).is_dir() and Path(paths[0]).exists():
+        return paths[0]
+    return None
+
+
+def _one(classifier: Any, path: str, top_k: int) -> Iterator[Classification | Failure]:
+    from edge_fm_runtime.classifier import Failure
+    from edge_fm_runtime.errors import PhotoError
+
+    try:
+        yield classifier.classify(path, top_k=top_k)
+    except PhotoError as error:
+        yield Failure(path, error)
+
+
+def _expand(paths: tuple[str, ...], recursive: bool) -> Iterator[str]:
+    """Turn arguments into files, lazily and in order: folders sorted, links that loop not followed twice."""
+    for path in paths:
+        if path == "-":
+            yield from (line for raw in sys.stdin if (line := raw.rstrip("\n")))
+        elif Path(path).is_dir():
+            yield from _walk(path, recursive)
+        elif not Path(path).exists() and any(c in path for c in "*?["):
+            import glob
+
+            yield from sorted(p for p in glob.iglob(path, recursive=recursive) if not Path(p).is_dir())
+        else:
+            yield path
+
+
+def _walk(folder: str, recursive: bool) -> Iterator[str]:
+    for root, folders, files in os.walk(folder, followlinks=False):
+        folders.sort()
+        yield from (str(Path(root) / f) for f in sorted(files) if Path(f).suffix.lower() in SUFFIXES)
+        if not recursive:
+            return
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _json(answer: Classification | Failure) -> str:
+    from edge_fm_runtime.classifier import Failure
+
+    shown = answer.input.encode("utf-8", "backslashreplace").decode()
+    if isinstance(answer, Failure):
+        row: dict[str, Any] = {"input": shown, "label": None, "index": None, "score": None, "top": []}
+        row |= {"error": str(answer.error), "decode_ms": None, "infer_ms": None}
+    else:
+        row = {"input": shown, "label": answer.label, "index": answer.index, "score": round(answer.score, 6)}
+        row["top"] = [{"label": p.label, "index": p.index, "score": round(p.score, 6)} for p in answer.top]
+        row |= {"error": None, "decode_ms": round(answer.decode_ms, 3), "infer_ms": round(answer.infer_ms, 3)}
+    return json.dumps(row, ensure_ascii=False)
+
+
+def _csv(answer: Classification | Failure) -> str:
+    import csv
+    import io
+
+    from edge_fm_runtime.classifier import Failure
+
+    buffer = io.StringIO()
+    if isinstance(answer, Failure):
+        cells = [_printable(answer.input), "", "", "", str(answer.error), "", ""]
+    else:
+        cells = [_printable(answer.input), answer.label, str(answer.index), f"{answer.score:.6f}", ""]
+        cells += [f"{answer.decode_ms:.3f}", f"{answer.infer_ms:.3f}"]
+    csv.writer(buffer, lineterminator="").writerow(cells)
+    return buffer.getvalue()
+
+
+def _text(answer: Classification | Failure, top_k: int) -> str:
+    from edge_fm_runtime.classifier import Failure
+
+    name = _printable(answer.input)
+    if isinstance(answer, Failure):
+        return f"{name}: error: {answer.error.message}"
+    return f"{name}: " + ", ".join(f"{p.label} {100 * p.score:.1f}%" for p in answer.top[:top_k])

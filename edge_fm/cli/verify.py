@@ -1,0 +1,80 @@
+"""`edgefm verify`: does an artifact still answer like the original?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_fm.cli.common import Talk, engine_options, output_options, print_json, print_table
+
+if TYPE_CHECKING:
+    from edge_fm_runtime.artifact import Artifact
+    from edge_fm_runtime.engines import Engine
+    from edge_fm_runtime.verification import Verification
+
+
+@click.command("verify")
+@click.argument("artifact")
+@click.option("--against", metavar="RUN|MODEL.keras", help="Compare with the original on a test set.")
+@click.option("--data", "source", metavar="SOURCE", help="Images for --against. Default: the run's own test split.")
+@engine_options
+@output_options
+def command(
+    artifact: str,
+    against: str | None,
+    source: str | None,
+    engine: str,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Check hashes and metadata, then replay the golden answers on this device's own engine.
+
+    With --against, the original answers the whole test set beside the artifact. Exits with 3 if a check fails.
+    """
+    from edge_fm.cli.registry import ALL_ENGINES
+    from edge_fm_runtime.artifact import load_artifact
+    from edge_fm_runtime.engines import EngineOptions, create_engine
+    from edge_fm_runtime.verification import verify_golden
+
+    if source is not None and against is None:
+        raise click.UsageError("--data goes with --against: the golden answers carry their own images.")
+    talk = Talk(quiet)
+    opened = load_artifact(artifact)
+    runner = create_engine(opened, engine, options=EngineOptions(device, threads), registry=ALL_ENGINES)
+    result = verify_golden(opened, runner) if against is None else _against(opened, runner, against, source, talk)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        _print(result)
+    if not result.passed:
+        talk.note("Verification failed: do not ship this artifact; export it again: edgefm export")
+        sys.exit(3)
+    talk.next(f"edgefm infer photo.jpg --model {artifact}")
+
+
+def _against(artifact: Artifact, engine: Engine, against: str, source: str | None, talk: Talk) -> Verification:
+    from edge_fm_export.gate import verify_against
+
+    from edge_fm.cli.inputs import evaluation_data, load_original
+
+    original = load_original(Path(against), artifact.metadata)
+    with talk.progress() as progress:
+        test = evaluation_data(source, original, progress).test
+        return verify_against(artifact, original, test, engine, progress=progress)
+
+
+def _print(result: Verification) -> None:
+    rows = [
+        [check.name, f"{check.value:.6g}", f"{check.limit:.6g}", "passed" if check.passed else "FAILED"]
+        for check in result.checks
+    ]
+    title = (
+        f"{result.artifact}: {'PASSED' if result.passed else 'FAILED'} on {result.parity.n} images "
+        f"({result.engine}, {result.device}, {result.precision})"
+    )
+    print_table(title, ["check", "value", "limit", ""], rows, right=(1, 2))

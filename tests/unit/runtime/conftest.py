@@ -1,0 +1,67 @@
+"""A real artifact, small enough to be made anew for each test: one dense layer over 4x4 grey pixels, three classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edge_fm_runtime.artifact import Artifact, hash_file
+from edge_fm_runtime.engines import EngineOptions
+from edge_fm_runtime.engines.onnxruntime_engine import OnnxRuntimeEngine
+from edge_fm_runtime.golden import Golden, save_golden
+from edge_fm_runtime.metadata import EMBEDDED_KEY, FileEntry, InputSpec, Metadata, dump_metadata
+
+LABELS = ("T-shirt/top", "Ankle boot", "Bag")
+
+
+def write_onnx(path: Path, metadata: Metadata, *, seed: int = 0) -> None:
+    """uint8 [N,4,4,1] -> softmax over three classes, with the metadata embedded."""
+    weights = np.random.default_rng(seed).normal(size=(16, len(metadata.labels))).astype(np.float32) / 255
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+            helper.make_node("Flatten", ["float"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 4, 4, 1])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(metadata.labels)])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {EMBEDDED_KEY: metadata.embedded()})
+    onnx.save(model, path)
+
+
+@pytest.fixture
+def metadata() -> Metadata:
+    return Metadata("tiny", "onnx", "fp32", "model.onnx", InputSpec(4, 4, 1), LABELS)
+
+
+@pytest.fixture
+def make_artifact(tmp_path: Path, metadata: Metadata) -> Callable[..., Path]:
+    def make(name: str = "tiny-onnx-fp32", *, metadata: Metadata = metadata) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        write_onnx(folder / metadata.payload, metadata)
+        images = np.random.default_rng(1).integers(0, 256, (32, 4, 4, 1), dtype=np.uint8)
+        engine = OnnxRuntimeEngine(Artifact(folder, metadata, folder / metadata.payload), EngineOptions())
+        answers = engine.infer(images)
+        save_golden(Golden(images, answers, answers), folder / "golden.npz")
+        files: dict[str, FileEntry] = {n: hash_file(folder / n) for n in (metadata.payload, "golden.npz")}
+        (folder / "edgefm.json").write_text(dump_metadata(replace(metadata, files=files)))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def artifact_folder(make_artifact: Callable[..., Path]) -> Path:
+    return make_artifact()

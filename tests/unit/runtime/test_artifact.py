@@ -1,0 +1,148 @@
+"""An artifact is whole or refused, and the message names the file and the mend."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_fm_runtime.artifact import list_files, load_artifact
+from edge_fm_runtime.embedded import read_embedded
+from edge_fm_runtime.errors import ArtifactError, IntegrityError
+from edge_fm_runtime.golden import load_golden
+from edge_fm_runtime.metadata import Metadata
+
+
+def test_folder_metadata_file_and_bare_payload_all_open(artifact_folder: Path, metadata: Metadata) -> None:
+    for path in (artifact_folder, artifact_folder / "edgefm.json"):
+        artifact = load_artifact(path)
+        assert artifact.path == artifact_folder
+        assert artifact.payload == artifact_folder / "model.onnx"
+        assert artifact.metadata.labels == metadata.labels
+    bare = load_artifact(artifact_folder / "model.onnx")
+    assert bare.bare
+    assert bare.metadata == metadata
+
+
+def test_one_changed_byte_is_noticed(artifact_folder: Path) -> None:
+    payload = artifact_folder / "model.onnx"
+    data = bytearray(payload.read_bytes())
+    data[len(data) // 2] ^= 1
+    payload.write_bytes(data)
+    with pytest.raises(IntegrityError, match=r"model\.onnx was changed") as caught:
+        load_artifact(artifact_folder)
+    assert caught.value.exit_code == 3
+    assert "edgefm export" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "golden.npz"])
+def test_a_missing_file_is_named(artifact_folder: Path, name: str) -> None:
+    (artifact_folder / name).unlink()
+    with pytest.raises(IntegrityError, match=f"{name} is missing"):
+        load_artifact(artifact_folder)
+
+
+def test_a_truncated_file_is_named(artifact_folder: Path) -> None:
+    payload = artifact_folder / "model.onnx"
+    payload.write_bytes(payload.read_bytes()[:-1])
+    with pytest.raises(IntegrityError, match="bytes, not"):
+        load_artifact(artifact_folder)
+
+
+def test_every_damage_is_listed_at_once(artifact_folder: Path) -> None:
+    (artifact_folder / "golden.npz").unlink()
+    (artifact_folder / "model.onnx").write_bytes(b"x")
+    with pytest.raises(IntegrityError, match=r"model\.onnx has 1 bytes.*|golden.*") as caught:
+        load_artifact(artifact_folder)
+    assert "golden.npz is missing" in str(caught.value)
+    assert "model.onnx has 1 bytes" in str(caught.value)
+
+
+def test_a_payload_without_a_hash_is_refused(artifact_folder: Path) -> None:
+    file = artifact_folder / "edgefm.json"
+    raw = json.loads(file.read_text())
+    del raw["files"]["model.onnx"]
+    file.write_text(json.dumps(raw))
+    with pytest.raises(IntegrityError, match="no entry under files"):
+        load_artifact(artifact_folder)
+
+
+def test_a_link_that_leaves_the_folder_is_refused(artifact_folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.onnx"
+    (artifact_folder / "model.onnx").replace(outside)
+    (artifact_folder / "model.onnx").symlink_to(outside)
+    with pytest.raises(IntegrityError, match="link that leaves"):
+        load_artifact(artifact_folder)
+
+
+def test_what_is_no_artifact_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "note.txt").write_text("x")
+    for path in (tmp_path / "empty", tmp_path / "note.txt", tmp_path / "absent"):
+        with pytest.raises(ArtifactError, match="artifact"):
+            load_artifact(path)
+
+
+def test_metadata_that_is_a_fifo_does_not_hang(artifact_folder: Path) -> None:
+    (artifact_folder / "edgefm.json").unlink()
+    os.mkfifo(artifact_folder / "edgefm.json")
+    with pytest.raises(ArtifactError, match="no regular file"):
+        load_artifact(artifact_folder)
+
+
+def test_oversized_metadata_is_refused(artifact_folder: Path) -> None:
+    with (artifact_folder / "edgefm.json").open("r+b") as stream:
+        stream.truncate(1 << 30)
+    with pytest.raises(ArtifactError, match="at most"):
+        load_artifact(artifact_folder)
+
+
+def test_a_bare_model_without_metadata_is_refused(tmp_path: Path) -> None:
+    import onnx
+    from onnx import helper
+
+    model = helper.make_model(helper.make_graph([], "empty", [], []))
+    onnx.save(model, tmp_path / "foreign.onnx")
+    with pytest.raises(ArtifactError, match="no embedded EdgeFM metadata"):
+        load_artifact(tmp_path / "foreign.onnx")
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00", b"PK\x03\x04" + b"x" * 50, b"\xff" * 100, b"<html></html>"])
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_a_bare_file_of_garbage_is_an_artifact_error(tmp_path: Path, damage: bytes, suffix: str) -> None:
+    (tmp_path / f"bad{suffix}").write_bytes(damage)
+    with pytest.raises(ArtifactError):
+        load_artifact(tmp_path / f"bad{suffix}")
+
+
+def test_embedded_text_survives_at_every_truncation(artifact_folder: Path) -> None:
+    whole = (artifact_folder / "model.onnx").read_bytes()
+    short = artifact_folder / "short.onnx"
+    for length in range(1, len(whole), 37):
+        short.write_bytes(whole[:length])
+        try:
+            text = read_embedded(short)
+        except ArtifactError:
+            continue
+        assert text is None or text == read_embedded(artifact_folder / "model.onnx")
+
+
+def test_files_are_listed_with_links(artifact_folder: Path) -> None:
+    assert list_files(artifact_folder) == ["golden.npz", "model.onnx"]
+
+
+def test_golden_never_unpickles(tmp_path: Path) -> None:
+    file = tmp_path / "golden.npz"
+    hostile = np.array([{"a": 1}], dtype=object)
+    np.savez(file, images=hostile, reference=hostile, exported=hostile)
+    with pytest.raises(ArtifactError, match="no golden answers"):
+        load_golden(file)
+
+
+def test_golden_bytes_do_not_depend_on_the_time(make_artifact: Callable[..., Path]) -> None:
+    first, second = make_artifact("a"), make_artifact("b")
+    assert (first / "golden.npz").read_bytes() == (second / "golden.npz").read_bytes()

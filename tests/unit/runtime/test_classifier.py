@@ -1,0 +1,86 @@
+"""The public API: one photo, many photos, pixels; typed answers; several threads."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_fm_runtime import Classification, Classifier, Failure
+from edge_fm_runtime.errors import PhotoError
+from edge_fm_runtime.golden import load_golden
+
+
+@pytest.fixture
+def classifier(artifact_folder: Path):
+    with Classifier.load(artifact_folder) as classifier:
+        yield classifier
+
+
+def test_every_kind_of_photo_gets_the_same_answer(
+    classifier: Classifier, artifact_folder: Path, tmp_path: Path
+) -> None:
+    pixels = load_golden(artifact_folder / "golden.npz").images[3, ..., 0]
+    image = Image.fromarray(pixels)
+    image.save(tmp_path / "photo.png")
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    expected = classifier.predict_pixels(pixels[None, ..., None])[0]
+    for photo in (tmp_path / "photo.png", str(tmp_path / "photo.png"), buffer.getvalue(), image, pixels):
+        answer = classifier.classify(photo, top_k=3)
+        assert answer.index == expected.argmax()
+        assert [p.score for p in answer.top] == sorted(map(float, expected), reverse=True)
+        assert answer.label == classifier.artifact.metadata.labels[answer.index]
+
+
+def test_many_keep_their_order_and_one_bad_file_does_not_stop_the_rest(classifier: Classifier, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    paths = []
+    for i in range(25):
+        path = tmp_path / f"{i:02}.png"
+        if i == 11:
+            path.write_bytes(b"not a picture")
+        else:
+            Image.fromarray(rng.integers(0, 256, (4, 4), dtype=np.uint8)).save(path)
+        paths.append(path)
+    answers = list(classifier.classify_many(iter(paths), batch_size=4))
+    assert [a.input for a in answers] == [str(p) for p in paths]
+    assert [i for i, a in enumerate(answers) if isinstance(a, Failure)] == [11]
+    for path, answer in zip(paths, answers, strict=True):
+        if isinstance(answer, Classification):
+            assert answer.top == classifier.classify(path).top
+
+
+def test_photos_are_read_lazily(classifier: Classifier) -> None:
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1
+            yield np.zeros((4, 4), np.uint8)
+
+    answers = classifier.classify_many(endless(), batch_size=4)
+    for _ in range(10):
+        next(answers)
+    answers.close()
+    assert taken < 100
+
+
+def test_pixels_of_another_kind_are_refused(classifier: Classifier) -> None:
+    for batch in (np.zeros((1, 4, 4, 1), np.float32), np.zeros((1, 5, 4, 1), np.uint8), np.zeros((4, 4, 1), np.uint8)):
+        with pytest.raises(PhotoError, match="uint8"):
+            classifier.predict_pixels(batch)
+
+
+def test_threads_may_share_a_classifier(classifier: Classifier) -> None:
+    rng = np.random.default_rng(0)
+    batches = [rng.integers(0, 256, (3, 4, 4, 1), dtype=np.uint8) for _ in range(40)]
+    expected = [classifier.predict_pixels(b) for b in batches]
+    with ThreadPoolExecutor(8) as pool:
+        for got, want in zip(pool.map(classifier.predict_pixels, batches), expected, strict=True):
+            np.testing.assert_array_equal(got, want)

@@ -1,0 +1,95 @@
+"""Every engine that can run the tiny artifact answers it; what cannot be had is refused, never replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_fm_runtime.artifact import load_artifact
+from edge_fm_runtime.engines import ENGINES, EngineOptions, create_engine
+from edge_fm_runtime.errors import DeviceError, EngineError
+from edge_fm_runtime.golden import load_golden
+from edge_fm_runtime.metadata import Metadata
+from edge_fm_runtime.verification import infer_batched, verify_golden
+
+ONNX_ENGINES = ("onnxruntime", "openvino")
+
+
+@pytest.mark.parametrize("name", ONNX_ENGINES)
+def test_answers_at_batches_of_any_size(artifact_folder: Path, name: str) -> None:
+    artifact = load_artifact(artifact_folder)
+    golden = load_golden(artifact_folder / "golden.npz")
+    engine = create_engine(artifact, name)
+    for batch in (1, 5, 32):
+        answers = infer_batched(engine, golden.images, batch=batch)
+        assert answers.dtype == np.float32
+        np.testing.assert_allclose(answers, golden.reference, atol=1e-5)
+    assert (engine.name, engine.device, engine.precision) == (name, "CPU", "fp32")
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ONNX_ENGINES)
+def test_an_answer_is_not_overwritten_by_the_next(artifact_folder: Path, name: str) -> None:
+    golden = load_golden(artifact_folder / "golden.npz")
+    engine = create_engine(load_artifact(artifact_folder), name)
+    first = engine.infer(golden.images[:1])
+    kept = first.copy()
+    engine.infer(golden.images[1:2])
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("name", ONNX_ENGINES)
+@pytest.mark.parametrize("device", ["GPU", "NPU", "cpu", "TPU"])
+def test_a_device_that_is_not_there_is_an_error_that_lists_those_that_are(
+    artifact_folder: Path, name: str, device: str
+) -> None:
+    with pytest.raises(DeviceError, match=f"no device '{device}' here; it has: .*CPU"):
+        create_engine(load_artifact(artifact_folder), name, options=EngineOptions(device=device))
+
+
+@pytest.mark.parametrize("name", ONNX_ENGINES)
+def test_threads_are_as_asked(artifact_folder: Path, name: str) -> None:
+    assert create_engine(load_artifact(artifact_folder), name, options=EngineOptions(threads=1)).threads == 1
+
+
+def test_an_unknown_engine_lists_the_known(artifact_folder: Path) -> None:
+    with pytest.raises(EngineError, match="onnxruntime"):
+        create_engine(load_artifact(artifact_folder), "tensorrt")
+
+
+@pytest.mark.parametrize("name", sorted(set(ENGINES) - {"null"}))
+def test_another_format_is_refused(make_artifact: Callable[..., Path], metadata: Metadata, name: str) -> None:
+    artifact = load_artifact(make_artifact())
+    foreign = replace(artifact, metadata=replace(artifact.metadata, format="savedmodel"))
+    with pytest.raises(EngineError, match="savedmodel"):
+        create_engine(foreign, name)
+
+
+@pytest.mark.parametrize("name", ONNX_ENGINES)
+def test_a_broken_model_is_an_engine_error(artifact_folder: Path, name: str) -> None:
+    (artifact_folder / "model.onnx").write_bytes(b"\x08\x08garbage")
+    artifact = load_artifact(artifact_folder, check_hashes=False)
+    with pytest.raises(EngineError, match=r"model\.onnx"):
+        create_engine(artifact, name)
+
+
+@pytest.mark.parametrize("name", [*ONNX_ENGINES, "null"])
+def test_golden_answers_replay(artifact_folder: Path, name: str) -> None:
+    artifact = load_artifact(artifact_folder)
+    result = verify_golden(artifact, create_engine(artifact, name))
+    assert result.passed == (name != "null"), result.checks
+    assert result.to_json()["engine"] == name
+    assert result.parity.n == 32
+
+
+def test_fixed_batch_is_respected(make_artifact: Callable[..., Path], metadata: Metadata) -> None:
+    from edge_fm_runtime.classifier import Classifier
+
+    fixed = replace(metadata, input=replace(metadata.input, batch=4))
+    with Classifier.load(make_artifact(metadata=fixed)) as classifier:
+        photos = [np.full((4, 4), value, np.uint8) for value in range(0, 250, 25)]
+        assert len(list(classifier.classify_many(photos))) == 10

@@ -1,0 +1,74 @@
+"""CPU budget from affinity; measurements that count every sample and give only what the count supports."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edge_fm_runtime.latency import Latency, measure
+from edge_fm_runtime.machine import cpu_budget, describe_machine
+
+
+def test_budget_never_exceeds_affinity_and_says_why() -> None:
+    budget = cpu_budget()
+    assert 1 <= budget.threads <= budget.affinity <= budget.present
+    assert budget.reason
+    assert describe_machine()["threads"] == budget.threads
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity is Linux's")
+def test_one_allowed_cpu_gives_one_thread() -> None:
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+        "from edge_fm_runtime.machine import cpu_budget; b = cpu_budget(); print(b.threads, b.reason)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.startswith("1 ")
+    if (os.cpu_count() or 1) > 1:
+        assert "affinity" in out
+
+
+def test_cgroup_quota_is_read(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge_fm_runtime import machine
+
+    (tmp_path / "cpu.max").write_text("50000 100000\n")
+    monkeypatch.setattr(machine, "_CGROUP_ROOT", tmp_path)
+    budget = machine.cpu_budget()
+    assert (budget.quota, budget.threads) == (0.5, 1)
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert machine.cpu_budget().quota is None
+
+
+def test_percentiles_need_samples_above_them() -> None:
+    few = Latency(np.arange(100.0))
+    assert few.percentile_ms("p90") == pytest.approx(89.1)
+    assert few.percentile_ms("p95") is None
+    assert few.percentile_ms("p99") is None
+    assert Latency(np.arange(1000.0)).percentile_ms("p99") is not None
+
+
+def test_every_case_gets_its_samples_and_the_collector_its_state_back() -> None:
+    import gc
+
+    calls = {"a": 0, "b": 0}
+
+    def count(name: str) -> None:
+        calls[name] += 1
+        assert not gc.isenabled() or calls[name] == 1  # off inside the timed region; on for the first, untimed call
+
+    rounds: list[tuple[int, int]] = []
+    result = measure(
+        {"a": lambda: count("a"), "b": lambda: count("b")},
+        duration_s=0.02,
+        min_samples=50,
+        on_round=lambda done, total: rounds.append((done, total)),
+    )
+    assert gc.isenabled()
+    for name, latency in result.items():
+        assert 50 <= latency.n < calls[name]
+        assert latency.p50_ms > 0
+    assert rounds[-1][0] == rounds[-1][1]
