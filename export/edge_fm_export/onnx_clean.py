@@ -1,0 +1,164 @@
+"""Make an ONNX graph fit to ship: slimmed, plainly and repeatably named, checked."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from edge_fm_runtime.errors import ExportError
+
+_COUNTER = re.compile(r"__\d+")
+_READ = re.compile(r"(/ReadVariableOp|/resource|:0)+$")
+MAX_ONNX_BYTES = (1 << 31) - 1
+
+
+def clean(model: Any) -> Any:
+    """Return `model` (an onnx.ModelProto) slimmed, in a fixed order, with names that do not count up, and checked.
+
+    Args:
+        model: the graph; opset and IR version stay.
+
+    Raises:
+        ExportError: the result does not pass onnx.checker, or exceeds protobuf's 2 GiB.
+    """
+    import onnx
+    import onnxslim
+
+    slim = onnxslim.slim(model)
+    return finish(onnx.shape_inference.infer_shapes(slim))
+
+
+def finish(model: Any) -> Any:
+    """Order and rename `model` so that the same network gives the same bytes, and check it."""
+    import onnx
+
+    _order(model.graph)
+    _rename(model.graph)
+    _name_batch(model.graph)
+    del model.metadata_props[:]
+    model.producer_name, model.producer_version = "edge-fm", ""
+    model.doc_string = model.graph.doc_string = ""
+    model.graph.name = "classifier"
+    used = {node.domain for node in model.graph.node}
+    opsets = sorted((o.domain, o.version) for o in model.opset_import if o.domain == "" or o.domain in used)
+    del model.opset_import[:]
+    model.opset_import.extend(onnx.helper.make_opsetid(domain, version) for domain, version in opsets)
+    if model.ByteSize() > MAX_ONNX_BYTES:
+        raise ExportError("The ONNX graph exceeds protobuf's 2 GiB.", hint="Export a smaller model.")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(
+            f"The converted ONNX graph does not pass onnx.checker: {error}",
+            hint="Try --format openvino or savedmodel; and tell us about the model.",
+        ) from error
+    return model
+
+
+def to_bytes(model: Any) -> bytes:
+    """Serialize `model`; the same graph gives the same bytes."""
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _order(graph: Any) -> None:
+    """Sort the nodes depth first from the outputs, constants by first use: an order that depends on the graph alone."""
+    maker = {output: index for index, node in enumerate(graph.node) for output in node.output}
+    nodes = list(graph.node)
+    done: dict[int, None] = {}
+    for output in graph.output:
+        stack = [(maker[output.name], False)] if output.name in maker else []
+        while stack:
+            index, ready = stack.pop()
+            if index in done:
+                continue
+            if ready:
+                done[index] = None
+                continue
+            stack.append((index, True))
+            needs = [maker[i] for i in (*nodes[index].input, *_captured(nodes[index])) if i in maker]
+            stack.extend((n, False) for n in reversed(needs) if n not in done)
+    ordered = [nodes[index] for index in done]
+    constants = {c.name: c for c in graph.initializer}
+    used = [i for node in ordered for i in (*node.input, *_captured(node)) if i in constants]
+    used += [o.name for o in graph.output if o.name in constants]
+    copies = [_copy(node) for node in ordered]
+    kept = [_copy(constants[name]) for name in dict.fromkeys(used)]
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    graph.node.extend(copies)
+    graph.initializer.extend(kept)
+
+
+def _captured(node: Any) -> list[str]:
+    """Names that a node's subgraphs (If, Loop, Scan) take from outside, in order."""
+    names: list[str] = []
+    for attribute in node.attribute:
+        for graph in (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs):
+            for inner in graph.node:
+                names += [*inner.input, *_captured(inner)]
+    return names
+
+
+def _rename(graph: Any) -> None:
+    """Take tf2onnx's counters out of all names, but those of the graph's inputs and outputs."""
+    fixed = {v.name for v in (*graph.input, *graph.output)}
+    taken = set(fixed)
+    tensors: dict[str, str] = {name: name for name in fixed} | {"": ""}
+
+    def unique(wanted: str) -> str:
+        name, number = wanted, 1
+        while name in taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        taken.add(name)
+        return name
+
+    for node in graph.node:
+        node.name = _layer_name(node)
+    for constant in graph.initializer:
+        tensors[constant.name] = constant.name = unique(_plain(constant.name, "constant"))
+    for node in graph.node:
+        for output in node.output:
+            tensors.setdefault(output, "")
+            if output not in fixed and output:
+                tensors[output] = unique(node.name)
+    seen: dict[str, int] = {}
+    for node in graph.node:
+        seen[node.name] = seen.get(node.name, 0) + 1
+        node.name += f"_{seen[node.name]}" if seen[node.name] > 1 else ""
+        _apply(node, tensors)
+
+
+def _apply(node: Any, tensors: dict[str, str]) -> None:
+    for names in (node.input, node.output):
+        changed = [tensors.get(name, name) for name in names]
+        del names[:]
+        names.extend(changed)
+    for attribute in node.attribute:
+        for graph in (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs):
+            for inner in graph.node:
+                _apply(inner, tensors)
+
+
+def _layer_name(node: Any) -> str:
+    """The name of the layer: a convolution that swallowed its batch normalization would be named after the latter."""
+    weights = node.input[1] if node.op_type == "Conv" else ""
+    merged, _, _ = weights.rpartition("/merged_input")
+    return _plain(merged or node.name, str(node.op_type))
+
+
+def _plain(name: str, otherwise: str) -> str:
+    return _READ.sub("", _COUNTER.sub("", name)) or otherwise
+
+
+def _name_batch(graph: Any) -> None:
+    for value in (*graph.input, *graph.output):
+        batch = value.type.tensor_type.shape.dim[0]
+        if batch.WhichOneof("value") != "dim_value":
+            batch.dim_param = "N"
+
+
+def _copy(message: Any) -> Any:
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy
