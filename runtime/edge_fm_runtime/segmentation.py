@@ -21,6 +21,9 @@ _SIDE = 96
 _COLOURS = 40
 _PLAIN_TOLERANCE = 0.05 * 255
 _PLAIN_SHARE = 0.9
+_SOFT_STEP = 4.0
+_SEED_COST = 100.0
+_BINS = 16
 
 
 def find_garment(image: Image.Image) -> Floats:
@@ -55,6 +58,8 @@ def _plain(small: Image.Image) -> Floats | None:
     if near.mean() < _PLAIN_SHARE:
         return None
     away = np.abs(rgb - background).max(axis=2)
+    apart = _distance_from_border(rgb, np.zeros(away.shape, np.float32), floor=_SOFT_STEP)
+    away[apart < _PLAIN_TOLERANCE / 2] = 0
     soft: Floats = np.clip(away / (2 * _PLAIN_TOLERANCE), 0, 1).astype(np.float32)
     return soft
 
@@ -66,21 +71,62 @@ def _textured(small: Image.Image) -> Floats:
     codes, near = _quantize(features)
     weights = _edge_weights(features)
     prior = _centre_prior(luma.shape)
+    believed = np.log(prior / (1 - prior))
     mask = prior
-    for _ in range(6):
-        inside = near @ np.bincount(codes.ravel(), mask.ravel(), len(near))
-        outside = near @ np.bincount(codes.ravel(), (1 - mask).ravel(), len(near))
-        inside, outside = inside / inside.sum(), outside / outside.sum()
-        evidence = np.clip(np.log((inside + 1e-4) / (outside + 1e-4)), -3, 3)
-        unary = (evidence[codes] + np.log(prior / (1 - prior))).astype(np.float32)
-        mask = _mean_field(unary, weights, steps=8)
+    for _ in range(3):
+        mask = _mean_field(believed + _evidence(codes, mask, near), weights, steps=8)
+    apart = _distance_from_border(features, mask * _SEED_COST, floor=1.5 * float(np.median(_steps(features)[0])))
+    bins = np.searchsorted(np.quantile(apart, np.linspace(0, 1, _BINS + 1)[1:-1]), apart)
+    alike = np.exp(-0.5 * (np.subtract.outer(np.arange(_BINS), np.arange(_BINS))) ** 2)
+    for _ in range(3):
+        evidence = _evidence(codes, mask, near) + _evidence(bins, mask, alike)
+        mask = _mean_field(0.5 * believed + evidence, weights, steps=8)
     return mask
+
+
+def _evidence(codes: npt.NDArray[np.intp], mask: Floats, near: npt.NDArray[np.float64]) -> Floats:
+    """Log odds for each pixel that something of its code is garment, as the mask has it so far."""
+    inside = near @ np.bincount(codes.ravel(), mask.ravel(), len(near))
+    outside = near @ np.bincount(codes.ravel(), (1 - mask).ravel(), len(near))
+    inside, outside = inside / inside.sum(), outside / outside.sum()
+    odds: Floats = np.clip(np.log((inside + 1e-4) / (outside + 1e-4)), -3, 3).astype(np.float32)[codes]
+    return odds
+
+
+def _steps(features: Floats) -> tuple[Floats, Floats]:
+    """How far apart each pixel is from the one below and the one to the right."""
+    return np.sqrt(((features[1:] - features[:-1]) ** 2).sum(axis=2)), np.sqrt(
+        ((features[:, 1:] - features[:, :-1]) ** 2).sum(axis=2)
+    )
+
+
+def _distance_from_border(features: Floats, seeds: Floats, *, floor: float) -> Floats:
+    """The least sum of colour steps on a way from the border (geodesic distance), steps under `floor` free.
+
+    Shading and soft shadows cost nothing, edges do. `seeds` is the cost of starting at a border pixel.
+    """
+    down, right = (np.maximum(step - floor, 0) for step in _steps(features))
+    far = np.full(seeds.shape, np.inf, np.float32)
+    for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        far[edge] = seeds[edge]
+    for _ in range(3):
+        _sweep(far, down)
+        _sweep(far.T, right.T)
+    return far
+
+
+def _sweep(far: Floats, steps: Floats) -> None:
+    """Carry distances down and up again, in place, a row at a time."""
+    for row in range(len(steps)):
+        np.minimum(far[row + 1], far[row] + steps[row], out=far[row + 1])
+    for row in range(len(steps) - 1, -1, -1):
+        np.minimum(far[row], far[row + 1] + steps[row], out=far[row])
 
 
 def _quantize(features: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
     """Colour index of each pixel, and how alike two indices are (rows sum to 1)."""
     picture = Image.fromarray(np.clip(features, 0, 255).astype(np.uint8))
-    indexed = picture.quantize(_COLOURS, Image.Quantize.MEDIANCUT, kmeans=1)
+    indexed = picture.quantize(_COLOURS, Image.Quantize.MEDIANCUT)
     codes = np.asarray(indexed).astype(np.intp)
     count = int(codes.max()) + 1
     palette = np.array(indexed.getpalette(), np.float64)[: 3 * count].reshape(-1, 3)
