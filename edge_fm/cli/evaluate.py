@@ -1,0 +1,168 @@
+"""`edgefm evaluate`: accuracy, confusion and more of an artifact or a run, on labelled images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_fm.cli.common import Talk, engine_options, output_options, print_json, print_table
+from edge_fm_runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+    from edge_fm_runtime.engines import Engine
+    from edge_fm_runtime.metadata import PhotoSpec
+
+
+@click.command("evaluate")
+@click.argument("model", metavar="ARTIFACT|RUN")
+@click.option("--data", "source", metavar="SOURCE", help="Labelled images. Default: what the model was trained on.")
+@click.option(
+    "--split",
+    type=click.Choice(["test", "train", "all"]),
+    default="test",
+    show_default=True,
+    help="Which images; all: every image of a SOURCE that the model never saw.",
+)
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="DIR", help="Write evaluation.json, plots and report.html."
+)
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Images through the engine at once."
+)
+@engine_options
+@output_options
+def command(
+    model: str,
+    source: str | None,
+    split: str,
+    report: Path | None,
+    batch_size: int,
+    engine: str,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Answer labelled images and count: accuracy, loss, precision, recall and F1 of each class, confusion matrix.
+
+    Artifacts run on this device's own engine and need no Keras; a run is answered by Keras itself.
+    """
+    import numpy as np
+
+    from edge_fm.evaluation import evaluate_probabilities
+    from edge_fm_runtime.engines import EngineOptions
+
+    talk = Talk(quiet)
+    runner, labels, photo, shape, training = _open(Path(model), engine, EngineOptions(device, threads))
+    name = source or (training or {}).get("data", {}).get("source")
+    if name is None:
+        raise DataError(
+            f"{model} does not name the data it was trained on.", hint="Name labelled images: --data SOURCE"
+        )
+    dataset = _load(name, shape, photo, talk)
+    images, truth = _choose(dataset, split, labels, shape)
+    with talk.progress() as progress:
+        answers = []
+        for start in range(0, len(images), batch_size):
+            answers.append(runner.infer(images[start : start + batch_size]))
+            progress(f"evaluating on {dataset.name} {split}", min(start + batch_size, len(images)), len(images))
+    evaluation = evaluate_probabilities(np.concatenate(answers), truth, labels)
+    result: dict[str, Any] = {"model": model, "engine": runner.name, "device": runner.device}
+    result |= {"precision": runner.precision, "data": dataset.name, "split": split, **evaluation.to_json()}
+    if report is not None:
+        from edge_fm.evaluation import write_report
+
+        talk.note(f"Wrote {write_report(report, result, images=images, labels=labels)}")
+    if as_json:
+        print_json(result)
+    else:
+        _print(result)
+    talk.next(f"edgefm benchmark {model}" if (Path(model) / "edgefm.json").is_file() else f"edgefm export {model}")
+
+
+def _open(
+    path: Path, engine: str, options: Any
+) -> tuple[Engine, tuple[str, ...], PhotoSpec, tuple[int, int, int], Any]:
+    from edge_fm.cli.common import is_run
+
+    if is_run(path) or path.suffix in (".keras", ".h5"):
+        from edge_fm_export.engines import reference_engine
+        from edge_fm_export.sources import load_source
+
+        original = load_source(path)
+        runner = reference_engine("keras", original, options)
+        return runner, original.labels, original.photo, original.input.shape, original.training
+    from edge_fm.cli.registry import ALL_ENGINES
+    from edge_fm_runtime.artifact import load_artifact
+    from edge_fm_runtime.engines import create_engine
+
+    artifact = load_artifact(path)
+    metadata = artifact.metadata
+    runner = create_engine(artifact, engine, options=options, registry=ALL_ENGINES)
+    if metadata.input.batch is not None:
+        runner = _Padded(runner, metadata.input.batch)
+    return runner, metadata.labels, metadata.photo, metadata.input.shape, metadata.training
+
+
+class _Padded:
+    """An engine of a fixed batch size, for batches of any size."""
+
+    def __init__(self, engine: Engine, size: int) -> None:
+        self._engine, self._size = engine, size
+        self.name, self.device, self.precision, self.threads = (
+            engine.name,
+            engine.device,
+            engine.precision,
+            engine.threads,
+        )
+
+    def infer(self, batch: Any, /) -> Any:
+        import numpy as np
+
+        parts = []
+        for start in range(0, len(batch), self._size):
+            part = batch[start : start + self._size]
+            padded = np.concatenate([part, np.zeros((self._size - len(part), *batch.shape[1:]), np.uint8)])
+            parts.append(self._engine.infer(padded)[: len(part)])
+        return np.concatenate(parts)
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def _load(name: str, shape: tuple[int, int, int], photo: PhotoSpec, talk: Talk) -> Dataset:
+    from edge_fm.data import load_dataset
+
+    with talk.progress() as progress:
+        return load_dataset(name, shape=shape, photo=photo, progress=progress, on_try=talk.note)
+
+
+def _choose(dataset: Dataset, split: str, labels: tuple[str, ...], shape: tuple[int, int, int]) -> tuple[Any, Any]:
+    import numpy as np
+
+    from edge_fm.data import Split, label_order
+
+    both = [dataset.train, dataset.test] if split == "all" else [dataset.train if split == "train" else dataset.test]
+    chosen = Split(np.concatenate([s.images for s in both]), np.concatenate([s.labels for s in both]))
+    if chosen.images.shape[1:] != shape:
+        raise DataError(
+            f"{dataset.name} has images of shape {list(chosen.images.shape[1:])}; the model takes {list(shape)}.",
+            hint="Give another --data SOURCE; an image folder is brought to the model's size.",
+        )
+    return chosen.images, label_order(dataset.label_names, labels, name=dataset.name)[chosen.labels]
+
+
+def _print(result: dict[str, Any]) -> None:
+    rows = [
+        [label, *(f"{100 * values[k]:.2f}" for k in ("precision", "recall", "f1")), str(values["support"])]
+        for label, values in result["per_class"].items()
+    ]
+    title = (
+        f"{result['model']}: accuracy {100 * result['accuracy']:.2f}% on {result['n']:,} images of {result['data']} "
+        f"({result['engine']}, {result['device']}, {result['precision']}), loss {result['loss']:.4f}"
+    )
+    columns = ["class", "precision %", "recall %", "F1 %", "images"]
+    print_table(title, columns, rows, right=(1, 2, 3, 4))

@@ -1,0 +1,120 @@
+"""The original model and the images that judge it, for the commands that compare or convert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset, Split
+    from edge_fm_export.context import EvaluationSet, SourceModel
+    from edge_fm_runtime.metadata import Metadata
+
+RANDOM_IMAGES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Sets:
+    """The images of one export.
+
+    Attributes:
+        test: judges; labelled where anybody labelled it.
+        train: the training split, to calibrate from; None where there is none.
+        note: what a person should know about the choice, or None.
+    """
+
+    test: EvaluationSet
+    train: EvaluationSet | None
+    note: str | None = None
+
+
+def load_original(path: Path, metadata: Metadata) -> SourceModel:
+    """Open the Keras model that an artifact claims to come from.
+
+    Raises:
+        ModelError: it cannot be read, or its labels do not fit.
+    """
+    from edge_fm_export.sources import load_source
+
+    return load_source(path, labels=metadata.labels, photo=metadata.photo)
+
+
+def evaluation_data(source: str | None, original: SourceModel, progress: ProgressFn = silent) -> Sets:
+    """Choose the images that judge an export of `original`.
+
+    Args:
+        source: as `--data` takes it; None for the run's own dataset, or, for a stranger's model, random pixels.
+        original: the model.
+        progress: called as images are read.
+
+    Raises:
+        DataError: the dataset does not fit the model, or is not the one that the run was trained on.
+    """
+    trained_on = (original.training or {}).get("data", {})
+    name = source or trained_on.get("source")
+    if name is None:
+        return Sets(_random_set(original), None, RANDOM_NOTE)
+    from edge_fm.data import load_dataset
+
+    dataset = load_dataset(name, shape=original.input.shape, photo=original.photo, progress=progress)
+    if source is None and dataset.content_hash != trained_on.get("hash"):
+        raise DataError(
+            f"{name} is not what this run was trained on: its content hash is {dataset.content_hash[:16]}, "
+            f"the run's is {str(trained_on.get('hash'))[:16]}.",
+            hint="Restore the dataset, or choose one yourself: --data SOURCE",
+        )
+    return sets_of(dataset, original.labels, original.input.shape)
+
+
+RANDOM_NOTE = (
+    f"No --data was given and the model does not name its own: judged by agreement on {RANDOM_IMAGES} random images. "
+    "Give --data FOLDER with real images to prove accuracy."
+)
+
+
+def sets_of(dataset: Dataset, labels: Sequence[str], shape: tuple[int, int, int]) -> Sets:
+    """Make evaluation sets of a dataset's splits, with its labels brought into the model's order.
+
+    Raises:
+        DataError: the images have another shape, or the labels are not the model's.
+    """
+    if dataset.test.images.shape[1:] != shape:
+        raise DataError(
+            f"{dataset.name} has images of shape {list(dataset.test.images.shape[1:])}; the model takes {list(shape)}.",
+            hint="Give another --data SOURCE; an image folder is brought to the model's size.",
+        )
+    from edge_fm.data import label_order
+
+    order = label_order(dataset.label_names, labels, name=dataset.name)
+    return Sets(_set(dataset, "test", dataset.test, order), _set(dataset, "train", dataset.train, order))
+
+
+def _set(dataset: Dataset, split_name: str, split: Split, order: np.ndarray[Any, Any]) -> EvaluationSet:
+    from edge_fm_export.context import EvaluationSet
+
+    labels = order[split.labels]
+    return EvaluationSet(f"{dataset.name} {split_name}", split.images, labels, _sha256(split.images, labels))
+
+
+def _random_set(original: SourceModel) -> EvaluationSet:
+    from edge_fm_export.context import EvaluationSet
+
+    images = np.random.default_rng(0).integers(0, 256, (RANDOM_IMAGES, *original.input.shape), dtype=np.uint8)
+    return EvaluationSet(f"{RANDOM_IMAGES} random images", images, None, _sha256(images))
+
+
+def _sha256(*arrays: np.ndarray[Any, Any]) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -1,0 +1,139 @@
+"""`edgefm quickstart`: the whole way once, on real images, offline."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_fm.cli.common import EXPORTS, RUNS, Talk, output_options, print_json, print_table
+
+if TYPE_CHECKING:
+    from edge_fm_export.pipeline import ExportResult
+
+_SOURCE = "fashion-mnist-mini"
+
+
+@click.command("quickstart")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run. Default: a new one under runs/."
+)
+@click.option("--epochs", type=int, help="Passes over the 5,400 training images. Default: the recipe's, about a minute.")
+@output_options
+def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) -> None:
+    """Train a small model for about a minute, export it to every format, prove and measure each, classify a photo.
+
+    Needs no network: 7,000 images of Fashion-MNIST come with the package.
+    """
+    from edge_fm.cli.export import export_run
+    from edge_fm.cli.train import train_run
+    from edge_fm.data import load_dataset, sample_photo
+    from edge_fm.evaluation.benchmark import artifact_case, reference_cases, run_benchmark
+    from edge_fm.training import load_recipe, new_run_dir, with_overrides
+    from edge_fm_export.engines import REFERENCE_ENGINES
+    from edge_fm_runtime.artifact import load_artifact
+    from edge_fm_runtime.classifier import Classifier
+    from edge_fm_runtime.engines import ENGINES, EngineOptions
+
+    talk = Talk(quiet)
+    started = time.monotonic()
+    recipe = with_overrides(load_recipe("quickstart"), epochs=epochs)
+    dataset = load_dataset(_SOURCE)
+    run = new_run_dir(RUNS, "quickstart") if out is None else out
+    talk.note(f"1. Train {recipe.model.name} on {_SOURCE} ({len(dataset.train.images):,} images), into {run}")
+    metrics = train_run(recipe, dataset, run, talk).metrics
+    talk.note("2. Export to every format and precision, each gated against the Keras original")
+    results = export_run(run, "all", "all", talk)
+    talk.note("3. Measure each beside Keras, interleaved in one run")
+    registry = {**ENGINES, **REFERENCE_ENGINES}
+    options = EngineOptions()
+    opened = [load_artifact(r.path) for r in results]
+    engines = ["savedmodel" if a.metadata.format == "savedmodel" else "auto" for a in opened]
+    cases = [artifact_case(a, e, options, registry=registry) for a, e in zip(opened, engines, strict=True)]
+    cases += reference_cases(run, options, cases[0].images)
+    with talk.progress() as progress:
+        report = run_benchmark(cases, duration_s=0.5, progress=progress)
+    talk.note("4. Classify a photo made from a test image")
+    photo = sample_photo(dataset.test.images[0], run / "photo.jpg")
+    chosen = next(r.path for r in results if (r.format, r.precision) == ("onnx", "fp32"))
+    with Classifier.load(chosen) as classifier:
+        answer = classifier.classify(photo)
+    truth = dataset.label_names[int(dataset.test.labels[0])]
+    summary = _summary(metrics, results, report.to_json()["rows"])
+    if as_json:
+        print_json(
+            {
+                "run": str(run),
+                "seconds": round(time.monotonic() - started, 1),
+                "rows": summary,
+                "photo": {"path": str(photo), "label": answer.label, "score": answer.score, "truth": truth},
+            }
+        )
+    else:
+        _print(summary, metrics, time.monotonic() - started)
+        click.echo(f"{photo}: {answer.label} {100 * answer.score:.1f}% (it is: {truth})")
+    talk.next(
+        f"edgefm infer {photo} --model {chosen}",
+        "edgefm data fetch fashion-mnist && edgefm train && edgefm export --format all --precision all",
+        "edgefm export YOUR_MODEL.keras --format onnx --data YOUR_IMAGES/",
+    )
+
+
+def _summary(metrics: dict[str, Any], results: list[ExportResult], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for the original and one for each artifact: what it costs and what it lost."""
+    timed = {row["model"]: row for row in rows}
+    predict = next(row for row in rows if row["engine"] == "keras-predict")
+    called = next(row for row in rows if row["engine"] == "keras")
+
+    def cost(row: dict[str, Any]) -> dict[str, Any]:
+        keys = ("engine", "p50_ms", "load_ms", "peak_rss_mib")
+        return {k: row[k] for k in keys} | {"times_faster": predict["p50_ms"] / row["p50_ms"]}
+
+    original = {
+        "model": "Keras original",
+        "format": "keras",
+        "precision": "fp32",
+        "bytes": None,
+        "accuracy": metrics["test_accuracy"],
+        "drop_points": 0.0,
+        "agreement": 1.0,
+    }
+    out = [original | {"model": "Keras predict"} | cost(predict), original | {"model": "Keras call"} | cost(called)]
+    for result in results:
+        parity = result.parity
+        out.append(
+            {
+                "model": result.path.name,
+                "format": result.format,
+                "precision": result.precision,
+                "bytes": result.bytes,
+                "accuracy": parity.accuracy,
+                "drop_points": parity.drop_points,
+                "agreement": parity.top1_agreement,
+            }
+            | cost(timed[result.path.name])
+        )
+    return out
+
+
+def _print(summary: list[dict[str, Any]], metrics: dict[str, Any], seconds: float) -> None:
+    rows = [
+        [
+            row["model"],
+            row["engine"],
+            "-" if row["bytes"] is None else f"{row['bytes'] / 1024:.0f}",
+            f"{100 * row['accuracy']:.2f}",
+            f"{row['drop_points']:+.2f}",
+            f"{100 * row['agreement']:.2f}",
+            f"{row['p50_ms']:.3f}",
+            f"{row['times_faster']:.0f}x",
+            f"{row['load_ms']:.0f}",
+            f"{row['peak_rss_mib'] or 0:.0f}",
+        ]
+        for row in summary
+    ]
+    columns = ["model", "engine", "KiB", "accuracy %", "drop", "agree %", "p50 ms", "faster", "load ms", "peak MiB"]
+    title = f"{metrics['model']}, {metrics['params']:,} parameters: every artifact passed its gate ({seconds:.0f} s in all)"
+    print_table(title, columns, rows, right=range(2, len(columns)))

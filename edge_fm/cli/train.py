@@ -1,0 +1,137 @@
+"""`edgefm train`: train a model and leave a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+    from edge_fm.training import Recipe, RunResult
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+@click.command("train")
+@click.option("--model", metavar="NAME", help="Model to train; `edgefm models` lists them. Default: the recipe's.")
+@click.option(
+    "--data", "source", metavar="SOURCE", help="What to learn from; see `edgefm data`. Default: the recipe's."
+)
+@click.option("--epochs", type=int, help="Passes over the training images. Default: the recipe's.")
+@click.option("--batch-size", type=int, help="Images of one step. Default: the recipe's.")
+@click.option("--optimizer", metavar="NAME", help="adam, adamw, sgd, rmsprop or muon. Default: the recipe's.")
+@click.option(
+    "--learning-rate", type=float, help="The schedule's highest. Default: the recipe's, or the optimizer's usual one."
+)
+@click.option("--weights", metavar="imagenet|none|FILE", help="Weights to start from. Default: the recipe's.")
+@click.option("--seed", type=int, help="Of everything random. Default: the recipe's.")
+@click.option("--recipe", "recipe_name", metavar="NAME|FILE", help="Recipe to run. Default: edgenet-s.")
+@click.option("--resume", is_flag=True, help="Go on with an unfinished run: the one in --out, else the newest.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run. Default: a new one under runs/."
+)
+@output_options
+def command(
+    model: str | None,
+    source: str | None,
+    epochs: int | None,
+    batch_size: int | None,
+    optimizer: str | None,
+    learning_rate: float | None,
+    weights: str | None,
+    seed: int | None,
+    recipe_name: str | None,
+    resume: bool,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Train a classifier: recipe in, run folder out (model.keras, metrics.json, history, curves, confusion matrix).
+
+    Options edit the recipe, and the edited recipe is kept in the run. Ctrl-C or a killed machine loses at most the
+    running epoch: go on with --resume.
+    """
+    from edge_fm.data import load_dataset
+    from edge_fm.training import DEFAULT_RECIPE, latest_run, load_recipe, new_run_dir, with_overrides
+
+    talk = Talk(quiet)
+    if resume:
+        out = latest_run(RUNS) if out is None else out
+        recipe = load_recipe(out / "recipe.toml" if recipe_name is None else recipe_name)
+    else:
+        recipe = load_recipe(recipe_name or DEFAULT_RECIPE)
+    recipe = with_overrides(
+        recipe,
+        model=model,
+        data=source,
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        weights=weights,
+        seed=seed,
+    )
+    with talk.progress() as progress:
+        dataset = load_dataset(
+            recipe.data.source, shape=recipe.data.shape or None, photo=recipe.photo, progress=progress, on_try=talk.note
+        )
+    out = new_run_dir(RUNS, recipe.name) if out is None else out
+    talk.note(
+        f"Training {recipe.model.name} on {dataset.name} ({len(dataset.train.images):,} images), "
+        f"{recipe.training.epochs} epochs, into {out}"
+    )
+    result = train_run(recipe, dataset, out, talk, resume=resume)
+    if as_json:
+        print_json(result.metrics)
+    else:
+        _print(result)
+    talk.next(f"edgefm export {out} --format all", f"edgefm evaluate {out}")
+
+
+def train_run(recipe: Recipe, dataset: Dataset, out: Path, talk: Talk, *, resume: bool = False) -> RunResult:
+    """Train with progress on stderr, then draw the plots; Ctrl-C ends the process with how to go on."""
+    from edge_fm.training import train
+
+    def on_epoch(epoch: int, epochs: int, row: dict[str, float]) -> None:
+        talk.note(
+            f"epoch {epoch:3}/{epochs}  loss {row['loss']:.4f}  val_loss {row['val_loss']:.4f}  "
+            f"val_accuracy {100 * row['val_accuracy']:.2f}%  {row['seconds']:.1f} s"
+        )
+
+    try:
+        with talk.progress() as progress:
+            result = train(recipe, dataset, out, resume=resume, progress=progress, on_epoch=on_epoch)
+    except KeyboardInterrupt:
+        talk.note(f"\nStopped. The finished epochs are kept.\nNext: edgefm train --resume --out {out}")
+        sys.exit(_INTERRUPTED)
+    _plot(result, dataset)
+    return result
+
+
+def _plot(result: RunResult, dataset: Dataset) -> None:
+    """Draw curves and confusion matrix, and keep the whole evaluation, from what the run has already answered."""
+    from edge_fm.evaluation import evaluate_probabilities, plot_confusion, plot_curves
+    from edge_fm.training.run_folder import write_json
+
+    evaluation = evaluate_probabilities(result.test_probabilities, dataset.test.labels, dataset.label_names)
+    write_json(result.run_dir / "evaluation.json", evaluation.to_json())
+    plot_curves(result.history, result.run_dir / "curves.png")
+    plot_confusion(evaluation.confusion, dataset.label_names, result.run_dir / "confusion.png")
+
+
+def _print(result: RunResult) -> None:
+    metrics: dict[str, Any] = result.metrics
+    rows = [
+        ["model", f"{metrics['model']}, {metrics['params']:,} parameters"],
+        ["test accuracy", f"{100 * metrics['test_accuracy']:.2f}%"],
+        ["validation accuracy", f"{100 * metrics['val_accuracy']:.2f}% (epoch {metrics['best_epoch']})"],
+        ["training accuracy", f"{100 * metrics['train_accuracy']:.2f}%"],
+        ["time", f"{metrics['seconds']:.0f} s, {metrics['epochs']} epochs"],
+        ["files", f"{result.run_dir}/ model.keras recipe.toml history.csv metrics.json curves.png confusion.png"],
+    ]
+    print_table(f"Run {result.run_dir}", ["", ""], rows)

@@ -1,0 +1,93 @@
+"""Every command and option has help and stands in README; the command line loads nothing that it does not need."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from edge_fm.cli import cli
+
+ROOT = Path(__file__).parents[3]
+
+
+def walk(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            assert found is not None
+            yield from walk(found, f"{name} {child}")
+
+
+COMMANDS = dict(walk(cli, "edgefm"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_runs_and_says_what_it_is_for(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help and len(command.help) > 20
+    result = CliRunner().invoke(command, ["--help"])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_help(name: str) -> None:
+    for parameter in COMMANDS[name].params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.opts}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_stands_in_readme(name: str) -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert name in readme
+    for parameter in COMMANDS[name].params:
+        if isinstance(parameter, click.Option) and parameter.name not in ("help", "version"):
+            assert f"`{parameter.opts[0]}" in readme, f"{name} {parameter.opts[0]} is not in README"
+
+
+@pytest.mark.parametrize("name", [n for n, c in COMMANDS.items() if not isinstance(c, click.Group)])
+def test_every_command_takes_json_and_quiet(name: str) -> None:
+    options = {opt for p in COMMANDS[name].params for opt in p.opts}
+    assert {"--json", "--quiet"} <= options
+
+
+def test_an_unknown_command_names_the_nearest() -> None:
+    result = CliRunner().invoke(cli, ["exprot"])
+    assert result.exit_code == 2
+    assert "Did you mean 'export'" in result.output
+
+
+HEAVY = ["tensorflow", "keras", "onnx", "openvino", "sklearn", "matplotlib", "tf2onnx", "nncf", "ai_edge_litert"]
+
+
+def loaded_after(code: str) -> list[str]:
+    """The modules of a fresh process after `code`, in a subprocess so that this one's imports do not count."""
+    script = (
+        f"{code}\nimport sys, json\nprint(json.dumps([m for m in {[*HEAVY, 'rich', 'PIL']!r} if m in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "from edge_fm.cli import cli\ncli(['--help'], standalone_mode=False)"
+    assert loaded_after(code) == []
+
+
+def test_one_inference_loads_the_runtime_alone(artifact_folder: Path, tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(photo)
+    arguments = ["infer", str(photo), "--model", str(artifact_folder)]
+    assert loaded_after(f"from edge_fm.cli import cli\ncli({arguments!r}, standalone_mode=False)") == ["PIL"]
