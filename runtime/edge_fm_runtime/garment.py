@@ -7,7 +7,7 @@ from PIL import Image, ImageFilter
 
 from edge_fm_runtime.canvas import Pixels, place
 from edge_fm_runtime.metadata import PhotoSpec
-from edge_fm_runtime.segmentation import find_garment
+from edge_fm_runtime.segmentation import Mask, find_garment
 
 
 def garment_canvas(image: Image.Image, height: int, width: int, channels: int, spec: PhotoSpec) -> Pixels:
@@ -22,13 +22,11 @@ def garment_canvas(image: Image.Image, height: int, width: int, channels: int, s
     """
     image = image.convert("RGB")
     soft = find_garment(image)
-    rows, columns = np.flatnonzero((soft > 0.5).any(axis=1)), np.flatnonzero((soft > 0.5).any(axis=0))
-    sy, sx = image.height / soft.shape[0], image.width / soft.shape[1]
-    box = (columns[0] * sx, rows[0] * sy, (columns[-1] + 1) * sx, (rows[-1] + 1) * sy)
-    part_width, part_height = box[2] - box[0], box[3] - box[1]
-    scale = min(width / part_width, height / part_height)
-    size = (max(1, round(part_width * scale)), max(1, round(part_height * scale)))
-    mask_box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+    left, top, right, bottom = mask_box = _box_of(soft > 0.5)
+    scale_x, scale_y = image.width / soft.shape[1], image.height / soft.shape[0]
+    box = (left * scale_x, top * scale_y, min(right * scale_x, image.width), min(bottom * scale_y, image.height))
+    scale = min(width / (box[2] - box[0]), height / (box[3] - box[1]))
+    size = (max(1, round((box[2] - box[0]) * scale)), max(1, round((box[3] - box[1]) * scale)))
     mask = np.asarray(Image.fromarray(soft).resize(size, Image.Resampling.BOX, box=mask_box))
     alpha = np.clip((mask - 0.5) * 3 + 0.5, 0, 1)[:, :, None]
     part = image.convert("L" if channels == 1 else "RGB").resize(size, Image.Resampling.BICUBIC, box=box)
@@ -37,3 +35,9 @@ def garment_canvas(image: Image.Image, height: int, width: int, channels: int, s
         pixels = np.uint8(255) - pixels
     mixed = alpha * pixels + (1 - alpha) * spec.fill
     return place(np.round(mixed).astype(np.uint8), height, width, spec.fill)
+
+
+def _box_of(mask: Mask) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of what a mask holds."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)

@@ -6,8 +6,9 @@ somebody already prepared, such as an image of the dataset itself. Everything el
 
 from __future__ import annotations
 
+import io
 import os
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from edge_fm_runtime.canvas import Pixels, crop, fit, stretch, to_pixels
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.garment import garment_canvas
 from edge_fm_runtime.metadata import PhotoSpec
-from edge_fm_runtime.photo_colour import orient, read_orientation, to_eight_bits
+from edge_fm_runtime.photo_colour import orient, read_orientation, shrink_factor, to_eight_bits
 from edge_fm_runtime.photo_file import (
     DEFAULT_MAX_PIXELS,
     check_pixels,
@@ -25,7 +26,6 @@ from edge_fm_runtime.photo_file import (
     open_image,
     open_regular,
     shown_name,
-    stream_of,
 )
 
 __all__ = ["DEFAULT_MAX_PIXELS", "Pixels", "Source", "load_canvas", "make_canvas", "open_photo"]
@@ -70,8 +70,8 @@ def open_photo(
 
     Args:
         source: see `load_canvas`.
-        size: height and width of the canvas it is for: it is then decoded and shrunk no larger than that needs
-            (at least twice the canvas on the longer side). None keeps every pixel.
+        size: height and width of the canvas it is for: a large photo is then decoded at reduced scale and shrunk to
+            what that canvas needs. None keeps every pixel.
         max_pixels: see `load_canvas`.
 
     Returns:
@@ -82,7 +82,7 @@ def open_photo(
     """
     least = None if size is None else max(_WORKING_SIDE, 2 * max(size))
     if isinstance(source, bytes | bytearray | memoryview):
-        return _decode_stream(stream_of(bytes(source)), "the photo", least, max_pixels)
+        return _decode_stream(io.BytesIO(source), "the photo", least, max_pixels)
     if isinstance(source, str | os.PathLike):
         with open_regular(source) as stream:
             return _decode_stream(stream, shown_name(source), least, max_pixels)
@@ -91,7 +91,8 @@ def open_photo(
         check_pixels(image, "the array", max_pixels=max_pixels)
         return to_eight_bits(image, least)
     if isinstance(source, Image.Image):
-        return _decode(source, "the image", least, max_pixels).copy()
+        check_pixels(source, "the image", max_pixels=max_pixels)
+        return _decode(source, "the image", least).copy()
     raise PhotoError(
         f"A photo cannot be made from {type(source).__name__}; supported are a path, bytes, a PIL image "
         "and a uint8 array.",
@@ -121,28 +122,25 @@ def make_canvas(image: Image.Image, shape: tuple[int, int, int], spec: PhotoSpec
     return {"fit": fit, "crop": crop, "stretch": stretch}[spec.mode](image, height, width, channels, spec)
 
 
-def _decode_stream(stream: Any, name: str, least: int | None, max_pixels: int) -> Image.Image:
-    return _decode(open_image(stream, name, max_pixels=max_pixels), name, least, max_pixels)
+def _decode_stream(stream: IO[bytes], name: str, least: int | None, max_pixels: int) -> Image.Image:
+    image = open_image(stream, name)
+    check_pixels(image, name, max_pixels=max_pixels, reduced=least is not None)
+    if least is not None and image.format == "JPEG":
+        with decoding(name):
+            factor = shrink_factor(image.size, least)
+            image.draft(None, (max(1, image.width // factor), max(1, image.height // factor)))
+        check_pixels(image, name, max_pixels=max_pixels)
+    return _decode(image, name, least)
 
 
-def _decode(image: Image.Image, name: str, least: int | None, max_pixels: int) -> Image.Image:
-    check_pixels(image, name, max_pixels=max_pixels)
-    with decoding(name, warn=True):
+def _decode(image: Image.Image, name: str, least: int | None) -> Image.Image:
+    with decoding(name, may_warn=True):
         orientation = read_orientation(image)
         if image.format == "TIFF":
             image.load()
     with decoding(name):
-        if least is not None and image.format == "JPEG":
-            image.draft(None, _draft_size(image.size, least))
         image.load()
-    with decoding(name, warn="transparency" in image.info):
         return orient(to_eight_bits(image, least), orientation)
-
-
-def _draft_size(size: tuple[int, int], least: int) -> tuple[int, int]:
-    """The smallest size to ask the JPEG decoder for: the longest edge at least `least` long."""
-    longest = max(size)
-    return (max(1, size[0] * least // longest), max(1, size[1] * least // longest))
 
 
 def _from_array(array: npt.NDArray[Any]) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import cast
 
 import numpy as np
@@ -34,24 +35,30 @@ def read_orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def shrink(image: Image.Image, least: int) -> Image.Image:
-    """Shrink by a whole factor, averaging, as long as the longest edge stays at least `least` pixels."""
-    factor = max(image.size) // least
-    if factor < 2:
-        return image
-    width, height = image.size
-    return image.reduce((min(factor, width), min(factor, height)))
+def shrink_factor(size: tuple[int, int], least: int) -> int:
+    """By what whole factor a photo can shrink: longest edge at least `least`, the other at least half of that.
+
+    The second is let go for strips more than four times as long as they are wide.
+    """
+    longest, shortest = max(size), min(size)
+    factor = longest // least
+    return max(1, factor if longest > 4 * shortest else min(factor, 2 * shortest // least))
+
+
+def _shrink(image: Image.Image, least: int) -> Image.Image:
+    factor = shrink_factor(image.size, least)
+    return image if factor == 1 else image.reduce((min(factor, image.width), min(factor, image.height)))
 
 
 def to_eight_bits(image: Image.Image, least: int | None) -> Image.Image:
-    """Convert to mode L or RGB: white behind transparency, the profile applied, at most about `least` pixels long.
+    """Convert to mode L or RGB: white behind transparency, the profile applied, no larger than needed.
 
     16-bit values keep their high byte. Wider ones (`I`, `F`) are taken as 0..1, 0..255 or 0..65535 by their largest
     value, or scaled by it where it is larger still.
 
     Args:
         image: decoded, of any mode.
-        least: shrink while the longest edge stays at least this long; None to keep the size.
+        least: shrink as `shrink_factor` allows; None to keep the size.
     """
     profile = image.info.get("icc_profile")
     if image.mode in _TRANSPARENT or "transparency" in image.info:
@@ -63,7 +70,7 @@ def to_eight_bits(image: Image.Image, least: int | None) -> Image.Image:
     elif image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     if least is not None:
-        image = shrink(image, least)
+        image = _shrink(image, least)
     if image.mode == "RGBA":
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         white.alpha_composite(image)
@@ -91,8 +98,6 @@ def _is_srgb(profile: bytes) -> bool:
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
     """Convert to sRGB; a profile that is broken or of another colour space is left out, as browsers do."""
-    import io
-
     from PIL import ImageCms
 
     try:

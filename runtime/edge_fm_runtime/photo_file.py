@@ -5,7 +5,6 @@ Only the formats listed here are ever handed to a decoder, each to its own; what
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import threading
@@ -58,6 +57,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 _PPM = tuple(b"P%d" % n for n in range(1, 7))
 _HEIF = (b"heic", b"heix", b"heif", b"hevc", b"mif1", b"msf1")
+_WIDE_MODES = ("I", "F", "P", "PA", "LA", "CMYK", "LAB", "HSV", "YCbCr")
 _quiet_lock = threading.Lock()
 
 
@@ -137,16 +137,16 @@ def _require_regular(mode: int, name: str) -> None:
 
 
 @contextmanager
-def decoding(name: str, *, warn: bool = False) -> Iterator[None]:
+def decoding(name: str, *, may_warn: bool = False) -> Iterator[None]:
     """Turn whatever a decoder does with hostile bytes into one PhotoError.
 
     Args:
         name: the photo, as it can be shown.
-        warn: the step is one in which Pillow may warn; the filters of `warnings` are the whole process's, so such steps
-            run one at a time.
+        may_warn: Pillow may warn in this step; the filters of `warnings` are the whole process's, so such steps run
+            one at a time.
     """
     try:
-        if warn:
+        if may_warn:
             with _quiet_lock, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
@@ -164,16 +164,15 @@ def decoding(name: str, *, warn: bool = False) -> Iterator[None]:
         ) from error
 
 
-def open_image(stream: IO[bytes], name: str, *, max_pixels: int) -> Image.Image:
-    """Read the header of a photo and hold it against the limits; pixels are not decoded yet.
+def open_image(stream: IO[bytes], name: str) -> Image.Image:
+    """Read the header of a photo; its pixels are not decoded yet.
 
     Args:
         stream: the file's bytes, seekable.
         name: the photo, as it can be shown.
-        max_pixels: see `load_canvas`.
 
     Raises:
-        PhotoError: empty, of no supported format, damaged, or too large.
+        PhotoError: empty, of no supported format, or damaged.
     """
     with decoding(name):
         head = stream.read(64)
@@ -188,16 +187,21 @@ def open_image(stream: IO[bytes], name: str, *, max_pixels: int) -> Image.Image:
             hint="Save it as JPEG or PNG.",
         )
     module, factory = _FORMATS[kind]
-    with decoding(name, warn=True):
+    with decoding(name, may_warn=True):
         # The format's own reader: `Image.open` would import five formats at 20 ms where one is needed, and its
         # table reaches readers (EPS runs Ghostscript) that untrusted bytes must not.
         image: Image.Image = getattr(import_module(f"PIL.{module}"), factory)(stream, "")
-    check_pixels(image, name, max_pixels=max_pixels)
     return image
 
 
-def check_pixels(image: Image.Image, name: str, *, max_pixels: int) -> None:
+def check_pixels(image: Image.Image, name: str, *, max_pixels: int, reduced: bool = False) -> None:
     """Refuse a photo whose decoding would hold more than `max_pixels` pixels at once.
+
+    Args:
+        image: opened; its pixels need not be decoded.
+        name: the photo, as it can be shown.
+        max_pixels: see `load_canvas`.
+        reduced: a JPEG will be decoded at reduced scale.
 
     Raises:
         PhotoError: it is too large, or has no pixels.
@@ -205,7 +209,7 @@ def check_pixels(image: Image.Image, name: str, *, max_pixels: int) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise PhotoError(f"{name} has no pixels ({width}x{height}).", hint="Copy the photo again.")
-    allowed = int(max_pixels / _weight(image))
+    allowed = int(max_pixels / _weight(image, reduced=reduced))
     if width * height > allowed:
         raise PhotoError(
             f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels; this kind is read up to "
@@ -214,16 +218,12 @@ def check_pixels(image: Image.Image, name: str, *, max_pixels: int) -> None:
         )
 
 
-def _weight(image: Image.Image) -> float:
+def _weight(image: Image.Image, *, reduced: bool) -> float:
     """How many ordinary pixels (4 bytes) decoding one pixel holds."""
     if image.format == "JPEG":
-        # Baseline is decoded at reduced scale, line by line; progressive keeps all coefficients, 6 bytes a pixel.
-        return 1.5 if image.info.get("progressive") else 0.25
+        # Baseline is decoded line by line; progressive keeps all coefficients, up to 6 bytes a pixel, at any scale.
+        held = 0.25 if reduced else 1.0
+        return held + 1.25 if image.info.get("progressive") else held
     if image.format == "WEBP":
         return 4.0  # the decoder's two frames and Pillow's two copies
-    return 2.0 if image.mode in ("I", "F", "P", "PA", "CMYK", "LAB", "HSV", "YCbCr") else 1.0
-
-
-def stream_of(data: bytes) -> IO[bytes]:
-    """The bytes of a photo as a stream."""
-    return io.BytesIO(data)
+    return 2.0 if image.mode in _WIDE_MODES else 1.0
