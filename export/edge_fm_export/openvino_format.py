@@ -172,4 +172,8 @@ def _require_whole(tree: Any, path: Path) -> None:
 
 
 def _write(tree: Any, path: Path) -> None:
+    for element in tree.getroot().iter():
+        # Indentation is a third of a small model's file.
+        element.text = element.text if element.text and element.text.strip() else None
+        element.tail = None
     path.write_bytes(ElementTree.tostring(tree.getroot(), encoding="utf-8", xml_declaration=True))

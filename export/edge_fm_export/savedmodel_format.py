@@ -139,7 +139,8 @@ def _write(tf: Any, graph_def: Any, folder: Path) -> None:
     if len(data) > _MAX_PROTOBUF:
         raise ExportError("The model's graph exceeds protobuf's 2 GiB.", hint="Export a smaller model.")
     written.write_bytes(data)
-    (folder / "variables").mkdir(exist_ok=True)
+    # There are no variables; git, zip and the like would lose the empty folder anyway.
+    shutil.rmtree(folder / "variables", ignore_errors=True)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,61 @@
+"""The original: a Keras model, called or through `predict`."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from edge_fm_export.context import SourceModel
+from edge_fm_export.engines.tensorflow_device import choose_device, choose_threads, require_ran_on
+from edge_fm_export.tensorflow_setup import require_tensorflow
+from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+from edge_fm_runtime.errors import EngineError
+
+
+class KerasEngine:
+    """Calls the model, `model(batch, training=False)`: the reference of every parity check.
+
+    Args:
+        source: the model.
+        options: `device` is "CPU" or "GPU".
+
+    Raises:
+        EngineError: not a source model.
+        DeviceError: TensorFlow has no such device.
+    """
+
+    name = "keras"
+    precision = "fp32"
+
+    def __init__(self, source: SourceModel, options: EngineOptions) -> None:
+        if not isinstance(source, SourceModel):
+            raise EngineError(
+                f"The {self.name} engine runs a Keras model, not an exported artifact.",
+                hint="Use --engine auto; or compare with the original: --against RUN|MODEL.keras",
+            )
+        self._tf, _ = require_tensorflow(f"the {self.name} engine")
+        self.threads = choose_threads(self._tf, options)
+        self._options, self.device = options, options.device
+        self._place = choose_device(self._tf, options)
+        self._model: Any = source.model
+
+    def infer(self, batch: Pixels, /) -> Probabilities:
+        with self._tf.device(self._place):
+            answer = self._model(batch, training=False)
+        require_ran_on(answer, self._options)
+        return cast(Probabilities, np.asarray(answer))
+
+    def close(self) -> None:
+        """Let go of the model."""
+        self._model = None
+
+
+class KerasPredictEngine(KerasEngine):
+    """Goes through `model.predict`, as most people call a Keras model; its overhead is part of the measurement."""
+
+    name = "keras-predict"
+
+    def infer(self, batch: Pixels, /) -> Probabilities:
+        with self._tf.device(self._place):
+            return cast(Probabilities, self._model.predict(batch, verbose=0, batch_size=len(batch)))

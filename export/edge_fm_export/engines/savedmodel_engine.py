@@ -1,0 +1,58 @@
+"""SavedModel artifacts, run by TensorFlow through their serving signature."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from edge_fm_export.engines.tensorflow_device import choose_device, choose_threads, require_ran_on
+from edge_fm_export.savedmodel_format import OUTPUT, VERSION
+from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
+from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+from edge_fm_runtime.errors import EngineError
+
+
+class SavedModelEngine:
+    """Runs the signature `serving_default` of a SavedModel artifact.
+
+    Args:
+        artifact: of format "savedmodel".
+        options: `device` is "CPU" or "GPU".
+
+    Raises:
+        EngineError: another format, or a SavedModel that TensorFlow cannot load.
+        DeviceError: TensorFlow has no such device.
+    """
+
+    name = "savedmodel"
+    precision = "fp32"
+
+    def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
+        if not isinstance(artifact, Artifact) or artifact.metadata.format != "savedmodel":
+            raise EngineError("The savedmodel engine runs savedmodel artifacts alone.", hint="Use --engine auto")
+        self._tf, _ = require_tensorflow("the savedmodel engine")
+        self.threads = choose_threads(self._tf, options)
+        self._options, self.device = options, options.device
+        self._place = choose_device(self._tf, options)
+        try:
+            with quiet(), self._tf.device(self._place):
+                # Kept alive: the signature does not hold the model that it belongs to.
+                self._loaded: Any = self._tf.saved_model.load(str(artifact.payload / VERSION))
+            self._answer: Any = self._loaded.signatures["serving_default"]
+        except (OSError, ValueError, KeyError, self._tf.errors.OpError) as error:
+            raise EngineError(
+                f"TensorFlow cannot load {artifact.payload / VERSION}: {error}",
+                hint="Copy the artifact again from where it was exported, or export again: edgefm export",
+            ) from error
+
+    def infer(self, batch: Pixels, /) -> Probabilities:
+        with self._tf.device(self._place):
+            answer = self._answer(image=self._tf.constant(batch))[OUTPUT]
+        require_ran_on(answer, self._options)
+        return cast(Probabilities, np.asarray(answer))
+
+    def close(self) -> None:
+        """Let go of the model."""
+        self._answer = self._loaded = None

@@ -1,0 +1,354 @@
+"""`export`: one model to many artifacts, each proven, each put in its place whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata as distributions
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_fm_export.card import CARD_FILE, model_card
+from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, SourceModel
+from edge_fm_export.gate import GateResult, check_set, reference_answers, run_gate
+from edge_fm_export.graph import count_macs
+from edge_fm_export.planning import artifact_name, require_ready
+from edge_fm_export.targets import Target, find_builder, find_embed
+from edge_fm_export.writer import check_replaceable, disk_errors, install, workspace
+from edge_fm_runtime.artifact import Artifact, hash_file, list_files, load_artifact
+from edge_fm_runtime.engines import Probabilities
+from edge_fm_runtime.errors import EdgeFMError, EngineError, ExportError, GateError
+from edge_fm_runtime.golden import GOLDEN_FILE, Golden, save_golden
+from edge_fm_runtime.metadata import METADATA_FILE, Metadata, dump_metadata
+from edge_fm_runtime.parity import Check, Limits, Parity
+from edge_fm_runtime.progress import ProgressFn, silent
+
+GOLDEN_IMAGES = 32
+_VERSIONS = (
+    "edge-fm", "keras", "tensorflow", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "openvino", "nncf",
+    "ai-edge-litert", "numpy",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class ExportResult:
+    """One artifact, in its place.
+
+    Attributes:
+        path: its folder.
+        target: format and precision.
+        bytes: size of the payload.
+        parity: its answers beside the original's.
+        checks: the gate's checks, all passed.
+        engine: the engine that the gate ran.
+        metadata: as written.
+        notes: what a person should know, one sentence each.
+    """
+
+    path: Path
+    target: Target
+    bytes: int
+    parity: Parity
+    checks: tuple[Check, ...]
+    engine: str
+    metadata: Metadata
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm export --json` lists."""
+        return {
+            "artifact": str(self.path),
+            "format": self.target.format,
+            "precision": self.target.precision,
+            "bytes": self.bytes,
+            "parity": {
+                "passed": all(check.passed for check in self.checks),
+                "engine": self.engine,
+                **self.parity.to_json(),
+                "checks": [asdict(check) for check in self.checks],
+            },
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class ExportReport:
+    """What an export made.
+
+    Attributes:
+        results: one for each target, in the order asked.
+        reference: float32 `[N,classes]`, the original's answers to the test set.
+    """
+
+    results: tuple[ExportResult, ...]
+    reference: Probabilities
+
+
+def export(
+    source: SourceModel,
+    targets: Iterable[Target],
+    out_dir: str | Path,
+    *,
+    test: EvaluationSet,
+    calibration: EvaluationSet | None = None,
+    validation: EvaluationSet | None = None,
+    limits_override: Limits | None = None,
+    quantize: QuantizeOptions = QuantizeOptions(),  # noqa: B008 - frozen
+    static_batch: int | None = None,
+    force: bool = False,
+    progress: ProgressFn = silent,
+) -> ExportReport:
+    """Export `source` to every target, prove each, and put those that pass into `out_dir`.
+
+    Artifacts stand at `out_dir/<name>-<format>-<precision>`. One that fails its gate, or cannot be built, leaves
+    whatever stood there as it was; the others are still built, and then one error tells of all failures.
+
+    Args:
+        source: as from `load_source`.
+        targets: as from `parse_targets`.
+        out_dir: where the artifacts will stand; made if absent.
+        test: held-out images that judge, labelled or not.
+        calibration: images from the training split; int8 needs them.
+        validation: labelled images apart from the test split, for accuracy control.
+        limits_override: tolerances in place of the defaults, field by field.
+        quantize: how to quantize.
+        static_batch: a fixed batch size, or None for a free one.
+        force: replace artifacts of another model.
+        progress: called as work goes on.
+
+    Raises:
+        GateError: artifacts failed their gate; every failed check of every one is listed.
+        ExportError: a conversion failed, or a folder cannot be written or replaced.
+        DataError: the images do not fit the model.
+        MissingDependencyError: a package is missing; raised before any work.
+    """
+    wanted = tuple(targets)
+    out_dir = Path(out_dir)
+    _check(source, wanted, test, calibration, validation, static_batch)
+    for target in wanted:
+        check_replaceable(out_dir / artifact_name(source.name, target), source_sha256=source.sha256, force=force)
+    results: list[ExportResult] = []
+    failures: dict[Target, EdgeFMError] = {}
+    with workspace(out_dir) as work:
+        scratch = work / "scratch"
+        scratch.mkdir()
+        context = BuildContext(source, scratch, calibration, validation, quantize, static_batch, progress)
+        export_ = _Export(
+            context,
+            test,
+            reference_answers(source, test.images, progress=progress),
+            golden_indices(test),
+            count_macs(source.model),
+            limits_override,
+        )
+        for done, target in enumerate(wanted):
+            progress(f"exporting {target}", done, len(wanted))
+            place = out_dir / artifact_name(source.name, target)
+            try:
+                result = _make(export_, target, work / place.name)
+                install(work / place.name, place, source_sha256=source.sha256, force=force)
+                results.append(replace(result, path=place))
+            except EdgeFMError as error:
+                failures[target] = error
+        progress("exporting", len(wanted), len(wanted))
+    if failures:
+        raise _joined(failures, results)
+    return ExportReport(tuple(results), export_.reference)
+
+
+@dataclass(frozen=True, eq=False)
+class _Export:
+    """What all targets of one export share."""
+
+    context: BuildContext
+    test: EvaluationSet
+    reference: Probabilities
+    golden: npt.NDArray[np.int64]
+    macs: int
+    limits: Limits | None
+
+
+def _make(export_: _Export, target: Target, folder: Path) -> ExportResult:
+    """Build, embed, prove and describe one artifact in `folder`."""
+    context = export_.context
+    built = _build(context, target, folder)
+    metadata = _describe(export_, target, built)
+    # Before the gate: what is proven is what ships, byte for byte.
+    with disk_errors(folder):
+        find_embed(target.format)(folder / built.payload, metadata.embedded(), metadata)
+    gate = _prove(export_, Artifact(folder, metadata, folder / built.payload))
+    size = sum(hash_file(folder / name).bytes for name in list_files(folder))
+    metadata = replace(
+        metadata,
+        graph={**(metadata.graph or {}), "bytes": size},
+        parity=_parity_json(gate, export_.test),
+        accuracy=_accuracy(gate.parity, export_.test),
+    )
+    metadata = _write(export_, metadata, gate, folder)
+    notes = (*context.source.notes, *built.notes)
+    return ExportResult(folder, target, size, gate.parity, gate.checks, gate.engine, metadata, notes)
+
+
+def _build(context: BuildContext, target: Target, folder: Path) -> Built:
+    with disk_errors(folder):
+        try:
+            folder.mkdir()
+            return find_builder(target)(context, folder)
+        except (EdgeFMError, OSError):
+            raise
+        except Exception as error:
+            raise ExportError(
+                f"The conversion to {target} failed: {type(error).__name__}: {error}",
+                hint="Try another --format; if the disk is full, free some space.",
+            ) from error
+
+
+def _prove(export_: _Export, artifact: Artifact) -> GateResult:
+    metadata = artifact.metadata
+    what = f"{metadata.format} {metadata.precision}"
+    try:
+        gate = run_gate(
+            artifact,
+            export_.test,
+            export_.reference,
+            override=export_.limits,
+            progress=export_.context.progress,
+        )
+    except EngineError as error:
+        # It cannot be run, or answers with NaN: no check can pass.
+        raise GateError(f"{what} failed its gate:", [error.message], hint=error.hint) from error
+    if gate.failures:
+        hints = {
+            "int8": "Try --accuracy-control --max-drop POINTS, more --samples, or --precision fp16",
+            "fp16": "Try --precision fp32, or loosen the limit",
+            "fp32": "Loosen the limit if the difference does no harm; else tell us about the model",
+        }
+        head = f"{what} failed {len(gate.failures)} of {len(gate.checks)} checks on {gate.parity.n} images:"
+        raise GateError(head, gate.failures, hint=hints[metadata.precision])
+    return gate
+
+
+def _describe(export_: _Export, target: Target, built: Built) -> Metadata:
+    context = export_.context
+    source = context.source
+    return Metadata(
+        name=artifact_name(source.name, target),
+        format=target.format,
+        precision=target.precision,
+        payload=built.payload,
+        input=replace(source.input, batch=context.static_batch),
+        labels=source.labels,
+        photo=source.photo,
+        training=None if source.training is None else dict(source.training),
+        quantization=None if built.quantization is None else dict(built.quantization),
+        graph={
+            "parameters": int(source.model.count_params()),
+            **built.graph,
+            "macs": export_.macs,
+        },
+        source={"name": source.name, "sha256": source.sha256, "notes": [*source.notes, *built.notes]},
+        versions=library_versions(),
+    )
+
+
+def _write(export_: _Export, metadata: Metadata, gate: GateResult, folder: Path) -> Metadata:
+    """Add golden answers, card and metadata with the hashes of all files, then read it back as a device would."""
+    chosen = export_.golden
+    with disk_errors(folder):
+        save_golden(
+            Golden(export_.test.images[chosen], export_.reference[chosen], gate.answers[chosen]), folder / GOLDEN_FILE
+        )
+        (folder / CARD_FILE).write_text(model_card(metadata), encoding="utf-8")
+        metadata = replace(metadata, files={name: hash_file(folder / name) for name in list_files(folder)})
+        (folder / METADATA_FILE).write_text(dump_metadata(metadata), encoding="utf-8")
+    load_artifact(folder)
+    return metadata
+
+
+def golden_indices(test: EvaluationSet, *, count: int = GOLDEN_IMAGES) -> npt.NDArray[np.int64]:
+    """Choose `count` images, as many of each class as can be; the same set gives the same choice."""
+    n = len(test.images)
+    if test.labels is None:
+        return np.unique(np.linspace(0, n - 1, min(count, n)).astype(np.int64))
+    queues = [list(np.flatnonzero(test.labels == c)) for c in np.unique(test.labels)]
+    chosen: list[int] = []
+    while len(chosen) < min(count, n):
+        for queue in queues:
+            if queue and len(chosen) < count:
+                chosen.append(int(queue.pop(0)))
+    return np.array(sorted(chosen), dtype=np.int64)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that take part in an export, those that are installed."""
+    versions = {}
+    for name in _VERSIONS:
+        try:
+            versions[name] = distributions.version(name)
+        except distributions.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _check(
+    source: SourceModel,
+    targets: tuple[Target, ...],
+    test: EvaluationSet,
+    calibration: EvaluationSet | None,
+    validation: EvaluationSet | None,
+    static_batch: int | None,
+) -> None:
+    """Refuse before any work what cannot end well."""
+    if not targets:
+        raise ExportError("No format was asked for.", hint="Such as: edgefm export --format onnx")
+    if static_batch is not None and static_batch < 1:
+        raise ExportError(f"A batch of {static_batch} images cannot be; --static-batch takes 1 or more.")
+    require_ready(targets)
+    check_set(test, source, what="test")
+    for name, images in (("calibration", calibration), ("validation", validation)):
+        if images is not None:
+            check_set(images, source, what=name)
+            if images.sha256 == test.sha256:
+                raise ExportError(
+                    f"The {name} images are the test images; the gate would judge what it was tuned on.",
+                    hint="Calibrate on training images: --calibration SOURCE",
+                )
+    if calibration is None and any(t.precision == "int8" for t in targets):
+        raise ExportError(
+            "int8 needs images to calibrate on, from the training split.",
+            hint="Give some: --calibration SOURCE (an image folder, .npz, fashion-mnist, ...)",
+        )
+
+
+def _parity_json(gate: GateResult, test: EvaluationSet) -> dict[str, Any]:
+    return {
+        "dataset": test.name,
+        "dataset_sha256": test.sha256,
+        "engine": gate.engine,
+        **gate.parity.to_json(),
+        "checks": [asdict(check) for check in gate.checks],
+        "limits": asdict(gate.limits),
+    }
+
+
+def _accuracy(parity: Parity, test: EvaluationSet) -> dict[str, Any] | None:
+    return None if parity.accuracy is None else {"value": parity.accuracy, "n": parity.n, "dataset": test.name}
+
+
+def _joined(failures: Mapping[Target, EdgeFMError], results: list[ExportResult]) -> EdgeFMError:
+    """One error for all failures: a gate's failure outweighs the others, as the exit code must say so."""
+    if len(failures) == 1 and not results:
+        return next(iter(failures.values()))
+    made = f" Made: {', '.join(str(r.path) for r in results)}." if results else " Nothing was written."
+    lines: list[str] = []
+    for target, error in failures.items():
+        told = error.failures if isinstance(error, GateError) else (error.message,)
+        lines += [f"{target}: {line}" for line in told]
+    hint = next((error.hint for error in failures.values() if error.hint), None)
+    head = f"{len(failures)} of {len(failures) + len(results)} artifacts failed, and left nothing behind.{made}"
+    if any(isinstance(error, GateError) for error in failures.values()):
+        return GateError(head, lines, hint=hint)
+    return ExportError("\n".join([head, *(f"  - {line}" for line in lines)]), hint=hint)

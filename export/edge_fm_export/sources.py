@@ -1,0 +1,203 @@
+"""Open what is to be exported: a run of ours, a `.keras` file of ours, or a stranger's model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from edge_fm_export.context import SourceModel
+from edge_fm_export.keras_file import load_keras_file, sha256_of
+from edge_fm_runtime.errors import ModelError
+from edge_fm_runtime.metadata import Background, InputSpec, PhotoMode, PhotoSpec
+
+RUN_MODEL, RUN_METRICS = "model.keras", "metrics.json"
+_TRAINING_KEYS = ("run", "model", "recipe_hash", "data", "epochs", "seed", "keras_backend")
+
+
+def load_source(
+    path: str | Path,
+    *,
+    labels: Sequence[str] | None = None,
+    preprocessing: Any = None,
+    trust: bool = False,
+    photo: PhotoSpec | None = None,
+) -> SourceModel:
+    """Open a model and make it ready for export: pixels in, probabilities out.
+
+    Args:
+        path: a run folder, its `model.keras`, any `.keras`, `.h5` or SavedModel classifier.
+        labels: one for each class; a run knows its own.
+        preprocessing: what a stranger's model wants done to pixels; see `edge_fm_export.foreign`. Models of ours
+            carry their scaling and take none.
+        trust: run code that the file carries.
+        photo: how a photo becomes the input; a run knows its own.
+
+    Raises:
+        ModelError: there is no such model, it is no image classifier, its labels are missing or their number is
+            wrong, or it carries code that nobody vouched for.
+        MissingDependencyError: Keras or TensorFlow is not installed.
+
+    Example:
+        >>> load_source("runs/latest").labels[9]  # doctest: +SKIP
+        'Ankle boot'
+    """
+    path = Path(path)
+    if not path.exists():
+        what = "leads nowhere" if path.is_symlink() else "does not exist"
+        raise ModelError(
+            f"{path} {what}; wanted is a run folder (with {RUN_MODEL}) or a Keras model file.",
+            hint="Train one: edgefm train   or give a file: edgefm export MODEL.keras",
+        )
+    file = path / RUN_MODEL if (path / RUN_MODEL).is_file() else path
+    metrics = file.parent / RUN_METRICS
+    if file.is_file() and file.name == RUN_MODEL and metrics.is_file():
+        return _load_run(file, metrics, labels=labels, preprocessing=preprocessing, photo=photo)
+    if path.is_dir() and not (path / "saved_model.pb").is_file():
+        raise ModelError(
+            f"{path} is a folder without {RUN_MODEL} or saved_model.pb: neither a run nor a SavedModel.",
+            hint="Give a finished run folder (edgefm train makes one), or the model's file.",
+        )
+    if file.suffix == ".keras":
+        model = load_keras_file(file, trust=trust)
+        if preprocessing is None and follows_contract(model):
+            return make_source(
+                model, name=file.stem, labels=labels, photo=photo or PhotoSpec(), sha256=sha256_of(file), where=file
+            )
+    else:
+        model = None
+    from edge_fm_export.foreign import load_foreign
+
+    return cast(
+        SourceModel,
+        load_foreign(file, model=model, labels=labels, preprocessing=preprocessing, trust=trust, photo=photo),
+    )
+
+
+def follows_contract(model: Any) -> bool:
+    """Whether a Keras model is ready as it is: one uint8 image `[N,H,W,C]` in, named `probabilities` out."""
+    inputs, outputs = getattr(model, "inputs", None) or (), getattr(model, "outputs", None) or ()
+    if len(inputs) != 1 or len(outputs) != 1:
+        return False
+    image, answer = model.inputs[0], model.outputs[0]
+    named = list(getattr(model, "output_names", [])) == ["probabilities"]
+    sized = len(image.shape) == 4 and all(isinstance(side, int) for side in image.shape[1:])
+    return named and sized and image.dtype == "uint8" and len(answer.shape) == 2
+
+
+def make_source(
+    model: Any,
+    *,
+    name: str,
+    labels: Sequence[str] | None,
+    photo: PhotoSpec,
+    sha256: str,
+    where: Path,
+    training: Mapping[str, Any] | None = None,
+    notes: tuple[str, ...] = (),
+) -> SourceModel:
+    """Pack a model that follows our contract, with its labels checked.
+
+    Raises:
+        ModelError: labels are missing, doubled, empty, or their number is not that of the classes.
+    """
+    classes = int(model.outputs[0].shape[-1])
+    checked = check_labels(labels, classes, where)
+    height, width, channels = (int(side) for side in model.inputs[0].shape[1:])
+    return SourceModel(
+        name=name,
+        model=model,
+        input=InputSpec(height, width, channels),
+        labels=checked,
+        photo=photo,
+        sha256=sha256,
+        training=training,
+        notes=notes,
+    )
+
+
+def check_labels(labels: Sequence[str] | None, classes: int, where: Path) -> tuple[str, ...]:
+    """Return `labels` if there is a different one for each of `classes`.
+
+    Raises:
+        ModelError: says how many are wanted and how to give them.
+    """
+    how = f"Give a text file with {classes} labels, one a line, in the order of the classes: --labels FILE"
+    if labels is None:
+        raise ModelError(f"{where} answers {classes} classes and does not say what they are called.", hint=how)
+    if len(labels) != classes:
+        raise ModelError(f"There are {len(labels)} labels, but {where} answers {classes} classes.", hint=how)
+    if not all(label.strip() for label in labels):
+        raise ModelError(f"Label {[bool(label.strip()) for label in labels].index(False)} is empty.", hint=how)
+    doubled = sorted({label for label in labels if list(labels).count(label) > 1})
+    if doubled:
+        raise ModelError(f"Labels must differ; doubled: {', '.join(doubled[:5])}.", hint=how)
+    return tuple(labels)
+
+
+def _load_run(
+    file: Path,
+    metrics_file: Path,
+    *,
+    labels: Sequence[str] | None,
+    preprocessing: Any,
+    photo: PhotoSpec | None,
+) -> SourceModel:
+    if preprocessing is not None:
+        raise ModelError(
+            f"{file.parent} is a run of edgefm train; its scaling is inside the model.",
+            hint="Leave out --input-scale, --mean, --std and --preset.",
+        )
+    metrics = _read_metrics(metrics_file)
+    model = load_keras_file(file)
+    if not follows_contract(model):
+        raise ModelError(
+            f"{file} is not what edgefm train writes: it must take one uint8 image and answer 'probabilities'.",
+            hint=f"If it is a model of your own, move it out of the run folder: away from {metrics_file.name}.",
+        )
+    return make_source(
+        model,
+        name=str(metrics["model"]),
+        labels=metrics["labels"] if labels is None else labels,
+        photo=photo or _photo(metrics, metrics_file),
+        sha256=sha256_of(file),
+        where=file,
+        training={key: metrics[key] for key in _TRAINING_KEYS if metrics.get(key) is not None},
+    )
+
+
+def _read_metrics(file: Path) -> dict[str, Any]:
+    hint = (
+        "Train again: edgefm train   or export the model alone with its labels: edgefm export MODEL.keras --labels FILE"
+    )
+    try:
+        metrics = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} cannot be read as JSON: {error}.", hint=hint) from error
+    if not isinstance(metrics, dict) or not isinstance(metrics.get("model"), str):
+        raise ModelError(f"{file} does not name its model.", hint=hint)
+    labels = metrics.get("labels")
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ModelError(f"{file} holds no list of labels.", hint=hint)
+    return metrics
+
+
+def _photo(metrics: Mapping[str, Any], file: Path) -> PhotoSpec:
+    raw = metrics.get("photo")
+    if raw is None:
+        return PhotoSpec()
+    fits = (
+        isinstance(raw, dict)
+        and raw.get("mode") in get_args(PhotoMode)
+        and raw.get("background") in get_args(Background)
+        and isinstance(raw.get("fill"), int)
+        and 0 <= raw["fill"] <= 255
+    )
+    if not fits:
+        raise ModelError(
+            f"{file}: photo is {raw!r}; wanted are mode ({', '.join(get_args(PhotoMode))}), background "
+            f"({', '.join(get_args(Background))}) and fill (0..255).",
+            hint="Train again: edgefm train",
+        )
+    return PhotoSpec(raw["mode"], raw["background"], raw["fill"])

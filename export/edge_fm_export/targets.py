@@ -1,0 +1,144 @@
+"""What can be exported: one entry for each pair of format and precision, and what each format needs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from edge_fm_export.context import BuildContext, Built
+from edge_fm_runtime.errors import ExportError
+from edge_fm_runtime.metadata import FORMATS, PRECISIONS, Format, Metadata, Precision
+
+
+@dataclass(frozen=True)
+class Target:
+    """A format at a precision."""
+
+    format: Format
+    precision: Precision
+
+    def __str__(self) -> str:
+        return f"{self.format} {self.precision}"
+
+
+@dataclass(frozen=True)
+class FormatEntry:
+    """What a format needs, whatever its precision.
+
+    Attributes:
+        embed: "module:function", called as `embed(payload, text, metadata)`.
+        engine: the engine that its gate runs, a key of the runtime's or of the reference engines.
+        packages: import names of what exporting it and running its gate needs.
+    """
+
+    embed: str
+    engine: str
+    packages: tuple[str, ...]
+
+
+_BASE = ("tensorflow", "keras")
+
+FORMAT_ENTRIES: Mapping[Format, FormatEntry] = {
+    "savedmodel": FormatEntry("edge_fm_export.savedmodel_format:embed", "savedmodel", _BASE),
+    "onnx": FormatEntry(
+        "edge_fm_export.onnx_format:embed", "onnxruntime", (*_BASE, "tf2onnx", "onnx", "onnxslim", "onnxruntime")
+    ),
+    "openvino": FormatEntry(
+        "edge_fm_export.openvino_format:embed", "openvino", (*_BASE, "tf2onnx", "onnx", "onnxslim", "openvino")
+    ),
+    "litert": FormatEntry("edge_fm_export.litert_format:embed", "litert", (*_BASE, "ai_edge_litert")),
+}
+
+BUILDERS: Mapping[Target, str] = {
+    Target("savedmodel", "fp32"): "edge_fm_export.savedmodel_format:build",
+    Target("onnx", "fp32"): "edge_fm_export.onnx_format:build_fp32",
+    Target("onnx", "fp16"): "edge_fm_export.onnx_format:build_fp16",
+    Target("onnx", "int8"): "edge_fm_export.quantization.onnx_int8:build",
+    Target("openvino", "fp32"): "edge_fm_export.openvino_format:build_fp32",
+    Target("openvino", "fp16"): "edge_fm_export.openvino_format:build_fp16",
+    Target("openvino", "int8"): "edge_fm_export.quantization.openvino_int8:build",
+    Target("litert", "fp32"): "edge_fm_export.litert_format:build_fp32",
+    Target("litert", "fp16"): "edge_fm_export.litert_format:build_fp16",
+    Target("litert", "int8"): "edge_fm_export.litert_format:build_int8",
+}
+"""Target -> "module:function" of its builder, called as `build(context, folder) -> Built`."""
+
+_EXTRA_PACKAGES: Mapping[Target, tuple[str, ...]] = {
+    Target("openvino", "int8"): ("nncf",),
+    Target("onnx", "int8"): ("sympy",),
+}
+
+ALL = "all"
+
+
+def parse_targets(formats: str | Iterable[str], precisions: str | Iterable[str] = "fp32") -> tuple[Target, ...]:
+    """Turn what a person asks for into targets, in the table's order, each once.
+
+    Args:
+        formats: one or more of `FORMATS`, or "all"; commas separate too.
+        precisions: one or more of `PRECISIONS`, or "all". With "all" on either side the pairs that do not exist are
+            left out; a pair that was asked for by name must exist.
+
+    Raises:
+        ExportError: an unknown name, or a pair that does not exist; the message lists what does.
+
+    Example:
+        >>> [str(t) for t in parse_targets("savedmodel,onnx", "all")]
+        ['savedmodel fp32', 'onnx fp32', 'onnx fp16', 'onnx int8']
+    """
+    wanted_formats, any_format = _names(formats, FORMATS, "format")
+    wanted_precisions, any_precision = _names(precisions, PRECISIONS, "precision")
+    pairs = [Target(cast(Format, f), cast(Precision, p)) for f in wanted_formats for p in wanted_precisions]
+    absent = [t for t in pairs if t not in BUILDERS]
+    if absent and not (any_format or any_precision):
+        raise ExportError(
+            f"There is no {' and no '.join(str(t) for t in absent)}; what exists: {describe_targets()}.",
+            hint=f"Such as: edgefm export --format {absent[0].format} --precision fp32",
+        )
+    return tuple(t for t in BUILDERS if t in pairs)
+
+
+def describe_targets() -> str:
+    """Every pair that exists, such as "savedmodel fp32; onnx fp32, fp16, int8"."""
+    return "; ".join(f"{f} {', '.join(p for p in PRECISIONS if Target(f, p) in BUILDERS)}" for f in FORMATS)
+
+
+def target_packages(target: Target) -> tuple[str, ...]:
+    """Import names of the packages that exporting `target` needs."""
+    return (*FORMAT_ENTRIES[target.format].packages, *_EXTRA_PACKAGES.get(target, ()))
+
+
+def find_builder(target: Target) -> Callable[[BuildContext, Path], Built]:
+    """Import the builder of `target`."""
+    return cast("Callable[[BuildContext, Path], Built]", _load(BUILDERS[target]))
+
+
+def find_embed(format: Format) -> Callable[[Path, str, Metadata], None]:
+    """Import the function that embeds metadata into a payload of `format`."""
+    return cast("Callable[[Path, str, Metadata], None]", _load(FORMAT_ENTRIES[format].embed))
+
+
+def _load(spec: str) -> object:
+    module, _, attribute = spec.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _names(given: str | Iterable[str], known: tuple[str, ...], what: str) -> tuple[tuple[str, ...], bool]:
+    parts = [given] if isinstance(given, str) else list(given)
+    names = [n.strip().lower() for part in parts for n in part.split(",") if n.strip()]
+    if not names:
+        raise ExportError(f"No {what} was named; supported: {', '.join(known)}, {ALL}.")
+    for name in names:
+        if name != ALL and name not in known:
+            near = difflib.get_close_matches(name, (*known, ALL), n=1)
+            raise ExportError(
+                f"There is no {what} {name!r}; supported: {', '.join(known)}, {ALL}.",
+                hint=f"Did you mean --{what} {near[0]}?" if near else None,
+            )
+    if ALL in names:
+        return known, True
+    return tuple(dict.fromkeys(names)), False
