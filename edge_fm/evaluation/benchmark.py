@@ -169,7 +169,6 @@ def open_reference(path: str, engine: str, options: EngineOptions) -> tuple[Engi
     """Open the Keras original or a SavedModel artifact; for `probe`."""
     if engine == "savedmodel":
         from edge_fm_export.engines import REFERENCE_ENGINES
-
         from edge_fm_runtime.artifact import load_artifact
 
         artifact = load_artifact(path)

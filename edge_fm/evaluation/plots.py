@@ -1,0 +1,108 @@
+"""Pictures of a run: learning curves, confusion matrix, images with their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_fm_runtime.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_TRAIN, _VALIDATION = "#4477aa", "#cc6677"  # Paul Tol's colour-blind safe blue and rose
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of its own, in inches: no global state, no display.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError.for_extra("matplotlib", "train", "A plot") from error
+    return Figure(figsize=(width, height), dpi=120, layout="constrained")
+
+
+def plot_curves(history: Sequence[Mapping[str, float]], path: Path) -> Path:
+    """Draw loss and accuracy over the epochs.
+
+    Args:
+        history: one row for each epoch: epoch, loss, accuracy, val_loss, val_accuracy.
+        path: the PNG to write.
+    """
+    figure = new_figure(9, 3.6)
+    epochs = [row["epoch"] for row in history]
+    for axes, key, title in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("Loss", "Accuracy"), strict=True):
+        factor = 100.0 if key == "accuracy" else 1.0
+        for name, colour, label in ((key, _TRAIN, "training (augmented)"), (f"val_{key}", _VALIDATION, "validation")):
+            values = [factor * row[name] for row in history]
+            axes.plot(epochs, values, color=colour, label=label, marker="o" if len(epochs) < 30 else None, markersize=3)
+        axes.set(title=title, xlabel="epoch", ylabel="%" if key == "accuracy" else "cross-entropy")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    figure.savefig(path)
+    return path
+
+
+def plot_confusion(confusion: npt.ArrayLike, label_names: Sequence[str], path: Path) -> Path:
+    """Draw a confusion matrix; colours are shares of the true class, numbers are counts.
+
+    Args:
+        confusion: `[classes,classes]`, rows true, columns answered.
+        label_names: one for each class.
+        path: the PNG to write.
+    """
+    counts = np.asarray(confusion)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    n = len(label_names)
+    side = max(4.5, 0.55 * min(n, 60) + 1.8)
+    figure = new_figure(side + 0.6, side)
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, shrink=0.75, label="share of the true class")
+    if n <= 40:
+        axes.set_xticks(range(n), label_names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(n), label_names)
+    axes.set(xlabel="answered", ylabel="true")
+    if n <= 20:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                colour = "white" if shares[row, column] > 0.5 else "#333333"
+                axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+    figure.savefig(path)
+    return path
+
+
+def plot_samples(
+    images: npt.NDArray[np.uint8], titles: Sequence[str], path: Path, *, columns: int = 5, right: Sequence[bool] = ()
+) -> Path:
+    """Draw images with a title each.
+
+    Args:
+        images: uint8 `[N,H,W,C]` with C of 1 or 3.
+        titles: one for each image.
+        path: the PNG to write.
+        columns: images in a row.
+        right: whether each answer is right; colours the titles.
+    """
+    rows = max(1, -(-len(images) // columns))
+    figure = new_figure(1.7 * columns, 1.95 * rows)
+    grid: Any = figure.subplots(rows, columns, squeeze=False)
+    for i, axes in enumerate(grid.flat):
+        axes.axis("off")
+        if i < len(images):
+            pixels = images[i][..., 0] if images.shape[-1] == 1 else images[i]
+            axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
+            colour = "#333333" if i >= len(right) else "#117733" if right[i] else "#aa3344"
+            axes.set_title(titles[i], fontsize=8, color=colour)
+    figure.savefig(path)
+    return path
