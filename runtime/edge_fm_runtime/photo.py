@@ -134,12 +134,11 @@ def _decode_stream(stream: IO[bytes], name: str, least: int | None, max_pixels: 
 
 
 def _decode(image: Image.Image, name: str, least: int | None) -> Image.Image:
+    with decoding(name, may_warn=image.format == "TIFF"):
+        image.load()  # before the orientation is read: Pillow turns a TIFF itself and then forgets it
     with decoding(name, may_warn=True):
         orientation = read_orientation(image)
-        if image.format == "TIFF":
-            image.load()
     with decoding(name):
-        image.load()
         return orient(to_eight_bits(image, least), orientation)
 
 
