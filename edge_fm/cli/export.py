@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -12,37 +14,336 @@ from edge_fm.cli.common import EXPORTS, RUNS, Talk, is_run, output_options, prin
 if TYPE_CHECKING:
     from edge_fm_export.context import SourceModel
     from edge_fm_export.pipeline import ExportResult
+    from edge_fm_export.planning import PlannedTarget
+    from edge_fm_export.targets import Target
+    from edge_fm_runtime.metadata import PhotoMode
 
 
 @click.command("export")
 @click.argument("model", required=False, type=click.Path(path_type=Path), metavar="[RUN|MODEL.keras]")
-@click.option("--format", "formats", multiple=True, default=("onnx",), show_default=True, metavar="onnx|openvino|savedmodel|litert|all", help="Format; may be repeated.")
-@click.option("--precision", "precisions", multiple=True, default=("fp32",), show_default=True, metavar="fp32|fp16|int8|all", help="Precision; may be repeated.")
-@click.option("--calibration", metavar="SOURCE", help="Images that int8 is calibrated on. Default: the training split of --data.")
-@click.option("--samples", type=click.IntRange(1), default=300, show_default=True, help="How many images to calibrate on.")
-@click.option("--max-drop", type=click.FloatRange(0), metavar="POINTS", help="Largest accuracy drop of int8. Default: 0.5.")
-@click.option("--min-agreement", type=click.FloatRange(0, 1), help="Least top-1 agreement. Default: 0.9999 fp32, 0.999 fp16.")
-@click.option("--max-diff", type=click.FloatRange(0), help="Largest difference of a probability. Default for fp32: 1e-4, openvino 1e-3.")
-@click.option("--accuracy-control", is_flag=True, help="Leave in float what costs too much accuracy, to stay under --max-drop.")
-@click.option("--data", "source", metavar="SOURCE", help="Labelled images that judge the export. Default: the run's own.")
-@click.option("--labels", "labels_file", type=click.Path(path_type=Path), metavar="FILE", help="Label names, one a line, in the order of the output.")
-@click.option("--preset", metavar="FAMILY", help="Scaling of a keras.applications family, such as mobilenet_v2, put into the graph.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    default=("onnx",),
+    show_default=True,
+    metavar="onnx|openvino|savedmodel|litert|all",
+    help="Format; may be repeated.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    default=("fp32",),
+    show_default=True,
+    metavar="fp32|fp16|int8|all",
+    help="Precision; may be repeated.",
+)
+@click.option(
+    "--calibration", metavar="SOURCE", help="Images that int8 is calibrated on. Default: the training split of --data."
+)
+@click.option(
+    "--samples", type=click.IntRange(1), default=300, show_default=True, help="How many images to calibrate on."
+)
+@click.option(
+    "--max-drop", type=click.FloatRange(0), metavar="POINTS", help="Largest accuracy drop of int8. Default: 0.5."
+)
+@click.option(
+    "--min-agreement", type=click.FloatRange(0, 1), help="Least top-1 agreement. Default: 0.9999 fp32, 0.999 fp16."
+)
+@click.option(
+    "--max-diff",
+    type=click.FloatRange(0),
+    help="Largest difference of a probability. Default for fp32: 1e-4, openvino 1e-3.",
+)
+@click.option(
+    "--accuracy-control", is_flag=True, help="Leave in float what costs too much accuracy, to stay under --max-drop."
+)
+@click.option(
+    "--data", "source", metavar="SOURCE", help="Labelled images that judge the export. Default: the run's own."
+)
+@click.option(
+    "--labels",
+    "labels_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Label names, one a line, in the order of the output.",
+)
+@click.option(
+    "--preset",
+    metavar="FAMILY",
+    help="Scaling of a keras.applications family, such as mobilenet_v2, put into the graph.",
+)
 @click.option("--input-scale", type=float, help="Pixels are multiplied by this, in the graph: 0.00392157 for 0..1.")
 @click.option("--mean", metavar="X[,X,X]", help="Then this is subtracted, one value or one for each channel.")
 @click.option("--std", metavar="X[,X,X]", help="Then this divides.")
 @click.option("--input-size", metavar="HxW", help="Input size of a model that takes any.")
-@click.option("--photo", type=click.Choice(["garment", "fit", "crop", "stretch"]), help="How photos become the input. Default: the run's own, else fit.")
+@click.option(
+    "--photo",
+    type=click.Choice(["garment", "fit", "crop", "stretch"]),
+    help="How photos become the input. Default: the run's own, else fit.",
+)
 @click.option("--trust", is_flag=True, help="Load models that carry code (Lambda layers): it will run.")
 @click.option("--static-batch", type=click.IntRange(1), metavar="N", help="Fix the batch size in the graph.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of calibration images.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the artifacts go. Default: export/ in the run.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the artifacts go. Default: export/ in the run."
+)
 @click.option("--force", is_flag=True, help="Replace artifacts that came from another model.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built and what is missing here; build nothing.")
 @output_options
-def command(**options: Any) -> None:
+def command(**given: Any) -> None:
     """Export to SavedModel, ONNX, OpenVINO IR and LiteRT; ship only what still answers like the original.
 
     Without an argument the newest run is exported. Each artifact is run on the whole held-out set beside the Keras
     original; one that is out of tolerance is not written, and the exit code is 3.
     """
-    raise SystemExit(options)
+    options = _Options(**given)
+    talk = Talk(options.quiet)
+    from edge_fm_export.planning import plan
+    from edge_fm_export.targets import parse_targets
+
+    targets = parse_targets(options.formats, options.precisions)
+    if options.dry_run:
+        _print_plan(plan(targets, name=_name(options.model)), options.as_json)
+        return
+    path = _choose_model(options.model, talk)
+    out = options.out or (path if is_run(path) else RUNS / path.stem) / EXPORTS
+    results = run_export(path, targets, out, options, talk)
+    if options.as_json:
+        print_json([result.to_json() for result in results])
+    else:
+        print_results(results)
+    first = results[0].path
+    talk.next(f"edgefm verify {first}", f"edgefm benchmark {first}")
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The command's options, as click gives them."""
+
+    model: Path | None = None
+    formats: tuple[str, ...] = ("onnx",)
+    precisions: tuple[str, ...] = ("fp32",)
+    calibration: str | None = None
+    samples: int = 300
+    max_drop: float | None = None
+    min_agreement: float | None = None
+    max_diff: float | None = None
+    accuracy_control: bool = False
+    source: str | None = None
+    labels_file: Path | None = None
+    preset: str | None = None
+    input_scale: float | None = None
+    mean: str | None = None
+    std: str | None = None
+    input_size: str | None = None
+    photo: str | None = None
+    trust: bool = False
+    static_batch: int | None = None
+    seed: int = 0
+    out: Path | None = None
+    force: bool = False
+    dry_run: bool = False
+    as_json: bool = False
+    quiet: bool = False
+
+
+def export_run(run: Path, formats: str, precisions: str, talk: Talk) -> list[ExportResult]:
+    """Export a run of ours with every option at its default, into its own folder."""
+    from edge_fm_export.targets import parse_targets
+
+    return run_export(run, parse_targets(formats, precisions), run / EXPORTS, _Options(), talk)
+
+
+def run_export(path: Path, targets: Sequence[Target], out: Path, options: _Options, talk: Talk) -> list[ExportResult]:
+    """Open the model, choose the images that judge and calibrate, export, and say what a person should know."""
+    from edge_fm.cli.inputs import calibration_sets, evaluation_data
+    from edge_fm_export.context import QuantizeOptions
+    from edge_fm_export.pipeline import export
+    from edge_fm_export.planning import require_ready
+    from edge_fm_runtime.parity import Limits
+
+    require_ready(targets)
+    with talk.progress() as progress:
+        progress("loading the model", 0, None)
+        original = _open(path, options)
+        for note in original.notes:
+            talk.note(f"Note: {note}")
+        sets = evaluation_data(options.source, original, progress, on_try=talk.note)
+        if sets.note:
+            talk.note(f"Note: {sets.note}")
+        calibration = validation = None
+        if any(t.precision == "int8" for t in targets):
+            calibration, validation = calibration_sets(
+                options.calibration, sets, original, samples=options.samples, seed=options.seed, progress=progress
+            )
+        report = export(
+            original,
+            targets,
+            out,
+            test=sets.test,
+            calibration=calibration,
+            validation=validation,
+            limits_override=Limits(options.min_agreement, options.max_drop, options.max_diff),
+            quantize=QuantizeOptions(
+                accuracy_control=options.accuracy_control,
+                max_drop_points=0.5 if options.max_drop is None else options.max_drop,
+                seed=options.seed,
+            ),
+            static_batch=options.static_batch,
+            force=options.force,
+            progress=progress,
+        )
+    known = set(original.notes)
+    for result in report.results:
+        for note in result.notes:
+            if note not in known:
+                known.add(note)
+                talk.note(f"Note on {result.target}: {note}")
+    return list(report.results)
+
+
+def _open(path: Path, options: _Options) -> SourceModel:
+    from edge_fm_export.foreign import parse_preprocessing
+
+    from edge_fm_export.sources import load_source
+    from edge_fm_runtime.metadata import PhotoSpec
+
+    preprocessing = parse_preprocessing(
+        preset=options.preset,
+        input_scale=options.input_scale,
+        mean=_numbers(options.mean, "--mean"),
+        std=_numbers(options.std, "--std"),
+    )
+    return load_source(
+        path,
+        labels=None if options.labels_file is None else _read_labels(options.labels_file),
+        preprocessing=preprocessing,
+        trust=options.trust,
+        photo=None if options.photo is None else PhotoSpec(mode=cast("PhotoMode", options.photo)),
+        input_size=_size(options.input_size),
+    )
+
+
+def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a number, nor numbers with commas between.", param_hint=option
+        ) from None
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and (width or height).isdigit()):
+        raise click.BadParameter(f"{text!r} is not HEIGHTxWIDTH, such as 224x224.", param_hint="--input-size")
+    return int(height), int(width or height)
+
+
+def _read_labels(file: Path) -> tuple[str, ...]:
+    from edge_fm_runtime.errors import ModelError
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(
+            f"The labels in {file} cannot be read: {error}.", hint="Give a UTF-8 text file, one label a line."
+        ) from error
+    return tuple(line.strip() for line in text.strip().splitlines())
+
+
+def _choose_model(given: Path | None, talk: Talk) -> Path:
+    if given is not None:
+        return given
+    from edge_fm_runtime.errors import ModelError
+
+    latest = RUNS / "latest"
+    if not is_run(latest):
+        raise ModelError(
+            f"No model was given, and {latest} holds no finished run.",
+            hint="Train one: edgefm train   or give a file: edgefm export MODEL.keras",
+        )
+    run = latest.parent / latest.readlink() if latest.is_symlink() else latest
+    talk.note(f"Model: {run} (the newest run)")
+    return run
+
+
+def _name(model: Path | None) -> str:
+    return "model" if model is None else model.stem
+
+
+def _print_plan(planned: Sequence[PlannedTarget], as_json: bool) -> None:
+    if as_json:
+        print_json(
+            [
+                {
+                    "format": p.target.format,
+                    "precision": p.target.precision,
+                    "folder": p.folder,
+                    "missing": list(p.missing),
+                }
+                for p in planned
+            ]
+        )
+        return
+    rows = [[p.folder, p.target.format, p.target.precision, ", ".join(p.missing) or "nothing"] for p in planned]
+    print_table("Would be built", ["artifact", "format", "precision", "missing here"], rows)
+
+
+def print_results(results: Sequence[ExportResult]) -> None:
+    """Print one row for each artifact: bytes, accuracy, drop with its interval, agreement, latency here, verdict."""
+    latency = _latency(results)
+    rows = []
+    for result in results:
+        parity = result.parity
+        drop = "-"
+        if parity.drop_points is not None and parity.drop_ci95 is not None:
+            drop = f"{parity.drop_points:+.2f} [{parity.drop_ci95[0]:+.2f}, {parity.drop_ci95[1]:+.2f}]"
+        rows.append(
+            [
+                result.path.name,
+                f"{result.bytes:,}",
+                "-" if parity.accuracy is None else f"{100 * parity.accuracy:.2f}",
+                drop,
+                f"{100 * parity.top1_agreement:.2f}",
+                f"{parity.max_abs_diff:.1e}",
+                f"{latency[result.path]:.3f}",
+                "passed",
+            ]
+        )
+    columns = ["artifact", "bytes", "accuracy %", "drop, 95% interval", "agreement %", "max diff", "batch 1 ms", "gate"]
+    where, n = results[0].path.parent, results[0].parity.n
+    title = f"{len(results)} artifacts in {where}, each held against the original on {n:,} images"
+    print_table(title, columns, rows, right=range(1, 7))
+    for result in results:
+        if result.target.precision != "int8":
+            continue
+        floats = [r for r in results if (r.target.format, r.target.precision) == (result.target.format, "fp32")]
+        if floats and latency[result.path] > latency[floats[0].path]:
+            ratio = latency[result.path] / latency[floats[0].path]
+            click.echo(f"Note: {result.path.name} is slower than fp32 on this machine ({ratio:.2f} times the time).")
+
+
+def _latency(results: Sequence[ExportResult]) -> dict[Path, float]:
+    """Median milliseconds of one image on each artifact's own engine, interleaved in one run."""
+    from functools import partial
+
+    from edge_fm.cli.registry import ALL_ENGINES
+    from edge_fm_runtime.artifact import load_artifact
+    from edge_fm_runtime.engines import create_engine
+    from edge_fm_runtime.golden import GOLDEN_FILE, load_golden
+    from edge_fm_runtime.latency import measure
+
+    calls = {}
+    for result in results:
+        artifact = load_artifact(result.path)
+        engine = create_engine(artifact, result.engine, registry=ALL_ENGINES)
+        images = load_golden(result.path / GOLDEN_FILE).images
+        calls[str(result.path)] = partial(engine.infer, images[: artifact.metadata.input.batch or 1])
+    return {Path(name): latency.p50_ms for name, latency in measure(calls, duration_s=0.3).items()}

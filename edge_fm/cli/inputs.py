@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,13 +46,20 @@ def load_original(path: Path, metadata: Metadata) -> SourceModel:
     return load_source(path, labels=metadata.labels, photo=metadata.photo)
 
 
-def evaluation_data(source: str | None, original: SourceModel, progress: ProgressFn = silent) -> Sets:
+def evaluation_data(
+    source: str | None,
+    original: SourceModel,
+    progress: ProgressFn = silent,
+    *,
+    on_try: Callable[[str], None] | None = None,
+) -> Sets:
     """Choose the images that judge an export of `original`.
 
     Args:
         source: as `--data` takes it; None for the run's own dataset, or, for a stranger's model, random pixels.
         original: the model.
         progress: called as images are read.
+        on_try: told what is tried when a dataset must be fetched.
 
     Raises:
         DataError: the dataset does not fit the model, or is not the one that the run was trained on.
@@ -63,7 +70,11 @@ def evaluation_data(source: str | None, original: SourceModel, progress: Progres
         return Sets(_random_set(original), None, RANDOM_NOTE)
     from edge_fm.data import load_dataset
 
-    dataset = load_dataset(name, shape=original.input.shape, photo=original.photo, progress=progress)
+    if _is_unlabelled(name):
+        return Sets(_unlabelled(name, original, progress), None, UNLABELLED_NOTE)
+    dataset = load_dataset(
+        name, shape=original.input.shape, photo=original.photo, progress=progress, on_try=on_try or _say_nothing
+    )
     if source is None and dataset.content_hash != trained_on.get("hash"):
         raise DataError(
             f"{name} is not what this run was trained on: its content hash is {dataset.content_hash[:16]}, "
@@ -77,6 +88,80 @@ RANDOM_NOTE = (
     f"No --data was given and the model does not name its own: judged by agreement on {RANDOM_IMAGES} random images. "
     "Give --data FOLDER with real images to prove accuracy."
 )
+
+
+UNLABELLED_NOTE = (
+    "The images carry no labels: judged by agreement with the original, not by accuracy. "
+    "Put them in a folder for each class to prove accuracy."
+)
+VALIDATION_IMAGES = 2000
+
+
+def _say_nothing(text: str) -> None:
+    """Stand in for a note that nobody reads."""
+
+
+def _is_unlabelled(source: str) -> bool:
+    """Whether `source` is a folder of pictures without a folder for each class."""
+    from edge_fm.data import PICTURE_SUFFIXES
+
+    folder = Path(source)
+    if not folder.is_dir():
+        return False
+    entries = list(folder.iterdir())
+    return not any(e.is_dir() for e in entries) and any(e.suffix.lower() in PICTURE_SUFFIXES for e in entries)
+
+
+def _unlabelled(folder: str, original: SourceModel, progress: ProgressFn) -> EvaluationSet:
+    from edge_fm.data import load_images
+    from edge_fm_export.context import EvaluationSet
+
+    images = load_images(folder, original.input.shape, original.photo, progress=progress)
+    return EvaluationSet(folder, images, None, _sha256(images))
+
+
+def calibration_sets(
+    source: str | None, sets: Sets, original: SourceModel, *, samples: int, seed: int, progress: ProgressFn = silent
+) -> tuple[EvaluationSet | None, EvaluationSet | None]:
+    """Choose the images that int8 is calibrated on, and others, labelled, for accuracy control.
+
+    Args:
+        source: as `--calibration` takes it; None for the training split of the data that judges.
+        sets: the images that judge.
+        original: the model.
+        samples: how many images to calibrate on.
+        seed: of the choice.
+        progress: called as images are read.
+
+    Returns:
+        calibration and validation images without an image in common, or None where there are none.
+
+    Raises:
+        DataError: too few images, or images that do not fit the model.
+    """
+    from edge_fm_export.context import EvaluationSet
+    from edge_fm_export.quantization.calibration import calibration_set
+
+    train = sets.train
+    if source is not None:
+        train = _unlabelled(source, original, progress) if _is_unlabelled(source) else None
+        if train is None:
+            train = evaluation_data(source, original, progress).train
+    if train is None:
+        return None, None
+    count = min(samples, len(train.images))
+    if count < samples and source is not None:
+        count = samples  # what was asked for by name is not silently less: calibration_set says what is there
+    order = np.random.default_rng(seed).permutation(len(train.images))
+    held = order[: min(VALIDATION_IMAGES, len(order) // 3)]
+    rest = np.sort(order[len(held) :])
+    labels = None if train.labels is None else train.labels[rest]
+    calibration = calibration_set(train.images[rest], labels, samples=count, seed=seed, name=train.name)
+    if train.labels is None or not len(held):
+        return calibration, None
+    held = np.sort(held)
+    kept, truth = train.images[held], train.labels[held]
+    return calibration, EvaluationSet(f"{train.name}, held out", kept, truth, _sha256(kept, truth))
 
 
 def sets_of(dataset: Dataset, labels: Sequence[str], shape: tuple[int, int, int]) -> Sets:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import EXPORTS, RUNS, Talk, output_options, print_json, print_table
+from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table
 
 if TYPE_CHECKING:
     from edge_fm_export.pipeline import ExportResult
@@ -20,7 +20,9 @@ _SOURCE = "fashion-mnist-mini"
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run. Default: a new one under runs/."
 )
-@click.option("--epochs", type=int, help="Passes over the 5,400 training images. Default: the recipe's, about a minute.")
+@click.option(
+    "--epochs", type=int, help="Passes over the 5,400 training images. Default: the recipe's, about a minute."
+)
 @output_options
 def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) -> None:
     """Train a small model for about a minute, export it to every format, prove and measure each, classify a photo.
@@ -57,7 +59,7 @@ def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) ->
         report = run_benchmark(cases, duration_s=0.5, progress=progress)
     talk.note("4. Classify a photo made from a test image")
     photo = sample_photo(dataset.test.images[0], run / "photo.jpg")
-    chosen = next(r.path for r in results if (r.format, r.precision) == ("onnx", "fp32"))
+    chosen = next(r.path for r in results if (r.target.format, r.target.precision) == ("onnx", "fp32"))
     with Classifier.load(chosen) as classifier:
         answer = classifier.classify(photo)
     truth = dataset.label_names[int(dataset.test.labels[0])]
@@ -106,8 +108,8 @@ def _summary(metrics: dict[str, Any], results: list[ExportResult], rows: list[di
         out.append(
             {
                 "model": result.path.name,
-                "format": result.format,
-                "precision": result.precision,
+                "format": result.target.format,
+                "precision": result.target.precision,
                 "bytes": result.bytes,
                 "accuracy": parity.accuracy,
                 "drop_points": parity.drop_points,
@@ -135,5 +137,7 @@ def _print(summary: list[dict[str, Any]], metrics: dict[str, Any], seconds: floa
         for row in summary
     ]
     columns = ["model", "engine", "KiB", "accuracy %", "drop", "agree %", "p50 ms", "faster", "load ms", "peak MiB"]
-    title = f"{metrics['model']}, {metrics['params']:,} parameters: every artifact passed its gate ({seconds:.0f} s in all)"
+    title = (
+        f"{metrics['model']}, {metrics['params']:,} parameters: every artifact passed its gate ({seconds:.0f} s in all)"
+    )
     print_table(title, columns, rows, right=range(2, len(columns)))
