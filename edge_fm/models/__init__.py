@@ -1,0 +1,14 @@
+"""The model zoo: `build_model(name, input_shape=..., classes=...)`, and what each model costs."""
+
+from edge_fm.models.cost import count_macs
+from edge_fm.models.registry import MODELS, ModelEntry, build_model, describe_models, find_model, model_names
+
+__all__ = [
+    "MODELS",
+    "ModelEntry",
+    "build_model",
+    "count_macs",
+    "describe_models",
+    "find_model",
+    "model_names",
+]

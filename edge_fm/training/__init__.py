@@ -1,0 +1,46 @@
+"""Training: a recipe and a dataset become a run folder."""
+
+from edge_fm.training.fit import EpochFn, RunResult, train
+from edge_fm.training.overrides import with_overrides
+from edge_fm.training.recipe import (
+    AugmentationPart,
+    DataPart,
+    ModelPart,
+    OptimizerPart,
+    Recipe,
+    SchedulePart,
+    TrainingPart,
+)
+from edge_fm.training.recipe_file import (
+    DEFAULT_RECIPE,
+    load_recipe,
+    parse_recipe,
+    recipe_hash,
+    recipe_table,
+    recipe_toml,
+    shipped_recipes,
+)
+from edge_fm.training.run_folder import latest_run, new_run_dir
+
+__all__ = [
+    "DEFAULT_RECIPE",
+    "AugmentationPart",
+    "DataPart",
+    "EpochFn",
+    "ModelPart",
+    "OptimizerPart",
+    "Recipe",
+    "RunResult",
+    "SchedulePart",
+    "TrainingPart",
+    "latest_run",
+    "load_recipe",
+    "new_run_dir",
+    "parse_recipe",
+    "recipe_hash",
+    "recipe_table",
+    "recipe_toml",
+    "shipped_recipes",
+    "train",
+    "with_overrides",
+]

@@ -53,7 +53,7 @@ def make_recipe() -> Recipe:
         model=ModelPart(name="edgenet-s", options={"dropout": 0.2}),
         data=DataPart(source="strokes", validation=0.2),
         training=TrainingPart(epochs=4, batch_size=8, label_smoothing=0.05),
-        optimizer=OptimizerPart(name="muon", learning_rate=0.01),
+        optimizer=OptimizerPart(name="adamw", learning_rate=0.01),
         schedule=SchedulePart(name="one-cycle", warmup=0.25),
         augmentation=AugmentationPart(flip=True, shift=1, erase=0.3, clean_epochs=1),
         photo=PhotoSpec(mode="garment", background="dark", fill=0),

@@ -28,6 +28,9 @@ from edge_fm.training import (
 )
 from edge_fm_runtime.errors import ModelError, TrainingError
 
+# Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
 METRICS = {
     "run",
     "model",
@@ -100,7 +103,7 @@ def test_the_run_folder_holds_what_it_should(whole: RunResult, strokes: Dataset)
 
 
 def test_the_strokes_are_learnt(strokes: Dataset, tmp_path: Path) -> None:
-    longer = with_overrides(make_recipe(), epochs=25)
+    longer = with_overrides(make_recipe(), epochs=15)
     assert train(longer, strokes, tmp_path).metrics["test_accuracy"] > 0.8
 
 
@@ -128,7 +131,7 @@ def test_progress_counts_the_whole_run(strokes: Dataset, tmp_path: Path) -> None
     assert [row for _, _, row in epochs] == list(result.history)
 
 
-@pytest.mark.parametrize("batch", [3, 9, 12, 21])
+@pytest.mark.parametrize("batch", [3, 12])
 def test_an_interrupted_run_goes_on_to_the_same_end(
     batch: int, whole: RunResult, strokes: Dataset, tmp_path: Path
 ) -> None:

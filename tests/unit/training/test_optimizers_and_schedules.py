@@ -11,6 +11,9 @@ from edge_fm.training.optimizers import USUAL, build_optimizer, peak_rate
 from edge_fm.training.recipe import OptimizerName, OptimizerPart, ScheduleName, SchedulePart
 from edge_fm.training.schedules import build_schedule, plateau_rate
 
+# Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
 
 @pytest.mark.parametrize("name", get_args(OptimizerName))
 def test_every_optimizer_makes_a_small_network_less_wrong(name: OptimizerName) -> None:

@@ -139,7 +139,7 @@ def test_overrides_change_what_they_name(tiny_recipe: Recipe) -> None:
     changed = with_overrides(tiny_recipe, epochs=9, batch_size=4, learning_rate=0.5, seed=3, weights="a.keras")
     assert (changed.training.epochs, changed.training.batch_size) == (9, 4)
     assert changed.training.label_smoothing == tiny_recipe.training.label_smoothing
-    assert (changed.optimizer.name, changed.optimizer.learning_rate) == ("muon", 0.5)
+    assert (changed.optimizer.name, changed.optimizer.learning_rate) == ("adamw", 0.5)
     assert (changed.seed, changed.model.weights) == (3, "a.keras")
     assert changed.model.options == tiny_recipe.model.options
     assert with_overrides(tiny_recipe) == tiny_recipe

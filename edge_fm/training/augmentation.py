@@ -1,0 +1,61 @@
+"""Random changes to training images, on whole batches in NumPy, the same on every backend."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_fm.training.recipe import AugmentationPart
+
+# Sides of an erased rectangle, as shares of the image's.
+_ERASED = (0.1, 0.35)
+
+
+def augment(
+    images: NDArray[np.uint8], part: AugmentationPart, rng: np.random.Generator, *, fill: int = 0
+) -> NDArray[np.uint8]:
+    """Shift, mirror and erase a batch.
+
+    Args:
+        images: uint8 `[N,H,W,C]`; never written to.
+        part: the recipe's [augmentation]; `clean_epochs` is the caller's.
+        rng: decides everything.
+        fill: value of pixels that come in from outside or are erased.
+
+    Returns:
+        uint8 `[N,H,W,C]`, contiguous.
+
+    Example:
+        >>> import numpy as np
+        >>> from edge_fm.training import AugmentationPart
+        >>> from edge_fm.training.augmentation import augment
+        >>> augment(np.zeros((2, 8, 8, 1), np.uint8), AugmentationPart(shift=2), np.random.default_rng(0)).shape
+        (2, 8, 8, 1)
+    """
+    count, height, width, _ = images.shape
+    out = images
+    if part.shift:
+        out = _shift(out, part.shift, rng, fill)
+    if part.flip:
+        mirrored = np.less(rng.random(count), 0.5)
+        out = np.where(mirrored[:, None, None, None], out[:, :, ::-1], out)
+    if part.erase:
+        out = out.copy() if out is images else out
+        low, high = _ERASED
+        for index in np.flatnonzero(rng.random(count) < part.erase):
+            tall = max(1, round(height * rng.uniform(low, high)))
+            wide = max(1, round(width * rng.uniform(low, high)))
+            top, left = rng.integers(0, height - tall + 1), rng.integers(0, width - wide + 1)
+            out[index, top : top + tall, left : left + wide] = fill
+    return np.ascontiguousarray(out)
+
+
+def _shift(images: NDArray[np.uint8], reach: int, rng: np.random.Generator, fill: int) -> NDArray[np.uint8]:
+    count, height, width, _ = images.shape
+    padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), constant_values=fill)
+    # [N, 2*reach+1, 2*reach+1, C, H, W], a view: every place where the frame can be laid.
+    frames = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    down = rng.integers(0, 2 * reach + 1, count)
+    right = rng.integers(0, 2 * reach + 1, count)
+    shifted: NDArray[np.uint8] = frames[np.arange(count), down, right].transpose(0, 2, 3, 1)
+    return shifted

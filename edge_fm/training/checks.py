@@ -1,0 +1,70 @@
+"""What a dataset must be before it is trained on: said at once, not after the first epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_fm_runtime.errors import TrainingError
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset, Split
+
+
+def check_dataset(dataset: Dataset) -> None:
+    """Check shapes, dtypes and labels of both splits.
+
+    Raises:
+        TrainingError: what is wrong, in which split.
+    """
+    classes = len(dataset.label_names)
+    if classes < 2:
+        raise TrainingError(f"{dataset.name} has {classes} class; a classifier takes at least 2.")
+    for name, split in (("training", dataset.train), ("test", dataset.test)):
+        images, labels = split.images, split.labels
+        if images.ndim != 4 or images.dtype != np.uint8:
+            raise TrainingError(
+                f"The {name} images of {dataset.name} are {images.dtype} {list(images.shape)}; "
+                "supported: uint8 [N,H,W,C]."
+            )
+        if len(images) == 0:
+            raise TrainingError(
+                f"{dataset.name} has no {name} images.", hint="Both a training and a test split are needed."
+            )
+        if labels.shape != (len(images),):
+            raise TrainingError(f"{dataset.name} has {len(images)} {name} images but labels {list(labels.shape)}.")
+        wrong = labels[(labels < 0) | (labels >= classes)]
+        if len(wrong):
+            raise TrainingError(
+                f"{len(wrong)} {name} labels of {dataset.name} are outside 0..{classes - 1}, the first is {wrong[0]}.",
+                hint=f"It has {classes} label names: {', '.join(dataset.label_names[:10])}.",
+            )
+    if dataset.train.images.shape[1:] != dataset.test.images.shape[1:]:
+        raise TrainingError(
+            f"Training images are {list(dataset.train.images.shape[1:])}, "
+            f"test images {list(dataset.test.images.shape[1:])}.",
+            hint="Give both one shape: shape = [height, width, channels] in the recipe's [data].",
+        )
+
+
+def check_classes(dataset: Dataset, train: Split, validation: Split, fraction: float) -> None:
+    """Check that each class has images to learn from and images to choose by.
+
+    Raises:
+        TrainingError: which classes have too few.
+    """
+    classes = len(dataset.label_names)
+    total = np.bincount(dataset.train.labels, minlength=classes)
+    few = [
+        f"{dataset.label_names[index]} ({total[index]})"
+        for index in range(classes)
+        if not (train.labels == index).any() or not (validation.labels == index).any()
+    ]
+    if few:
+        raise TrainingError(
+            f"Too few training images in {len(few)} of {classes} classes: {', '.join(few[:10])}. "
+            f"With validation = {fraction}, each class needs at least one to learn from and one to choose by.",
+            hint=f"Add images (about {int(np.ceil(1 / fraction)) + 1} a class will do), "
+            "or raise validation in the recipe's [data].",
+        )

@@ -1,0 +1,258 @@
+"""One training run, from a recipe and a dataset to a run folder.
+
+Each epoch is one call of Keras's `fit` on batches that are a pure function of (seed, epoch, batch); between two
+epochs the whole state goes into the checkpoint. So a run that was stopped anywhere and resumed ends with the same
+weights as one that was not.
+
+Same recipe, data, machine and versions give the same result. Two things that Keras does not control stay with the
+caller: the number of threads of the backend, and on GPUs its own switch for deterministic kernels (for TensorFlow
+`TF_DETERMINISTIC_OPS=1`).
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_fm.models.keras_import import require_keras
+from edge_fm.training import run_folder
+from edge_fm.training.batches import epoch_batches, steps_per_epoch
+from edge_fm.training.callback import batch_callback
+from edge_fm.training.checkpoint import RunState, save_state
+from edge_fm.training.checks import check_classes, check_dataset
+from edge_fm.training.learner import Learner, score
+from edge_fm.training.optimizers import peak_rate
+from edge_fm.training.overrides import with_overrides
+from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe_file import recipe_hash, recipe_toml
+from edge_fm.training.resume import open_run
+from edge_fm.training.schedules import plateau_rate
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset, Split
+
+EpochFn: TypeAlias = Callable[[int, int, dict[str, float]], None]
+"""Called as `on_epoch(epoch, epochs, row)` after each epoch, from 1; `row` is the epoch's row of history.csv."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """What a finished run left.
+
+    Attributes:
+        run_dir: the run's folder.
+        recipe: as it was run, overrides included.
+        metrics: what metrics.json holds.
+        history: one row for each epoch: epoch, loss, accuracy (both while learning, on augmented images), val_loss,
+            val_accuracy, learning_rate, seconds.
+        test_probabilities: float32 `[N,classes]`, in the order of the test split.
+    """
+
+    run_dir: Path
+    recipe: Recipe
+    metrics: dict[str, Any]
+    history: tuple[dict[str, float], ...]
+    test_probabilities: NDArray[np.float32]
+
+    @property
+    def model_path(self) -> Path:
+        """The trained model."""
+        return self.run_dir / run_folder.MODEL_FILE
+
+
+def train(
+    recipe: Recipe,
+    dataset: Dataset,
+    out_dir: Path,
+    *,
+    resume: bool = False,
+    weights: str | None = None,
+    progress: ProgressFn = silent,
+    on_epoch: EpochFn | None = None,
+) -> RunResult:
+    """Train a model, keep the weights of its best epoch on validation images, test it once.
+
+    Sets the global seeds of Python, NumPy and the backend (`keras.utils.set_random_seed`).
+
+    Args:
+        recipe: everything that decides the run.
+        dataset: uint8 images; the validation images are taken from its training split.
+        out_dir: the run's folder; empty or new, or an unfinished run's with `resume`.
+        resume: go on after the last whole epoch of the run in `out_dir`.
+        weights: "none" or a file, in place of the recipe's own.
+        progress: told "training" after each batch (done and total count the whole run's batches), then "testing".
+        on_epoch: told each epoch's figures.
+
+    Returns:
+        RunResult; the folder holds recipe.toml, history.csv, metrics.json, checkpoint/ and, written last, model.keras.
+
+    Raises:
+        TrainingError: unsuitable data, a folder in use, nothing to resume, a changed recipe, a loss that is no number.
+        ModelError: the model cannot take these images, or the weights do not fit.
+        MissingDependencyError: Keras, its backend or tomli-w is not installed.
+        KeyboardInterrupt: passed on; the checkpoint is whole and `resume` goes on from it.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from edge_fm.data import load_dataset
+        >>> from edge_fm.training import load_recipe, train
+        >>> result = train(load_recipe("quickstart"), load_dataset("fashion-mnist-mini"), Path("run"))  # doctest: +SKIP
+        >>> result.metrics["test_accuracy"] > 0.8  # doctest: +SKIP
+        True
+    """
+    from edge_fm.data import split_validation
+
+    keras = require_keras("training")
+    recipe = with_overrides(recipe, weights=weights)
+    state = open_run(recipe, dataset, out_dir, resume=resume)
+    started = time.monotonic() - (state.duration_s if state else 0.0)
+
+    check_dataset(dataset)
+    fraction = recipe.data.validation
+    learn, choose = split_validation(dataset.train, fraction=fraction, seed=recipe.seed)
+    check_classes(dataset, learn, choose, fraction)
+
+    keras.utils.set_random_seed(recipe.seed)
+    steps = steps_per_epoch(len(learn.images), recipe.training.batch_size)
+    learner = Learner(recipe, dataset, steps, weights="none" if state else recipe.model.weights)
+    if state is None:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        run_folder.write_text(out_dir / run_folder.RECIPE_FILE, recipe_toml(recipe))
+    else:
+        learner.restore(state)
+
+    epochs = recipe.training.epochs
+    while state is None or state.epoch < epochs:
+        row, state = _one_epoch(learner, state, learn, choose, dataset, progress, started)
+        save_state(out_dir, state)
+        run_folder.write_history(out_dir / run_folder.HISTORY_FILE, state.history)
+        if on_epoch:
+            on_epoch(state.epoch, epochs, row)
+
+    return _finish(learner, state, learn, dataset, out_dir, progress, started)
+
+
+def _one_epoch(
+    learner: Learner,
+    state: RunState | None,
+    learn: Split,
+    choose: Split,
+    dataset: Dataset,
+    progress: ProgressFn,
+    started: float,
+) -> tuple[dict[str, float], RunState]:
+    keras = require_keras("training")
+    recipe, model = learner.recipe, learner.model
+    history = state.history if state else ()
+    epoch = len(history)
+    if recipe.schedule.name == "plateau":
+        losses = [row["val_loss"] for row in history]
+        learner.optimizer.learning_rate = plateau_rate(
+            recipe.schedule, peak=peak_rate(recipe.optimizer), val_losses=losses
+        )
+    began = time.monotonic()
+    logs = model.fit(
+        epoch_batches(learn.images, learn.labels, recipe, classes=learner.classes, epoch=epoch),
+        shuffle=False,  # The order is the batches' own.
+        verbose=0,
+        callbacks=[batch_callback(progress, epoch, recipe.training.epochs, learner.steps, recipe.optimizer)],
+    ).history
+    accuracy, loss = score(learner.probabilities(choose.images), choose.labels)
+    row = {
+        "epoch": epoch + 1,
+        "loss": float(logs["loss"][-1]),
+        "accuracy": float(logs["accuracy"][-1]),
+        "val_loss": loss,
+        "val_accuracy": accuracy,
+        "learning_rate": float(keras.ops.convert_to_numpy(learner.optimizer.learning_rate)),
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    before = history[state.best_epoch - 1] if state else None
+    # Of equals in accuracy, the one that is less wrong; rank is (accuracy, -loss).
+    better = before is None or (accuracy, -loss) > (before["val_accuracy"], -before["val_loss"])
+    return row, RunState(
+        epoch=epoch + 1,
+        model=[np.array(v.numpy()) for v in model.variables],
+        optimizer=[np.array(v.numpy()) for v in learner.optimizer.variables],
+        best=model.get_weights() if state is None or better else state.best,
+        best_epoch=epoch + 1 if state is None or better else state.best_epoch,
+        history=(*history, row),
+        recipe_hash=recipe_hash(recipe),
+        data_hash=dataset.content_hash,
+        backend=keras.backend.backend(),
+        duration_s=time.monotonic() - started,
+    )
+
+
+def _finish(
+    learner: Learner,
+    state: RunState,
+    learn: Split,
+    dataset: Dataset,
+    out_dir: Path,
+    progress: ProgressFn,
+    started: float,
+) -> RunResult:
+    recipe, model = learner.recipe, learner.model
+    model.set_weights(state.best)
+    progress("testing", 0, None)
+    train_accuracy, _ = score(learner.probabilities(learn.images), learn.labels)
+    probabilities = learner.probabilities(dataset.test.images)
+    test_accuracy, test_loss = score(probabilities, dataset.test.labels)
+    metrics = {
+        "run": out_dir.name,
+        "model": recipe.model.name,
+        "params": model.count_params(),
+        "epochs": state.epoch,
+        "seconds": round(time.monotonic() - started, 1),
+        "train_accuracy": train_accuracy,
+        "val_accuracy": state.history[state.best_epoch - 1]["val_accuracy"],
+        "test_accuracy": test_accuracy,
+        "test_loss": test_loss,
+        "best_epoch": state.best_epoch,
+        "seed": recipe.seed,
+        "labels": list(dataset.label_names),
+        "input_shape": list(learner.input_shape),
+        "data": {"name": dataset.name, "source": dataset.source, "hash": dataset.content_hash},
+        "recipe_hash": state.recipe_hash,
+        "photo": {
+            "mode": recipe.photo.mode,
+            "background": recipe.photo.background,
+            "fill": recipe.photo.fill,
+        },
+        "keras_backend": state.backend,
+        "versions": _versions(state.backend),
+    }
+    run_folder.write_json(out_dir / run_folder.METRICS_FILE, metrics)
+    _save_model(learner, state, out_dir / run_folder.MODEL_FILE)
+    progress("testing", 1, 1)
+    return RunResult(out_dir, recipe, metrics, state.history, probabilities)
+
+
+def _save_model(learner: Learner, state: RunState, path: Path) -> None:
+    # A model that was never compiled: its file names no optimizer or loss of ours, so any Keras reads it.
+    model = learner.fresh_model()
+    model.set_weights(state.best)
+    beside = path.with_name(f".{path.name}.tmp.keras")
+    model.save(beside)
+    beside.replace(path)
+
+
+def _versions(backend: str) -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in ("edge-fm", "numpy", "keras", backend):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            # tensorflow-cpu, for one, provides tensorflow under another name.
+            versions[name] = "unknown"
+    return versions

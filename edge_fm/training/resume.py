@@ -1,0 +1,80 @@
+"""Whether a run may start or go on in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_fm.models.keras_import import require_keras
+from edge_fm.training import run_folder
+from edge_fm.training.checkpoint import FILE as CHECKPOINT
+from edge_fm.training.checkpoint import RunState, load_state
+from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe_file import load_recipe, recipe_hash, recipe_table
+from edge_fm_runtime.errors import TrainingError
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+
+
+def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -> RunState | None:
+    """Look into the folder of a run that is to start, or to go on.
+
+    Returns:
+        The state to go on from, or None to start with the first epoch.
+
+    Raises:
+        TrainingError: the folder holds a finished or (without `resume`) an unfinished run; or with `resume` none, or
+            one that was started with another recipe, other data or another Keras backend.
+    """
+    exists = (out_dir / run_folder.RECIPE_FILE).exists()
+    if (out_dir / run_folder.MODEL_FILE).exists():
+        raise TrainingError(
+            f"The run in {out_dir} is finished" + ("; there is nothing to resume." if resume else "."),
+            hint=f"edgefm evaluate {out_dir}   (or train into another folder)",
+        )
+    if not resume:
+        if exists or (out_dir / CHECKPOINT).exists():
+            raise TrainingError(f"{out_dir} holds an unfinished run.", hint="Go on with it: --resume.")
+        return None
+    if not exists:
+        raise TrainingError(f"There is no run to resume in {out_dir}.", hint="Leave --resume out to start one.")
+    before = load_recipe(out_dir / run_folder.RECIPE_FILE)
+    if recipe_hash(before) != recipe_hash(recipe):
+        raise TrainingError(
+            f"The recipe is not the one that the run in {out_dir} was started with: {_difference(before, recipe)}.",
+            hint=f"Resume with {out_dir / run_folder.RECIPE_FILE}, or start a new run.",
+        )
+    state = load_state(out_dir)
+    if state is None:
+        return None
+    backend = require_keras("training").backend.backend()
+    for what, theirs, ours in (
+        ("recipe", state.recipe_hash, recipe_hash(recipe)),
+        ("data", state.data_hash, dataset.content_hash),
+        ("Keras backend", state.backend, backend),
+    ):
+        if theirs != ours:
+            raise TrainingError(
+                f"The {what} is not the one that the run in {out_dir} was started with: "
+                f"{theirs[:12]} then, {ours[:12]} now.",
+                hint="Start a new run, or bring back what it was started with.",
+            )
+    return state
+
+
+def _difference(before: Recipe, now: Recipe) -> str:
+    old, new = recipe_table(before), recipe_table(now)
+    changes = []
+    for section in new:
+        pairs = (
+            {key: (old[section].get(key), new[section].get(key)) for key in {**old[section], **new[section]}}
+            if isinstance(new[section], dict)
+            else {"": (old[section], new[section])}
+        )
+        changes += [
+            f"{section}{'.' if key else ''}{key} was {was!r}, is {is_!r}"
+            for key, (was, is_) in pairs.items()
+            if was != is_ and section not in {"name", "description"}
+        ]
+    return "; ".join(changes)
