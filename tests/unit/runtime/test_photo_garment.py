@@ -93,6 +93,21 @@ def test_light_polarity_and_no_polarity_are_not_negated() -> None:
         assert canvas[25, 1] == 255
 
 
+def test_an_enlarged_dataset_image_keeps_its_polarity_on_black_and_on_white() -> None:
+    image = np.zeros((28, 28), np.uint8)
+    image[2:26, 8:20] = 180
+    image[2:9, 4:24] = 120
+    large = Image.fromarray(image).resize((560, 560), Image.Resampling.BICUBIC)
+    for picture in (large, large.convert("RGB"), large.point(lambda v: 255 - v)):
+        canvas = load_canvas(picture, (28, 28, 1), SPEC)[:, :, 0].astype(int)
+        assert abs(canvas[20, 14] - 180) < 8
+        assert abs(canvas[4, 5] - 120) < 12
+    light = load_canvas(large, (28, 28, 1), PhotoSpec(mode="garment", background="light", fill=255))[:, :, 0]
+    assert abs(int(light[20, 14]) - 75) < 8
+    tinted = Image.merge("RGB", [large, large, large.point(lambda v: v // 2)])
+    assert load_canvas(tinted, (28, 28, 1), SPEC)[20, 14, 0] < 120  # a photo on black velvet
+
+
 def test_colour_canvases_keep_the_garments_colour() -> None:
     canvas = load_canvas(photo("wood", (150, 30, 40)), (32, 32, 3), PhotoSpec("garment", "dark", 0))
     assert canvas[16, 16, 0] > 110 and canvas[16, 16, 1:].max() < 90
