@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     import openvino
 
 PAYLOAD = "model.xml"
-_RESIZE_TYPES = {"garment": "fit_to_window", "fit": "fit_to_window", "crop": "crop", "stretch": "standard"}
+_RESIZE_TYPES = {
+    "garment": "fit_to_window_letterbox",
+    "fit": "fit_to_window_letterbox",
+    "crop": "crop",
+    "stretch": "standard",
+}
 """Our photo modes -> the resize types of OpenVINO Model API that come nearest."""
 
 
@@ -106,7 +111,8 @@ def embed(payload: Path, text: str, metadata: Metadata) -> None:
 
 def model_info(metadata: Metadata) -> dict[str, str]:
     """The `model_info` section that OpenVINO Model API's ClassificationModel reads."""
-    return {
+    spec = metadata.input
+    info = {
         "model_type": "Classification",
         # Model API splits the list on spaces.
         "labels": " ".join("_".join(label.split()) or "_" for label in metadata.labels),
@@ -118,6 +124,10 @@ def model_info(metadata: Metadata) -> dict[str, str]:
         "confidence_threshold": "0.0",
         "topk": "1",
     }
+    if spec.channels != 3:
+        # Model API would put a resize of three-channel images before the model; "embedded" tells it to leave pixels be.
+        info |= {"embedded_processing": "True", "orig_height": str(spec.height), "orig_width": str(spec.width)}
+    return info
 
 
 def describe(payload: Path) -> dict[str, int]:

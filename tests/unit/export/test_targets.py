@@ -1,0 +1,63 @@
+"""The table of formats and precisions, and what people type to choose from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_fm_export.planning import artifact_name, plan
+from edge_fm_export.targets import BUILDERS, FORMAT_ENTRIES, Target, find_builder, find_embed, parse_targets
+from edge_fm_runtime.engines import ENGINES
+from edge_fm_runtime.errors import ExportError
+from edge_fm_runtime.metadata import FORMATS
+
+
+@pytest.mark.parametrize("target", BUILDERS, ids=str)
+def test_each_target_has_a_builder_and_its_format_an_embedder(target: Target) -> None:
+    assert callable(find_builder(target))
+    assert callable(find_embed(target.format))
+
+
+def test_each_format_has_an_engine_for_its_gate() -> None:
+    from edge_fm_export.engines import REFERENCE_ENGINES
+
+    assert set(FORMAT_ENTRIES) == set(FORMATS)
+    assert {entry.engine for entry in FORMAT_ENTRIES.values()} <= {*ENGINES, *REFERENCE_ENGINES}
+
+
+def test_all_means_every_pair_that_exists() -> None:
+    assert parse_targets("all", "all") == tuple(BUILDERS)
+    assert parse_targets("savedmodel", "all") == (Target("savedmodel", "fp32"),)
+    assert parse_targets("all", "int8") == tuple(t for t in BUILDERS if t.precision == "int8")
+
+
+def test_lists_are_taken_in_any_spelling_and_without_doubles() -> None:
+    want = (Target("onnx", "fp32"), Target("openvino", "fp32"))
+    assert parse_targets("openvino, ONNX,onnx") == parse_targets(["onnx", "openvino"], ["fp32"]) == want
+
+
+def test_a_pair_that_does_not_exist_is_refused_with_the_list_of_those_that_do() -> None:
+    with pytest.raises(ExportError, match="savedmodel int8") as caught:
+        parse_targets("savedmodel", "int8")
+    assert "openvino fp32, fp16, int8" in str(caught.value)
+
+
+@pytest.mark.parametrize(("formats", "precisions"), [("onix", "fp32"), ("onnx", "fp23"), ("", "fp32"), (",", "fp32")])
+def test_unknown_names_are_refused(formats: str, precisions: str) -> None:
+    with pytest.raises(ExportError, match="supported"):
+        parse_targets(formats, precisions)
+
+
+def test_a_near_miss_is_named() -> None:
+    with pytest.raises(ExportError, match="--format onnx"):
+        parse_targets("onix")
+
+
+def test_a_plan_says_what_would_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target("onnx", "int8")
+    planned = plan([target], name="m")[0]
+    assert (planned.folder, planned.ready, planned.missing) == ("m-onnx-int8", True, ())
+    assert planned.folder == artifact_name("m", target)
+    monkeypatch.setattr(
+        "edge_fm_export.planning.missing_packages", lambda names: tuple(n for n in names if n == "onnx")
+    )
+    assert plan([target])[0].missing == ("onnx",)
