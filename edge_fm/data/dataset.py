@@ -1,0 +1,167 @@
+"""What a dataset is: two splits of labelled images, and how one is told from another."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_fm_runtime.errors import DataError
+
+Images: TypeAlias = npt.NDArray[np.uint8]
+Labels: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Labelled images.
+
+    Attributes:
+        images: uint8 `[N,H,W,C]`.
+        labels: int64 `[N]`, positions in the dataset's label names.
+    """
+
+    images: Images
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: npt.NDArray[np.integer[Any]]) -> Split:
+        """The images at `indices`, in that order."""
+        return Split(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that a dataset was read from.
+
+    Attributes:
+        path: where it lies.
+        bytes: its size.
+        sha256: of its bytes (hex); of the unpacked bytes where `load_dataset` knows the sums of those.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images to learn from and images to be judged by, which never overlap.
+
+    Attributes:
+        name: what a person calls it.
+        source: what `load_dataset` was given.
+        label_names: one for each class; a label is a position in it.
+        train: what a model may learn from; validation images are taken out of it.
+        test: touched once, at the end.
+        content_hash: SHA-256 (hex) of the pixels, labels and label names; see `hash_content`.
+        notes: what was done to the source's own data (a test split drawn, labels renumbered, values scaled), for people
+            and reports.
+        files: name of each file that was read -> its path, size in bytes and SHA-256.
+    """
+
+    name: str
+    source: str
+    label_names: tuple[str, ...]
+    train: Split
+    test: Split
+    content_hash: str
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, SourceFile] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        height, width, channels = self.train.images.shape[1:]
+        return (int(height), int(width), int(channels))
+
+
+def make_dataset(
+    name: str,
+    source: str,
+    label_names: tuple[str, ...],
+    train: Split,
+    test: Split,
+    *,
+    notes: Mapping[str, Any] | None = None,
+    files: Mapping[str, SourceFile] | None = None,
+) -> Dataset:
+    """Check that the parts fit together, and hash them.
+
+    Raises:
+        DataError: wrong dtypes or shapes, labels out of range, repeated label names, or a split without images.
+
+    Example:
+        >>> split = Split(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1]))
+        >>> make_dataset("toy", "toy", ("bag", "coat"), split, split).shape
+        (4, 4, 1)
+    """
+    if len(set(label_names)) != len(label_names):
+        repeated = sorted({n for n in label_names if label_names.count(n) > 1})
+        raise DataError(
+            f"{name}: label names occur twice: {', '.join(repeated)}.", hint="Give each class its own name."
+        )
+    for what, split in (("training", train), ("test", test)):
+        _check_split(split, f"{name}: the {what} split", len(label_names))
+    if train.images.shape[1:] != test.images.shape[1:]:
+        raise DataError(
+            f"{name}: training images are {list(train.images.shape[1:])}, test images {list(test.images.shape[1:])}.",
+            hint="Bring both to one size, or give the shape (height, width, channels).",
+        )
+    return Dataset(
+        name=name,
+        source=source,
+        label_names=label_names,
+        train=train,
+        test=test,
+        content_hash=hash_content(train, test, label_names),
+        notes=notes or {},
+        files=files or {},
+    )
+
+
+def _check_split(split: Split, where: str, classes: int) -> None:
+    images, labels = split.images, split.labels
+    if images.dtype != np.uint8 or images.ndim != 4 or labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+        raise DataError(
+            f"{where} has {images.dtype} images {list(images.shape)} and {labels.dtype} labels {list(labels.shape)}; "
+            "supported are uint8 [N,H,W,C] and int64 [N]."
+        )
+    if not images.size:
+        raise DataError(f"{where} has no images.", hint="Each split needs at least one image.")
+    outside = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(outside):
+        first = int(outside[0])
+        raise DataError(f"{where} has label {labels[first]} at image {first}; there are {classes} label names.")
+
+
+def hash_content(train: Split, test: Split, label_names: tuple[str, ...]) -> str:
+    """SHA-256 (hex) over shapes, dtypes and bytes of both splits and over the label names.
+
+    Example:
+        >>> split = Split(np.zeros((1, 2, 2, 1), np.uint8), np.array([0]))
+        >>> hash_content(split, split, ("a",)) == hash_content(split, split, ("b",))
+        False
+    """
+    digest = hashlib.sha256()
+    for array in (train.images, train.labels, test.images, test.labels):
+        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(f"{little.dtype.str}{list(little.shape)};".encode())
+        digest.update(little.data if little.size else b"")
+    for name in label_names:
+        encoded = name.encode()
+        digest.update(f"{len(encoded)}:".encode() + encoded)
+    return digest.hexdigest()
+
+
+def balance(split: Split, label_names: tuple[str, ...]) -> dict[str, int]:
+    """How many images of each class there are, in the order of the label names."""
+    counts = np.bincount(split.labels, minlength=len(label_names))
+    return {name: int(count) for name, count in zip(label_names, counts, strict=True)}

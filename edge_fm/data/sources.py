@@ -1,0 +1,176 @@
+"""Load a dataset by its name or from wherever a person keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_fm.data import fashion_mnist, mini
+from edge_fm.data.dataset import Dataset, Split, make_dataset
+from edge_fm.data.raw import Raw, Shape
+from edge_fm.data.splits import fingerprints, hold_out
+from edge_fm.data.store import Notify, mute
+from edge_fm_runtime.errors import DataError, PhotoError
+from edge_fm_runtime.metadata import PhotoSpec
+from edge_fm_runtime.progress import ProgressFn, silent
+
+DATASETS: Mapping[str, str] = {
+    fashion_mnist.NAME: "60,000 training and 10,000 test images of ten garments, fetched on first use",
+    mini.NAME: "6,000 training and 1,000 test images of it, shipped in the package",
+}
+"""Datasets that have a name -> what they are."""
+
+TEST_FRACTION = 0.2
+TEST_SEED = 0
+
+
+def load_dataset(
+    source: str,
+    *,
+    shape: Shape | None = None,
+    photo: PhotoSpec | None = None,
+    test_fraction: float = TEST_FRACTION,
+    test_seed: int = TEST_SEED,
+    progress: ProgressFn = silent,
+    on_try: Notify = mute,
+) -> Dataset:
+    """Load a dataset.
+
+    Args:
+        source: `fashion-mnist` (fetched on first use), `fashion-mnist-mini`, or a path, which is read by what it holds:
+
+            - a folder with one subfolder of pictures for each class, or with `train/` and `test/` (`val/`) of such;
+            - a folder of IDX files (as MNIST's, unpacked or .gz), or of a train and a test CSV file;
+            - .csv: a label column and a column for each pixel, with or without a header;
+            - .npz: `x_train, y_train, x_test, y_test`, or `images, labels`, and other names in use;
+            - .npy: images with a labels file beside them, or a pickled dict of `features` and `target`.
+
+            A `labels.txt` beside an array file or among IDX files names the classes, one a line.
+        shape: height, width, channels to bring every image to; None for the source's own.
+        photo: how a picture of another size meets that shape; by default it is fitted in whole.
+        test_fraction: share of each class that is held out where the source has no test split of its own.
+        test_seed: which images those are; the same seed means the same images always.
+        progress: called as work goes on.
+        on_try: told what is tried when something is fetched.
+
+    Raises:
+        DataError: there is no such dataset or file, or it is not what it should be; names the file and the row.
+        DownloadError: Fashion-MNIST could not be fetched.
+
+    Example:
+        >>> load_dataset("fashion-mnist-mini").test.images.shape
+        (1000, 28, 28, 1)
+    """
+    if shape is not None and (len(shape) != 3 or min(shape) < 1):
+        raise DataError(f"The shape {shape} is not height, width, channels, each at least 1.")
+    spec = photo or PhotoSpec()
+    if source == fashion_mnist.NAME:
+        return _bring_to(fashion_mnist.load(progress=progress, on_try=on_try), shape, spec, progress)
+    if source == mini.NAME:
+        return _bring_to(mini.load(), shape, spec, progress)
+    path = Path(source).expanduser()
+    raw = _read(path, source, shape, spec, progress)
+    name = path.resolve().name
+    notes = dict(raw.notes)
+    if raw.test is None:
+        keys = raw.keys if raw.keys is not None else fingerprints(raw.train.images)
+        held = hold_out(keys, raw.train.labels, fraction=test_fraction, seed=test_seed)
+        train = raw.train.take(np.setdiff1d(np.arange(len(raw.train)), held))
+        test = raw.train.take(held)
+        notes["test"] = f"{test_fraction:.0%} of each class, drawn with seed {test_seed}"
+    else:
+        train, test = raw.train, raw.test
+    dataset = make_dataset(name, source, raw.label_names, train, test, notes=notes, files=raw.files)
+    return _bring_to(dataset, shape, spec, progress)
+
+
+def _read(path: Path, source: str, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn) -> Raw:
+    """Choose the reader by what is there; each is imported when it is needed."""
+    if path.is_dir():
+        from edge_fm.data.csv_file import find_csv_pair, read_csv_pair
+        from edge_fm.data.idx_folder import find_idx, read_idx_folder
+        from edge_fm.data.image_folder import has_pictures, read_image_folder
+
+        if find_idx(path) or any(path.glob("*-idx[0-9]-*")):
+            return read_idx_folder(path, shape=shape, progress=progress)
+        if (pair := find_csv_pair(path)) is not None:
+            return read_csv_pair(*pair, shape=shape, progress=progress)
+        if has_pictures(path):
+            return read_image_folder(path, shape=shape, photo=photo, progress=progress)
+        raise DataError(f"{path} is a folder, but holds no dataset that is known.", hint=_SUPPORTED)
+    if not path.is_file():
+        raise DataError(f"There is no dataset {source!r}, and no file or folder of that name.", hint=_guess(source))
+    return _read_file(path, shape, progress)
+
+
+def _read_file(path: Path, shape: Shape | None, progress: ProgressFn) -> Raw:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(512)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    if not head:
+        raise DataError(f"{path} is empty (0 bytes).", hint=_SUPPORTED)
+    if head.startswith(b"PK"):
+        from edge_fm.data.npz_file import read_npz
+
+        return read_npz(path, shape=shape, progress=progress)
+    if head.startswith(b"\x93NUMPY") or (path.suffix == ".npy" and head[0] == 0x80):
+        from edge_fm.data.npy_file import read_npy
+
+        return read_npy(path, shape=shape, progress=progress)
+    if path.suffix.lower() in (".csv", ".tsv", ".txt") or not any(byte < 9 for byte in head):
+        from edge_fm.data.csv_file import read_csv
+
+        return read_csv(path, shape=shape, progress=progress)
+    from edge_fm.data.idx import is_idx
+
+    what = (
+        "one IDX file; give the folder of all four"
+        if is_idx(path)
+        else f"of no kind that is known (it begins with {head[:4].hex(' ')})"
+    )
+    raise DataError(f"{path} is {what}.", hint=_SUPPORTED)
+
+
+_SUPPORTED = (
+    f"Supported are {', '.join(DATASETS)}, a folder with one subfolder of pictures for each class, a folder of IDX "
+    "files, and .npz, .npy and .csv files."
+)
+
+
+def _guess(source: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(source, DATASETS, n=1)
+    return f"Did you mean {near[0]!r}? {_SUPPORTED}" if near else _SUPPORTED
+
+
+def _bring_to(dataset: Dataset, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn) -> Dataset:
+    if shape is None or dataset.shape == tuple(shape):
+        return dataset
+    total = len(dataset.train) + len(dataset.test)
+    train = _resize(dataset.train, shape, photo, progress, 0, total)
+    test = _resize(dataset.test, shape, photo, progress, len(dataset.train), total)
+    size = "x".join(map(str, dataset.shape))
+    notes: dict[str, Any] = {**dataset.notes, "resized": f"from {size} to {'x'.join(map(str, shape))} ({photo.mode})"}
+    return make_dataset(
+        dataset.name, dataset.source, dataset.label_names, train, test, notes=notes, files=dataset.files
+    )
+
+
+def _resize(split: Split, shape: Shape, photo: PhotoSpec, progress: ProgressFn, done: int, total: int) -> Split:
+    from edge_fm_runtime.photo import load_canvas
+
+    canvases = np.empty((len(split), *shape), np.uint8)
+    for i, image in enumerate(split.images):
+        try:
+            canvases[i] = load_canvas(image, shape, photo)
+        except PhotoError as error:
+            raise DataError(error.message, hint=error.hint) from error
+        if (i + 1) % 256 == 0 or i + 1 == len(split):
+            progress("Resizing", done + i + 1, total)
+    return Split(canvases, split.labels)

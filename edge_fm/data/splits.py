@@ -1,0 +1,81 @@
+"""Divide images so that each class keeps its share, the same way every time, and no copy leaks across.
+
+The order is drawn from the raw stream of PCG64, which NumPy promises never to change (NEP 19), so that a seed means the
+same split with every version of NumPy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_fm.data.dataset import Labels, Split
+from edge_fm_runtime.errors import DataError
+
+Indices = npt.NDArray[np.intp]
+
+
+def split_validation(split: Split, *, fraction: float, seed: int) -> tuple[Split, Split]:
+    """Hold out a share of each class.
+
+    Images that occur more than once stay in the first part as far as others are left, so that no copy of a held-out
+    image is learned from.
+
+    Args:
+        split: what to divide; stays as it is.
+        fraction: share that is held out, above 0 and below 1; at least one image of each class that has two.
+        seed: same seed, same images: same parts.
+
+    Returns:
+        What is left to learn from, and what is held out; both in the order of `split`.
+
+    Raises:
+        DataError: the fraction is out of range, or nothing can be held out.
+
+    Example:
+        >>> images = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1)
+        >>> train, validation = split_validation(Split(images, np.repeat([0, 1], 10)), fraction=0.2, seed=1)
+        >>> len(train), np.bincount(validation.labels).tolist()
+        (16, [2, 2])
+    """
+    held = hold_out(fingerprints(split.images), split.labels, fraction=fraction, seed=seed)
+    kept = np.setdiff1d(np.arange(len(split.labels)), held)
+    return split.take(kept), split.take(held)
+
+
+def hold_out(keys: Sequence[bytes], labels: Labels, *, fraction: float, seed: int) -> Indices:
+    """The positions that `split_validation` holds out, ascending; images with the same key are copies."""
+    if not 0 < fraction < 1:
+        raise DataError(f"A share of {fraction} cannot be held out; supported are shares above 0 and below 1.")
+    counts = Counter(keys)
+    repeated = np.array([counts[key] > 1 for key in keys], dtype=np.bool_)
+    held: list[Indices] = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        if len(members) < 2:
+            continue
+        count = min(max(1, int(len(members) * fraction + 0.5)), len(members) - 1)
+        shuffled = members[permutation(len(members), seed, int(label))]
+        # A stable sort: what occurs once comes first, in the drawn order.
+        held.append(shuffled[np.argsort(repeated[shuffled], kind="stable")][:count])
+    if not held:
+        raise DataError(
+            f"Nothing can be held out of {len(labels)} images: no class has two.", hint="Add images to each class."
+        )
+    return np.sort(np.concatenate(held))
+
+
+def permutation(n: int, *seed: int) -> Indices:
+    """0..n-1 in an order that the seed decides, the same with every version of NumPy."""
+    return np.argsort(np.random.PCG64(list(seed)).random_raw(n), kind="stable")
+
+
+def fingerprints(images: npt.NDArray[Any]) -> list[bytes]:
+    """16 bytes for each image `[N,...]`; equal images have equal ones."""
+    contiguous = np.ascontiguousarray(images)
+    return [hashlib.blake2b(image.data, digest_size=16).digest() for image in contiguous]
