@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import IO, Any, cast
 
@@ -81,6 +82,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of `edgefm`."""
+    # TensorFlow greets with a screenful of notes about the machine; its errors arrive as exceptions all the same.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     cli()
 
 

@@ -140,7 +140,9 @@ def print_table(
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    head = any(columns)
+    style = box.SIMPLE_HEAD if head else box.SIMPLE
+    table = Table(title=escape(title), box=style, show_header=head, title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i in right else "left", no_wrap=i in right)
     for row in rows:

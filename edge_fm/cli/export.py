@@ -205,24 +205,27 @@ def run_export(path: Path, targets: Sequence[Target], out: Path, options: _Optio
 
 
 def _open(path: Path, options: _Options) -> SourceModel:
-    from edge_fm_export.foreign import parse_preprocessing
-
     from edge_fm_export.sources import load_source
     from edge_fm_runtime.metadata import PhotoSpec
 
-    preprocessing = parse_preprocessing(
-        preset=options.preset,
-        input_scale=options.input_scale,
-        mean=_numbers(options.mean, "--mean"),
-        std=_numbers(options.std, "--std"),
-    )
+    preprocessing = None
+    if any(o is not None for o in (options.preset, options.input_scale, options.mean, options.std)):
+        from edge_fm_export.foreign import parse_preprocessing
+
+        preprocessing = parse_preprocessing(
+            preset=options.preset,
+            input_scale=options.input_scale,
+            mean=_numbers(options.mean, "--mean"),
+            std=_numbers(options.std, "--std"),
+        )
+    size = _size(options.input_size)
     return load_source(
         path,
         labels=None if options.labels_file is None else _read_labels(options.labels_file),
         preprocessing=preprocessing,
         trust=options.trust,
         photo=None if options.photo is None else PhotoSpec(mode=cast("PhotoMode", options.photo)),
-        input_size=_size(options.input_size),
+        **({} if size is None else {"input_size": size}),
     )
 
 

@@ -69,8 +69,9 @@ def evaluation_data(
     if name is None:
         return Sets(_random_set(original), None, RANDOM_NOTE)
     from edge_fm.data import load_dataset
+    from edge_fm.data.unlabelled import is_flat_folder
 
-    if _is_unlabelled(name):
+    if is_flat_folder(name):
         return Sets(_unlabelled(name, original, progress), None, UNLABELLED_NOTE)
     dataset = load_dataset(
         name, shape=original.input.shape, photo=original.photo, progress=progress, on_try=on_try or _say_nothing
@@ -101,19 +102,8 @@ def _say_nothing(text: str) -> None:
     """Stand in for a note that nobody reads."""
 
 
-def _is_unlabelled(source: str) -> bool:
-    """Whether `source` is a folder of pictures without a folder for each class."""
-    from edge_fm.data import PICTURE_SUFFIXES
-
-    folder = Path(source)
-    if not folder.is_dir():
-        return False
-    entries = list(folder.iterdir())
-    return not any(e.is_dir() for e in entries) and any(e.suffix.lower() in PICTURE_SUFFIXES for e in entries)
-
-
 def _unlabelled(folder: str, original: SourceModel, progress: ProgressFn) -> EvaluationSet:
-    from edge_fm.data import load_images
+    from edge_fm.data.unlabelled import load_images
     from edge_fm_export.context import EvaluationSet
 
     images = load_images(folder, original.input.shape, original.photo, progress=progress)
@@ -139,12 +129,13 @@ def calibration_sets(
     Raises:
         DataError: too few images, or images that do not fit the model.
     """
+    from edge_fm.data.unlabelled import is_flat_folder
     from edge_fm_export.context import EvaluationSet
     from edge_fm_export.quantization.calibration import calibration_set
 
     train = sets.train
     if source is not None:
-        train = _unlabelled(source, original, progress) if _is_unlabelled(source) else None
+        train = _unlabelled(source, original, progress) if is_flat_folder(source) else None
         if train is None:
             train = evaluation_data(source, original, progress).train
     if train is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 @click.option(
     "--data", "source", metavar="SOURCE", help="What to learn from; see `edgefm data`. Default: the recipe's."
 )
+@click.option("--size", metavar="HxWxC", help="Bring images to this height, width and channels, such as 28x28x1.")
 @click.option("--epochs", type=int, help="Passes over the training images. Default: the recipe's.")
 @click.option("--batch-size", type=int, help="Images of one step. Default: the recipe's.")
 @click.option("--optimizer", metavar="NAME", help="adam, adamw, sgd, rmsprop or muon. Default: the recipe's.")
@@ -39,6 +41,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 def command(
     model: str | None,
     source: str | None,
+    size: str | None,
     epochs: int | None,
     batch_size: int | None,
     optimizer: str | None,
@@ -76,6 +79,8 @@ def command(
         weights=weights,
         seed=seed,
     )
+    if size is not None:
+        recipe = replace(recipe, data=replace(recipe.data, shape=_shape(size)))
     with talk.progress() as progress:
         dataset = load_dataset(
             recipe.data.source, shape=recipe.data.shape or None, photo=recipe.photo, progress=progress, on_try=talk.note
@@ -91,6 +96,13 @@ def command(
     else:
         _print(result)
     talk.next(f"edgefm export {out} --format all", f"edgefm evaluate {out}")
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isdigit() and int(part) for part in parts):
+        raise click.BadParameter(f"{text!r} is not HEIGHTxWIDTHxCHANNELS, such as 28x28x1.", param_hint="--size")
+    return tuple(int(part) for part in parts)
 
 
 def train_run(recipe: Recipe, dataset: Dataset, out: Path, talk: Talk, *, resume: bool = False) -> RunResult:
