@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,15 @@ def set_polarity(pixels: Pixels, spec: PhotoSpec) -> Pixels:
     """
     if spec.background == "any" or pixels.shape[2] != 1:
         return pixels
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    light = bool(np.median(border) >= 128)
+    light = bool(border_median(pixels)[0] >= 128)
     return np.subtract(np.uint8(255), pixels) if light == (spec.background == "dark") else pixels
+
+
+def border_median(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The median of the outermost pixels of `[H,W,C]`, for each channel.
+
+    By sorting: `numpy.median` imports numpy.ma on first use, a tenth of the time in which a photo should be answered.
+    """
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    middle: npt.NDArray[Any] = np.sort(border, axis=0)[len(border) // 2]
+    return middle

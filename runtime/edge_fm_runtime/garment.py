@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from edge_fm_runtime.canvas import Pixels, place
+from edge_fm_runtime.canvas import Pixels, border_median, place
 from edge_fm_runtime.metadata import PhotoSpec
 from edge_fm_runtime.segmentation import Mask, find_garment
 
@@ -51,8 +51,7 @@ def _is_negative(image: Image.Image) -> bool:
     In colour or on any other ground it is a photo: dark cloth is dark.
     """
     thumbnail = np.asarray(image.resize((32, 32), Image.Resampling.BOX)).astype(np.int16)
-    border = np.concatenate([thumbnail[0], thumbnail[-1], thumbnail[:, 0], thumbnail[:, -1]])
-    return bool(np.ptp(thumbnail, axis=2).max() <= _COLOURLESS and np.median(border) <= _BLACK)
+    return bool(np.ptp(thumbnail, axis=2).max() <= _COLOURLESS and border_median(thumbnail).max() <= _BLACK)
 
 
 def _box_of(mask: Mask) -> tuple[int, int, int, int]:

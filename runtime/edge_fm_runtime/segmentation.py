@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from edge_fm_runtime.canvas import border_median
+
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -52,10 +54,8 @@ def find_garment(image: Image.Image) -> Floats:
 def _plain(small: Image.Image) -> Floats | None:
     """Trim a background of one colour; None where the border has more than one."""
     rgb = np.asarray(small).astype(np.float32)
-    border = _ring(rgb, 2)
-    background = np.median(border, axis=0)
-    near = np.abs(border - background).max(axis=1) < 2 * _PLAIN_TOLERANCE
-    if near.mean() < _PLAIN_SHARE:
+    background = border_median(rgb)
+    if (np.abs(_ring(rgb, 2) - background).max(axis=1) < 2 * _PLAIN_TOLERANCE).mean() < _PLAIN_SHARE:
         return None
     away = np.abs(rgb - background).max(axis=2)
     apart = _distance_from_border(rgb, np.zeros(away.shape, np.float32), floor=_SOFT_STEP)
@@ -75,8 +75,10 @@ def _textured(small: Image.Image) -> Floats:
     mask = prior
     for _ in range(3):
         mask = _mean_field(believed + _evidence(codes, mask, near), weights, steps=8)
-    apart = _distance_from_border(features, mask * _SEED_COST, floor=1.5 * float(np.median(_steps(features)[0])))
-    bins = np.searchsorted(np.quantile(apart, np.linspace(0, 1, _BINS + 1)[1:-1]), apart)
+    steps = np.sort(_steps(features)[0], axis=None)
+    apart = _distance_from_border(features, mask * _SEED_COST, floor=1.5 * float(steps[len(steps) // 2]))
+    ranked = np.sort(apart, axis=None)
+    bins = np.searchsorted(ranked[len(ranked) * np.arange(1, _BINS) // _BINS], apart)
     alike = np.exp(-0.5 * (np.subtract.outer(np.arange(_BINS), np.arange(_BINS))) ** 2)
     for _ in range(3):
         evidence = _evidence(codes, mask, near) + _evidence(bins, mask, alike)
