@@ -48,23 +48,19 @@ def check_dataset(dataset: Dataset) -> None:
         )
 
 
-def check_classes(dataset: Dataset, train: Split, validation: Split, fraction: float) -> None:
-    """Check that each class has images to learn from and images to choose by.
+def check_classes(dataset: Dataset, learn: Split, choose: Split) -> None:
+    """Check that each class has images to learn from and images to choose the best epoch by.
 
     Raises:
         TrainingError: which classes have too few.
     """
     classes = len(dataset.label_names)
     total = np.bincount(dataset.train.labels, minlength=classes)
-    few = [
-        f"{dataset.label_names[index]} ({total[index]})"
-        for index in range(classes)
-        if not (train.labels == index).any() or not (validation.labels == index).any()
-    ]
+    parts = [np.bincount(part.labels, minlength=classes) for part in (learn, choose)]
+    few = [f"{dataset.label_names[i]} ({total[i]})" for i in range(classes) if not (parts[0][i] and parts[1][i])]
     if few:
         raise TrainingError(
             f"Too few training images in {len(few)} of {classes} classes: {', '.join(few[:10])}. "
-            f"With validation = {fraction}, each class needs at least one to learn from and one to choose by.",
-            hint=f"Add images (about {int(np.ceil(1 / fraction)) + 1} a class will do), "
-            "or raise validation in the recipe's [data].",
+            "Each needs one to learn from and one to choose the best epoch by.",
+            hint="Add images to them, or leave those classes out.",
         )

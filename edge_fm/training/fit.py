@@ -117,9 +117,8 @@ def train(
     started = time.monotonic() - (state.duration_s if state else 0.0)
 
     check_dataset(dataset)
-    fraction = recipe.data.validation
-    learn, choose = split_validation(dataset.train, fraction=fraction, seed=recipe.seed)
-    check_classes(dataset, learn, choose, fraction)
+    learn, choose = split_validation(dataset.train, fraction=recipe.data.validation, seed=recipe.seed)
+    check_classes(dataset, learn, choose)
 
     keras.utils.set_random_seed(recipe.seed)
     steps = steps_per_epoch(len(learn.images), recipe.training.batch_size)
