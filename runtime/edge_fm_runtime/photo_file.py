@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -187,11 +188,20 @@ def open_image(stream: IO[bytes], name: str) -> Image.Image:
             hint="Save it as JPEG or PNG.",
         )
     module, factory = _FORMATS[kind]
+    _hush_pillow()
     with decoding(name, may_warn=True):
         # The format's own reader: `Image.open` would import five formats at 20 ms where one is needed, and its
         # table reaches readers (EPS runs Ghostscript) that untrusted bytes must not.
         image: Image.Image = getattr(import_module(f"PIL.{module}"), factory)(stream, "")
     return image
+
+
+@cache
+def _hush_pillow() -> None:
+    """Where nobody has set up logging, Pillow's remarks on damaged files would go to stderr; the error says it."""
+    import logging
+
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def check_pixels(image: Image.Image, name: str, *, max_pixels: int, reduced: bool = False) -> None:

@@ -8,7 +8,9 @@ import socket
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -207,3 +209,28 @@ def test_sniffing_knows_what_pillow_writes() -> None:
         stream = io.BytesIO()
         Image.new("RGB", (4, 4)).save(stream, kind)
         assert sniff(stream.getvalue()[:64]) == name
+
+
+def test_many_threads_decode_at_once_and_leave_the_warning_filters_alone() -> None:
+    stream = io.BytesIO()
+    broken_exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0" + b"\x12\x01\x03\0" + b"\xff" * 30
+    Image.new("RGB", (40, 40), "red").save(stream, "JPEG", exif=broken_exif)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        canvases = list(pool.map(lambda _: load_canvas(stream.getvalue(), SHAPE, SPEC), range(200)))
+    assert all((canvas == canvases[0]).all() for canvas in canvases)
+    assert list(warnings.filters) == before
+
+
+def test_nothing_but_the_error_reaches_stderr(tmp_path: Path) -> None:
+    file = tmp_path / "odd.tif"
+    Image.new("RGB", (40, 40)).save(file)
+    samples_per_pixel = struct.pack("<HHIH", 277, 3, 1, 3)
+    assert samples_per_pixel in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(samples_per_pixel, struct.pack("<HHIH", 277, 3, 1, 2048)))
+    code = (
+        "from edge_fm_runtime.photo import open_photo; from edge_fm_runtime.errors import PhotoError\n"
+        f"try: open_photo({str(file)!r})\nexcept PhotoError: print('refused')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
