@@ -142,14 +142,16 @@ def print_table(
 
     head = any(columns)
     style = box.SIMPLE_HEAD if head else box.SIMPLE
-    table = Table(title=escape(title), box=style, show_header=head, title_justify="left", title_style="bold")
+    table = Table(box=style, show_header=head)
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i in right else "left", no_wrap=i in right)
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     console = Console()
-    # In a pipe or a log there is no width to respect: lines must not be cut.
-    Console(width=console.width if console.is_terminal else 160).print(table)
+    if not console.is_terminal:  # in a pipe or a log there is no width to respect: lines must not be cut
+        console = Console(width=200)
+    console.print(escape(title), style="bold", soft_wrap=True)
+    console.print(table)
 
 
 def is_run(path: Path) -> bool:
