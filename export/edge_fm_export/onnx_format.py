@@ -7,8 +7,9 @@ from typing import Any
 
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.onnx_clean import clean, finish, to_bytes
+from edge_fm_export.onnx_operators import inline_functions, operator_handlers
 from edge_fm_export.savedmodel_format import INPUT, OUTPUT, read_graph, saved_model
-from edge_fm_export.tensorflow_setup import quiet, require_package, require_tensorflow
+from edge_fm_export.tensorflow_setup import quiet, require_package, require_tensorflow, told_by
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.metadata import EMBEDDED_KEY, Metadata
 
@@ -81,30 +82,40 @@ def describe(payload: Path) -> dict[str, int]:
 def _convert(graph_def: Any) -> Any:
     require_tensorflow("ONNX export")
     require_package("tf2onnx", "ONNX export")
-    with quiet():
+    with quiet(), told_by("tf2onnx") as told:
         import tf2onnx
 
         try:
             model, _ = tf2onnx.convert.from_graph_def(
-                graph_def,
+                inline_functions(graph_def, inputs=[INPUT], outputs=[OUTPUT]),
                 name="classifier",
                 input_names=[f"{INPUT}:0"],
                 output_names=[f"{OUTPUT}:0"],
                 tensors_to_rename={f"{INPUT}:0": INPUT, f"{OUTPUT}:0": OUTPUT},
+                custom_op_handlers=operator_handlers(),
                 opset=OPSET,
             )
         except Exception as error:
             raise ExportError(
-                f"tf2onnx cannot convert the model at opset {OPSET}: {error}",
-                hint="Rewrite the layer that it names with usual Keras layers, or try --format savedmodel.",
+                f"tf2onnx cannot convert the model at opset {OPSET}: {'; '.join(told) or error}", hint=_REWRITE
             ) from error
-    foreign = sorted({node.op_type for node in model.graph.node if node.domain not in ("", "ai.onnx")})
-    if foreign:
-        raise ExportError(
-            f"ONNX has no operator for {', '.join(foreign)} of the model.",
-            hint="Rewrite the layer that needs it with usual Keras layers, or try --format savedmodel.",
-        )
+    _require_operators(model, told)
     return model
+
+
+_REWRITE = "Rewrite the layer that needs it with usual Keras layers, or try --format savedmodel."
+
+
+def _require_operators(model: Any, told: list[str]) -> None:
+    import onnx
+
+    unknown = sorted(
+        {n.op_type for n in model.graph.node if n.domain not in ("", "ai.onnx") or not onnx.defs.has(n.op_type)}
+    )
+    if unknown:
+        raise ExportError(
+            f"ONNX has no operator for {', '.join(unknown)} of the model. {' '.join(told)}".strip(), hint=_REWRITE
+        )
 
 
 def _join_casts(graph: Any) -> None:

@@ -101,6 +101,23 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
+def told_by(name: str) -> Iterator[list[str]]:
+    """Collect the errors that the logger `name` would print, for a message of ours."""
+    told: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger(name)
+    propagate = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield told
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
+@contextmanager
 def native_noise_hidden() -> Iterator[None]:
     """Keep what C++ code writes to file descriptor 2 in a file; afterwards pass on all lines but the known noise."""
     try:
