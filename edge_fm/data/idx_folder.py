@@ -51,11 +51,8 @@ def read_idx_folder(folder: Path, *, shape: Shape | None, progress: ProgressFn) 
 
 def _named(folder: Path) -> list[Path]:
     """Files that are IDX or are called so, without the .gz of a file that is there unpacked too."""
-    found = [
-        p
-        for p in sorted(folder.iterdir())
-        if p.is_file() and (re.search(r"[-.]idx\d", p.name) or p in find_idx(folder))
-    ]
+    by_content = set(find_idx(folder))
+    found = sorted(p for p in folder.iterdir() if p in by_content or (p.is_file() and re.search(r"[-.]idx\d", p.name)))
     return [p for p in found if not (p.suffix == ".gz" and p.with_suffix("") in found)]
 
 

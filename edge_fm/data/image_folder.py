@@ -44,8 +44,8 @@ def read_image_folder(folder: Path, *, shape: Shape | None, photo: PhotoSpec, pr
     """Read a folder of pictures; see `edge_fm.data.sources.load_dataset`.
 
     A class is a subfolder, called by its name; deeper folders belong to it. Names that begin with a dot or an
-    underscore are passed over. `train/` and `test/` (or `val/`, where there is no `test/`) are splits; with all three, `val/` joins
-    the training images, out of which validation is drawn anyway.
+    underscore are passed over. `train/` and `test/` (or `val/`, where there is no `test/`) are splits; with all three,
+    `val/` joins the training images, out of which validation is drawn anyway.
 
     Args:
         folder: what to read.

@@ -19,6 +19,8 @@ SPLIT_KEYS: tuple[tuple[str, str, str, str], ...] = (
     ("train_x", "train_y", "test_x", "test_y"),
 )
 WHOLE_KEYS: tuple[tuple[str, str], ...] = (
+    ("x_train", "y_train"),
+    ("train_images", "train_labels"),
     ("images", "labels"),
     ("x", "y"),
     ("X", "y"),

@@ -151,11 +151,12 @@ def fold(images: Images, shape: Shape | None, locate: Locate) -> Images:
     """
     n, axes = len(images), images.shape[1:]
     if len(axes) == 1:
-        folded = shape or _square(axes[0])
-        if folded is None or math.prod(folded) != axes[0]:
-            wanted = "no square, grey or RGB" if shape is None else f"not {'x'.join(map(str, shape))}"
+        # A shape that the values do not fill is what the images are brought to later on.
+        folded = shape if shape is not None and math.prod(shape) == axes[0] else _square(axes[0])
+        if folded is None:
             raise DataError(
-                f"{locate(0)}: images have {axes[0]} values each, which is {wanted}.",
+                f"{locate(0)}: images have {axes[0]} values each, which is no square, grey or RGB"
+                f"{'' if shape is None else ', and not ' + 'x'.join(map(str, shape))}.",
                 hint="Give the shape: height, width and channels, such as --size 32x24x1.",
             )
         return images.reshape(n, *folded)
