@@ -45,8 +45,8 @@ def load_canvas(
         shape: height, width and channels (1 grey, 3 RGB) of the canvas.
         spec: how the photo meets the canvas.
         max_pixels: how many pixels may be held at once. A baseline JPEG, which is decoded at reduced scale, may
-            have four times as many; a progressive JPEG two thirds; WebP a quarter; CMYK, palettes and 32-bit pixels
-            half. The default keeps the process under 300 MiB: 50 megapixels of PNG, 200 of JPEG.
+            have four times as many; a progressive JPEG two thirds, WebP a quarter (a fifth with transparency).
+            The default keeps the process under 300 MiB: 50 megapixels of PNG, 200 of JPEG.
 
     Returns:
         uint8 `[H,W,C]`.

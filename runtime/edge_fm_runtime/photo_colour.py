@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 _TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
 _SIXTEEN = ("I;16", "I;16L", "I;16B", "I;16N")
+_BAND_PIXELS = 2_000_000
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -45,11 +44,6 @@ def shrink_factor(size: tuple[int, int], least: int) -> int:
     return max(1, factor if longest > 4 * shortest else min(factor, 2 * shortest // least))
 
 
-def _shrink(image: Image.Image, least: int) -> Image.Image:
-    factor = shrink_factor(image.size, least)
-    return image if factor == 1 else image.reduce((min(factor, image.width), min(factor, image.height)))
-
-
 def to_eight_bits(image: Image.Image, least: int | None) -> Image.Image:
     """Convert to mode L or RGB: white behind transparency, the profile applied, no larger than needed.
 
@@ -60,36 +54,66 @@ def to_eight_bits(image: Image.Image, least: int | None) -> Image.Image:
         image: decoded, of any mode.
         least: shrink as `shrink_factor` allows; None to keep the size.
     """
+    factor = 1 if least is None else shrink_factor(image.size, least)
+    small = _shrink(image, factor)
+    if small.mode == "RGBA":
+        white = Image.new("RGBA", small.size, (255, 255, 255, 255))
+        white.alpha_composite(small)
+        small = white.convert("RGB")
     profile = image.info.get("icc_profile")
-    if image.mode in _TRANSPARENT or "transparency" in image.info:
-        image = image.convert("RGBA")
-    elif image.mode in _SIXTEEN:
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        image = Image.fromarray(_scale_wide(np.asarray(image)))
-    elif image.mode not in ("L", "RGB", "CMYK"):
-        image = image.convert("L" if image.mode == "1" else "RGB")
-    if least is not None:
-        image = _shrink(image, least)
-    if image.mode == "RGBA":
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        white.alpha_composite(image)
-        image = white.convert("RGB")
     if isinstance(profile, bytes) and not _is_srgb(profile):
-        image = _apply_profile(image, profile)
-    return image.convert("RGB") if image.mode == "CMYK" else image
+        small = _apply_profile(small, profile)
+    return small.convert("RGB") if small.mode == "CMYK" else small
 
 
-def _scale_wide(values: npt.NDArray[np.int32] | npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    top = float(np.nanmax(values, initial=0, where=np.isfinite(values)))
-    if values.dtype.kind == "f" and top <= 1:
-        top = 1.0
-    elif top <= 255:
-        top = 255.0
-    elif top <= 65535:
-        top = 65535.0
-    scaled = np.nan_to_num(values * np.float32(255 / top), nan=0, posinf=255, neginf=0)
-    return cast(npt.NDArray[np.uint8], np.clip(scaled, 0, 255).round().astype(np.uint8))
+def _shrink(image: Image.Image, factor: int) -> Image.Image:
+    """Shrink by a whole factor, averaging, to mode L, RGB, RGBA or CMYK.
+
+    In bands of rows: the copies that conversions make of a large picture would be larger than the picture.
+    """
+    top = _largest(image) if image.mode in ("I", "F") else 0.0
+    if factor == 1:
+        return _simplify(image, top)
+    width, height = image.size
+    step_x, step_y = min(factor, width), min(factor, height)
+    rows = step_y * max(1, _BAND_PIXELS // (width * step_y))
+    if rows >= height:
+        return _simplify(image, top).reduce((step_x, step_y))
+    small: Image.Image | None = None
+    for start in range(0, height, rows):
+        band = image.crop((0, start, width, min(start + rows, height)))
+        part = _simplify(band, top).reduce((step_x, step_y))
+        if small is None:
+            small = Image.new(part.mode, (part.width, -(-height // step_y)))
+        small.paste(part, (0, start // step_y))
+    assert small is not None
+    return small
+
+
+def _simplify(image: Image.Image, top: float) -> Image.Image:
+    """Convert to mode L, RGB, RGBA or CMYK; `top` is the largest value of wide pixels."""
+    if image.mode in _TRANSPARENT or "transparency" in image.info:
+        return image.convert("RGBA")
+    if image.mode in _SIXTEEN:
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        scaled = np.nan_to_num(np.asarray(image) * np.float32(255 / top), nan=0, posinf=255, neginf=0)
+        return Image.fromarray(np.clip(scaled, 0, 255).round().astype(np.uint8))
+    if image.mode in ("L", "RGB", "CMYK"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _largest(image: Image.Image) -> float:
+    """What white is in a picture of wide pixels: 1, 255, 65535, or its largest value."""
+    top = 0.0
+    rows = max(1, _BAND_PIXELS // image.width)
+    for start in range(0, image.height, rows):
+        values = np.asarray(image.crop((0, start, image.width, min(start + rows, image.height))))
+        top = max(top, float(np.max(values, initial=0, where=np.isfinite(values))))
+    if image.mode == "F" and top <= 1:
+        return 1.0
+    return next((white for white in (255.0, 65535.0) if top <= white), top)
 
 
 def _is_srgb(profile: bytes) -> bool:

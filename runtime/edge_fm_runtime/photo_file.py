@@ -58,7 +58,6 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 _PPM = tuple(b"P%d" % n for n in range(1, 7))
 _HEIF = (b"heic", b"heix", b"heif", b"hevc", b"mif1", b"msf1")
-_WIDE_MODES = ("I", "F", "P", "PA", "LA", "CMYK", "LAB", "HSV", "YCbCr")
 _quiet_lock = threading.Lock()
 
 
@@ -235,5 +234,5 @@ def _weight(image: Image.Image, *, reduced: bool) -> float:
         held = 0.25 if reduced else 1.0
         return held + 1.25 if image.info.get("progressive") else held
     if image.format == "WEBP":
-        return 4.0  # the decoder's two frames and Pillow's two copies
-    return 2.0 if image.mode in _WIDE_MODES else 1.0
+        return 4.0 if image.mode == "RGB" else 5.0  # the decoder's two frames and Pillow's two copies
+    return 1.0
