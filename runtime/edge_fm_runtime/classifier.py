@@ -200,7 +200,8 @@ class Classifier:
         source = iter(photos)
         pending: deque[Future[_Decoded | Failure]] = deque()
         with ThreadPoolExecutor(workers, thread_name_prefix="edgefm-decode") as pool:
-            ahead = batch_size + 2 * workers
+            # Enough canvases are under way that decoding goes on while a batch is in the engine.
+            ahead = 2 * batch_size + 2 * workers
             while True:
                 pending.extend(
                     pool.submit(self._try_decode, photo) for photo in itertools.islice(source, ahead - len(pending))

@@ -45,7 +45,8 @@ def test_the_run_holds_everything(place: Path) -> None:
     run = place / "runs/latest"
     for name in ("model.keras", "recipe.toml", "history.csv", "metrics.json", "curves.png", "confusion.png"):
         assert (run / name).stat().st_size > 0, name
-    assert Image.open(run / "curves.png").width > 300
+    with Image.open(run / "curves.png") as curves:
+        assert curves.width > 300
 
 
 @pytest.mark.parametrize(("format", "limit"), [("onnx", 1e-4), ("openvino", 1e-3)])

@@ -76,7 +76,8 @@ def test_plots_are_pictures(tmp_path: Path) -> None:
         plot_samples(np.zeros((3, 8, 8, 3), np.uint8), ["a", "b", "c"], tmp_path / "samples.png", right=[True, False]),
     ]
     for path in paths:
-        pixels = np.asarray(Image.open(path).convert("L"))
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("L"))
         assert pixels.std() > 5, path
 
 
