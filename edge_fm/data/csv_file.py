@@ -17,7 +17,7 @@ from edge_fm_runtime.progress import ProgressFn
 _LABEL_COLUMNS = ("label", "labels", "class", "target", "y")
 _CHUNK = 2048
 _MAX_LINE = 16 << 20
-_FLOAT_SIGNS = frozenset(".eEnN")
+_FLOAT_SIGNS = ".eEnN"
 
 
 def read_csv(path: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
@@ -152,30 +152,37 @@ def _parse(rows: list[tuple[int, str]], layout: _Layout) -> tuple[Array, list[st
     """The pixels of some rows, as uint8 where they are whole numbers of 0..255, and their labels."""
     labels, texts = [], []
     for number, text in rows:
-        cells = _cells(text, layout.delimiter)
-        if len(cells) != layout.columns:
+        if layout.label == 0 and '"' not in text:  # the usual case, without making a string of each cell
+            columns = text.count(layout.delimiter) + 1
+            label, _, pixels = text.partition(layout.delimiter)
+        else:
+            cells = _cells(text, layout.delimiter)
+            columns = len(cells)
+            label = cells.pop(layout.label) if layout.label < columns else ""
+            pixels = layout.delimiter.join(cells)
+        if columns != layout.columns:
             raise DataError(
-                f"{layout.where(number)} has {len(cells)} columns; the first line has {layout.columns}.",
+                f"{layout.where(number)} has {columns} columns; the first line has {layout.columns}.",
                 hint="Each row is a label and one column for each pixel: correct the row, or leave it out.",
             )
-        labels.append(cells.pop(layout.label))
-        texts.append(",".join(cells))
-    if not any(_FLOAT_SIGNS.intersection(text) for text in texts):
+        labels.append(label.strip())
+        texts.append(pixels)
+    if not any(sign in text for sign in _FLOAT_SIGNS for text in texts):
         try:
-            whole = np.loadtxt(texts, delimiter=",", dtype=np.int16, ndmin=2, comments=None)
+            whole = np.loadtxt(texts, delimiter=layout.delimiter, dtype=np.int16, ndmin=2, comments=None)
         except ValueError:
             pass  # an empty cell, text, or a number too large: found and named below
         else:
             if whole.min() >= 0 and whole.max() <= 255:
                 return whole.astype(np.uint8), labels
     try:
-        return np.loadtxt(texts, delimiter=",", dtype=np.float32, ndmin=2, comments=None), labels
+        return np.loadtxt(texts, delimiter=layout.delimiter, dtype=np.float32, ndmin=2, comments=None), labels
     except ValueError as error:
         for (number, _), text in zip(rows, texts, strict=True):
-            for column, cell in enumerate(text.split(",")):
+            for column, cell in enumerate(text.split(layout.delimiter)):
                 if not _is_number(cell):
                     place = column + 1 + (column >= layout.label)
-                    what = f"{cell[:40]!r}, which is no number" if cell else "empty"
+                    what = f"{cell.strip()[:40]!r}, which is no number" if cell.strip() else "empty"
                     raise DataError(
                         f"{layout.where(number)}: column {place} is {what}.",
                         hint="Pixels are numbers: correct the row, or leave it out.",

@@ -22,6 +22,7 @@ Locate: TypeAlias = Callable[[int], str]
 
 LABELS_FILE = "labels.txt"
 _MAX_CHANNELS = 4
+_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +124,19 @@ def to_pixels(parts: Sequence[Part]) -> tuple[list[Images], dict[str, Any]]:
         _first_bad(part, (part.images < 0) | (part.images > 255), "is outside 0..255")
     floats = any(a.dtype.kind in "bf" for a in arrays)
     if floats and max(float(a.max(initial=0)) for a in arrays) <= 1:
-        return [np.rint(a * np.float32(255)).astype(np.uint8) for a in arrays], {"pixels": "scaled from 0..1 to 0..255"}
-    note = {"pixels": "rounded to whole numbers"} if any((np.rint(a) != a).any() for a in arrays) else {}
-    return [np.rint(a).astype(np.uint8) for a in arrays], note
+        return [_round(a, 255) for a in arrays], {"pixels": "scaled from 0..1 to 0..255"}
+    pixels = [_round(a, 1) for a in arrays]
+    rounded = any((whole != given).any() for whole, given in zip(pixels, arrays, strict=True))
+    return pixels, {"pixels": "rounded to whole numbers"} if rounded else {}
+
+
+def _round(values: Array, factor: int) -> Images:
+    """Scale and round some thousand images at a time: copies of all of them as floats need not fit into memory."""
+    pixels = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), _CHUNK):
+        part = values[start : start + _CHUNK]
+        pixels[start : start + _CHUNK] = np.rint(part * np.float32(factor)) if factor != 1 else np.rint(part)
+    return pixels
 
 
 def _first_bad(part: Part, bad: npt.NDArray[np.bool_], what: str) -> None:
