@@ -31,7 +31,7 @@ class _Failure(click.ClickException):
 
     def __init__(self, error: EdgeFMError) -> None:
         super().__init__(str(error))
-        self.exit_code = error.exit_code
+        self.exit_code = error.exit_code  # type: ignore[misc]  # click itself sets it so, per instance
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"Error: {self.message}", file=file, err=file is None)

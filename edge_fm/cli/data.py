@@ -70,7 +70,7 @@ def show_command(source: str, split: str, per_class: int, out: Path, as_json: bo
     from edge_fm.data import contact_sheet
 
     talk = Talk(quiet)
-    sheet = contact_sheet(_load(source, talk), split, per_class=per_class)
+    sheet = contact_sheet(_load(source, talk), "test" if split == "test" else "train", per_class=per_class)
     out.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(out)
     if as_json:

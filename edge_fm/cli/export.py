@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     metavar="FAMILY",
     help="Scaling of a keras.applications family, such as mobilenet_v2, put into the graph.",
 )
-@click.option("--input-scale", type=float, help="Pixels are multiplied by this, in the graph: 0.00392157 for 0..1.")
+@click.option("--input-scale", metavar="X|1/X", help="Pixels are multiplied by this, in the graph, such as 1/255.")
 @click.option("--mean", metavar="X[,X,X]", help="Then this is subtracted, one value or one for each channel.")
 @click.option("--std", metavar="X[,X,X]", help="Then this divides.")
 @click.option("--input-size", metavar="HxW", help="Input size of a model that takes any.")
@@ -134,7 +134,7 @@ class _Options:
     source: str | None = None
     labels_file: Path | None = None
     preset: str | None = None
-    input_scale: float | None = None
+    input_scale: str | None = None
     mean: str | None = None
     std: str | None = None
     input_size: str | None = None
@@ -205,39 +205,19 @@ def run_export(path: Path, targets: Sequence[Target], out: Path, options: _Optio
 
 
 def _open(path: Path, options: _Options) -> SourceModel:
+    from edge_fm_export.presets import parse_preprocessing
     from edge_fm_export.sources import load_source
     from edge_fm_runtime.metadata import PhotoSpec
 
-    preprocessing = None
-    if any(o is not None for o in (options.preset, options.input_scale, options.mean, options.std)):
-        from edge_fm_export.foreign import parse_preprocessing
-
-        preprocessing = parse_preprocessing(
-            preset=options.preset,
-            input_scale=options.input_scale,
-            mean=_numbers(options.mean, "--mean"),
-            std=_numbers(options.std, "--std"),
-        )
-    size = _size(options.input_size)
+    preprocessing = parse_preprocessing(options.preset, options.input_scale, options.mean, options.std)
     return load_source(
         path,
         labels=None if options.labels_file is None else _read_labels(options.labels_file),
         preprocessing=preprocessing,
         trust=options.trust,
         photo=None if options.photo is None else PhotoSpec(mode=cast("PhotoMode", options.photo)),
-        **({} if size is None else {"input_size": size}),
+        input_size=_size(options.input_size),
     )
-
-
-def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is not a number, nor numbers with commas between.", param_hint=option
-        ) from None
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -83,7 +83,11 @@ def command(
         recipe = replace(recipe, data=replace(recipe.data, shape=_shape(size)))
     with talk.progress() as progress:
         dataset = load_dataset(
-            recipe.data.source, shape=recipe.data.shape or None, photo=recipe.photo, progress=progress, on_try=talk.note
+            recipe.data.source,
+            shape=cast("tuple[int, int, int] | None", recipe.data.shape or None),
+            photo=recipe.photo,
+            progress=progress,
+            on_try=talk.note,
         )
     out = new_run_dir(RUNS, recipe.name) if out is None else out
     talk.note(
