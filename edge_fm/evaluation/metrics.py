@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from edge_fm_runtime.errors import DataError
 
 _BINS = 15
 _LISTED = 10
+_Z95 = 1.959964
+_SLACK = 1e-3
+"""How far quantized probabilities may be beyond 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,23 @@ class ClassScore:
     support: int
 
 
+@dataclass(frozen=True)
+class WrongAnswer:
+    """A wrong answer.
+
+    Attributes:
+        index: which image.
+        true: its label.
+        answered: the model's.
+        score: how sure the model was, 0..1.
+    """
+
+    index: int
+    true: str
+    answered: str
+    score: float
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """How good a model's answers are; accuracies and ratios are fractions.
@@ -32,37 +53,40 @@ class Evaluation:
     Attributes:
         n: number of images.
         accuracy: fraction answered right.
+        accuracy_ci95: 95% interval of the accuracy (Wilson 1927).
         loss: mean negative log of the probability of the true class (probabilities clipped at 1e-7, as Keras does).
         per_class: label -> its figures.
+        macro: mean precision, recall and F1 of the classes that occur.
         confusion: int64 `[classes,classes]`; rows are true, columns answered.
         calibration_error: expected calibration error over 15 equal bins (Guo et al. 2017).
         most_confused: (true, answered, count), the most frequent first.
-        worst: indices of wrong answers, the most confident first.
+        worst: wrong answers, the most confident first.
     """
 
     n: int
     accuracy: float
+    accuracy_ci95: tuple[float, float]
     loss: float
     per_class: dict[str, ClassScore]
+    macro: dict[str, float]
     confusion: npt.NDArray[np.int64]
     calibration_error: float
     most_confused: tuple[tuple[str, str, int], ...]
-    worst: tuple[int, ...]
+    worst: tuple[WrongAnswer, ...]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, with the keys of `edgefm evaluate --json`."""
         return {
             "n": self.n,
             "accuracy": self.accuracy,
+            "accuracy_ci95": list(self.accuracy_ci95),
             "loss": self.loss,
-            "per_class": {
-                label: {"precision": s.precision, "recall": s.recall, "f1": s.f1, "support": s.support}
-                for label, s in self.per_class.items()
-            },
+            "per_class": {label: asdict(score) for label, score in self.per_class.items()},
+            "macro": dict(self.macro),
             "confusion": self.confusion.tolist(),
             "calibration_error": self.calibration_error,
             "most_confused": [{"true": t, "answered": a, "count": c} for t, a, c in self.most_confused],
-            "worst": list(self.worst),
+            "worst": [asdict(answer) for answer in self.worst],
         }
 
 
@@ -77,39 +101,69 @@ def evaluate_probabilities(
         label_names: one for each class.
 
     Raises:
-        DataError: shapes that do not fit, a label out of range, or a probability that is not finite.
+        DataError: shapes that do not fit, a label out of range, a name twice, or answers that are no probabilities.
 
     Example:
         >>> evaluate_probabilities(np.eye(2), np.array([0, 1]), ["Bag", "Coat"]).accuracy
         1.0
     """
+    _check(probabilities, labels, label_names)
     classes = len(label_names)
+    # Whatever came in: small integers would overflow below, and float16 sums would be coarse.
+    answers, truth = probabilities.astype(np.float64), labels.astype(np.int64)
+    answered = answers.argmax(axis=1)
+    confusion = np.bincount(truth * classes + answered, minlength=classes * classes).reshape(classes, classes)
+    right = answered == truth
+    confidence = np.clip(answers.max(axis=1), 0.0, 1.0)
+    per_class = _per_class(confusion, label_names)
+    occurring = [score for score in per_class.values() if score.support]
+    return Evaluation(
+        n=len(truth),
+        accuracy=float(right.mean()),
+        accuracy_ci95=_wilson(int(right.sum()), len(truth)),
+        loss=float(-np.log(np.clip(answers[np.arange(len(truth)), truth], 1e-7, 1.0)).mean()),
+        per_class=per_class,
+        macro={
+            key: math.fsum(getattr(score, key) for score in occurring) / len(occurring)
+            for key in ("precision", "recall", "f1")
+        },
+        confusion=confusion.astype(np.int64),
+        calibration_error=_calibration_error(confidence, right),
+        most_confused=_most_confused(confusion, label_names),
+        worst=_worst(truth, answered, confidence, label_names),
+    )
+
+
+def _check(
+    probabilities: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.integer[Any]], names: Sequence[str]
+) -> None:
+    classes = len(names)
+    if len(set(names)) != classes:
+        raise DataError(
+            f"Of {classes} label names only {len(set(names))} are different.", hint="Name each class apart."
+        )
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DataError(f"Labels are {labels.dtype} {list(labels.shape)}; they must be whole numbers [N].")
     if probabilities.ndim != 2 or probabilities.shape != (len(labels), classes) or not len(labels):
         raise DataError(
             f"Got probabilities of shape {list(probabilities.shape)} for {len(labels)} labels and {classes} names; "
             "they must be [N, classes] with N of at least 1."
         )
-    if not np.isfinite(probabilities).all():
-        bad = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[0])
-        raise DataError(f"The answer to image {bad} is not finite.", hint="Check the model: edgefm verify ARTIFACT")
+    bad = np.flatnonzero(~np.isfinite(probabilities).all(axis=1))
+    if len(bad):
+        raise DataError(
+            f"The answers to {len(bad)} of {len(labels)} images are not finite; the first is image {bad[0]}.",
+            hint="Check the model: edgefm verify ARTIFACT",
+        )
+    bad = np.flatnonzero(((probabilities < -_SLACK) | (probabilities > 1 + _SLACK)).any(axis=1))
+    if len(bad):
+        raise DataError(
+            f"The answers to {len(bad)} of {len(labels)} images are no probabilities: image {bad[0]} has values from "
+            f"{probabilities[bad[0]].min():.4g} to {probabilities[bad[0]].max():.4g}.",
+            hint="The model must end in a softmax.",
+        )
     if labels.min() < 0 or labels.max() >= classes:
         raise DataError(f"Labels run from {labels.min()} to {labels.max()}; the model has classes 0 to {classes - 1}.")
-    answered = probabilities.argmax(axis=1)
-    confusion = np.bincount(labels * classes + answered, minlength=classes * classes).reshape(classes, classes)
-    right = answered == labels
-    true_probability = np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, 1.0)
-    confidence = probabilities.max(axis=1)
-    wrong = np.flatnonzero(~right)
-    return Evaluation(
-        n=len(labels),
-        accuracy=float(right.mean()),
-        loss=float(-np.log(true_probability).mean()),
-        per_class=_per_class(confusion, label_names),
-        confusion=confusion.astype(np.int64),
-        calibration_error=_calibration_error(confidence, right),
-        most_confused=_most_confused(confusion, label_names),
-        worst=tuple(int(i) for i in wrong[np.argsort(-confidence[wrong], kind="stable")][:_LISTED]),
-    )
 
 
 def _per_class(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> dict[str, ClassScore]:
@@ -123,12 +177,18 @@ def _per_class(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> dict[s
     return scores
 
 
+def _wilson(hits: int, n: int) -> tuple[float, float]:
+    share, z2 = hits / n, _Z95 * _Z95
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
 def _calibration_error(confidence: npt.NDArray[np.floating[Any]], right: npt.NDArray[np.bool_]) -> float:
     """Mean gap between confidence and accuracy over bins of equal width, weighted by their counts."""
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    counts = np.bincount(bins, minlength=_BINS)
     gaps = np.bincount(bins, weights=right, minlength=_BINS) - np.bincount(bins, weights=confidence, minlength=_BINS)
-    return float(np.abs(gaps).sum() / counts.sum())
+    return float(np.abs(gaps).sum() / len(right))
 
 
 def _most_confused(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> tuple[tuple[str, str, int], ...]:
@@ -137,3 +197,14 @@ def _most_confused(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> tu
     order = np.argsort(-off, axis=None, kind="stable")[:_LISTED]
     pairs = (np.unravel_index(i, off.shape) for i in order)
     return tuple((names[t], names[a], int(off[t, a])) for t, a in pairs if off[t, a] > 0)
+
+
+def _worst(
+    truth: npt.NDArray[np.int64],
+    answered: npt.NDArray[np.intp],
+    confidence: npt.NDArray[np.float64],
+    names: Sequence[str],
+) -> tuple[WrongAnswer, ...]:
+    wrong = np.flatnonzero(answered != truth)
+    chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:_LISTED]
+    return tuple(WrongAnswer(int(i), names[truth[i]], names[answered[i]], float(confidence[i])) for i in chosen)

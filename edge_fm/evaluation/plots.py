@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm_runtime.errors import MissingDependencyError
+from edge_fm_runtime.errors import DataError, MissingDependencyError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,23 +34,41 @@ def plot_curves(history: Sequence[Mapping[str, float]], path: Path) -> Path:
     """Draw loss and accuracy over the epochs.
 
     Args:
-        history: one row for each epoch: epoch, loss, accuracy, val_loss, val_accuracy.
+        history: one row for each epoch: epoch, loss, accuracy, val_loss, val_accuracy; what is missing is left out.
         path: the PNG to write.
+
+    Raises:
+        DataError: there is no epoch.
     """
+    if not history:
+        raise DataError("There is no epoch to draw curves of.")
     figure = new_figure(9, 3.6)
-    epochs = [row["epoch"] for row in history]
+    epochs = [row.get("epoch", i + 1) for i, row in enumerate(history)]
+    best = _best_epoch(history)
     for axes, key, title in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("Loss", "Accuracy"), strict=True):
         factor = 100.0 if key == "accuracy" else 1.0
-        for name, colour, label in ((key, _TRAIN, "training (augmented)"), (f"val_{key}", _VALIDATION, "validation")):
-            values = [factor * row[name] for row in history]
-            axes.plot(epochs, values, color=colour, label=label, marker="o" if len(epochs) < 30 else None, markersize=3)
+        for name, colour, label in ((key, _TRAIN, "training"), (f"val_{key}", _VALIDATION, "validation")):
+            if all(name in row for row in history):
+                values = [factor * row[name] for row in history]
+                marker = "o" if len(epochs) < 30 else None
+                axes.plot(epochs, values, color=colour, label=label, marker=marker, markersize=3)
+        if best is not None:
+            axes.axvline(epochs[best], color="#999999", linestyle=":", linewidth=1, zorder=0, label="best epoch")
         axes.set(title=title, xlabel="epoch", ylabel="%" if key == "accuracy" else "cross-entropy")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+        if axes.lines:
+            axes.legend(frameon=False)
     figure.savefig(path)
     return path
+
+
+def _best_epoch(history: Sequence[Mapping[str, float]]) -> int | None:
+    """Position of the row with the highest validation accuracy; None where there is none."""
+    if not all("val_accuracy" in row for row in history):
+        return None
+    return int(np.argmax([row["val_accuracy"] for row in history]))
 
 
 def plot_confusion(confusion: npt.ArrayLike, label_names: Sequence[str], path: Path) -> Path:
@@ -66,8 +84,11 @@ def plot_confusion(confusion: npt.ArrayLike, label_names: Sequence[str], path: P
     n = len(label_names)
     side = max(4.5, 0.55 * min(n, 60) + 1.8)
     figure = new_figure(side + 0.6, side)
+    from matplotlib.colors import PowerNorm
+
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    # A square-root scale: a few percent of mistakes, which is what one looks for, are visible beside 95% of hits.
+    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
     figure.colorbar(image, ax=axes, shrink=0.75, label="share of the true class")
     if n <= 40:
         axes.set_xticks(range(n), label_names, rotation=45, ha="right", rotation_mode="anchor")
@@ -76,7 +97,7 @@ def plot_confusion(confusion: npt.ArrayLike, label_names: Sequence[str], path: P
     if n <= 20:
         for (row, column), count in np.ndenumerate(counts):
             if count:
-                colour = "white" if shares[row, column] > 0.5 else "#333333"
+                colour = "white" if shares[row, column] > 0.3 else "#333333"
                 axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
     figure.savefig(path)
     return path

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.evaluation.plots import plot_confusion, plot_samples
+from edge_fm.evaluation.plots import plot_confusion, plot_curves, plot_samples
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --dim: #777; }
@@ -27,11 +27,24 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; }
 img { max-width: 100%; height: auto; background: white; border-radius: .5rem; }
-@media print { body { max-width: none; margin: 0; } h2 { break-after: avoid; } img, table { break-inside: avoid; } }
+@media (prefers-color-scheme: dark) { :root { --dim: #aaa; } img { filter: brightness(.92); } }
+@media print {
+  :root { color-scheme: light; }
+  body { max-width: none; margin: 0; }
+  h2 { break-after: avoid; }
+  img, table { break-inside: avoid; }
+}
 """
 
 
-def write_report(folder: Path, result: dict[str, Any], *, images: npt.NDArray[np.uint8], labels: Sequence[str]) -> Path:
+def write_report(
+    folder: Path,
+    result: dict[str, Any],
+    *,
+    images: npt.NDArray[np.uint8],
+    labels: Sequence[str],
+    history: Sequence[Mapping[str, float]] = (),
+) -> Path:
     """Write evaluation.json, confusion.png, worst.png and report.html.
 
     Args:
@@ -39,17 +52,22 @@ def write_report(folder: Path, result: dict[str, Any], *, images: npt.NDArray[np
         result: what `edgefm evaluate --json` prints.
         images: uint8 `[N,H,W,C]`, the images that were evaluated, in order.
         labels: label names.
+        history: of a run, for its learning curves (curves.png); see `plot_curves`.
 
     Returns:
         the page.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    pictures = {"Confusion matrix": plot_confusion(result["confusion"], labels, folder / "confusion.png")}
+    pictures = {}
+    if history:
+        pictures["Training"] = plot_curves(history, folder / "curves.png")
+    pictures["Confusion matrix"] = plot_confusion(result["confusion"], labels, folder / "confusion.png")
     worst = result["worst"]
     if worst and images.shape[-1] in (1, 3):
-        titles = [f"image {i}" for i in worst]
-        pictures["Wrong, and most confident"] = plot_samples(images[worst], titles, folder / "worst.png")
+        titles = [f"{w['answered']} {100 * w['score']:.0f}%\nis {w['true']} ({w['index']})" for w in worst]
+        shown = images[[w["index"] for w in worst]]
+        pictures["Wrong, and most confident"] = plot_samples(shown, titles, folder / "worst.png")
     page = folder / "report.html"
     page.write_text(_page(result, pictures), encoding="utf-8")
     return page
@@ -59,6 +77,7 @@ def _page(result: dict[str, Any], pictures: dict[str, Path]) -> str:
     escape = html.escape
     tiles = {
         "accuracy": f"{100 * result['accuracy']:.2f}%",
+        "accuracy, 95% interval": "{:.2f}–{:.2f}%".format(*(100 * end for end in result["accuracy_ci95"])),
         "loss": f"{result['loss']:.4f}",
         "calibration error": f"{100 * result['calibration_error']:.2f}%",
         "images": f"{result['n']:,}",
