@@ -65,10 +65,10 @@ def plot_curves(history: Sequence[Mapping[str, float]], path: Path) -> Path:
 
 
 def _best_epoch(history: Sequence[Mapping[str, float]]) -> int | None:
-    """Position of the row with the highest validation accuracy; None where there is none."""
+    """Position of the row with the highest validation accuracy, of equals the lowest loss; None where there is none."""
     if not all("val_accuracy" in row for row in history):
         return None
-    return int(np.argmax([row["val_accuracy"] for row in history]))
+    return max(range(len(history)), key=lambda i: (history[i]["val_accuracy"], -history[i].get("val_loss", 0.0)))
 
 
 def plot_confusion(confusion: npt.ArrayLike, label_names: Sequence[str], path: Path) -> Path:

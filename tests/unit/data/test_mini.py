@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.resources import files
 
 import numpy as np
@@ -26,3 +28,18 @@ def test_it_is_what_it_says() -> None:
 def test_its_licence_ships_beside_it() -> None:
     text = (files("edge_fm.data") / "LICENSE-fashion-mnist.txt").read_text()
     assert "Zalando SE" in text and "Permission is hereby granted" in text and mini.FILE in text
+
+
+def test_loading_needs_nothing_but_numpy_and_pillow() -> None:
+    code = """
+import sys
+from edge_fm.data import contact_sheet, dataset_info, load_dataset, split_validation
+dataset = load_dataset("fashion-mnist-mini")
+split_validation(dataset.train, fraction=0.1, seed=0)
+dataset_info(dataset)
+contact_sheet(dataset)
+tops = {name.partition(".")[0] for name in sys.modules}
+print(sorted(tops & {"tensorflow", "keras", "sklearn", "scipy", "matplotlib", "onnx", "rich", "click", "http"}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
