@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edge_fm_export.context import EvaluationSet, SourceModel
-from edge_fm_export.engines import REFERENCE_ENGINES, reference_engine
+from edge_fm_export.engines import REFERENCE_ENGINES
 from edge_fm_export.targets import FORMAT_ENTRIES
+from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.artifact import Artifact
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, create_engine
 from edge_fm_runtime.errors import DataError, EngineError
@@ -50,8 +51,22 @@ class GateResult:
 
 def reference_answers(source: SourceModel, images: Pixels, *, progress: ProgressFn = silent) -> Probabilities:
     """Answers of the Keras model itself to `images` uint8 `[N,H,W,C]`: float32 `[N,classes]`."""
-    engine = reference_engine("keras", source, EngineOptions())
-    return answer_all(engine, images, batch=batch_size(images), stage="asking the original", progress=progress)
+    # Called within one traced function, as `predict` does: eagerly, Keras would compile each grouped convolution anew
+    # for every batch.
+    tf, _ = require_tensorflow("the original model")
+    answer = tf.function(
+        lambda image: source.model(image, training=False),
+        autograph=False,
+        input_signature=[tf.TensorSpec((None, *source.input.shape), tf.uint8)],
+    )
+    size = batch_size(images)
+    parts = []
+    with quiet():
+        for start in range(0, len(images), size):
+            progress("asking the original", start, len(images))
+            parts.append(np.asarray(answer(images[start : start + size]), dtype=np.float32))
+    progress("asking the original", len(images), len(images))
+    return np.concatenate(parts)
 
 
 def run_gate(

@@ -1,11 +1,10 @@
-"""Open a `.keras` file: what it is, what it would run when loaded, and only then the model."""
+"""Open a `.keras` file: what it is, and the model in it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,16 @@ def load_keras_file(path: Path, *, trust: bool = False) -> Any:
 
     Args:
         path: the file.
-        trust: run code that the file carries (Lambda layers), and import the modules of its custom layers.
+        trust: run code that the file carries; `edge_fm_export.safety` says what there is before anything is loaded.
 
     Returns:
         keras.Model
 
     Raises:
-        ModelError: not a `.keras` file, code that nobody vouched for, or Keras cannot read it.
+        ModelError: not a `.keras` file, or Keras cannot read it.
         MissingDependencyError: Keras or TensorFlow is not installed.
     """
-    config = read_config(path)
-    if not trust:
-        refuse_code(config, path)
+    read_config(path)
     _, keras = require_tensorflow("loading a Keras model")
     try:
         with quiet():
@@ -66,25 +63,6 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def refuse_code(config: object, path: Path) -> None:
-    """Raise if loading the model would run code from the file.
-
-    Raises:
-        ModelError: names the layers.
-    """
-    named = [
-        str(layer.get("config", {}).get("name", "?"))
-        for layer in _layers(config)
-        if layer.get("class_name") in ("Lambda", "__lambda__")
-    ]
-    if named:
-        raise ModelError(
-            f"{path} carries Python code in a Lambda layer ({', '.join(dict.fromkeys(named))}); loading would run it.",
-            hint="If you trust the file: --trust. Better: rewrite it with keras.ops in a layer class, or a Rescaling "
-            "layer where it only scales.",
-        )
-
-
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, or of a folder's files one after another in the order of their names."""
     digest = hashlib.sha256()
@@ -94,18 +72,6 @@ def sha256_of(path: Path) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def _layers(value: object) -> Iterator[dict[str, Any]]:
-    """Every JSON object with a `class_name`, at any depth."""
-    if isinstance(value, dict):
-        if "class_name" in value:
-            yield value if isinstance(value.get("config"), dict) else {**value, "config": {}}
-        for child in value.values():
-            yield from _layers(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _layers(child)
 
 
 def _brief(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.onnx_clean import clean, finish, to_bytes
-from edge_fm_export.onnx_operators import inline_functions, operator_handlers
+from edge_fm_export.onnx_operators import inline_functions, operator_handlers, spread_scalars
 from edge_fm_export.savedmodel_format import INPUT, OUTPUT, read_graph, saved_model
 from edge_fm_export.tensorflow_setup import quiet, require_package, require_tensorflow, told_by
 from edge_fm_runtime.errors import ExportError
@@ -87,7 +87,7 @@ def _convert(graph_def: Any) -> Any:
 
         try:
             model, _ = tf2onnx.convert.from_graph_def(
-                inline_functions(graph_def, inputs=[INPUT], outputs=[OUTPUT]),
+                spread_scalars(inline_functions(graph_def, inputs=[INPUT], outputs=[OUTPUT])),
                 name="classifier",
                 input_names=[f"{INPUT}:0"],
                 output_names=[f"{OUTPUT}:0"],

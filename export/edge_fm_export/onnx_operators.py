@@ -1,4 +1,4 @@
-"""What tf2onnx lacks for Keras models: functions that Keras compiles with XLA, and the exact GELU."""
+"""What tf2onnx lacks for Keras models: functions that Keras compiles with XLA, the exact GELU, added scalars."""
 
 from __future__ import annotations
 
@@ -45,6 +45,48 @@ def inline_functions(graph_def: Any, *, inputs: list[str], outputs: list[str]) -
     fetched.node_list.value.extend([*inputs, *outputs])
     meta_graph.collection_def["train_op"].CopyFrom(fetched)
     return tf_optimizer.OptimizeGraph(config, meta_graph)
+
+
+def spread_scalars(graph_def: Any) -> Any:
+    """Give the constant of `tensor + scalar` the shape [1].
+
+    tf2onnx's transpose optimizer takes it for a bias and fails on its empty shape, and then leaves the Transposes
+    around every convolution of the model (seen with hard-swish, which adds 3).
+
+    Args:
+        graph_def: a frozen graph; not changed.
+
+    Returns:
+        tensorflow.GraphDef
+    """
+    tf, _ = require_tensorflow("export")
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(graph_def, name="")
+    found: dict[str, int] = {}
+    for operation in graph.get_operations():
+        if operation.type in ("Add", "AddV2"):
+            for index, tensor in enumerate(operation.inputs):
+                spread = tensor.op.type == "Const" and tensor.dtype.is_floating and tensor.shape.rank == 0
+                if spread and operation.inputs[1 - index].shape.rank:
+                    found[operation.name] = index
+    changed = type(graph_def)()
+    changed.CopyFrom(graph_def)
+    constants = {node.name: node for node in changed.node if node.op == "Const"}
+    added = []
+    for node in changed.node:
+        if node.name in found:
+            index = found[node.name]
+            vector = type(node)()
+            vector.CopyFrom(constants[node.input[index].split(":")[0]])
+            vector.name = f"{node.name}/vector"
+            vector.attr.pop("_output_shapes", None)
+            value = tf.make_ndarray(vector.attr["value"].tensor).reshape(1)
+            vector.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+            node.input[index] = vector.name
+            added.append(vector)
+    changed.node.extend(added)
+    return changed
 
 
 def operator_handlers() -> dict[str, tuple[Any, list[Any]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata as distributions
 from pathlib import Path
@@ -16,6 +16,7 @@ from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeO
 from edge_fm_export.gate import GateResult, check_set, reference_answers, run_gate
 from edge_fm_export.graph import count_macs
 from edge_fm_export.planning import artifact_name, require_ready
+from edge_fm_export.results import ExportReport, ExportResult, joined_failures
 from edge_fm_export.targets import Target, find_builder, find_embed
 from edge_fm_export.writer import check_replaceable, disk_errors, install, workspace
 from edge_fm_runtime.artifact import Artifact, hash_file, list_files, load_artifact
@@ -23,68 +24,16 @@ from edge_fm_runtime.engines import Probabilities
 from edge_fm_runtime.errors import EdgeFMError, EngineError, ExportError, GateError
 from edge_fm_runtime.golden import GOLDEN_FILE, Golden, save_golden
 from edge_fm_runtime.metadata import METADATA_FILE, Metadata, dump_metadata
-from edge_fm_runtime.parity import Check, Limits, Parity
+from edge_fm_runtime.parity import Limits, Parity
 from edge_fm_runtime.progress import ProgressFn, silent
+
+__all__ = ["ExportReport", "ExportResult", "export", "golden_indices", "library_versions"]
 
 GOLDEN_IMAGES = 32
 _VERSIONS = (
     "edge-fm", "keras", "tensorflow", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "openvino", "nncf",
     "ai-edge-litert", "numpy",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class ExportResult:
-    """One artifact, in its place.
-
-    Attributes:
-        path: its folder.
-        target: format and precision.
-        bytes: size of the payload.
-        parity: its answers beside the original's.
-        checks: the gate's checks, all passed.
-        engine: the engine that the gate ran.
-        metadata: as written.
-        notes: what a person should know, one sentence each.
-    """
-
-    path: Path
-    target: Target
-    bytes: int
-    parity: Parity
-    checks: tuple[Check, ...]
-    engine: str
-    metadata: Metadata
-    notes: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `edgefm export --json` lists."""
-        return {
-            "artifact": str(self.path),
-            "format": self.target.format,
-            "precision": self.target.precision,
-            "bytes": self.bytes,
-            "parity": {
-                "passed": all(check.passed for check in self.checks),
-                "engine": self.engine,
-                **self.parity.to_json(),
-                "checks": [asdict(check) for check in self.checks],
-            },
-            "notes": list(self.notes),
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class ExportReport:
-    """What an export made.
-
-    Attributes:
-        results: one for each target, in the order asked.
-        reference: float32 `[N,classes]`, the original's answers to the test set.
-    """
-
-    results: tuple[ExportResult, ...]
-    reference: Probabilities
 
 
 def export(
@@ -140,7 +89,7 @@ def export(
             context,
             test,
             reference_answers(source, test.images, progress=progress),
-            golden_indices(test),
+            golden_indices(test, multiple_of=static_batch or 1),
             count_macs(source.model),
             limits_override,
         )
@@ -155,7 +104,7 @@ def export(
                 failures[target] = error
         progress("exporting", len(wanted), len(wanted))
     if failures:
-        raise _joined(failures, results)
+        raise joined_failures(failures, results)
     return ExportReport(tuple(results), export_.reference)
 
 
@@ -268,18 +217,23 @@ def _write(export_: _Export, metadata: Metadata, gate: GateResult, folder: Path)
     return metadata
 
 
-def golden_indices(test: EvaluationSet, *, count: int = GOLDEN_IMAGES) -> npt.NDArray[np.int64]:
-    """Choose `count` images, as many of each class as can be; the same set gives the same choice."""
+def golden_indices(test: EvaluationSet, *, count: int = GOLDEN_IMAGES, multiple_of: int = 1) -> npt.NDArray[np.int64]:
+    """Choose `count` images, as many of each class as can be; the same set gives the same choice.
+
+    Args:
+        test: where to choose from.
+        count: how many; fewer where the set is smaller.
+        multiple_of: a fixed batch size that they must fill; images are repeated for it.
+    """
     n = len(test.images)
     if test.labels is None:
-        return np.unique(np.linspace(0, n - 1, min(count, n)).astype(np.int64))
-    queues = [list(np.flatnonzero(test.labels == c)) for c in np.unique(test.labels)]
-    chosen: list[int] = []
-    while len(chosen) < min(count, n):
-        for queue in queues:
-            if queue and len(chosen) < count:
-                chosen.append(int(queue.pop(0)))
-    return np.array(sorted(chosen), dtype=np.int64)
+        chosen = np.unique(np.linspace(0, n - 1, min(count, n)).astype(np.int64))
+    else:
+        queues = [list(np.flatnonzero(test.labels == c)) for c in np.unique(test.labels)]
+        # The first of each class, then the second of each, ...
+        rounds = [queue[r] for r in range(n) for queue in queues if r < len(queue)]
+        chosen = np.array(sorted(rounds[:count]), dtype=np.int64)
+    return np.resize(chosen, -(-len(chosen) // multiple_of) * multiple_of)
 
 
 def library_versions() -> dict[str, str]:
@@ -336,19 +290,3 @@ def _parity_json(gate: GateResult, test: EvaluationSet) -> dict[str, Any]:
 
 def _accuracy(parity: Parity, test: EvaluationSet) -> dict[str, Any] | None:
     return None if parity.accuracy is None else {"value": parity.accuracy, "n": parity.n, "dataset": test.name}
-
-
-def _joined(failures: Mapping[Target, EdgeFMError], results: list[ExportResult]) -> EdgeFMError:
-    """One error for all failures: a gate's failure outweighs the others, as the exit code must say so."""
-    if len(failures) == 1 and not results:
-        return next(iter(failures.values()))
-    made = f" Made: {', '.join(str(r.path) for r in results)}." if results else " Nothing was written."
-    lines: list[str] = []
-    for target, error in failures.items():
-        told = error.failures if isinstance(error, GateError) else (error.message,)
-        lines += [f"{target}: {line}" for line in told]
-    hint = next((error.hint for error in failures.values() if error.hint), None)
-    head = f"{len(failures)} of {len(failures) + len(results)} artifacts failed, and left nothing behind.{made}"
-    if any(isinstance(error, GateError) for error in failures.values()):
-        return GateError(head, lines, hint=hint)
-    return ExportError("\n".join([head, *(f"  - {line}" for line in lines)]), hint=hint)

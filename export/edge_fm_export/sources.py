@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from edge_fm_export.context import SourceModel
 from edge_fm_export.keras_file import load_keras_file, sha256_of
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.metadata import Background, InputSpec, PhotoMode, PhotoSpec
+
+if TYPE_CHECKING:
+    from edge_fm_export.presets import Preprocessing
 
 RUN_MODEL, RUN_METRICS = "model.keras", "metrics.json"
 _TRAINING_KEYS = ("run", "model", "recipe_hash", "data", "epochs", "seed", "keras_backend")
@@ -20,19 +23,20 @@ def load_source(
     path: str | Path,
     *,
     labels: Sequence[str] | None = None,
-    preprocessing: Any = None,
+    preprocessing: Preprocessing | None = None,
     trust: bool = False,
     photo: PhotoSpec | None = None,
+    input_size: tuple[int, int] | None = None,
 ) -> SourceModel:
     """Open a model and make it ready for export: pixels in, probabilities out.
 
     Args:
         path: a run folder, its `model.keras`, any `.keras`, `.h5` or SavedModel classifier.
         labels: one for each class; a run knows its own.
-        preprocessing: what a stranger's model wants done to pixels; see `edge_fm_export.foreign`. Models of ours
-            carry their scaling and take none.
+        preprocessing: what a stranger's model wants done to pixels; models of ours carry their scaling and take none.
         trust: run code that the file carries.
         photo: how a photo becomes the input; a run knows its own.
+        input_size: height and width, for a stranger's model that takes any.
 
     Raises:
         ModelError: there is no such model, it is no image classifier, its labels are missing or their number is
@@ -54,24 +58,27 @@ def load_source(
     metrics = file.parent / RUN_METRICS
     if file.is_file() and file.name == RUN_MODEL and metrics.is_file():
         return _load_run(file, metrics, labels=labels, preprocessing=preprocessing, photo=photo)
-    if path.is_dir() and not (path / "saved_model.pb").is_file():
+    from edge_fm_export.foreign import load_foreign
+    from edge_fm_export.foreign_files import find_saved_model, load_model
+
+    if path.is_dir() and find_saved_model(path) is None:
         raise ModelError(
             f"{path} is a folder without {RUN_MODEL} or saved_model.pb: neither a run nor a SavedModel.",
             hint="Give a finished run folder (edgefm train makes one), or the model's file.",
         )
-    if file.suffix == ".keras":
-        model = load_keras_file(file, trust=trust)
-        if preprocessing is None and follows_contract(model):
-            return make_source(
-                model, name=file.stem, labels=labels, photo=photo or PhotoSpec(), sha256=sha256_of(file), where=file
-            )
-    else:
-        model = None
-    from edge_fm_export.foreign import load_foreign
-
-    return cast(
-        SourceModel,
-        load_foreign(file, model=model, labels=labels, preprocessing=preprocessing, trust=trust, photo=photo),
+    model = load_model(file, trust=trust)
+    if preprocessing is None and file.suffix == ".keras" and follows_contract(model):
+        return make_source(
+            model, name=file.stem, labels=labels, photo=photo or PhotoSpec(), sha256=sha256_of(file), where=file
+        )
+    return load_foreign(
+        file,
+        model=model,
+        labels=labels,
+        preprocessing=preprocessing,
+        trust=trust,
+        photo=photo,
+        input_size=input_size,
     )
 
 
@@ -141,7 +148,7 @@ def _load_run(
     metrics_file: Path,
     *,
     labels: Sequence[str] | None,
-    preprocessing: Any,
+    preprocessing: Preprocessing | None,
     photo: PhotoSpec | None,
 ) -> SourceModel:
     if preprocessing is not None:

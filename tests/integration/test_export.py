@@ -115,11 +115,13 @@ def test_a_fixed_batch_is_exported_and_recorded(target: Target, tiny_sources: di
         tmp_path,
         test=tiny_set(shape, 50, seed=2),
         calibration=tiny_set(shape, 100, seed=3),
-        static_batch=4,
+        static_batch=5,
     ).results[0]
-    assert result.metadata.input.batch == 4
-    engine = create_engine(load_artifact(result.path))
-    images, labels = tiny_images(shape, 4, seed=9)
+    assert result.metadata.input.batch == 5
+    artifact = load_artifact(result.path)
+    engine = create_engine(artifact)
+    assert verify_golden(artifact, engine).passed
+    images, labels = tiny_images(shape, 5, seed=9)
     assert list(engine.infer(images).argmax(axis=1)) == list(labels)
 
 
