@@ -154,6 +154,17 @@ def print_table(
     console.print(table)
 
 
+def parse_shape(text: str | None) -> tuple[int, int, int] | None:
+    """Read `--size`, such as "28x28x1"; None where it was not given."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isdigit() and int(part) for part in parts):
+        raise click.BadParameter(f"{text!r} is not HEIGHTxWIDTHxCHANNELS, such as 28x28x1.", param_hint="--size")
+    height, width, channels = (int(part) for part in parts)
+    return height, width, channels
+
+
 def is_run(path: Path) -> bool:
     """Whether `path` is a training run."""
     return (path / "model.keras").is_file()

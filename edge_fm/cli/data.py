@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from edge_fm.cli.common import Talk, output_options, print_json, print_table
+from edge_fm.cli.common import Talk, output_options, parse_shape, print_json, print_table
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
 
 
 @click.group("data")
@@ -37,10 +40,13 @@ def fetch_command(name: str, as_json: bool, quiet: bool) -> None:
 
 @command.command("info")
 @click.argument("source", metavar="SOURCE")
+@click.option("--size", metavar="HxWxC", help="Bring images to this height, width and channels, such as 28x28x1.")
 @output_options
-def info_command(source: str, as_json: bool, quiet: bool) -> None:
+def info_command(source: str, size: str | None, as_json: bool, quiet: bool) -> None:
     """Print counts, label balance and hashes."""
-    info = _info(source, quiet)
+    from edge_fm.data import dataset_info
+
+    info = dataset_info(_load(source, size, Talk(quiet)))
     if as_json:
         print_json(info)
         return
@@ -59,18 +65,21 @@ def info_command(source: str, as_json: bool, quiet: bool) -> None:
 
 @command.command("show")
 @click.argument("source", metavar="SOURCE")
+@click.option("--size", metavar="HxWxC", help="Bring images to this height, width and channels, such as 28x28x1.")
 @click.option("--split", type=click.Choice(["train", "test"]), default="train", show_default=True, help="Which images.")
 @click.option("--per-class", type=click.IntRange(1), default=12, show_default=True, help="Images of each class.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("contact-sheet.png"), show_default=True, help="PNG to write."
 )
 @output_options
-def show_command(source: str, split: str, per_class: int, out: Path, as_json: bool, quiet: bool) -> None:
+def show_command(
+    source: str, size: str | None, split: str, per_class: int, out: Path, as_json: bool, quiet: bool
+) -> None:
     """Write a contact sheet: some images of each class."""
     from edge_fm.data import contact_sheet
 
     talk = Talk(quiet)
-    sheet = contact_sheet(_load(source, talk), "test" if split == "test" else "train", per_class=per_class)
+    sheet = contact_sheet(_load(source, size, talk), "test" if split == "test" else "train", per_class=per_class)
     out.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(out)
     if as_json:
@@ -80,14 +89,8 @@ def show_command(source: str, split: str, per_class: int, out: Path, as_json: bo
     talk.next(f"edgefm train --data {source}")
 
 
-def _load(source: str, talk: Talk) -> Any:
+def _load(source: str, size: str | None, talk: Talk) -> Dataset:
     from edge_fm.data import load_dataset
 
     with talk.progress() as progress:
-        return load_dataset(source, progress=progress, on_try=talk.note)
-
-
-def _info(source: str, quiet: bool) -> dict[str, Any]:
-    from edge_fm.data import dataset_info
-
-    return dataset_info(_load(source, Talk(quiet)))
+        return load_dataset(source, shape=parse_shape(size), progress=progress, on_try=talk.note)

@@ -75,7 +75,8 @@ def command(
     if report is not None:
         from edge_fm.evaluation import write_report
 
-        talk.note(f"Wrote {write_report(report, result, images=images, labels=labels)}")
+        page = write_report(report, result, images=images, labels=labels, history=_history(Path(model)))
+        talk.note(f"Wrote {page}")
     if as_json:
         print_json(result)
     else:
@@ -153,6 +154,17 @@ def _choose(dataset: Dataset, split: str, labels: tuple[str, ...], shape: tuple[
             hint="Give another --data SOURCE; an image folder is brought to the model's size.",
         )
     return chosen.images, label_order(dataset.label_names, labels, name=dataset.name)[chosen.labels]
+
+
+def _history(run: Path) -> list[dict[str, float]]:
+    """The epochs of a run, for its learning curves; nothing for an artifact."""
+    import csv
+
+    file = run / "history.csv"
+    if not file.is_file():
+        return []
+    with file.open(newline="") as stream:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import click
 from edge_fm.cli.common import Talk, choose_artifact, engine_options, output_options
 
 if TYPE_CHECKING:
-    from edge_fm_runtime.classifier import Classification, Failure
+    from edge_fm_runtime.classifier import Classification, Classifier, Failure
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".mpo"}
@@ -31,6 +31,13 @@ SUFFIXES = frozenset(
 )
 @click.option("--top-k", type=click.IntRange(1), default=1, show_default=True, help="How many classes to print.")
 @click.option("--recursive", "-r", is_flag=True, help="Look into subfolders too.")
+@click.option(
+    "--show",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write there what the model saw, as PNG.",
+)
+@click.option("--max-pixels", type=click.IntRange(1), help="Refuse larger photos. Default: 50,000,000.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV on stdout.")
 @output_options
 def command(
@@ -42,6 +49,8 @@ def command(
     batch_size: int,
     top_k: int,
     recursive: bool,
+    show: Path | None,
+    max_pixels: int | None,
     as_csv: bool,
     as_json: bool,
     quiet: bool,
@@ -56,11 +65,12 @@ def command(
     talk = Talk(quiet)
     from edge_fm_runtime.classifier import Classifier, Failure
     from edge_fm_runtime.errors import PhotoError
+    from edge_fm_runtime.photo import DEFAULT_MAX_PIXELS
 
     lone = _lone_file(paths)
-    with Classifier.load(
-        choose_artifact(model, talk), engine=engine, device=device, threads=threads, one_shot=lone is not None
-    ) as classifier:
+    path = choose_artifact(model, talk)
+    one_shot, limit = lone is not None, max_pixels or DEFAULT_MAX_PIXELS
+    with Classifier.load(path, engine=engine, device=device, threads=threads, one_shot=one_shot, **limit) as classifier:
         answers: Iterator[Classification | Failure]
         if lone is not None:  # no thread pool, no progress: the cold start of one photo
             answers = _one(classifier, lone, top_k)
@@ -71,6 +81,8 @@ def command(
         answered = failed = 0
         for answer in answers:
             click.echo(_json(answer) if as_json else _csv(answer) if as_csv else _text(answer, top_k))
+            if show is not None and not isinstance(answer, Failure):
+                _show(classifier, answer.input, show, answered + failed)
             if isinstance(answer, Failure):
                 failed += 1
                 talk.note(f"{_printable(answer.input)}: {answer.error}")
@@ -86,13 +98,27 @@ def command(
         sys.exit(4 if answered else 1)
 
 
+def _show(classifier: Classifier, path: str, folder: Path, number: int) -> None:
+    """Write the canvas of a photo, enlarged so that a person can see it, and called after the photo."""
+    from PIL import Image
+
+    canvas = classifier.canvas(path)
+    image = Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas)
+    factor = max(1, 280 // max(image.size))
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = _printable(Path(path).stem)[:100].replace("/", "_")
+    image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST).save(
+        folder / f"{number:05d}-{stem}.png"
+    )
+
+
 def _lone_file(paths: tuple[str, ...]) -> str | None:
     if len(paths) == 1 and paths[0] != "-" and not Path(paths[0]).is_dir() and Path(paths[0]).exists():
         return paths[0]
     return None
 
 
-def _one(classifier: Any, path: str, top_k: int) -> Iterator[Classification | Failure]:
+def _one(classifier: Classifier, path: str, top_k: int) -> Iterator[Classification | Failure]:
     from edge_fm_runtime.classifier import Failure
     from edge_fm_runtime.errors import PhotoError
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table
+from edge_fm.cli.common import RUNS, Talk, output_options, parse_shape, print_json, print_table
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
@@ -80,7 +80,7 @@ def command(
         seed=seed,
     )
     if size is not None:
-        recipe = replace(recipe, data=replace(recipe.data, shape=_shape(size)))
+        recipe = replace(recipe, data=replace(recipe.data, shape=parse_shape(size) or ()))
     with talk.progress() as progress:
         dataset = load_dataset(
             recipe.data.source,
@@ -100,13 +100,6 @@ def command(
     else:
         _print(result)
     talk.next(f"edgefm export {out} --format all", f"edgefm evaluate {out}")
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdigit() and int(part) for part in parts):
-        raise click.BadParameter(f"{text!r} is not HEIGHTxWIDTHxCHANNELS, such as 28x28x1.", param_hint="--size")
-    return tuple(int(part) for part in parts)
 
 
 def train_run(recipe: Recipe, dataset: Dataset, out: Path, talk: Talk, *, resume: bool = False) -> RunResult:

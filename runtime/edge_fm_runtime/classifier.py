@@ -17,7 +17,7 @@ from edge_fm_runtime.artifact import Artifact, load_artifact
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, Registry, create_engine
 from edge_fm_runtime.errors import EdgeFMError, PhotoError
 from edge_fm_runtime.machine import usable_cpus
-from edge_fm_runtime.photo import load_canvas
+from edge_fm_runtime.photo import DEFAULT_MAX_PIXELS, load_canvas
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -100,9 +100,10 @@ class Classifier:
         ...     print(classifier.classify("photo.jpg").label)
     """
 
-    def __init__(self, artifact: Artifact, engine: Engine) -> None:
+    def __init__(self, artifact: Artifact, engine: Engine, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
         self.artifact = artifact
         self.engine = engine
+        self.max_pixels = max_pixels
         self._shape = artifact.metadata.input.shape
         self._labels = artifact.metadata.labels
 
@@ -115,6 +116,7 @@ class Classifier:
         threads: int | None = None,
         *,
         one_shot: bool = False,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
         registry: Registry = ENGINES,
     ) -> Classifier:
         """Open an artifact and start its engine.
@@ -125,6 +127,7 @@ class Classifier:
             device: where to run; never replaced by another.
             threads: compute threads; None for as many as the process may use.
             one_shot: the process answers once and ends.
+            max_pixels: larger photos are refused; see `photo.load_canvas`.
             registry: the engines known.
 
         Raises:
@@ -132,7 +135,7 @@ class Classifier:
         """
         artifact = load_artifact(path)
         options = EngineOptions(device=device, threads=threads, one_shot=one_shot)
-        return cls(artifact, create_engine(artifact, engine, options=options, registry=registry))
+        return cls(artifact, create_engine(artifact, engine, options=options, registry=registry), max_pixels=max_pixels)
 
     def __enter__(self) -> Classifier:
         return self
@@ -165,6 +168,14 @@ class Classifier:
                 hint="Use classify() for photos of any size.",
             )
         return self.engine.infer(batch)
+
+    def canvas(self, photo: Photo) -> Pixels:
+        """What the model sees of a photo: uint8 `[H,W,C]`.
+
+        Raises:
+            PhotoError: it is no picture that can be read.
+        """
+        return load_canvas(photo, self._shape, self.artifact.metadata.photo, max_pixels=self.max_pixels)
 
     def classify(self, photo: Photo, *, top_k: int = 1) -> Classification:
         """Answer one photo.
@@ -221,7 +232,7 @@ class Classifier:
 
     def _decode(self, photo: Photo) -> _Decoded:
         start = perf_counter_ns()
-        canvas = load_canvas(photo, self._shape, self.artifact.metadata.photo)
+        canvas = self.canvas(photo)
         return _Decoded(_name(photo), canvas, (perf_counter_ns() - start) / 1e6)
 
     def _answer(self, decoded: list[_Decoded], top_k: int) -> list[Classification]:
