@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from edge_fm_export.context import SourceModel
-from edge_fm_export.keras_file import load_keras_file, sha256_of
+from edge_fm_export.keras_file import load_keras_file, read_config, sha256_of
+from edge_fm_export.tensorflow_setup import require_tensorflow
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.metadata import Background, InputSpec, PhotoMode, PhotoSpec
 
@@ -66,6 +67,9 @@ def load_source(
             f"{path} is a folder without {RUN_MODEL} or saved_model.pb: neither a run nor a SavedModel.",
             hint="Give a finished run folder (edgefm train makes one), or the model's file.",
         )
+    if file.suffix == ".keras":
+        read_config(file)  # what is no model is refused before TensorFlow's seconds
+    require_tensorflow("opening a Keras model")
     model = load_model(file, trust=trust)
     if preprocessing is None and file.suffix == ".keras" and follows_contract(model):
         return make_source(
