@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from edge_fm_export.context import BuildContext
 from edge_fm_export.quantization.calibration import batches, require_calibration
-from edge_fm_runtime.errors import ExportError
+from edge_fm_export.quantization.fewest import MAX_RETURNED, fewest
+from edge_fm_export.quantization.weights_alone import choose, store_onnx_weights
 
 AIM = 0.5
 """The share of the allowed drop that is aimed for: the gate judges on other images than those that steer here."""
 _RANKING_IMAGES = 64
-_MAX_PRUNED = 16
 
 Floats = npt.NDArray[np.float32]
 Quantize = Callable[[Collection[str], Path], None]
@@ -71,36 +71,6 @@ def answer_all(
     return np.concatenate([run(batch) for batch in batches(images, static=static, size=64)])[: len(images)]
 
 
-def fewest(
-    names: Sequence[str], drop_of: Callable[[frozenset[str]], float], aim_points: float
-) -> frozenset[str] | None:
-    """Find few of `names` (most harmful first) whose leaving out brings the drop to `aim_points`; None if all do not.
-
-    Bisects for the shortest head of the list that does, then tries to give its members back one by one.
-
-    Example:
-        >>> sorted(fewest("abcd", lambda out: 0.0 if "b" in out else 9.0, 0.5))
-        ['b']
-    """
-    if drop_of(frozenset()) <= aim_points:
-        return frozenset()
-    if drop_of(frozenset(names)) > aim_points:
-        return None
-    low, high = 0, len(names)  # the head of `low` is not enough, the head of `high` is
-    while high - low > 1:
-        middle = (low + high) // 2
-        if drop_of(frozenset(names[:middle])) <= aim_points:
-            high = middle
-        else:
-            low = middle
-    kept = list(names[:high])
-    for name in list(reversed(kept))[:_MAX_PRUNED] if len(kept) > 1 else []:
-        without = frozenset(k for k in kept if k != name)
-        if without and drop_of(without) <= aim_points:
-            kept.remove(name)
-    return frozenset(kept)
-
-
 def control_onnx(context: BuildContext, prepared: Path, quantize: Quantize, target: Path) -> Controlled:
     """Write the quantized model to `target`, with the fewest layers in float that bring the drop under the limit.
 
@@ -113,7 +83,7 @@ def control_onnx(context: BuildContext, prepared: Path, quantize: Quantize, targ
     Raises:
         ExportError: no layer can be int8 within the limit.
     """
-    from edge_fm_export.quantization.onnx_int8 import session
+    from edge_fm_export.quantization.onnx_int8 import session, tidy
 
     steering = judge(context)
     static = context.static_batch
@@ -122,7 +92,15 @@ def control_onnx(context: BuildContext, prepared: Path, quantize: Quantize, targ
     trial = context.scratch / "int8-trial.onnx"
     ranked = rank_layers(context, prepared)
     tried: dict[frozenset[str], float] = {}
-    total = 2 + len(ranked).bit_length() + _MAX_PRUNED
+    total = 2 + len(ranked).bit_length() + MAX_RETURNED
+
+    def drop_now() -> float:
+        answers = answer_all(session(trial), steering.images, static)
+        return 100.0 * (reference - steering.accuracy(answers, original))
+
+    def weights_drop(out: frozenset[str]) -> float:
+        store_onnx_weights(prepared, trial, keep=out)
+        return drop_now()
 
     def drop_of(kept: frozenset[str]) -> float:
         if kept not in tried:
@@ -130,40 +108,36 @@ def control_onnx(context: BuildContext, prepared: Path, quantize: Quantize, targ
             if kept >= everything:
                 return 0.0  # nothing is quantized: the original itself
             quantize(kept, trial)
-            answers = answer_all(session(trial), steering.images, static)
-            tried[kept] = 100.0 * (reference - steering.accuracy(answers, original))
+            tried[kept] = drop_now()
         return tried[kept]
 
     everything = _compute_nodes(prepared)
     limit = context.quantize.max_drop_points
-    aim = max(AIM * limit, 0.0)
+    aim = AIM * limit
+    notes = (steering.note,) if steering.note else ()
+    record: dict[str, Any] = {
+        "method": "worst channels first by signal-to-noise ratio (onnxruntime qdq_loss_debug), bisected",
+        "max_drop_points": limit,
+        "aimed_drop_points": aim,
+        "images": len(steering.images),
+    }
     kept = fewest(ranked, drop_of, aim)
+    layers = [name for name in ranked if name in everything]
+    extra: dict[str, Any] = {}
     if kept is None or kept >= everything:
-        best = min(tried.items(), key=lambda item: (item[1], len(item[0])))
-        if best[1] > limit:
-            raise ExportError(
-                f"Accuracy control cannot bring the drop under {limit} points with any layer in int8; "
-                f"the least was {best[1]:.2f}, with {len(best[0])} nodes in float.",
-                hint="Allow a larger drop with --max-drop POINTS, or use --precision fp16.",
-            )
-        kept = best[0]
-    quantize(kept, target)
+        alone = choose(layers, weights_drop, aim_points=aim)
+        store_onnx_weights(prepared, target, keep=set(layers) - set(alone.stored))
+        tidy(target)
+        kept, notes, drop = frozenset(layers), (*notes, alone.note), alone.drop_points
+        extra["weights_int8"] = list(alone.stored)
+    else:
+        quantize(kept, target)
+        drop = tried[kept]
     trial.unlink(missing_ok=True)
     context.progress("accuracy control", len(tried), len(tried))
+    record |= {"plain_drop_points": tried[frozenset()], "drop_points": drop, "tries": len(tried)}
     order = [name for name in ranked if name in kept]
-    record = {
-        "accuracy_control": {
-            "method": "least worst-channel signal-to-noise ratio first (onnxruntime qdq_loss_debug), bisected",
-            "max_drop_points": limit,
-            "aimed_drop_points": aim,
-            "plain_drop_points": tried[frozenset()],
-            "drop_points": tried[kept],
-            "images": len(steering.images),
-            "tries": len(tried),
-        },
-        "kept_float": order,
-    }
-    return Controlled(record, (steering.note,) if steering.note else ())
+    return Controlled({"accuracy_control": record, "kept_float": order, **extra}, notes)
 
 
 def rank_layers(context: BuildContext, prepared: Path) -> list[str]:

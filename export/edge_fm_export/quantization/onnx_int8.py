@@ -157,7 +157,7 @@ def quantize_file(
             f"ONNX Runtime cannot quantize the model: {error}", hint="Use --precision fp16, or --format openvino."
         ) from error
     if ship:
-        _tidy(target, prologue)
+        tidy(target, prologue)
 
 
 def session(model: Path) -> Callable[[Pixels], npt.NDArray[np.float32]]:
@@ -175,7 +175,8 @@ def session(model: Path) -> Callable[[Pixels], npt.NDArray[np.float32]]:
     return answer
 
 
-def _tidy(target: Path, prologue: onnx_graph.Pixels | None) -> None:
+def tidy(target: Path, prologue: onnx_graph.Pixels | None = None) -> None:
+    """Make a quantized model fit to ship: bytes in, floats before the softmax, short names, checked."""
     import onnx
 
     model = onnx.load(target)

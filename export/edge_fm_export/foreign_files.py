@@ -1,0 +1,146 @@
+"""Read a stranger's model from `.keras`, `.h5` or SavedModel, running no code of its own unless it is trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edge_fm_export import safety
+from edge_fm_export.keras_file import load_keras_file, read_config
+from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
+from edge_fm_runtime.errors import ModelError
+
+_ENDPOINTS = ("serving_default", "serve", "call")
+
+
+def load_model(path: Path, *, trust: bool = False) -> Any:
+    """Load the model at `path`, uncompiled.
+
+    Returns:
+        keras.Model
+
+    Raises:
+        ModelError: no model, code that nobody vouched for, custom layers that nobody defined, or Keras cannot read it.
+    """
+    folder = find_saved_model(path)
+    if folder is not None:
+        return _load_saved_model(folder, trust=trust)
+    if path.suffix == ".keras":
+        return _load_keras(path, trust=trust)
+    if path.suffix in (".h5", ".hdf5"):
+        return _load_h5(path, trust=trust)
+    raise ModelError(
+        f"{path} is no model that can be opened; supported are .keras, .h5 and SavedModel folders.",
+        hint="Save it with model.save('model.keras'), or export it with model.export('folder').",
+    )
+
+
+def find_saved_model(path: Path) -> Path | None:
+    """The folder with `saved_model.pb` at `path`: itself, or the newest version in TensorFlow Serving's layout."""
+    if not path.is_dir():
+        return None
+    versions = [p for p in path.iterdir() if p.name.isdigit() and (p / "saved_model.pb").is_file()]
+    if (path / "saved_model.pb").is_file():
+        return path
+    return max(versions, key=lambda p: int(p.name), default=None)
+
+
+def name_of(path: Path) -> str:
+    """What to call the model at `path`: the file's or folder's name, and not a version number."""
+    stem = path.stem if path.is_file() else path.resolve().name
+    parent = path.resolve().parent.name
+    return parent if stem.isdigit() and parent else stem
+
+
+def _load_keras(path: Path, *, trust: bool) -> Any:
+    found = safety.require_safe(read_config(path), path, trust=trust)
+    _, keras = require_tensorflow("loading a Keras model")
+    with keras.saving.custom_object_scope(safety.custom_objects(found, path, trust=trust)):
+        return load_keras_file(path, trust=trust)
+
+
+def _load_h5(path: Path, *, trust: bool) -> Any:
+    _, keras = require_tensorflow("loading a Keras model")
+    found = safety.require_safe(safety.read_h5_config(path), path, trust=trust)
+    objects = safety.custom_objects(found, path, trust=trust)
+    try:
+        with quiet(), keras.saving.custom_object_scope(objects):
+            return keras.saving.load_model(path, compile=False, safe_mode=not trust)
+    except Exception as error:
+        raise ModelError(
+            f"Keras {keras.__version__} cannot load {path}: {_brief(error)}",
+            hint="The .h5 format is of older versions of Keras: open it with the one that made it, and save it again "
+            "with model.save('model.keras'), or export it with tf.saved_model.save.",
+        ) from error
+
+
+def _load_saved_model(folder: Path, *, trust: bool) -> Any:
+    """Wrap a SavedModel's signature in a Keras model.
+
+    keras.layers.TFSMLayer does the like, but takes no signature that wants its input by name.
+    """
+    tf, keras = require_tensorflow("loading a SavedModel")
+    safety.require_safe_graph(folder, trust=trust)
+    try:
+        with quiet():
+            loaded = tf.saved_model.load(str(folder))
+    except Exception as error:
+        raise ModelError(
+            f"TensorFlow {tf.__version__} cannot load {folder}: {_brief(error)}", hint="Export it again."
+        ) from error
+    signatures = dict(loaded.signatures)
+    chosen = next((name for name in _ENDPOINTS if name in signatures), next(iter(sorted(signatures)), None))
+    if chosen is None:
+        raise ModelError(
+            f"{folder} has no signature: nothing says what it takes and answers.",
+            hint="Export it with model.export('folder'), which adds one.",
+        )
+    signature = signatures[chosen]
+    inputs = signature.structured_input_signature[1]
+    outputs = signature.structured_outputs
+    if len(inputs) != 1 or len(outputs) != 1:
+        told = "; ".join(
+            f"{what} " + ", ".join(f"{name} {list(spec.shape)}" for name, spec in sorted(specs.items()))
+            for what, specs in (("takes", inputs), ("answers", outputs))
+        )
+        raise ModelError(
+            f"The signature {chosen!r} of {folder} {told}.",
+            hint="A classifier of images takes one tensor [N,height,width,channels] and answers one [N,classes].",
+        )
+    ((name, spec),), (output,) = inputs.items(), outputs
+    if spec.shape.rank is None:
+        raise ModelError(
+            f"The signature {chosen!r} of {folder} takes a tensor of any shape.",
+            hint="Export it with the shape of its images: model.export('folder', input_signature=[...]).",
+        )
+    return _wrap(keras, loaded, signature, name, spec, output, folder)
+
+
+def _wrap(keras: Any, loaded: Any, signature: Any, name: str, spec: Any, output: str, folder: Path) -> Any:
+    kept = (loaded, signature)  # a signature alone lets go of its variables
+
+    class SavedModelLayer(keras.layers.Layer):  # type: ignore[misc]
+        """Calls the signature; the variables stay TensorFlow's own."""
+
+        def __init__(self) -> None:
+            super().__init__(name="saved_model", dtype=spec.dtype.name if spec.dtype.is_floating else "float32")
+
+        def call(self, inputs: Any) -> Any:
+            return kept[1](**{name: inputs})[output]
+
+    batch = spec.shape[0]
+    if batch is not None:
+        raise ModelError(
+            f"{folder} takes batches of {batch} alone.", hint="Export it again with the batch left open (None)."
+        )
+    image = keras.Input(tuple(spec.shape[1:]), dtype=spec.dtype.name, name=name)
+    model = keras.Model(image, SavedModelLayer()(image), name=folder.name if not folder.name.isdigit() else "saved")
+    # Its weights are TensorFlow's, or constants in the graph: count_params would say 0.
+    model.holds_frozen_graph = True
+    return model
+
+
+def _brief(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."

@@ -1,0 +1,140 @@
+"""LiteRT (once TensorFlow Lite): runs `.tflite` artifacts on CPUs, through XNNPACK where it has the kernels."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
+from edge_fm_runtime.machine import usable_cpus
+
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import Interpreter
+
+_REEXPORT = "Copy the artifact again from where it was exported, or export again: edgefm export"
+
+
+class LiteRtEngine:
+    """Runs a LiteRT artifact; calls from several threads wait for each other.
+
+    A batch of another size than the last one makes the interpreter plan its memory anew, which costs about a
+    millisecond; batches of one size do not.
+
+    Args:
+        artifact: of format "litert".
+        options: `device` must be "CPU".
+
+    Raises:
+        EngineError: another format, or a model that LiteRT cannot load.
+        DeviceError: any other device.
+        MissingDependencyError: ai-edge-litert is not installed.
+    """
+
+    name = "litert"
+    device = "CPU"
+
+    def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
+        if artifact.metadata.format != "litert":
+            raise EngineError(
+                f"The litert engine runs litert artifacts; {artifact.path} is {artifact.metadata.format}.",
+                hint="Use --engine auto, or export it: edgefm export --format litert",
+            )
+        if options.device != self.device:
+            raise DeviceError(
+                f"The litert engine has no device {options.device!r} here; it has: {self.device}.",
+                hint=f"Ask for it: --device {self.device}",
+            )
+        self.threads = options.threads or usable_cpus()
+        self._spec = artifact.metadata.input
+        self._lock = threading.Lock()
+        self._interpreter = _load(artifact, self.threads)
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        _check(artifact, inputs, outputs)
+        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        # Weights of half precision are widened when they are loaded: XNNPACK computes in fp32 on CPUs.
+        integer = artifact.metadata.precision == "int8" and _computes_in_int8(self._interpreter)
+        self.precision = "int8" if integer else "fp32"
+        self._batch = 0
+        with self._lock:
+            self._resize(self._spec.batch or options.batch or 1)
+
+    def infer(self, batch: Pixels, /) -> Probabilities:
+        with self._lock:
+            if len(batch) != self._batch:
+                self._resize(len(batch))
+            self._interpreter.set_tensor(self._input, batch)
+            self._interpreter.invoke()
+            # get_tensor copies, so the answer stays when the interpreter goes on.
+            answer: Probabilities = self._interpreter.get_tensor(self._output)
+        return answer
+
+    def close(self) -> None:
+        """Release the interpreter."""
+        del self._interpreter
+
+    def _resize(self, batch: int) -> None:
+        if self._spec.batch not in (None, batch):
+            raise EngineError(
+                f"The model was exported for batches of {self._spec.batch}; got {batch} images.",
+                hint="Export it for any batch: edgefm export --format litert, without --static-batch",
+            )
+        self._batch = 0
+        try:
+            if self._spec.batch is None:
+                self._interpreter.resize_tensor_input(self._input, [batch, *self._spec.shape], strict=True)
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"LiteRT cannot run a batch of {batch}: {_brief(error)}", hint=_REEXPORT) from error
+        self._batch = batch
+
+
+def _load(artifact: Artifact, threads: int) -> Interpreter:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise MissingDependencyError.for_extra("ai-edge-litert", "litert", "The litert engine") from error
+    try:
+        return Interpreter(str(artifact.payload), num_threads=threads)
+    except (RuntimeError, ValueError) as error:
+        raise EngineError(f"LiteRT cannot load {artifact.payload}: {_brief(error)}", hint=_REEXPORT) from error
+
+
+def _check(artifact: Artifact, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
+    """Compare what the file takes and answers with what its metadata says."""
+    spec, classes = artifact.metadata.input, len(artifact.metadata.labels)
+    fits = len(inputs) == len(outputs) == 1
+    if fits:
+        image, answer = inputs[0], outputs[0]
+        fits = (
+            tuple(image["shape_signature"][1:]) == spec.shape
+            and image["dtype"] is np.uint8
+            and tuple(answer["shape_signature"][1:]) == (classes,)
+            and answer["dtype"] is np.float32
+        )
+    if not fits:
+
+        def told(tensors: list[dict[str, Any]]) -> str:
+            return ", ".join(f"{np.dtype(t['dtype'])} {t['shape_signature'].tolist()}" for t in tensors)
+
+        raise EngineError(
+            f"{artifact.payload} takes {told(inputs)} and answers {told(outputs)}; its metadata says uint8 "
+            f"{[spec.batch or -1, *spec.shape]} and float32 {[spec.batch or -1, classes]}.",
+            hint="Export the model again: edgefm export",
+        )
+
+
+def _computes_in_int8(interpreter: Interpreter) -> bool:
+    """Whether there are 8-bit activations: tensors with one scale for all channels, and a batch side."""
+    return any(
+        t["dtype"] is np.int8 and len(t["quantization_parameters"]["scales"]) == 1
+        for t in interpreter.get_tensor_details()
+    )
+
+
+def _brief(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[-1] if text else type(error).__name__

@@ -1,0 +1,53 @@
+"""Pure decisions of quantization: CPU settings, which layers to leave out, which nodes to touch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_fm_export.quantization.accuracy_control import fewest
+from edge_fm_export.quantization.cpu import cpu_flags, integer_settings
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "activations", "reduce_range"),
+    [
+        ("x86_64", {"avx2", "avx512_vnni"}, "uint8", False),
+        ("x86_64", {"avx2", "avx_vnni"}, "uint8", False),
+        ("AMD64", {"amx_int8"}, "uint8", False),
+        ("x86_64", {"avx2"}, "uint8", True),
+        ("x86_64", set(), "uint8", True),
+        ("aarch64", {"asimd"}, "int8", False),
+        ("riscv64", set(), "uint8", True),
+    ],
+)
+def test_settings_follow_the_cpu(machine: str, flags: set[str], activations: str, reduce_range: bool) -> None:
+    chosen = integer_settings(machine, frozenset(flags))
+    assert (chosen.activations, chosen.reduce_range) == (activations, reduce_range)
+    assert chosen.safe_for
+
+
+def test_flags_are_read_from_the_system(tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512_vnni\n\nprocessor\t: 1\nflags\t\t: fpu\n")
+    assert cpu_flags(file) == {"fpu", "avx2", "avx512_vnni"}
+    assert cpu_flags(tmp_path / "absent") == frozenset()
+
+
+@pytest.mark.parametrize("harmful", [set(), {"a"}, {"b"}, {"a", "b"}, {"b", "d"}, {"e"}, set("abcde")])
+def test_only_what_harms_is_left_out(harmful: set[str]) -> None:
+    tries = 0
+
+    def drop_of(out: frozenset[str]) -> float:
+        nonlocal tries
+        tries += 1
+        return 10.0 * len(harmful - out)
+
+    assert fewest("abcde", drop_of, 0.5) == harmful
+    assert tries <= 12
+
+
+def test_what_cannot_be_helped() -> None:
+    assert fewest("abc", lambda out: 3.0, 0.5) is None
+    assert fewest("abc", lambda out: 0.0, 0.5) == frozenset()
