@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from edge_fm_export.pipeline import ExportResult
     from edge_fm_export.planning import PlannedTarget
     from edge_fm_export.targets import Target
-    from edge_fm_runtime.metadata import PhotoMode
+    from edge_fm_runtime.metadata import PhotoMode, Precision
+    from edge_fm_runtime.parity import Limits
 
 
 @click.command("export")
@@ -149,14 +150,24 @@ class _Options:
     quiet: bool = False
 
 
-def export_run(run: Path, formats: str, precisions: str, talk: Talk) -> list[ExportResult]:
-    """Export a run of ours with every option at its default, into its own folder."""
+def export_run(
+    run: Path, formats: str, precisions: str, talk: Talk, *, limits: Mapping[Precision, Limits]
+) -> list[ExportResult]:
+    """Export a run of ours into its own folder, every option at its default but the tolerances in `limits`."""
     from edge_fm_export.targets import parse_targets
 
-    return run_export(run, parse_targets(formats, precisions), run / EXPORTS, _Options(), talk)
+    return run_export(run, parse_targets(formats, precisions), run / EXPORTS, _Options(), talk, limits=limits)
 
 
-def run_export(path: Path, targets: Sequence[Target], out: Path, options: _Options, talk: Talk) -> list[ExportResult]:
+def run_export(
+    path: Path,
+    targets: Sequence[Target],
+    out: Path,
+    options: _Options,
+    talk: Talk,
+    *,
+    limits: Mapping[Precision, Limits] | None = None,
+) -> list[ExportResult]:
     """Open the model, choose the images that judge and calibrate, export, and say what a person should know."""
     from edge_fm.cli.inputs import calibration_sets, evaluation_data
     from edge_fm_export.context import QuantizeOptions
@@ -185,7 +196,7 @@ def run_export(path: Path, targets: Sequence[Target], out: Path, options: _Optio
             test=sets.test,
             calibration=calibration,
             validation=validation,
-            limits_override=Limits(options.min_agreement, options.max_drop, options.max_diff),
+            limits_override=limits or Limits(options.min_agreement, options.max_drop, options.max_diff),
             quantize=QuantizeOptions(
                 accuracy_control=options.accuracy_control,
                 max_drop_points=0.5 if options.max_drop is None else options.max_drop,

@@ -1,7 +1,7 @@
 """The model zoo: `build_model(name, input_shape=..., classes=...)`, and what each model costs."""
 
-from edge_fm.models.cost import count_macs
 from edge_fm.models.registry import MODELS, ModelEntry, build_model, describe_models, find_model, model_names
+from edge_fm_export.graph import count_macs
 
 __all__ = [
     "MODELS",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata as distributions
 from pathlib import Path
@@ -23,7 +23,7 @@ from edge_fm_runtime.artifact import Artifact, hash_file, list_files, load_artif
 from edge_fm_runtime.engines import Probabilities
 from edge_fm_runtime.errors import EdgeFMError, EngineError, ExportError, GateError
 from edge_fm_runtime.golden import GOLDEN_FILE, Golden, save_golden
-from edge_fm_runtime.metadata import METADATA_FILE, Metadata, dump_metadata
+from edge_fm_runtime.metadata import METADATA_FILE, Metadata, Precision, dump_metadata
 from edge_fm_runtime.parity import Limits, Parity
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -44,7 +44,7 @@ def export(
     test: EvaluationSet,
     calibration: EvaluationSet | None = None,
     validation: EvaluationSet | None = None,
-    limits_override: Limits | None = None,
+    limits_override: Limits | Mapping[Precision, Limits] | None = None,
     quantize: QuantizeOptions = QuantizeOptions(),  # noqa: B008 - frozen
     static_batch: int | None = None,
     force: bool = False,
@@ -62,7 +62,7 @@ def export(
         test: held-out images that judge, labelled or not.
         calibration: images from the training split; int8 needs them.
         validation: labelled images apart from the test split, for accuracy control.
-        limits_override: tolerances in place of the defaults, field by field.
+        limits_override: tolerances in place of the defaults, field by field; for all precisions or for each its own.
         quantize: how to quantize.
         static_batch: a fixed batch size, or None for a free one.
         force: replace artifacts of another model.
@@ -117,7 +117,10 @@ class _Export:
     reference: Probabilities
     golden: npt.NDArray[np.int64]
     macs: int
-    limits: Limits | None
+    limits: Limits | Mapping[Precision, Limits] | None
+
+    def limits_for(self, precision: Precision) -> Limits | None:
+        return self.limits.get(precision) if isinstance(self.limits, Mapping) else self.limits
 
 
 def _make(export_: _Export, target: Target, folder: Path) -> ExportResult:
@@ -163,7 +166,7 @@ def _prove(export_: _Export, artifact: Artifact) -> GateResult:
             artifact,
             export_.test,
             export_.reference,
-            override=export_.limits,
+            override=export_.limits_for(metadata.precision),
             progress=export_.context.progress,
         )
     except EngineError as error:
