@@ -70,7 +70,9 @@ def command(
     lone = _lone_file(paths)
     path = choose_artifact(model, talk)
     one_shot, limit = lone is not None, max_pixels or DEFAULT_MAX_PIXELS
-    with Classifier.load(path, engine=engine, device=device, threads=threads, one_shot=one_shot, **limit) as classifier:
+    with Classifier.load(
+        path, engine=engine, device=device, threads=threads, one_shot=one_shot, max_pixels=limit
+    ) as classifier:
         answers: Iterator[Classification | Failure]
         if lone is not None:  # no thread pool, no progress: the cold start of one photo
             answers = _one(classifier, lone, top_k)
