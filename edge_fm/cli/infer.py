@@ -63,21 +63,25 @@ def command(
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other.")
     talk = Talk(quiet)
+    from edge_fm.cli.follow import follow
     from edge_fm_runtime.classifier import Classifier, Failure
     from edge_fm_runtime.errors import PhotoError
     from edge_fm_runtime.photo import DEFAULT_MAX_PIXELS
 
     lone = _lone_file(paths)
     path = choose_artifact(model, talk)
-    one_shot, limit = lone is not None, max_pixels or DEFAULT_MAX_PIXELS
+    limit = max_pixels or DEFAULT_MAX_PIXELS
+    # one_shot: threads that spin while they wait for the next batch would take the cores from decoding.
     with Classifier.load(
-        path, engine=engine, device=device, threads=threads, one_shot=one_shot, max_pixels=limit
+        path, engine=engine, device=device, threads=threads, one_shot=True, max_pixels=limit
     ) as classifier:
         answers: Iterator[Classification | Failure]
         if lone is not None:  # no thread pool, no progress: the cold start of one photo
             answers = _one(classifier, lone, top_k)
         else:
-            answers = classifier.classify_many(_expand(paths, recursive), batch_size=batch_size, top_k=top_k)
+            found = _expand(paths, recursive)
+            answers = classifier.classify_many(found, batch_size=batch_size, top_k=top_k, processes=True)
+            answers = follow(answers, talk, lambda: _count(paths, recursive))
         if as_csv:
             click.echo("input,label,index,score,error,decode_ms,infer_ms")
         answered = failed = 0
@@ -143,6 +147,11 @@ def _expand(paths: tuple[str, ...], recursive: bool) -> Iterator[str]:
             yield from sorted(p for p in glob.iglob(path, recursive=recursive) if not Path(p).is_dir())
         else:
             yield path
+
+
+def _count(paths: tuple[str, ...], recursive: bool) -> int | None:
+    """How many photos there will be; None where a list is still being written."""
+    return None if "-" in paths else sum(1 for _ in _expand(paths, recursive))
 
 
 def _walk(folder: str, recursive: bool) -> Iterator[str]:

@@ -22,6 +22,8 @@ from edge_fm_runtime.photo import DEFAULT_MAX_PIXELS, load_canvas
 if TYPE_CHECKING:
     from PIL import Image
 
+    from edge_fm_runtime.decode_worker import DecodeWorker
+
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
 
 
@@ -191,44 +193,55 @@ class Classifier:
         return answer
 
     def classify_many(
-        self, photos: Iterable[Photo], *, batch_size: int = 32, top_k: int = 1
+        self, photos: Iterable[Photo], *, batch_size: int = 32, top_k: int = 1, processes: bool = False
     ) -> Iterator[Classification | Failure]:
         """Answer photos as they come, in input order; decoding runs beside inference, memory stays bounded.
 
         Args:
-            photos: as in `classify`; read lazily.
-            batch_size: how many canvases go through the engine at once.
+            photos: as in `classify`; drawn lazily, from a thread of their own, so that a source that waits (a camera,
+                a pipe) holds up no answer.
+            batch_size: how many canvases go through the engine at once, at most.
             top_k: how many classes to return.
+            processes: decode files in a child process for each core after the first few dozen; for small photos
+                Python's lock keeps threads from using more than one core.
 
         Yields:
             a `Classification` for each photo, or a `Failure` for one that cannot be read.
+
+        Example:
+            >>> with Classifier.load(artifact) as classifier:  # doctest: +SKIP
+            ...     for answer in classifier.classify_many(["a.jpg", "b.jpg"]):
+            ...         print(answer.input, answer)
         """
-        import itertools
-        from collections import deque
-        from concurrent.futures import Future, ThreadPoolExecutor
+        from edge_fm_runtime.decoding import ParallelDecoder
 
         workers = usable_cpus()
-        source = iter(photos)
-        pending: deque[Future[_Decoded | Failure]] = deque()
-        with ThreadPoolExecutor(workers, thread_name_prefix="edgefm-decode") as pool:
-            # Enough canvases are under way that decoding goes on while a batch is in the engine.
-            ahead = 2 * batch_size + 2 * workers
-            while True:
-                pending.extend(
-                    pool.submit(self._try_decode, photo) for photo in itertools.islice(source, ahead - len(pending))
-                )
-                if not pending:
-                    return
-                ready = [pending.popleft().result() for _ in range(min(batch_size, len(pending)))]
+        decoder = ParallelDecoder(
+            photos,
+            self._try_decode,
+            workers=workers,
+            ahead=2 * batch_size + 2 * workers,  # decoding goes on while a batch is in the engine
+            start=self._worker if processes and workers > 1 else None,
+        )
+        try:
+            for ready in decoder.batches(batch_size):
                 answers = iter(self._answer([r for r in ready if isinstance(r, _Decoded)], top_k))
                 for item in ready:
                     yield item if isinstance(item, Failure) else next(answers)
+        finally:
+            decoder.close()
 
-    def _try_decode(self, photo: Photo) -> _Decoded | Failure:
+    def _worker(self) -> DecodeWorker:
+        from edge_fm_runtime.decode_worker import DecodeWorker
+
+        return DecodeWorker(self._shape, self.artifact.metadata.photo, self.max_pixels)
+
+    def _try_decode(self, photo: Photo, worker: DecodeWorker | None = None) -> _Decoded | Failure:
+        name = _name(photo)
         try:
-            return self._decode(photo)
+            return self._decode(photo) if worker is None else _Decoded(name, *worker.canvas(name))
         except PhotoError as error:
-            return Failure(_name(photo), error)
+            return Failure(name, error)
 
     def _decode(self, photo: Photo) -> _Decoded:
         start = perf_counter_ns()
