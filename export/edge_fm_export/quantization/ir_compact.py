@@ -7,27 +7,32 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+_QUANTIZERS = ("Const", "Convert", "FakeQuantize")
+
 
 def compact(path: Path) -> None:
     """Take from the XML at `path` what no reader needs; the network stays the same, and its weights file too.
 
-    Indentation; NNCF's log; shapes of input ports (those of the outputs they come from stand there already); names of
-    inner tensors that repeat the layer's; constants that occur more than once (each FakeQuantize has its limits twice).
+    Indentation; NNCF's log; shapes of inner ports, which OpenVINO infers when it reads; names of inner tensors that
+    repeat the layer's, and long names of what the quantizer put in; constants that occur more than once (each
+    FakeQuantize has its limits twice).
     """
     root = ElementTree.parse(path).getroot()
     _share_constants(root)
     ends = {layer.get("id") for layer in root.iter("layer") if layer.get("type") in ("Parameter", "Result")}
     feeding = {e.get("from-layer") for e in root.iter("edge") if e.get("to-layer") in ends}
     for layer in root.iter("layer"):
-        for port in layer.iterfind("input/port"):
+        if layer.get("type") in _QUANTIZERS or "/fq_weights" in layer.get("name", ""):
+            layer.set("name", f"{layer.get('type')}_{layer.get('id')}")
+        inner = layer.get("id") not in ends | feeding
+        for port in layer.iterfind("output/port" if inner else "none"):
+            port.attrib.pop("names", None)
+        for port in [*layer.iterfind("input/port"), *layer.iterfind("output/port" if inner else "none")]:
             for side in port.findall("dim"):
                 port.remove(side)
-        if layer.get("id") not in ends | feeding:
-            for port in layer.iterfind("output/port"):
-                port.attrib.pop("names", None)
     runtime = root.find("rt_info")
     if runtime is not None:
-        for child in runtime.findall("nncf"):
+        for child in [*runtime.findall("nncf"), *runtime.findall("info")]:  # info repeats Runtime_version
             runtime.remove(child)
     for element in root.iter():
         if element.text is not None and not element.text.strip():
