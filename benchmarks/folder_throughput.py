@@ -29,7 +29,6 @@ from edge_fm_runtime import Classifier
 from edge_fm_runtime.decoding import ParallelDecoder
 from edge_fm_runtime.machine import describe_machine, usable_cpus
 
-
 MEASURE_PEAK = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)

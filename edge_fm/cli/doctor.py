@@ -100,7 +100,11 @@ def _onnxruntime() -> dict[str, Any]:
     except ImportError as error:
         return _engine("onnxruntime", [], str(error))
     ort.set_default_logger_severity(3)
-    known = {"CPUExecutionProvider": "CPU", "CUDAExecutionProvider": "GPU"}
+    known = {
+        "CPUExecutionProvider": "CPU",
+        "CUDAExecutionProvider": "GPU",
+        "OpenVINOExecutionProvider": "OPENVINO",
+    }
     return _engine("onnxruntime", [d for p, d in known.items() if p in ort.get_available_providers()], None)
 
 
@@ -125,8 +129,9 @@ def _litert() -> dict[str, Any]:
 
 def _folders() -> list[dict[str, Any]]:
     from edge_fm.data import cache_folder
+    from edge_fm_runtime.user_cache import openvino_cache
 
-    folders = {"data": cache_folder(), "runs": Path("runs").resolve()}
+    folders = {"data": cache_folder(), "compiled models": openvino_cache(), "runs": Path("runs").resolve()}
     if given := os.environ.get("EDGEFM_MODEL"):
         folders["$EDGEFM_MODEL"] = Path(given)
     found = []
@@ -143,6 +148,10 @@ def _folders() -> list[dict[str, Any]]:
     return found
 
 
+def _unwritable(purpose: str) -> str:
+    return " (not writable: compiled anew each time)" if purpose == "compiled models" else " (not writable)"
+
+
 def _print(report: dict[str, Any]) -> None:
     machine = report["machine"]
     facts = [
@@ -152,7 +161,10 @@ def _print(report: dict[str, Any]) -> None:
         ["threads", f"{machine['threads']}: {machine['threads_reason']}"],
         ["memory", f"{machine['memory_mib']} MiB"],
         ["Python", machine["python"]],
-        *([f"folder: {f['for']}", f["path"] + ("" if f["writable"] else " (not writable)")] for f in report["folders"]),
+        *(
+            [f"folder: {f['for']}", f["path"] + ("" if f["writable"] else _unwritable(f["for"]))]
+            for f in report["folders"]
+        ),
     ]
     print_table("This machine", ["what", "found"], facts)
     engines = [

@@ -13,7 +13,8 @@ from edge_fm_runtime.machine import usable_cpus
 if TYPE_CHECKING:
     import onnxruntime
 
-_PROVIDERS = {"CPU": "CPUExecutionProvider", "GPU": "CUDAExecutionProvider"}
+_PROVIDERS = {"CPU": "CPUExecutionProvider", "GPU": "CUDAExecutionProvider", "OPENVINO": "OpenVINOExecutionProvider"}
+_PACKAGES = {"GPU": "onnxruntime-gpu", "OPENVINO": "onnxruntime-openvino"}
 _LOG_ERRORS_ONLY = 3
 
 
@@ -22,7 +23,8 @@ class OnnxRuntimeEngine:
 
     Args:
         artifact: of format "onnx".
-        options: `device` is "CPU" or "GPU" (CUDA); there is no fall back from one to the other.
+        options: `device` is "CPU", "GPU" (CUDA), or OpenVINO's provider as "OPENVINO" (its CPU) or with a device of its
+            own, such as "OPENVINO:GPU". Every node runs there: a model that would run in part on the CPU is refused.
 
     Raises:
         EngineError: another format, or a model that ONNX Runtime cannot load.
@@ -46,7 +48,7 @@ class OnnxRuntimeEngine:
         ort.set_default_logger_severity(_LOG_ERRORS_ONLY)
         provider = _provider(options.device, ort.get_available_providers())
         self.threads = options.threads or usable_cpus()
-        self._session = _load(ort, artifact, provider, self.threads, spin=not options.one_shot)
+        self._session = _load(ort, artifact, provider, options, self.threads)
         ran = self._session.get_providers()[0]
         if ran != provider:
             raise DeviceError(
@@ -77,27 +79,39 @@ class OnnxRuntimeEngine:
 
 
 def _provider(device: str, available: list[str]) -> str:
-    provider = _PROVIDERS.get(device)
+    kind, _, inner = device.partition(":")
+    provider = None if inner and kind != "OPENVINO" else _PROVIDERS.get(kind)
     if provider is None or provider not in available:
         present = [d for d, p in _PROVIDERS.items() if p in available]
         raise DeviceError(
             f"ONNX Runtime has no device {device!r} here; it has: {', '.join(present)}.",
-            hint="Ask for one of them: --device CPU" + ("; for CUDA: pip install onnxruntime-gpu" * (device == "GPU")),
+            hint="Ask for one of them: --device CPU"
+            + (f"; for {device}, in place of onnxruntime: pip install {_PACKAGES[kind]}" if kind in _PACKAGES else ""),
         )
     return provider
 
 
 def _load(
-    ort: type[onnxruntime], artifact: Artifact, provider: str, threads: int, *, spin: bool
+    ort: type[onnxruntime], artifact: Artifact, provider: str, asked: EngineOptions, threads: int
 ) -> onnxruntime.InferenceSession:
+    settings: dict[str, str] = {}
+    if provider == _PROVIDERS["OPENVINO"]:
+        settings = {"device_type": asked.device.partition(":")[2] or "CPU", "num_of_threads": str(threads)}
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _LOG_ERRORS_ONLY
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spin else "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0" if asked.one_shot else "1")
+    if provider != _PROVIDERS["CPU"]:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:
-        session = ort.InferenceSession(str(artifact.payload), options, providers=[provider])
+        session = ort.InferenceSession(str(artifact.payload), options, providers=[(provider, settings)])
     except Exception as error:
+        if provider != _PROVIDERS["CPU"]:
+            raise DeviceError(
+                f"{artifact.payload} cannot run on {asked.device} alone: {error}",
+                hint="Mend the device's driver, or ask for --device CPU.",
+            ) from error
         raise EngineError(
             f"ONNX Runtime cannot load {artifact.payload}: {error}",
             hint="Copy the artifact again from where it was exported, or export again: edgefm export",

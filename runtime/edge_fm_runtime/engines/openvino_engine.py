@@ -12,6 +12,7 @@ from edge_fm_runtime.artifact import Artifact
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
 from edge_fm_runtime.machine import usable_cpus
+from edge_fm_runtime.user_cache import model_folder
 
 if TYPE_CHECKING:
     import openvino
@@ -23,7 +24,8 @@ class OpenVinoEngine:
     """Runs an IR or ONNX artifact; thread-safe.
 
     Batches of one (or of `options.batch`) run on a model compiled for just that shape, which is faster;
-    any other size runs on a model compiled for every size. Either is compiled when it is first needed.
+    any other size runs on a model compiled for every size. Either is compiled when it is first needed, and kept in
+    the user's cache folder under the payload's hash, so that the next process need not compile it.
 
     Args:
         artifact: of format "openvino" or "onnx".
@@ -89,7 +91,10 @@ class OpenVinoEngine:
         del self._compiled
 
     def _compile(self, batch: int | None) -> openvino.CompiledModel:
+        # There is no spinning to switch off: OpenVINO's threads sleep between requests.
         config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if (cache := model_folder(self._artifact)) is not None:
+            config["CACHE_DIR"] = str(cache)
         if self._options.device == "CPU":
             config["INFERENCE_NUM_THREADS"] = self.threads
         if self._options.arithmetic == "exact":
