@@ -37,8 +37,10 @@ def payload_hash(artifact: Artifact) -> str | None:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def model_folder(artifact: Artifact) -> Path | None:
-    """The cache folder of just this payload, made where needed; None where none can be had.
+def model_folder(artifact: Artifact, settings: str) -> Path | None:
+    """The cache folder of just this payload compiled with `settings`, made where needed; None where none can be had.
+
+    OpenVINO's own key leaves settings out that change the answers, such as the arithmetic.
 
     Compiled models are code that a library will trust, so a folder that others can write to is not used.
     """
@@ -46,7 +48,7 @@ def model_folder(artifact: Artifact) -> Path | None:
     if digest is None:
         return None
     root = openvino_cache()
-    folder = root / digest[:32]
+    folder = root / hashlib.sha256(f"{digest} {settings}".encode()).hexdigest()[:32]
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         info = root.stat()

@@ -93,14 +93,15 @@ class OpenVinoEngine:
     def _compile(self, batch: int | None) -> openvino.CompiledModel:
         # There is no spinning to switch off: OpenVINO's threads sleep between requests.
         config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        if (cache := model_folder(self._artifact)) is not None:
-            config["CACHE_DIR"] = str(cache)
         if self._options.device == "CPU":
             config["INFERENCE_NUM_THREADS"] = self.threads
         if self._options.arithmetic == "exact":
             # CPUs widen half-precision weights; only accelerators compute in halves.
             halves = self._artifact.metadata.precision == "fp16" and self._options.device != "CPU"
             config["INFERENCE_PRECISION_HINT"] = "f16" if halves else "f32"
+        settings = f"{self._options.device} {batch} {sorted(config.items())}"
+        if (cache := model_folder(self._artifact, settings)) is not None:
+            config["CACHE_DIR"] = str(cache)
         spec = self._artifact.metadata.input
         try:
             model = self._core.read_model(_checked_pair(self._artifact.payload))

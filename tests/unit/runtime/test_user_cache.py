@@ -40,20 +40,21 @@ def test_another_payload_has_another_folder(make_artifact: Callable[..., Path], 
 
     one = make_artifact("one")
     two = make_artifact("two", metadata=replace(metadata, name="other"))  # the embedded copy differs
-    assert model_folder(load_artifact(one)) != model_folder(load_artifact(two))
-    assert model_folder(load_artifact(one / "model.onnx")) is None  # bare: nothing says which payload it is
+    assert model_folder(load_artifact(one), "CPU") != model_folder(load_artifact(two), "CPU")
+    assert model_folder(load_artifact(one), "CPU") != model_folder(load_artifact(one), "CPU, in halves")
+    assert model_folder(load_artifact(one / "model.onnx"), "CPU") is None  # bare: nothing says which payload it is
 
 
 def test_without_a_folder_there_is_no_cache_and_an_answer_all_the_same(artifact_folder: Path, cache: Path) -> None:
     cache.write_text("a file in the way")
-    assert model_folder(load_artifact(artifact_folder)) is None
+    assert model_folder(load_artifact(artifact_folder), "CPU") is None
     assert answers(artifact_folder).shape == (1, 3)
 
 
 def test_a_folder_that_others_can_write_to_is_not_trusted(artifact_folder: Path) -> None:
     openvino_cache().mkdir(parents=True)
     openvino_cache().chmod(0o777)
-    assert model_folder(load_artifact(artifact_folder)) is None
+    assert model_folder(load_artifact(artifact_folder), "CPU") is None
 
 
 def test_pruning_removes_the_old_and_the_least_used(tmp_path: Path) -> None:
