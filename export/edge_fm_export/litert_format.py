@@ -11,9 +11,10 @@ from typing import Any
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.savedmodel_format import INPUT, saved_model
-from edge_fm_export.tensorflow_setup import native_noise_hidden, quiet, require_package, require_tensorflow
+from edge_fm_export.tensorflow_setup import NOISE, quiet, require_package, require_tensorflow
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.metadata import EMBEDDED_KEY, Metadata
+from edge_fm_runtime.native_noise import native_noise_hidden
 
 PAYLOAD = "model.tflite"
 
@@ -147,7 +148,7 @@ def _write(
 
 @contextmanager
 def _silent_converter() -> Iterator[None]:
-    with quiet(), native_noise_hidden(), warnings.catch_warnings():
+    with quiet(), native_noise_hidden(NOISE), warnings.catch_warnings():
         # TensorFlow's own calibrator still runs the interpreter that TensorFlow has deprecated for others.
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         yield

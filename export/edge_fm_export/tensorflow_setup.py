@@ -6,18 +6,19 @@ import logging
 import os
 import re
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from edge_fm_runtime.errors import ExportError, MissingDependencyError
+from edge_fm_runtime.native_noise import native_noise_hidden
 
 # What TensorFlow's C++ side writes to file descriptor 2 whatever its log level: glog lines of information,
-# and the complaint that there is no CUDA driver, which is no error on a machine without a GPU.
-_NOISE = re.compile(
-    rb"^(WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:"
+# the complaint that there is no CUDA driver, which is no error on a machine without a GPU,
+# and the settings of LiteRT's quantizer.
+NOISE = re.compile(
+    rb"^(fully_quantize: |WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:"
     rb"|E\d{4} .*\] failed call to cuInit"
     rb"|To enable the following instructions|To turn them off)"
 )
@@ -46,7 +47,7 @@ def require_tensorflow(purpose: str) -> tuple[Any, Any]:
             import keras
             import tensorflow as tf
         else:
-            with native_noise_hidden():
+            with native_noise_hidden(NOISE):
                 import keras
                 import tensorflow as tf
 
@@ -115,26 +116,3 @@ def told_by(name: str) -> Iterator[list[str]]:
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate
-
-
-@contextmanager
-def native_noise_hidden() -> Iterator[None]:
-    """Keep what C++ code writes to file descriptor 2 in a file; afterwards pass on all lines but the known noise."""
-    try:
-        sys.stderr.flush()
-        kept = os.dup(2)
-    except (OSError, ValueError, AttributeError):  # a process without stderr has nothing to keep clean
-        yield
-        return
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-            file.seek(0)
-            told = b"".join(line for line in file if not _NOISE.match(line))
-            if told.strip():
-                os.write(2, told)

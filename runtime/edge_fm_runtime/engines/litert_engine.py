@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ from edge_fm_runtime.artifact import Artifact
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
 from edge_fm_runtime.machine import usable_cpus
+from edge_fm_runtime.native_noise import native_noise_hidden
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
+_NOISE = re.compile(rb"INFO: (Created TensorFlow Lite XNNPACK delegate|Initialized TensorFlow Lite runtime)")
 _REEXPORT = "Copy the artifact again from where it was exported, or export again: edgefm export"
 
 
@@ -98,7 +101,8 @@ def _load(artifact: Artifact, threads: int) -> Interpreter:
     except ImportError as error:
         raise MissingDependencyError.for_extra("ai-edge-litert", "litert", "The litert engine") from error
     try:
-        return Interpreter(str(artifact.payload), num_threads=threads)
+        with native_noise_hidden(_NOISE):
+            return Interpreter(str(artifact.payload), num_threads=threads)
     except (RuntimeError, ValueError) as error:
         raise EngineError(f"LiteRT cannot load {artifact.payload}: {_brief(error)}", hint=_REEXPORT) from error
 

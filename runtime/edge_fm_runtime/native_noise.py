@@ -1,0 +1,37 @@
+"""Keep the chatter of C++ libraries off a command's stderr, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def native_noise_hidden(noise: re.Pattern[bytes]) -> Iterator[None]:
+    """Keep what C++ code writes to file descriptor 2 in a file; afterwards pass on all lines but the known noise.
+
+    Args:
+        noise: matches the beginning of a line that is to be left out.
+    """
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, ValueError, AttributeError):  # a process without stderr has nothing to keep clean
+        yield
+        return
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            told = b"".join(line for line in file if not noise.match(line))
+            if told.strip():
+                os.write(2, told)
