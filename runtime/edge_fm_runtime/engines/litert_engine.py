@@ -62,7 +62,7 @@ class LiteRtEngine:
         integer = artifact.metadata.precision == "int8" and _computes_in_int8(self._interpreter)
         self.precision = "int8" if integer else "fp32"
         self._batch = 0
-        with self._lock:
+        with self._lock, native_noise_hidden(_NOISE):
             self._resize(self._spec.batch or options.batch or 1)
 
     def infer(self, batch: Pixels, /) -> Probabilities:
@@ -101,8 +101,7 @@ def _load(artifact: Artifact, threads: int) -> Interpreter:
     except ImportError as error:
         raise MissingDependencyError.for_extra("ai-edge-litert", "litert", "The litert engine") from error
     try:
-        with native_noise_hidden(_NOISE):
-            return Interpreter(str(artifact.payload), num_threads=threads)
+        return Interpreter(str(artifact.payload), num_threads=threads)
     except (RuntimeError, ValueError) as error:
         raise EngineError(f"LiteRT cannot load {artifact.payload}: {_brief(error)}", hint=_REEXPORT) from error
 
