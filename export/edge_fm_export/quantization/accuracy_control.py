@@ -13,15 +13,31 @@ import numpy.typing as npt
 
 from edge_fm_export.context import BuildContext
 from edge_fm_export.quantization.calibration import batches, require_calibration
-from edge_fm_export.quantization.fewest import MAX_RETURNED, fewest
-from edge_fm_export.quantization.weights_alone import choose, store_onnx_weights
+from edge_fm_export.quantization.fewest import fewest
+from edge_fm_export.quantization.weights_alone import choose, note_on_weights, store_onnx_weights
 
-AIM = 0.5
-"""The share of the allowed drop that is aimed for: the gate judges on other images than those that steer here."""
 _RANKING_IMAGES = 64
 
 Floats = npt.NDArray[np.float32]
 Quantize = Callable[[Collection[str], Path], None]
+
+
+@dataclass(frozen=True)
+class Drop:
+    """An accuracy drop, measured on the images that steer.
+
+    Attributes:
+        points: the drop in percentage points.
+        error_points: its standard error: a model that answers many images otherwise may do as well here by chance.
+    """
+
+    points: float
+    error_points: float
+
+    @property
+    def cautious_points(self) -> float:
+        """The drop and one standard error: what is held against the limit, as the gate judges on other images."""
+        return self.points + self.error_points
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +54,17 @@ class Judge:
     labels: npt.NDArray[np.int64] | None
     note: str | None = None
 
-    def accuracy(self, answers: Floats, otherwise: Floats) -> float:
-        """Share of right `answers`; without labels, `otherwise` (the original's answers) says what is right."""
-        truth = otherwise.argmax(axis=1) if self.labels is None else self.labels
-        return float((answers.argmax(axis=1) == truth).mean())
+    def right(self, answers: Floats, original: Floats) -> npt.NDArray[np.bool_]:
+        """Which of `answers` are right; without labels, the `original` answers say what is right."""
+        truth = original.argmax(axis=1) if self.labels is None else self.labels
+        return np.asarray(answers.argmax(axis=1) == truth)
+
+    def compare(self, answers: Floats, original: Floats) -> Drop:
+        """The drop from the `original` answers to `answers`."""
+        before, after = self.right(original, original), self.right(answers, original)
+        changed = int(np.count_nonzero(before != after))
+        points = 100.0 * float(before.mean() - after.mean())
+        return Drop(points, 100.0 * math.sqrt(changed) / len(before))
 
 
 @dataclass(frozen=True)
@@ -88,54 +111,48 @@ def control_onnx(context: BuildContext, prepared: Path, quantize: Quantize, targ
     steering = judge(context)
     static = context.static_batch
     original = answer_all(session(prepared), steering.images, static)
-    reference = steering.accuracy(original, original)
     trial = context.scratch / "int8-trial.onnx"
     ranked = rank_layers(context, prepared)
-    tried: dict[frozenset[str], float] = {}
-    total = 2 + len(ranked).bit_length() + MAX_RETURNED
-
-    def drop_now() -> float:
-        answers = answer_all(session(trial), steering.images, static)
-        return 100.0 * (reference - steering.accuracy(answers, original))
-
-    def weights_drop(out: frozenset[str]) -> float:
-        store_onnx_weights(prepared, trial, keep=out)
-        return drop_now()
-
-    def drop_of(kept: frozenset[str]) -> float:
-        if kept not in tried:
-            context.progress("accuracy control", len(tried), max(total, len(tried) + 1))
-            if kept >= everything:
-                return 0.0  # nothing is quantized: the original itself
-            quantize(kept, trial)
-            tried[kept] = drop_now()
-        return tried[kept]
-
     everything = _compute_nodes(prepared)
-    limit = context.quantize.max_drop_points
-    aim = AIM * limit
-    notes = (steering.note,) if steering.note else ()
-    record: dict[str, Any] = {
-        "method": "worst channels first by signal-to-noise ratio (onnxruntime qdq_loss_debug), bisected",
-        "max_drop_points": limit,
-        "aimed_drop_points": aim,
-        "images": len(steering.images),
-    }
-    kept = fewest(ranked, drop_of, aim)
     layers = [name for name in ranked if name in everything]
+    tried: dict[tuple[str, frozenset[str]], Drop] = {}
+
+    def measure(how: str, kept: frozenset[str]) -> float:
+        if kept >= everything:
+            return 0.0  # nothing is quantized: the original itself
+        if (how, kept) not in tried:
+            context.progress("accuracy control", len(tried), None)
+            if how == "quantize":
+                quantize(kept, trial)
+            else:
+                store_onnx_weights(prepared, trial, keep=kept)
+            tried[how, kept] = steering.compare(answer_all(session(trial), steering.images, static), original)
+        return tried[how, kept].cautious_points
+
+    limit = context.quantize.max_drop_points
+    notes = (steering.note,) if steering.note else ()
     extra: dict[str, Any] = {}
+    kept = fewest(ranked, lambda out: measure("quantize", out), limit)
     if kept is None or kept >= everything:
-        alone = choose(layers, weights_drop, aim_points=aim)
-        store_onnx_weights(prepared, target, keep=set(layers) - set(alone.stored))
+        alone = choose(layers, lambda out: measure("store", out), limit_points=limit)
+        float_weights = frozenset(layers) - set(alone)
+        store_onnx_weights(prepared, target, keep=float_weights)
         tidy(target)
-        kept, notes, drop = frozenset(layers), (*notes, alone.note), alone.drop_points
-        extra["weights_int8"] = list(alone.stored)
+        drop, kept, notes = tried["store", float_weights], frozenset(layers), (*notes, note_on_weights(alone))
+        extra["weights_int8"] = list(alone)
     else:
         quantize(kept, target)
-        drop = tried[kept]
+        drop = tried["quantize", kept]
     trial.unlink(missing_ok=True)
-    context.progress("accuracy control", len(tried), len(tried))
-    record |= {"plain_drop_points": tried[frozenset()], "drop_points": drop, "tries": len(tried)}
+    record = {
+        "method": "worst channels first by signal-to-noise ratio (onnxruntime qdq_loss_debug), bisected",
+        "max_drop_points": limit,
+        "plain_drop_points": tried["quantize", frozenset()].points,
+        "drop_points": drop.points,
+        "drop_error_points": drop.error_points,
+        "images": len(steering.images),
+        "tries": len(tried),
+    }
     order = [name for name in ranked if name in kept]
     return Controlled({"accuracy_control": record, "kept_float": order, **extra}, notes)
 

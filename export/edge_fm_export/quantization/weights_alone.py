@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +14,35 @@ from edge_fm_export.quantization.fewest import fewest
 from edge_fm_runtime.errors import ExportError
 
 
-@dataclass(frozen=True)
-class WeightsAlone:
-    """What was found.
-
-    Attributes:
-        stored: names of the layers whose weights are int8.
-        drop_points: the accuracy drop that this costs.
-    """
-
-    stored: tuple[str, ...]
-    drop_points: float
-
-    @property
-    def note(self) -> str:
-        """One sentence for a person."""
-        return (
-            "No layer can compute in int8 within the drop allowed: all compute in float, and the weights of "
-            f"{len(self.stored)} layers are stored in int8. It is smaller than fp32, and not faster."
-        )
-
-
-def choose(layers: Sequence[str], drop_of: Callable[[frozenset[str]], float], *, aim_points: float) -> WeightsAlone:
+def choose(
+    layers: Sequence[str], drop_of: Callable[[frozenset[str]], float], *, limit_points: float
+) -> tuple[str, ...]:
     """Find the most layers whose weights can be stored in int8.
 
     Args:
         layers: the layers with weights, most harmful first.
         drop_of: the drop in points with the weights of the named layers left in float.
-        aim_points: the drop to stay under.
+        limit_points: the drop to stay under.
 
     Raises:
         ExportError: there is none.
     """
-    kept = fewest(layers, lambda out: 0.0 if out >= set(layers) else drop_of(out), aim_points)
+    kept = fewest(layers, lambda out: 0.0 if out >= set(layers) else drop_of(out), limit_points)
     if kept is None or kept >= set(layers):
         raise ExportError(
             f"Nothing can be int8 within the drop allowed: all {len(layers)} layers lose too much, even in their "
             "weights alone.",
             hint="Allow a larger drop with --max-drop POINTS, or use --precision fp16.",
         )
-    return WeightsAlone(tuple(name for name in layers if name not in kept), drop_of(kept))
+    return tuple(name for name in layers if name not in kept)
+
+
+def note_on_weights(stored: Sequence[str]) -> str:
+    """What a person should know about an artifact with int8 weights alone."""
+    return (
+        "No layer can compute in int8 within the drop allowed: all compute in float, and the weights of "
+        f"{len(stored)} are stored in int8. It is smaller than fp32, and not faster."
+    )
 
 
 def store_onnx_weights(prepared: Path, target: Path, *, keep: Collection[str]) -> None:
