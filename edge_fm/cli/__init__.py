@@ -18,6 +18,7 @@ _COMMANDS = {
     "verify": "check that an artifact answers like the original",
     "evaluate": "accuracy, confusion and more, on labelled images",
     "benchmark": "what an artifact costs, beside the original",
+    "autotune": "how a model runs fastest on this machine",
     "models": "list the models that `train` knows",
     "data": "fetch, describe and show datasets",
     "doctor": "what is installed and usable here",

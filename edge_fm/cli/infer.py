@@ -71,10 +71,13 @@ def command(
     lone = _lone_file(paths)
     path = choose_artifact(model, talk)
     limit = max_pixels or DEFAULT_MAX_PIXELS
+    # profile: what is fastest when warm may take longer to start than one photo takes.
     # one_shot: threads that spin while they wait for the next batch would take the cores from decoding.
     with Classifier.load(
-        path, engine=engine, device=device, threads=threads, one_shot=True, max_pixels=limit
+        path, engine=engine, device=device, threads=threads, one_shot=True, max_pixels=limit, profile=lone is None
     ) as classifier:
+        if classifier.profile_note is not None:
+            talk.note(classifier.profile_note)
         answers: Iterator[Classification | Failure]
         if lone is not None:  # no thread pool, no progress: the cold start of one photo
             answers = _one(classifier, lone, top_k)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_runtime.artifact import Artifact, load_artifact
+from edge_fm_runtime.device_profile import find_choice
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, Registry, create_engine
 from edge_fm_runtime.errors import EdgeFMError, PhotoError
 from edge_fm_runtime.machine import usable_cpus
@@ -97,6 +98,12 @@ class _Decoded:
 class Classifier:
     """Answers photos with an artifact; a context manager, safe from several threads.
 
+    Attributes:
+        artifact: what was opened.
+        engine: what runs it.
+        max_pixels: larger photos are refused; see `photo.load_canvas`.
+        profile_note: why a device profile for this artifact was not used, such as a changed machine; None otherwise.
+
     Example:
         >>> with Classifier.load("artifacts/edgenet-s-onnx-fp32") as classifier:  # doctest: +SKIP
         ...     print(classifier.classify("photo.jpg").label)
@@ -106,6 +113,7 @@ class Classifier:
         self.artifact = artifact
         self.engine = engine
         self.max_pixels = max_pixels
+        self.profile_note: str | None = None
         self._shape = artifact.metadata.input.shape
         self._labels = artifact.metadata.labels
 
@@ -118,6 +126,7 @@ class Classifier:
         threads: int | None = None,
         *,
         one_shot: bool = False,
+        profile: bool = True,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         registry: Registry = ENGINES,
     ) -> Classifier:
@@ -125,10 +134,13 @@ class Classifier:
 
         Args:
             path: artifact folder, or a bare `.onnx` or `.xml` that edgefm exported.
-            engine: "auto" or a name in `registry`.
+            engine: "auto" or a name in `registry`. "auto" on the CPU without `threads` is what `edgefm autotune` found
+                for this very artifact on this machine, else the format's own engine.
             device: where to run; never replaced by another.
             threads: compute threads; None for as many as the process may use.
-            one_shot: the process answers once and ends.
+            one_shot: threads sleep while they wait, instead of spinning: for a process that answers once, or that
+                decodes photos meanwhile.
+            profile: follow the device profile that `edgefm autotune` wrote.
             max_pixels: larger photos are refused; see `photo.load_canvas`.
             registry: the engines known.
 
@@ -137,7 +149,16 @@ class Classifier:
         """
         artifact = load_artifact(path)
         options = EngineOptions(device=device, threads=threads, one_shot=one_shot)
-        return cls(artifact, create_engine(artifact, engine, options=options, registry=registry), max_pixels=max_pixels)
+        note = None
+        if profile and engine == "auto" and device == "CPU" and threads is None:
+            choice, note = find_choice(artifact)
+            if choice is not None:
+                engine = choice.engine
+                options = EngineOptions(threads=choice.threads, one_shot=one_shot, batch=choice.batch)
+        created = create_engine(artifact, engine, options=options, registry=registry)
+        classifier = cls(artifact, created, max_pixels=max_pixels)
+        classifier.profile_note = note
+        return classifier
 
     def __enter__(self) -> Classifier:
         return self

@@ -30,7 +30,8 @@ class EngineOptions:
         threads: compute threads; None for what the process may really use (`machine.usable_cpus`).
         arithmetic: see `Arithmetic`.
         one_shot: the process answers once and ends, so threads need not spin while they wait.
-        batch: a fixed batch size to compile for, where the library gains from it; None for any batch.
+        batch: a batch size to compile for, where the library gains from it, beside a model for any batch; None for
+            single images, 0 for none: one model for all.
     """
 
     device: str = "CPU"

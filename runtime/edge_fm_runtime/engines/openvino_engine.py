@@ -60,7 +60,9 @@ class OpenVinoEngine:
         self._requests[self._static_batch] = first.create_infer_request()
 
     @property
-    def _static_batch(self) -> int:
+    def _static_batch(self) -> int | None:
+        if self._options.batch == 0:
+            return self._artifact.metadata.input.batch
         return self._artifact.metadata.input.batch or self._options.batch or 1
 
     @property
