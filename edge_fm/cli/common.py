@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,6 +118,11 @@ def _plain_progress() -> ProgressFn:
             click.echo(f"{stage} ...", err=True)
 
     return move
+
+
+def word(value: str | Path) -> str:
+    """A path or source as a shell takes it, for the commands that a person pastes."""
+    return shlex.quote(str(value))
 
 
 def print_json(value: object) -> None:

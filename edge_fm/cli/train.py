@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from edge_fm.cli.common import RUNS, Talk, output_options, parse_shape, print_json, print_table
+from edge_fm.cli.common import RUNS, Talk, output_options, parse_shape, print_json, print_table, word
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
@@ -60,11 +61,16 @@ def command(
     running epoch: go on with --resume.
     """
     from edge_fm.data import load_dataset
-    from edge_fm.training import DEFAULT_RECIPE, latest_run, load_recipe, new_run_dir, with_overrides
+    from edge_fm.training import DEFAULT_RECIPE, latest_run, load_recipe, started_run, with_overrides
+    from edge_fm_runtime.errors import TrainingError
 
     talk = Talk(quiet)
     if resume:
         out = latest_run(RUNS) if out is None else out
+        if not (out / "recipe.toml").is_file():
+            raise TrainingError(
+                f"There is no run to resume in {out}.", hint="Name one with --out, or leave --resume out to start one."
+            )
         recipe = load_recipe(out / "recipe.toml" if recipe_name is None else recipe_name)
     else:
         recipe = load_recipe(recipe_name or DEFAULT_RECIPE)
@@ -89,17 +95,18 @@ def command(
             progress=progress,
             on_try=talk.note,
         )
-    out = new_run_dir(RUNS, recipe.name) if out is None else out
-    talk.note(
-        f"Training {recipe.model.name} on {dataset.name} ({len(dataset.train.images):,} images), "
-        f"{recipe.training.epochs} epochs, into {out}"
-    )
-    result = train_run(recipe, dataset, out, talk, resume=resume)
+    with started_run(RUNS, recipe.name) if out is None else nullcontext(out) as out:
+        talk.note(
+            f"Training {recipe.model.name} on {dataset.name} ({len(dataset.train.images):,} images), "
+            f"{recipe.training.epochs} epochs, into {out}"
+        )
+        result = train_run(recipe, dataset, out, talk, resume=resume)
     if as_json:
         print_json(result.metrics)
     else:
         _print(result)
-    talk.next(f"edgefm export {out} --format all", f"edgefm evaluate {out}")
+    folder = word(out)
+    talk.next(f"edgefm export {folder} --format all", f"edgefm evaluate {folder}")
 
 
 def train_run(recipe: Recipe, dataset: Dataset, out: Path, talk: Talk, *, resume: bool = False) -> RunResult:
@@ -116,7 +123,11 @@ def train_run(recipe: Recipe, dataset: Dataset, out: Path, talk: Talk, *, resume
         with talk.progress() as progress:
             result = train(recipe, dataset, out, resume=resume, progress=progress, on_epoch=on_epoch)
     except KeyboardInterrupt:
-        talk.note(f"\nStopped. The finished epochs are kept.\nNext: edgefm train --resume --out {out}")
+        if (out / "recipe.toml").is_file():
+            talk.note("\nStopped. The finished epochs are kept.")
+            talk.next(f"edgefm train --resume --out {word(out)}")
+        else:
+            talk.note("\nStopped before the first epoch began; nothing is kept.")
         sys.exit(_INTERRUPTED)
     _plot(result, dataset)
     return result

@@ -20,7 +20,7 @@ from edge_fm.training.recipe_file import (
     recipe_toml,
     shipped_recipes,
 )
-from edge_fm.training.run_folder import latest_run, new_run_dir
+from edge_fm.training.run_folder import latest_run, new_run_dir, started_run
 
 __all__ = [
     "DEFAULT_RECIPE",
@@ -41,6 +41,7 @@ __all__ = [
     "recipe_table",
     "recipe_toml",
     "shipped_recipes",
+    "started_run",
     "train",
     "with_overrides",
 ]

@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,30 @@ def new_run_dir(root: Path, name: str) -> Path:
         ) from error
     point_latest(root, run_dir)
     return run_dir
+
+
+@contextmanager
+def started_run(root: Path, name: str) -> Iterator[Path]:
+    """Make a new run's folder as `new_run_dir` does; a run that fails before it wrote anything leaves no trace.
+
+    Without this, weights or data that cannot be used would leave `latest` at an empty folder, and the finished run
+    that it named before would no longer be what `edgefm export` takes.
+    """
+    link = root / LATEST
+    before = link.readlink() if link.is_symlink() else None
+    run_dir = new_run_dir(root, name)
+    try:
+        yield run_dir
+    except BaseException:
+        if not any(run_dir.iterdir()):
+            run_dir.rmdir()
+            if link.is_symlink() and link.readlink().name == run_dir.name:  # no other run has begun meanwhile
+                if before is not None and (root / before).is_dir():
+                    point_latest(root, root / before)
+                else:
+                    with suppress(FileNotFoundError):
+                        link.unlink()
+        raise
 
 
 def point_latest(root: Path, run_dir: Path) -> None:

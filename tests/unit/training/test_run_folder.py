@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_fm.training.checkpoint import RunState, load_state, save_state
-from edge_fm.training.run_folder import latest_run, new_run_dir
+from edge_fm.training.run_folder import latest_run, new_run_dir, started_run
 from edge_fm_runtime.errors import TrainingError
 
 
@@ -68,3 +68,25 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
             assert np.asarray(ours).dtype == theirs.dtype
     for name in ("epoch", "best_epoch", "history", "recipe_hash", "data_hash", "backend", "duration_s"):
         assert getattr(back, name) == getattr(state, name)
+
+
+def test_a_run_that_fails_before_it_wrote_anything_leaves_no_trace(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), started_run(tmp_path, "a"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    with started_run(tmp_path, "a") as kept:
+        (kept / "recipe.toml").touch()
+    with pytest.raises(RuntimeError), started_run(tmp_path, "a"):
+        raise RuntimeError
+    assert latest_run(tmp_path) == kept
+    with pytest.raises(RuntimeError), started_run(tmp_path, "a") as begun:
+        (begun / "recipe.toml").touch()
+        raise RuntimeError
+    assert latest_run(tmp_path) == begun  # it can be resumed
+
+
+def test_a_failed_run_leaves_latest_to_one_that_began_meanwhile(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), started_run(tmp_path, "a"):
+        other = new_run_dir(tmp_path, "b")
+        raise RuntimeError
+    assert latest_run(tmp_path) == other
