@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
+from edge_fm_export.tensorflow_setup import NOISE
 from edge_fm_runtime.errors import MissingDependencyError
+from edge_fm_runtime.native_noise import native_noise_hidden
 
 _BACKENDS = {"tensorflow", "jax", "torch"}
 
@@ -22,7 +25,14 @@ def require_keras(purpose: str) -> Any:
     # TensorFlow writes its build's details to stderr on import, unless told not to before that.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        import keras
+        if "keras" in sys.modules:
+            import keras
+        else:  # and the rest of what its C++ side says, whatever its log level
+            with native_noise_hidden(NOISE):
+                import keras
+
+                if keras.backend.backend() == "tensorflow":
+                    keras.distribution.list_devices()  # looks for CUDA now, and says so, rather than in mid-training
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing != "keras" and missing not in _BACKENDS:
