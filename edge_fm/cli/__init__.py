@@ -69,6 +69,13 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except EdgeFMError as error:
             raise _Failure(error) from error
+        except BrokenPipeError:
+            raise  # the reader has seen enough; click ends quietly
+        except OSError as error:
+            if error.filename is None:
+                raise  # not about a file of the user's: a traceback says more
+            message = f"{error.filename}: {error.strerror}."
+            raise _Failure(EdgeFMError(message, hint="Name a file or folder that can be read or written.")) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -17,6 +17,7 @@ from edge_fm.cli.common import (
     output_options,
     print_json,
     print_table,
+    word,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def command(
         print_json(report.to_json())
     else:
         print_report(report)
-    talk.next(f"edgefm infer photo.jpg --model {paths[0]}")
+    talk.next(f"edgefm infer photo.jpg --model {word(paths[0])}")
 
 
 def _newest_exports(talk: Talk) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_fm.cli.common import Talk, output_options, parse_shape, print_json, print_table
+from edge_fm.cli.common import Talk, output_options, parse_shape, print_json, print_table, word
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
@@ -60,7 +60,7 @@ def info_command(source: str, size: str | None, as_json: bool, quiet: bool) -> N
     print_table(title, ["label", *splits], rows, right=range(1, len(splits) + 1))
     if info.get("files"):
         print_table("Files", ["file", "SHA-256"], [[n, f["sha256"]] for n, f in info["files"].items()])
-    Talk(quiet).next(f"edgefm data show {source}", f"edgefm train --data {source}")
+    Talk(quiet).next(f"edgefm data show {word(source)}", f"edgefm train --data {word(source)}")
 
 
 @command.command("show")
@@ -86,7 +86,7 @@ def show_command(
         print_json({"path": str(out), "width": sheet.width, "height": sheet.height})
     else:
         click.echo(out)
-    talk.next(f"edgefm train --data {source}")
+    talk.next(f"edgefm train --data {word(source)}")
 
 
 def _load(source: str, size: str | None, talk: Talk) -> Dataset:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import Talk, engine_options, output_options, print_json, print_table
+from edge_fm.cli.common import Talk, engine_options, output_options, print_json, print_table, word
 from edge_fm_runtime.errors import DataError
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def command(
         print_json(result)
     else:
         _print(result)
-    talk.next(f"edgefm benchmark {model}" if (Path(model) / "edgefm.json").is_file() else f"edgefm export {model}")
+    name = word(model)
+    talk.next(f"edgefm benchmark {name}" if (Path(model) / "edgefm.json").is_file() else f"edgefm export {name}")
 
 
 def _open(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from edge_fm.cli.common import EXPORTS, RUNS, Talk, is_run, output_options, print_json, print_table
+from edge_fm.cli.common import EXPORTS, RUNS, Talk, is_run, output_options, print_json, print_table, word
 
 if TYPE_CHECKING:
     from edge_fm_export.context import SourceModel
@@ -116,7 +116,7 @@ def command(**given: Any) -> None:
     else:
         print_results(results)
     first = results[0].path
-    talk.next(f"edgefm verify {first}", f"edgefm benchmark {first}")
+    talk.next(f"edgefm verify {word(first)}", f"edgefm benchmark {word(first)}")
 
 
 @dataclass(frozen=True)
@@ -313,7 +313,8 @@ def print_results(results: Sequence[ExportResult]) -> None:
         )
     columns = ["artifact", "bytes", "accuracy %", "drop, 95% interval", "agreement %", "max diff", "batch 1 ms", "gate"]
     where, n = results[0].path.parent, results[0].parity.n
-    title = f"{len(results)} artifacts in {where}, each held against the original on {n:,} images"
+    made = "1 artifact" if len(results) == 1 else f"{len(results)} artifacts"
+    title = f"{made} in {where}, each held against the original on {n:,} images"
     print_table(title, columns, rows, right=range(1, 7))
     for result in results:
         if result.target.precision != "int8":

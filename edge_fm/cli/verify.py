@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_fm.cli.common import Talk, engine_options, output_options, print_json, print_table
+from edge_fm.cli.common import Talk, engine_options, output_options, print_json, print_table, word
 
 if TYPE_CHECKING:
     from edge_fm_runtime.artifact import Artifact
@@ -54,13 +54,12 @@ def command(
     if not result.passed:
         talk.note("Verification failed: do not ship this artifact; export it again: edgefm export")
         sys.exit(3)
-    talk.next(f"edgefm infer photo.jpg --model {artifact}")
+    talk.next(f"edgefm infer photo.jpg --model {word(artifact)}")
 
 
 def _against(artifact: Artifact, engine: Engine, against: str, source: str | None, talk: Talk) -> Verification:
-    from edge_fm_export.gate import verify_against
-
     from edge_fm.cli.inputs import evaluation_data, load_original
+    from edge_fm_export.gate import verify_against
 
     original = load_original(Path(against), artifact.metadata)
     with talk.progress() as progress:

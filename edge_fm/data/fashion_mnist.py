@@ -10,6 +10,7 @@ from pathlib import Path
 from edge_fm.data.dataset import Dataset, SourceFile, Split, make_dataset
 from edge_fm.data.idx import parse_idx
 from edge_fm.data.store import FileSpec, Found, Notify, Source, mute, obtain
+from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn, silent
 
 NAME = "fashion-mnist"
@@ -116,6 +117,8 @@ def _obtain(progress: ProgressFn, on_try: Notify, sources: Sequence[Source] | No
     folders = [user_cache() / NAME]
     if os.environ.get("EDGEFM_DATA"):
         base = cache_folder()
+        if base.exists() and not base.is_dir():
+            raise DataError(f"EDGEFM_DATA is {base}, which is no folder.", hint="Set it to a folder, or unset it.")
         flat = any((base / f"{spec.name}{suffix}").is_file() for spec in FILES for suffix in ("", ".gz"))
         folders.insert(0, base if flat else base / NAME)
     return obtain(

@@ -1,0 +1,47 @@
+"""What a person types wrongly: each ends with a message and a way out, none with a traceback or a changed `latest`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edge_fm.cli import cli
+from edge_fm.cli.common import word
+
+
+def test_resuming_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, ["train", "--resume", "--out", "nowhere"])
+    assert result.exit_code == 1
+    assert "There is no run to resume in nowhere" in result.stderr
+
+
+def test_weights_that_do_not_exist_leave_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", "--data", "fashion-mnist-mini", "--weights", "missing.h5"]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 1
+    assert "missing.h5" in result.stderr
+    assert not list(Path("runs").iterdir())
+
+
+def test_a_target_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "sheet.png"
+    result = CliRunner().invoke(cli, ["data", "show", "fashion-mnist-mini", "--out", str(out)])
+    assert result.exit_code == 1
+    assert str(tmp_path / "file") in result.stderr
+
+
+def test_a_data_folder_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EDGEFM_DATA", str(tmp_path / "file"))
+    result = CliRunner().invoke(cli, ["data", "info", "fashion-mnist"])
+    assert result.exit_code == 1
+    assert "EDGEFM_DATA" in result.stderr
+
+
+def test_suggested_commands_can_be_pasted() -> None:
+    assert word(Path("my runs/T-shirt")) == "'my runs/T-shirt'"
