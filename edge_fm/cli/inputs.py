@@ -35,15 +35,23 @@ class Sets:
     note: str | None = None
 
 
-def load_original(path: Path, metadata: Metadata) -> SourceModel:
-    """Open the Keras model that an artifact claims to come from.
+def load_original(path: Path, metadata: Metadata, *, trust: bool = False) -> SourceModel:
+    """Open the Keras model that an artifact claims to come from, with the scaling that was put before it.
 
     Raises:
         ModelError: it cannot be read, or its labels do not fit.
     """
+    from edge_fm_export.presets import Preprocessing
     from edge_fm_export.sources import load_source
 
-    return load_source(path, labels=metadata.labels, photo=metadata.photo)
+    return load_source(
+        path,
+        labels=metadata.labels,
+        photo=metadata.photo,
+        preprocessing=Preprocessing.from_json((metadata.source or {}).get("preprocessing")),
+        input_size=(metadata.input.height, metadata.input.width),
+        trust=trust,
+    )
 
 
 def evaluation_data(

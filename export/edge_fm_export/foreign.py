@@ -91,6 +91,7 @@ def load_foreign(
         photo=photo or PhotoSpec(),
         sha256=sha256_of(path),
         notes=tuple(notes),
+        preprocessing=None if preprocessing is None else preprocessing.to_json(),
     )
 
 

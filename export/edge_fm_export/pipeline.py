@@ -201,7 +201,12 @@ def _describe(export_: _Export, target: Target, built: Built) -> Metadata:
             **built.graph,
             "macs": export_.macs,
         },
-        source={"name": source.name, "sha256": source.sha256, "notes": [*source.notes, *built.notes]},
+        source={
+            "name": source.name,
+            "sha256": source.sha256,
+            "preprocessing": None if source.preprocessing is None else dict(source.preprocessing),
+            "notes": [*source.notes, *built.notes],
+        },
         versions=library_versions(),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from edge_fm_runtime.errors import ModelError
@@ -35,6 +35,33 @@ class Preprocessing:
     def identity(self) -> bool:
         """Whether pixels stay as they are."""
         return self.scale == 1.0 and not any(self.mean) and set(self.std) == {1.0} and not self.bgr
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for an artifact's metadata."""
+        return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_json(cls, raw: object) -> Preprocessing | None:
+        """Read what `to_json` gave; None for None.
+
+        Raises:
+            ModelError: it is something else.
+        """
+        if raw is None:
+            return None
+        try:
+            fields = dict(raw)  # type: ignore[call-overload]  # anything else than a mapping is refused below
+            return cls(
+                float(fields["scale"]),
+                tuple(float(v) for v in fields["mean"]),
+                tuple(float(v) for v in fields["std"]),
+                bgr=bool(fields["bgr"]),
+                name=str(fields["name"]),
+            )
+        except (TypeError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"The recorded preprocessing {raw!r} is malformed.", hint="Export the model again: edgefm export"
+            ) from error
 
     def describe(self) -> str:
         """One phrase for a person."""

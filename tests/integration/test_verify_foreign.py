@@ -1,0 +1,47 @@
+"""A stranger's model is opened again with the scaling that was put before it, so that `verify --against` compares like."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from edge_fm.cli import cli
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+def test_the_scaling_of_an_export_is_used_again_by_verify(tmp_path: Path) -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((12, 10, 3))
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(image)
+    logits = keras.layers.Dense(3)(keras.layers.Flatten()(x))
+    keras.Model(image, logits).save(tmp_path / "flowers.keras")
+    (tmp_path / "labels.txt").write_text("tulip\nrose\nT-shirt/top\n")
+    rng = np.random.default_rng(0)
+    for label in ("rose", "tulip", "T-shirt_top"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for i in range(8):
+            Image.fromarray(rng.integers(0, 256, (30, 20, 3), dtype=np.uint8)).save(
+                tmp_path / "photos" / label / f"{i}.png"
+            )
+    judged = ("--data", tmp_path / "photos")
+    asked = ("--format", "onnx", "--preset", "tf", "--labels", tmp_path / "labels.txt", "--out", tmp_path / "out")
+    exported = run("export", tmp_path / "flowers.keras", *asked, *judged, "--json", "--quiet")
+    assert exported.exit_code == 0, exported.output
+    (made,) = json.loads(exported.stdout)
+    metadata = json.loads((Path(made["artifact"]) / "edgefm.json").read_text())
+    assert metadata["source"]["preprocessing"]["scale"] == 1 / 127.5
+    assert any("softmax" in note for note in metadata["source"]["notes"])
+    verified = run("verify", made["artifact"], "--against", tmp_path / "flowers.keras", *judged, "--json", "--quiet")
+    assert verified.exit_code == 0, verified.output
+    report = json.loads(verified.stdout)
+    assert report["top1_agreement"] == 1.0
+    assert report["accuracy"] is not None
