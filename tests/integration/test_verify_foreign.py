@@ -1,4 +1,4 @@
-"""A stranger's model is opened again with the scaling that was put before it, so that `verify --against` compares like."""
+"""A stranger's model is opened again with the scaling put before it, so that `verify --against` compares like."""
 
 from __future__ import annotations
 
