@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint types bench cold-start wheel-check clean
+.PHONY: quickstart test lint types bench cold-start aarch64 fuzz wheel-check clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,16 @@ bench: $(VENV)/.installed  ## latency of every engine beside Keras; leaves bench
 
 cold-start: $(VENV)/.installed  ## one photo, whole process, beside a bare onnxruntime script
 	$(BIN)/python benchmarks/cold_start.py
+
+aarch64: $(VENV)/.installed  ## infer and verify the newest ONNX export on an emulated aarch64, beside this machine
+	$(BIN)/python tools/aarch64.py
+
+FUZZ_SECONDS ?= 3600
+fuzz: $(VENV)/.installed  ## mutated photos, metadata and golden answers, a million each or FUZZ_SECONDS altogether
+	$(BIN)/python -m pip install --quiet atheris
+	for target in photo metadata onnx openvino golden profile; do \
+	  $(BIN)/python tests/fuzz/fuzz.py $$target -runs=1000000 -max_total_time=$$(($(FUZZ_SECONDS) / 6)) || exit 1; \
+	done
 
 wheel-check: $(VENV)/.installed  ## build the wheel, install it alone elsewhere, classify a photo with it
 	$(BIN)/python tools/check_wheel.py

@@ -110,6 +110,13 @@ class ParallelDecoder(Generic[In, Out]):
         finally:
             self._done.put(_End())
 
+    def _try_start(self, start: Callable[[], DecodeWorker]) -> DecodeWorker | None:
+        try:
+            return start()
+        except OSError:  # no process to be had (a limit, an emulator): threads give the same answers, only later
+            self._start = None
+            return None
+
     def _work(self) -> None:
         child: DecodeWorker | None = None
         try:
@@ -117,7 +124,7 @@ class ParallelDecoder(Generic[In, Out]):
                 item, future = task
                 try:
                     if child is None and self._start is not None and self._taken > _PROCESSES_PAY_AFTER:
-                        child = self._start()
+                        child = self._try_start(self._start)
                     future.set_result(self._decode(item, child if isinstance(item, str | os.PathLike) else None))
                 except BaseException as error:  # noqa: BLE001  # as above
                     future.set_exception(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from edge_fm_runtime.engines import Pixels, Probabilities
 from edge_fm_runtime.errors import ArtifactError
 
 GOLDEN_FILE = "golden.npz"
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+"""What zipfile and numpy raise on bytes that are no such archive, or one that is compressed or encrypted otherwise."""
 _MAX_BYTES = 256 * 1024 * 1024
 
 
@@ -55,7 +58,7 @@ def load_golden(path: Path) -> Golden:
                 raise ArtifactError(f"{path} unpacks to more than {_MAX_BYTES} bytes.", hint=hint)
         with np.load(path, allow_pickle=False) as data:
             golden = Golden(data["images"], data["reference"], data["exported"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise ArtifactError(f"{path} holds no golden answers: {error}", hint=hint) from error
     images, reference, exported = golden.images, golden.reference, golden.exported
     fits = (

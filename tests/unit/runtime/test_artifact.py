@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -146,3 +147,16 @@ def test_golden_never_unpickles(tmp_path: Path) -> None:
 def test_golden_bytes_do_not_depend_on_the_time(make_artifact: Callable[..., Path]) -> None:
     first, second = make_artifact("a"), make_artifact("b")
     assert (first / "golden.npz").read_bytes() == (second / "golden.npz").read_bytes()
+
+
+def test_golden_answers_with_broken_compression_are_an_artifact_error(artifact_folder: Path) -> None:
+    from edge_fm_runtime.golden import load_golden
+
+    path = artifact_folder / "golden.npz"
+    whole = path.read_bytes()
+    for at in range(40, len(whole), 7):  # every part of the archive: headers, compressed bytes, directory
+        data = bytearray(whole)
+        data[at] ^= 0x5A
+        path.write_bytes(data)
+        with contextlib.suppress(ArtifactError):  # any other error fails
+            load_golden(path)

@@ -119,3 +119,12 @@ def test_closing_early_leaves_no_decoding_thread(artifact_folder: Path) -> None:
         next(answers)
         answers.close()
     assert not [t for t in threading.enumerate() if t.name == "edgefm-decode"]
+
+
+def test_where_no_process_can_be_started_threads_go_on() -> None:
+    def refuse() -> DecodeWorker:
+        raise OSError("no more processes")
+
+    decoder = ParallelDecoder([str(n) for n in range(200)], lambda item, _: item, workers=2, ahead=8, start=refuse)
+    assert [x for batch in decoder.batches(4) for x in batch] == [str(n) for n in range(200)]
+    decoder.close()

@@ -1,0 +1,118 @@
+"""Feed mutated bytes to all that reads files from elsewhere: photos, metadata, embedded metadata, golden answers.
+
+    make fuzz                                   # an hour, or a million inputs, for each target in turn
+    python tests/fuzz/fuzz.py TARGET [-runs=N] [-max_total_time=SECONDS] [CORPUS...]
+
+TARGET is photo, metadata, onnx, openvino, golden or profile. Only the errors that each reader promises may come out;
+anything else, a hang or more than 600 MiB (atheris's own included) is a finding, and libFuzzer leaves the input that
+made it. Needs atheris.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["edge_fm_runtime"]):
+    from edge_fm_runtime import device_profile, embedded, golden, metadata, photo
+    from edge_fm_runtime.errors import ArtifactError, PhotoError
+
+import numpy as np
+from PIL import Image
+
+SCRATCH = Path(tempfile.mkdtemp(prefix="edgefm-fuzz-"))
+SPEC = metadata.PhotoSpec("garment", "dark")
+
+
+def read_photo(data: bytes) -> None:
+    canvas = photo.load_canvas(data, (28, 28, 1), SPEC, max_pixels=1_000_000)
+    assert canvas.shape == (28, 28, 1) and canvas.dtype == np.uint8
+
+
+def read_metadata(data: bytes) -> None:
+    parsed = metadata.parse_metadata(data, where="fuzz")
+    assert metadata.parse_metadata(metadata.dump_metadata(parsed), where="fuzz") == parsed
+
+
+def from_file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], None]:
+    def run(data: bytes) -> None:
+        path = SCRATCH / name
+        path.write_bytes(data)
+        read(path)
+
+    return run
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "photo": read_photo,
+    "metadata": read_metadata,
+    "onnx": from_file("model.onnx", embedded.read_embedded),
+    "openvino": from_file("model.xml", embedded.read_embedded),
+    "golden": from_file("golden.npz", golden.load_golden),
+    "profile": from_file("profile.json", device_profile._read),
+}
+
+
+def seeds(target: str) -> list[bytes]:
+    """Small valid inputs to start from."""
+    spec = metadata.InputSpec(4, 4, 1)
+    card = metadata.Metadata("tiny", "onnx", "fp32", "model.onnx", spec, ("T-shirt/top", "Bag"))
+    if target == "photo":
+        found = []
+        image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
+        for kind in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "PPM", "WEBP"):
+            buffer = io.BytesIO()
+            image.save(buffer, kind)
+            found.append(buffer.getvalue())
+        return found
+    if target == "golden":
+        answers = np.full((2, 2), 0.5, np.float32)
+        golden.save_golden(golden.Golden(np.zeros((2, 4, 4, 1), np.uint8), answers, answers), SCRATCH / "seed.npz")
+        return [(SCRATCH / "seed.npz").read_bytes()]
+    if target == "onnx":
+        text = card.embedded().encode()
+        entry = b"\x0a\x06edgefm\x12" + varint(len(text)) + text
+        return [b"\x08\x08\x72" + varint(len(entry)) + entry]
+    if target == "openvino":
+        return [b'<net><layers/><rt_info><edgefm value="{}"/></rt_info></net>']
+    if target == "profile":
+        return [b'{"schema_version": 1, "choices": {}}']
+    return [metadata.dump_metadata(card).encode()]
+
+
+def varint(value: int) -> bytes:
+    parts = bytearray()
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def main() -> None:
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
+        sys.exit(f"{__doc__}\nTARGET is one of: {', '.join(TARGETS)}")
+    target = sys.argv.pop(1)
+    run = TARGETS[target]
+    corpus = SCRATCH / "corpus"
+    corpus.mkdir()
+    for number, data in enumerate(seeds(target)):
+        run(data)  # a seed that is refused would start nothing
+        (corpus / str(number)).write_bytes(data)
+
+    def one(data: bytes) -> None:
+        try:
+            run(data)
+        except (PhotoError, ArtifactError):
+            return
+
+    atheris.Setup([*sys.argv, "-timeout=10", "-rss_limit_mb=600", str(corpus)], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
