@@ -48,10 +48,9 @@ def load_artifact(path: str | Path, *, check_hashes: bool = True) -> Artifact:
         return _load_folder(path, check_hashes=check_hashes)
     if path.suffix.lower() in _SUFFIXES and path.is_file():
         return _load_bare(path)
-    what = "a file" if path.exists() else "nothing"
+    what = "is a file, not an artifact" if path.exists() else "does not exist"
     raise ArtifactError(
-        f"{path} is {what}, not an artifact; an artifact is a folder with {METADATA_FILE}, "
-        "or an .onnx or .xml file that edgefm exported.",
+        f"{path} {what}; an artifact is a folder with {METADATA_FILE}, or an .onnx or .xml file that edgefm exported.",
         hint="Make one: edgefm export",
     )
 
