@@ -107,35 +107,56 @@ def _load_saved_model(folder: Path, *, trust: bool) -> Any:
             f"The signature {chosen!r} of {folder} {told}.",
             hint="A classifier of images takes one tensor [N,height,width,channels] and answers one [N,classes].",
         )
-    ((name, spec),), (output,) = inputs.items(), outputs
+    ((name, spec),) = inputs.items()
     if spec.shape.rank is None:
         raise ModelError(
             f"The signature {chosen!r} of {folder} takes a tensor of any shape.",
             hint="Export it with the shape of its images: model.export('folder', input_signature=[...]).",
         )
-    return _wrap(keras, loaded, signature, name, spec, output, folder)
-
-
-def _wrap(keras: Any, loaded: Any, signature: Any, name: str, spec: Any, output: str, folder: Path) -> Any:
-    kept = (loaded, signature)  # a signature alone lets go of its variables
-
-    class SavedModelLayer(keras.layers.Layer):  # type: ignore[misc]
-        """Calls the signature; the variables stay TensorFlow's own."""
-
-        def __init__(self) -> None:
-            super().__init__(name="saved_model", dtype=spec.dtype.name if spec.dtype.is_floating else "float32")
-
-        def call(self, inputs: Any) -> Any:
-            return kept[1](**{name: inputs})[output]
-
-    batch = spec.shape[0]
+    batch = spec.shape[0] if spec.shape.rank else None
     if batch is not None:
         raise ModelError(
             f"{folder} takes batches of {batch} alone.", hint="Export it again with the batch left open (None)."
         )
+    return _wrap(tf, keras, signature, name, spec, folder)
+
+
+def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Path) -> Any:
+    """A Keras model around a signature, its variables made constants.
+
+    The frozen graph is imported anew for each shape of input, so that every inner shape is known to who traces the
+    model; a call of the signature itself would hide them behind the open batch that it was saved with.
+    """
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    try:
+        with quiet():
+            frozen = convert_variables_to_constants_v2(signature, lower_control_flow=False, aggressive_inlining=True)
+            graph_def = frozen.graph.as_graph_def()
+    except Exception as error:
+        raise ModelError(
+            f"TensorFlow {tf.__version__} cannot freeze {folder}: {_brief(error)}",
+            hint="A classifier is a pure function of its pixels; export it without lookup tables and state.",
+        ) from error
+    source, answer = frozen.inputs[0].name, frozen.outputs[0].name
+
+    def run(inputs: Any) -> Any:
+        (result,) = tf.graph_util.import_graph_def(graph_def, input_map={source: inputs}, return_elements=[answer])
+        return result
+
+    eager = tf.function(run, autograph=False)
+
+    class SavedModelLayer(keras.layers.Layer):  # type: ignore[misc]
+        """Runs the frozen graph."""
+
+        def call(self, inputs: Any) -> Any:
+            # Within a trace, not through `eager`: that would take the graph it made for the open batch.
+            return eager(inputs) if tf.executing_eagerly() else run(inputs)
+
     image = keras.Input(tuple(spec.shape[1:]), dtype=spec.dtype.name, name=name)
-    model = keras.Model(image, SavedModelLayer()(image), name=folder.name if not folder.name.isdigit() else "saved")
-    # Its weights are TensorFlow's, or constants in the graph: count_params would say 0.
+    layer = SavedModelLayer(name="saved_model", dtype=spec.dtype.name if spec.dtype.is_floating else "float32")
+    model = keras.Model(image, layer(image), name="saved" if folder.name.isdigit() else folder.name)
+    # Its weights are constants of the graph: count_params says 0.
     model.holds_frozen_graph = True
     return model
 

@@ -109,6 +109,19 @@ def test_saved_models(how: str, layout: str, keras: Any, images: Any, tmp_path: 
     assert load_foreign(written).name == "flowers"
 
 
+def test_a_saved_model_goes_all_the_way(keras: Any, images: Any, tmp_path: Path) -> None:
+    from edge_fm_export.context import EvaluationSet
+    from edge_fm_export.pipeline import export
+    from edge_fm_export.quantization.calibration import hash_images
+    from edge_fm_export.targets import parse_targets
+
+    sequential(keras).export(tmp_path / "flowers" / "1", verbose=False)
+    test = EvaluationSet("noise", images, None, hash_images(images, None))
+    source = load_foreign(tmp_path / "flowers")
+    report = export(source, parse_targets(["onnx", "openvino", "litert"]), tmp_path / "out", test=test)
+    assert [made.parity.top1_agreement for made in report.results] == [1.0, 1.0, 1.0]
+
+
 def test_a_registered_subclassed_model(keras: Any, images: Any, tmp_path: Path) -> None:
     @keras.saving.register_keras_serializable("edgefm_tests")
     class Net(keras.Model):  # type: ignore[misc]
