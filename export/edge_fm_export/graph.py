@@ -11,7 +11,7 @@ from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative", "Conv3D")
 
 
-def count_macs(model: Any) -> int:
+def count_macs(model: Any) -> int | None:
     """Count the multiply-accumulates of one image: convolutions and matrix products, wherever they stand.
 
     Batch normalization, activations, additions and pooling are not counted, as is usual. A layer that is called twice
@@ -19,6 +19,9 @@ def count_macs(model: Any) -> int:
 
     Args:
         model: a built Keras model with one image of known size as its input.
+
+    Returns:
+        the count, or None for a model whose inner shapes are known only when it runs.
 
     Raises:
         MissingDependencyError: TensorFlow is not installed.
@@ -34,7 +37,9 @@ def count_macs(model: Any) -> int:
         traced = tf.function(lambda x: model(x, training=False), autograph=False).get_concrete_function(
             tf.TensorSpec((1, *image.shape[1:]), image.dtype)
         )
-    return sum(_macs(operation) for operation in _operations(traced.graph))
+    counts = [_macs(operation) for operation in _operations(traced.graph)]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _operations(graph: Any) -> Iterator[Any]:
@@ -52,7 +57,11 @@ def _functions(graph: Any) -> list[Any]:
     return [f for f in graph._functions.values() if hasattr(f, "graph")]
 
 
-def _macs(operation: Any) -> int:
+def _macs(operation: Any) -> int | None:
+    shapes = [tensor.shape for tensor in (*operation.inputs, *operation.outputs)]
+    counted = operation.type in (*_CONVOLUTIONS, "Conv2DBackpropInput", "MatMul", "BatchMatMulV2")
+    if counted and not all(shape.is_fully_defined() for shape in shapes):
+        return None
     if operation.type in _CONVOLUTIONS:
         kernel = operation.inputs[1].shape
         output = operation.outputs[0].shape

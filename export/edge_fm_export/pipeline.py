@@ -116,7 +116,7 @@ class _Export:
     test: EvaluationSet
     reference: Probabilities
     golden: npt.NDArray[np.int64]
-    macs: int
+    macs: int | None
     limits: Limits | Mapping[Precision, Limits] | None
 
     def limits_for(self, precision: Precision) -> Limits | None:

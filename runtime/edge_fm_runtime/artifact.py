@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
 from edge_fm_runtime.metadata import MAX_METADATA_BYTES, METADATA_FILE, FileEntry, Metadata, parse_metadata
 
-_SUFFIXES = {".onnx": "onnx", ".xml": "openvino", ".tflite": "litert"}
+_BARE = (".onnx", ".xml")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def load_artifact(path: str | Path, *, check_hashes: bool = True) -> Artifact:
         path = path.parent
     if path.is_dir():
         return _load_folder(path, check_hashes=check_hashes)
-    if path.suffix.lower() in _SUFFIXES and path.is_file():
+    if path.suffix.lower() in _BARE and path.is_file():
         return _load_bare(path)
     what = "is a file, not an artifact" if path.exists() else "does not exist"
     raise ArtifactError(
