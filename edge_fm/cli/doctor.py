@@ -109,12 +109,13 @@ def _onnxruntime() -> dict[str, Any]:
 
 
 def _openvino() -> dict[str, Any]:
+    from edge_fm_runtime.engines.openvino_core import shared_core
+    from edge_fm_runtime.errors import MissingDependencyError
+
     try:
-        import openvino as ov
-    except ImportError:
+        return _engine("openvino", list(shared_core().available_devices), None)
+    except MissingDependencyError:
         return _engine("openvino", [], "not installed")
-    try:
-        return _engine("openvino", list(ov.Core().available_devices), None)
     except RuntimeError as error:
         return _engine("openvino", [], str(error))
 

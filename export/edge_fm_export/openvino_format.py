@@ -11,6 +11,7 @@ from edge_fm_export import onnx_format
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.savedmodel_format import INPUT
 from edge_fm_export.tensorflow_setup import quiet, require_package
+from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.metadata import EMBEDDED_KEY, Metadata
 
@@ -65,9 +66,7 @@ def build_fp16(context: BuildContext, folder: Path) -> Built:
 
 def _build(context: BuildContext, folder: Path, *, half: bool) -> Built:
     source = fp32_model(context)
-    import openvino as ov
-
-    model = ov.Core().read_model(source)
+    model = shared_core().read_model(source)
     save_ir(model, folder / PAYLOAD, compress_to_fp16=half)
     return Built(PAYLOAD, graph=describe(folder / PAYLOAD))
 

@@ -19,6 +19,7 @@ from edge_fm_export.quantization.ir_compact import compact
 from edge_fm_export.quantization.ir_float import CONVOLUTION, LAYERS, kept_in_float
 from edge_fm_export.quantization.weights_alone import choose, note_on_weights
 from edge_fm_export.tensorflow_setup import quiet, require_package
+from edge_fm_runtime.engines.openvino_core import shared_core, signal_stack_kept
 from edge_fm_runtime.errors import ExportError
 
 PAYLOAD = "model.xml"
@@ -45,9 +46,7 @@ def build(context: BuildContext, folder: Path) -> Built:
         require_package(package, "OpenVINO int8")
     calibration = require_calibration(context)
     source = fp32_model(context)
-    import openvino as ov
-
-    model = ov.Core().read_model(source)
+    model = shared_core().read_model(source)
     recorded: dict[str, Any] = {
         "quantizer": "nncf.quantize",
         "preset": PRESET,
@@ -209,9 +208,7 @@ def _dataset(context: BuildContext, images: npt.NDArray[np.uint8]) -> Any:
 
 
 def _compile(model: Any) -> Any:
-    import openvino as ov
-
-    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
 def _run(compiled: Any) -> Any:
@@ -233,7 +230,7 @@ def _silent_nncf() -> Iterator[None]:
     level = logging.getLogger("nncf").level
     nncf.set_log_level(logging.ERROR)
     try:
-        with quiet(), redirect_stdout(io.StringIO()):
+        with signal_stack_kept(), quiet(), redirect_stdout(io.StringIO()):
             yield
     finally:
         nncf.set_log_level(level or logging.INFO)

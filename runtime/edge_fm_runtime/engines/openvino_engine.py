@@ -10,7 +10,8 @@ import numpy as np
 
 from edge_fm_runtime.artifact import Artifact
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
-from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
+from edge_fm_runtime.engines.openvino_core import shared_core
+from edge_fm_runtime.errors import DeviceError, EngineError
 from edge_fm_runtime.machine import usable_cpus
 from edge_fm_runtime.user_cache import model_folder
 
@@ -44,11 +45,7 @@ class OpenVinoEngine:
                 f"The openvino engine runs openvino and onnx artifacts; {artifact.path} is {artifact.metadata.format}.",
                 hint="Use --engine auto, or export it: edgefm export --format openvino",
             )
-        try:
-            import openvino as ov
-        except ImportError as error:
-            raise MissingDependencyError.for_extra("openvino", "openvino", "The openvino engine") from error
-        self._core = ov.Core()
+        self._core = shared_core()
         self._artifact, self._options = artifact, options
         _require_device(options.device, self._core.available_devices)
         self.threads = options.threads or usable_cpus()

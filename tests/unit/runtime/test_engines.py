@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -93,3 +95,27 @@ def test_fixed_batch_is_respected(make_artifact: Callable[..., Path], metadata: 
     with Classifier.load(make_artifact(metadata=fixed)) as classifier:
         photos = [np.full((4, 4), value, np.uint8) for value in range(0, 250, 25)]
         assert len(list(classifier.classify_many(photos))) == 10
+
+
+def test_ctrl_c_arrives_after_openvino_engines_were_closed_in_any_order(artifact_folder: Path) -> None:
+    """OpenVINO's plugin changes the signal stack; cores released out of order left one that was freed."""
+    code = f"""
+import os, signal, time
+import numpy as np
+from edge_fm_runtime import create_engine, load_artifact
+artifact = load_artifact({str(artifact_folder)!r})
+pixels = np.zeros((1, 4, 4, 1), np.uint8)
+first, second = create_engine(artifact, "openvino"), create_engine(artifact, "openvino")
+for engine in (first, second):
+    engine.infer(pixels)
+    engine.close()
+del first, engine
+del second
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
