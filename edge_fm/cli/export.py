@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -184,6 +184,11 @@ def run_export(
         sets = evaluation_data(options.source, original, progress, on_try=talk.note)
         if sets.note:
             talk.note(f"Note: {sets.note}")
+        if sets.labels is not None:
+            original = replace(original, labels=sets.labels)
+        elif not original.named:
+            last = len(original.labels) - 1
+            talk.note(f"Note: No labels were given: the classes are called class_0 to class_{last}: --labels FILE.")
         calibration = validation = None
         if any(t.precision == "int8" for t in targets):
             calibration, validation = calibration_sets(

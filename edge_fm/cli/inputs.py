@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +28,13 @@ class Sets:
         test: judges; labelled where anybody labelled it.
         train: the training split, to calibrate from; None where there is none.
         note: what a person should know about the choice, or None.
+        labels: the dataset's names for the classes of a model whose classes nobody named, or None.
     """
 
     test: EvaluationSet
     train: EvaluationSet | None
     note: str | None = None
+    labels: tuple[str, ...] | None = None
 
 
 def load_original(path: Path, metadata: Metadata, *, trust: bool = False) -> SourceModel:
@@ -90,7 +92,11 @@ def evaluation_data(
             f"the run's is {str(trained_on.get('hash'))[:16]}.",
             hint="Restore the dataset, or choose one yourself: --data SOURCE",
         )
-    return sets_of(dataset, original.labels, original.input.shape)
+    names = dataset.label_names
+    if original.named or len(names) != len(original.labels):
+        return sets_of(dataset, original.labels, original.input.shape)
+    note = f"The classes got the names and the order of {dataset.name}: {', '.join(names)}. Name them: --labels FILE."
+    return replace(sets_of(dataset, names, original.input.shape), note=note, labels=names)
 
 
 RANDOM_NOTE = (

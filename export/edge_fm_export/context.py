@@ -32,6 +32,7 @@ class SourceModel:
         notes: what was added to the model (scaling, softmax) and why, one sentence each.
         preprocessing: the scaling that was put into the graph, as JSON values (see `presets.Preprocessing`), so that
             the original can be opened in the same way again; None where none was.
+        named: whether anybody named the labels; else they are class_0, class_1, ...
     """
 
     name: str
@@ -43,6 +44,7 @@ class SourceModel:
     training: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
     preprocessing: Mapping[str, Any] | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True, eq=False)

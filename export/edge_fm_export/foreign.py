@@ -15,6 +15,7 @@ from edge_fm_export.context import SourceModel
 from edge_fm_export.foreign_files import find_saved_model, load_model, name_of
 from edge_fm_export.keras_file import sha256_of
 from edge_fm_export.presets import Preprocessing, apply_preprocessing, family_of
+from edge_fm_export.sources import labels_or_numbers
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.metadata import InputSpec, PhotoSpec
@@ -87,7 +88,8 @@ def load_foreign(
         name=name_of(path),
         model=wrapped,
         input=InputSpec(shape.height or 0, shape.width or 0, shape.channels or 0),
-        labels=_labels(labels, count, path, notes),
+        labels=labels_or_numbers(labels, count, path),
+        named=labels is not None,
         photo=photo or PhotoSpec(),
         sha256=sha256_of(path),
         notes=tuple(notes),
@@ -305,17 +307,6 @@ def _last_activation(model: Any) -> str | None:
         return kind.lower()
     activation = getattr(last, "activation", None)
     return str(getattr(activation, "__name__", activation)) if activation is not None else None
-
-
-def _labels(labels: Sequence[str] | None, classes: int, path: Path, notes: list[str]) -> tuple[str, ...]:
-    from edge_fm_export.sources import check_labels
-
-    if labels is not None:
-        return check_labels(labels, classes, path)
-    notes.append(
-        f"No labels were given: the classes are called class_0 to class_{classes - 1}. Name them: --labels FILE."
-    )
-    return tuple(f"class_{i}" for i in range(classes))
 
 
 def _told(shape: Sequence[int | None]) -> str:

@@ -73,7 +73,13 @@ def load_source(
     model = load_model(file, trust=trust)
     if preprocessing is None and file.suffix == ".keras" and follows_contract(model):
         return make_source(
-            model, name=file.stem, labels=labels, photo=photo or PhotoSpec(), sha256=sha256_of(file), where=file
+            model,
+            name=file.stem,
+            labels=labels_or_numbers(labels, int(model.outputs[0].shape[-1]), file),
+            photo=photo or PhotoSpec(),
+            sha256=sha256_of(file),
+            where=file,
+            named=labels is not None,
         )
     return load_foreign(
         file,
@@ -107,6 +113,7 @@ def make_source(
     where: Path,
     training: Mapping[str, Any] | None = None,
     notes: tuple[str, ...] = (),
+    named: bool = True,
 ) -> SourceModel:
     """Pack a model that follows our contract, with its labels checked.
 
@@ -125,7 +132,13 @@ def make_source(
         sha256=sha256,
         training=training,
         notes=notes,
+        named=named,
     )
+
+
+def labels_or_numbers(labels: Sequence[str] | None, classes: int, where: Path) -> tuple[str, ...]:
+    """Return `labels`, checked, or class_0, class_1, ... where nobody named them."""
+    return check_labels([f"class_{i}" for i in range(classes)] if labels is None else labels, classes, where)
 
 
 def check_labels(labels: Sequence[str] | None, classes: int, where: Path) -> tuple[str, ...]:

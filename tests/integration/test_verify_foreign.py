@@ -45,3 +45,27 @@ def test_the_scaling_of_an_export_is_used_again_by_verify(tmp_path: Path) -> Non
     report = json.loads(verified.stdout)
     assert report["top1_agreement"] == 1.0
     assert report["accuracy"] is not None
+
+
+def test_a_model_without_labels_is_named_by_its_data(tmp_path: Path) -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(image))
+    keras.Model(image, x).save(tmp_path / "tiny.keras")
+    rng = np.random.default_rng(0)
+    for label in ("Ankle boot", "Bag"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for i in range(5):
+            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / "photos" / label / f"{i}.png")
+    model, out = tmp_path / "tiny.keras", ("--out", tmp_path / "out", "--force")
+    with_data = run("export", model, "--data", tmp_path / "photos", *out, "--json")
+    assert with_data.exit_code == 0, with_data.output
+    assert "the names and the order of photos: Ankle boot, Bag" in with_data.stderr
+    folder = Path(json.loads(with_data.stdout)[0]["artifact"])
+    assert json.loads((folder / "edgefm.json").read_text())["labels"] == ["Ankle boot", "Bag"]
+    alone = run("export", model, *out, "--json")
+    assert alone.exit_code == 0, alone.output
+    assert "class_0 to class_1" in alone.stderr and "64 random images" in alone.stderr
+    assert json.loads(alone.stdout)[0]["parity"]["top1_agreement"] == 1.0

@@ -29,11 +29,11 @@ def test_a_run_brings_its_labels_photo_and_hashes(tiny_runs: dict[str, Any]) -> 
     assert load_source(run.file).labels == run.labels  # its model.keras stands beside the metrics
 
 
-def test_a_keras_file_of_ours_needs_its_labels(tiny_runs: dict[str, Any], tmp_path: Path) -> None:
+def test_a_keras_file_of_ours_is_named_by_its_labels(tiny_runs: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "mine.keras"
     shutil.copy(tiny_runs["colour"].file, file)
-    with pytest.raises(ModelError, match=r"(?s)answers 4 classes.*--labels FILE"):
-        load_source(file)
+    unnamed = load_source(file)
+    assert (unnamed.labels, unnamed.named) == (("class_0", "class_1", "class_2", "class_3"), False)
     source = load_source(file, labels=["a b", "b", "c", "d"])
     assert (source.name, source.labels, source.input.shape) == ("mine", ("a b", "b", "c", "d"), (12, 10, 3))
     image = np.zeros((1, 12, 10, 3), np.uint8)
