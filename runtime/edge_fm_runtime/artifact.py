@@ -11,6 +11,8 @@ from edge_fm_runtime.errors import ArtifactError, IntegrityError
 from edge_fm_runtime.metadata import MAX_METADATA_BYTES, METADATA_FILE, FileEntry, Metadata, parse_metadata
 
 _BARE = (".onnx", ".xml")
+_READS = 3
+"""How often a folder is read that is being replaced meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -117,19 +119,32 @@ def check_files(folder: Path, metadata: Metadata) -> None:
 
 def _load_folder(folder: Path, *, check_hashes: bool) -> Artifact:
     file = folder / METADATA_FILE
-    if not file.exists():
-        raise ArtifactError(f"{folder} has no {METADATA_FILE}: it is not an artifact.", hint="Make one: edgefm export")
-    metadata = parse_metadata(read_small(file), where=str(file))
-    payload = folder / metadata.payload
+    for _ in range(_READS):
+        if not file.exists():
+            raise ArtifactError(
+                f"{folder} has no {METADATA_FILE}: it is not an artifact.", hint="Make one: edgefm export"
+            )
+        text = read_small(file)
+        try:
+            return _open_folder(folder, parse_metadata(text, where=str(file)), check_hashes=check_hashes)
+        except IntegrityError as error:
+            damage = error
+            # An export may have put a new artifact in the place of the old one while its files were read.
+            if not file.exists() or read_small(file) == text:
+                break
+    raise damage
+
+
+def _open_folder(folder: Path, metadata: Metadata, *, check_hashes: bool) -> Artifact:
     covered = any(name == metadata.payload or name.startswith(metadata.payload + "/") for name in metadata.files)
     if not covered:
         raise IntegrityError(
-            f"{file}: the payload {metadata.payload} has no entry under files, so it cannot be checked.",
+            f"{folder / METADATA_FILE}: the payload {metadata.payload} has no entry under files to check it by.",
             hint="Export the model again: edgefm export",
         )
     if check_hashes:
         check_files(folder, metadata)
-    return Artifact(folder, metadata, payload)
+    return Artifact(folder, metadata, folder / metadata.payload)
 
 
 def _load_bare(path: Path) -> Artifact:

@@ -160,3 +160,27 @@ def test_golden_answers_with_broken_compression_are_an_artifact_error(artifact_f
         path.write_bytes(data)
         with contextlib.suppress(ArtifactError):  # any other error fails
             load_golden(path)
+
+
+def test_an_artifact_that_is_replaced_while_it_is_read_is_read_again(
+    make_artifact: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge_fm_runtime import artifact as module
+
+    old, new = make_artifact("old"), make_artifact("new")
+    raw = json.loads((new / "edgefm.json").read_text())
+    (new / "golden.npz").write_bytes(b"another")
+    raw["files"]["golden.npz"] = {"sha256": module.hash_file(new / "golden.npz").sha256, "bytes": 7}
+    (new / "edgefm.json").write_text(json.dumps(raw))
+    check, calls = module.check_files, []
+
+    def swap_then_check(folder: Path, metadata: Metadata) -> None:
+        if not calls:
+            for name in ("golden.npz", "edgefm.json"):
+                (new / name).replace(old / name)
+        calls.append(folder)
+        check(folder, metadata)
+
+    monkeypatch.setattr(module, "check_files", swap_then_check)
+    assert load_artifact(old).metadata.files["golden.npz"].bytes == 7
+    assert len(calls) == 2
