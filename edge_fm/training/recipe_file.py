@@ -50,6 +50,17 @@ _PARTS: dict[str, tuple[type[Any], dict[str, str]]] = {
     "photo": (PhotoSpec, {"mode": _TEXT, "background": _TEXT, "fill": _INT}),
 }
 _TOP = {"schema": _INT, "name": _TEXT, "description": _TEXT, "seed": _INT}
+# What every recipe's hash has counted from the first version on. A key that came later counts only where it is not at
+# its default, so that a recipe that does not use it keeps its hash.
+_FIRST_KEYS = {
+    "model": {"name", "weights", "options"},
+    "data": {"source", "shape", "validation"},
+    "training": {"epochs", "batch_size", "label_smoothing"},
+    "optimizer": {"name", "learning_rate", "weight_decay", "momentum", "vector_ratio"},
+    "schedule": {"name", "warmup", "factor", "every"},
+    "augmentation": {"flip", "shift", "erase", "clean_epochs"},
+    "photo": {"mode", "background", "fill"},
+}
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -201,5 +212,12 @@ def recipe_hash(recipe: Recipe) -> str:
     """
     table = recipe_table(recipe)
     del table["name"], table["description"]
+    defaults = recipe_table(Recipe())
+    for key in set(table) - _FIRST_KEYS.keys() - _TOP.keys():
+        if table[key] == defaults[key]:
+            del table[key]
+    for section, first in _FIRST_KEYS.items():
+        now, usual = table[section], defaults[section]
+        table[section] = {k: v for k, v in now.items() if k in first or k not in usual or v != usual[k]}
     canonical = json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -178,3 +178,8 @@ def test_fewer_epochs_shorten_the_clean_ones(tiny_recipe: Recipe) -> None:
 def test_overrides_are_checked_too(wrong: dict[str, object]) -> None:
     with pytest.raises(EdgeFMError):
         with_overrides(load_recipe(), **wrong)  # type: ignore[arg-type]
+
+
+def test_a_recipe_that_uses_no_later_key_keeps_its_hash() -> None:
+    # As the first version printed it; runs and kept results of experiments name it.
+    assert recipe_hash(load_recipe("quickstart")).startswith("784f5a22cf714516")
