@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -65,8 +65,8 @@ def command(
     Options edit the recipe, and the edited recipe is kept in the run. Ctrl-C or a killed machine loses at most the
     running epoch: go on with --resume.
     """
-    from edge_fm.data import load_dataset
     from edge_fm.training import DEFAULT_RECIPE, latest_run, load_recipe, started_run, with_overrides
+    from edge_fm.training.recipe_data import load_recipe_data
     from edge_fm_runtime.errors import TrainingError
 
     talk = Talk(quiet)
@@ -93,13 +93,7 @@ def command(
     if size is not None:
         recipe = replace(recipe, data=replace(recipe.data, shape=parse_shape(size) or ()))
     with talk.progress() as progress:
-        dataset = load_dataset(
-            recipe.data.source,
-            shape=cast("tuple[int, int, int] | None", recipe.data.shape or None),
-            photo=recipe.photo,
-            progress=progress,
-            on_try=talk.note,
-        )
+        dataset = load_recipe_data(recipe, progress=progress, on_try=talk.note)
     with started_run(RUNS, recipe.name) if out is None else nullcontext(out) as out:
         talk.note(
             f"Training {recipe.model.name} on {dataset.name} ({len(dataset.train.images):,} images), "

@@ -54,7 +54,7 @@ class RunResult:
         metrics: what metrics.json holds.
         history: one row for each epoch: epoch, loss, accuracy (both while learning, on augmented images), val_loss,
             val_accuracy, learning_rate, seconds.
-        test_probabilities: float32 `[N,classes]`, in the order of the test split.
+        test_probabilities: float32 `[N,classes]`, in the order of the test split; no rows where it was left alone.
     """
 
     run_dir: Path
@@ -76,6 +76,7 @@ def train(
     *,
     resume: bool = False,
     weights: str | None = None,
+    test: bool = True,
     progress: ProgressFn = silent,
     on_epoch: EpochFn | None = None,
 ) -> RunResult:
@@ -89,6 +90,8 @@ def train(
         out_dir: the run's folder; empty or new, or an unfinished run's with `resume`.
         resume: go on after the last whole epoch of the run in `out_dir`.
         weights: "none" or a file, in place of the recipe's own.
+        test: False leaves the test split alone, as whatever chooses among runs must; test_accuracy and test_loss are
+            None then, and there are no test probabilities.
         progress: told "training" after each batch (done and total count the whole run's batches), then "testing".
         on_epoch: told each epoch's figures.
 
@@ -137,7 +140,7 @@ def train(
         if on_epoch:
             on_epoch(state.epoch, epochs, row)
 
-    return _finish(learner, state, learn, dataset, out_dir, progress, started)
+    return _finish(learner, state, learn, dataset, out_dir, progress, started, test=test)
 
 
 def _one_epoch(
@@ -200,13 +203,18 @@ def _finish(
     out_dir: Path,
     progress: ProgressFn,
     started: float,
+    *,
+    test: bool,
 ) -> RunResult:
     recipe, model = learner.recipe, learner.model
     model.set_weights(state.best)
     progress("testing", 0, None)
     train_accuracy, _ = score(learner.probabilities(learn.images), learn.labels)
-    probabilities = learner.probabilities(dataset.test.images)
-    test_accuracy, test_loss = score(probabilities, dataset.test.labels)
+    probabilities = np.zeros((0, learner.classes), np.float32)
+    test_accuracy, test_loss = None, None
+    if test:
+        probabilities = learner.probabilities(dataset.test.images)
+        test_accuracy, test_loss = score(probabilities, dataset.test.labels)
     metrics = {
         "run": out_dir.name,
         "model": recipe.model.name,

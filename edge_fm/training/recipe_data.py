@@ -1,0 +1,42 @@
+"""The dataset that a recipe asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from edge_fm.training.recipe import Recipe
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+
+
+def load_recipe_data(
+    recipe: Recipe, *, progress: ProgressFn = silent, on_try: Callable[[str], None] | None = None
+) -> Dataset:
+    """Load what the recipe's [data] names, as `train` takes it.
+
+    Args:
+        recipe: whose [data] and [photo] are used.
+        progress: called as work goes on.
+        on_try: told what is tried when something is fetched.
+
+    Raises:
+        DataError: as for `edge_fm.data.load_dataset`.
+
+    Example:
+        >>> from edge_fm.training import load_recipe
+        >>> from edge_fm.training.recipe_data import load_recipe_data
+        >>> len(load_recipe_data(load_recipe("quickstart")).train)
+        6000
+    """
+    from edge_fm.data import load_dataset
+
+    return load_dataset(
+        recipe.data.source,
+        shape=cast("tuple[int, int, int] | None", recipe.data.shape or None),
+        photo=recipe.photo,
+        progress=progress,
+        on_try=on_try or (lambda _: None),
+    )
