@@ -1,24 +1,32 @@
-"""Time calls so that the figures can be trusted: interleaved, warmed up, no garbage collection, nothing removed.
+"""Time calls so that the figures can be trusted: interleaved, warm, no garbage collection, nothing removed.
 
-The rules are those of MLPerf Inference where they fit one process: a minimum duration, a monotonic clock,
-every sample counted.
+The rules are those of MLPerf Inference where they fit one process: a minimum duration and a minimum number of samples,
+a monotonic clock, every sample counted, a percentile only where the samples support it.
 """
 
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter_ns
 
 import numpy as np
 import numpy.typing as npt
 
-_BLOCK_NS = 40_000_000
-_WARM_UP_NS = 5_000_000
-_PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0}
+MIN_SAMPLES = 64
+"""The least number of samples for which MLPerf Inference's early stopping gives a 90th percentile."""
+_ROUND_NS = 40_000_000
+_MIN_ROUNDS = 20
+_BLOCK_WARM_UP_NS = 5_000_000
+_WINDOW_NS, _WINDOW_CALLS = 10_000_000, 3
+_STEADY = 1.05
 _TAIL_SAMPLES = 10
 """A percentile is given only if at least this many samples lie above it."""
+
+PERCENTILES: Mapping[str, float] = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
+"""Name -> percent, of the percentiles that reports give."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +35,15 @@ class Latency:
 
     Attributes:
         samples_ms: float64 `[n]`, milliseconds a call.
+        rounds: int64 `[n]`, the round in which each was taken; rounds of one `measure` are comparable between cases.
+        warm_up_calls: calls before the first round.
+        steady: whether the warm-up ended because the calls had become steady, and not because it took too long.
     """
 
     samples_ms: npt.NDArray[np.float64]
+    rounds: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    warm_up_calls: int = 0
+    steady: bool = True
 
     @property
     def n(self) -> int:
@@ -37,13 +51,18 @@ class Latency:
         return len(self.samples_ms)
 
     @property
+    def counted_s(self) -> float:
+        """Seconds of all samples together."""
+        return float(self.samples_ms.sum()) / 1000.0
+
+    @property
     def mean_ms(self) -> float:
         """Mean, milliseconds."""
         return float(self.samples_ms.mean())
 
     def percentile_ms(self, name: str) -> float | None:
-        """The percentile "p50", "p90", "p95" or "p99", or None where too few samples lie above it."""
-        q = _PERCENTILES[name]
+        """A percentile of `PERCENTILES`, or None where too few samples lie above it."""
+        q = PERCENTILES[name]
         if name != "p50" and self.n * (100.0 - q) / 100.0 < _TAIL_SAMPLES:
             return None
         return float(np.percentile(self.samples_ms, q))
@@ -61,16 +80,18 @@ def measure(
     min_samples: int = 20,
     on_round: Callable[[int, int], None] | None = None,
 ) -> dict[str, Latency]:
-    """Time every case in turn, in short blocks, until each has had `duration_s` seconds and `min_samples` calls.
+    """Time every case in each of many short rounds, so that each has `duration_s` seconds and `min_samples` calls.
 
-    Each block starts with a few calls that are not counted, so that no case pays for its predecessor's threads
-    and caches; the order turns from round to round.
+    Before the first round each case is called until it is steady: the medians of three windows in a row (each of at
+    least 3 calls and 10 ms) lie within 5% of each other, or `duration_s` has passed. In each round every case runs one
+    block, which starts with a few calls that are not counted, so that no case pays for its predecessor's threads and
+    caches; the order turns from round to round.
 
     Args:
         cases: name -> a call without arguments.
         duration_s: seconds of counted time for each case.
         min_samples: least number of counted calls for each case.
-        on_round: told the seconds done and to do, in milliseconds, after each round.
+        on_round: told the rounds done and to do, before the first and after each.
 
     Returns:
         name -> its samples.
@@ -79,41 +100,78 @@ def measure(
         >>> sorted(measure({"nothing": lambda: None}, duration_s=0.01))
         ['nothing']
     """
-    samples: dict[str, list[int]] = {name: [] for name in cases}
-    spent = dict.fromkeys(cases, 0)
-    budget = int(duration_s * 1e9)
     names = list(cases)
-    for name in names:
-        cases[name]()  # the first inference allocates; it is measured elsewhere
+    budget = int(duration_s * 1e9)
+    samples: dict[str, list[int]] = {name: [] for name in names}
+    ends: dict[str, list[int]] = {name: [] for name in names}
     was_enabled = gc.isenabled()
+    gc.disable()
     try:
-        while open_names := [n for n in names if spent[n] < budget or len(samples[n]) < min_samples]:
-            for name in open_names:
-                gc.collect()
-                gc.disable()
-                spent[name] += _block(cases[name], samples[name], min(_BLOCK_NS, budget))
-                if was_enabled:
-                    gc.enable()
-            names = names[1:] + names[:1]
+        warm_ups = {name: _warm_up(cases[name], budget) for name in names}
+        slowest_ns = max((w.last_ns for w in warm_ups.values()), default=1)
+        rounds = max(_MIN_ROUNDS, min(budget // _ROUND_NS, budget // max(1, slowest_ns)))
+        block_ns, block_calls = budget // rounds, math.ceil(min_samples / rounds)
+        for number in range(rounds):
             if on_round is not None:
-                on_round(sum(min(s, budget) for s in spent.values()) // 1_000_000, budget * len(cases) // 1_000_000)
+                on_round(number, rounds)
+            for name in names:
+                gc.collect()
+                _block(cases[name], samples[name], block_ns, block_calls)
+                ends[name].append(len(samples[name]))
+            names = names[1:] + names[:1]
+        if on_round is not None:
+            on_round(rounds, rounds)
     finally:
         if was_enabled:
             gc.enable()
-    return {name: Latency(np.array(samples[name], dtype=np.float64) / 1e6) for name in cases}
+    return {
+        name: Latency(
+            np.array(samples[name], dtype=np.float64) / 1e6,
+            np.repeat(np.arange(rounds), np.diff(ends[name], prepend=0)),
+            warm_ups[name].calls,
+            warm_ups[name].steady,
+        )
+        for name in cases
+    }
 
 
-def _block(call: Callable[[], object], samples: list[int], budget_ns: int) -> int:
-    warm_until = perf_counter_ns() + min(_WARM_UP_NS, budget_ns)
+@dataclass(frozen=True)
+class _WarmUp:
+    calls: int
+    steady: bool
+    last_ns: int
+
+
+def _warm_up(call: Callable[[], object], most_ns: int) -> _WarmUp:
+    """Call until steady, see `measure`."""
+    started = perf_counter_ns()
+    medians: list[float] = []
+    calls = 0
+    while True:
+        window: list[int] = []
+        opened = perf_counter_ns()
+        while len(window) < _WINDOW_CALLS or perf_counter_ns() - opened < _WINDOW_NS:
+            start = perf_counter_ns()
+            call()
+            window.append(perf_counter_ns() - start)
+        calls += len(window)
+        medians.append(float(np.median(window)))
+        last = medians[-3:]
+        steady = len(last) == 3 and max(last) <= _STEADY * min(last)
+        if steady or perf_counter_ns() - started > most_ns:
+            return _WarmUp(calls, steady, int(medians[-1]))
+
+
+def _block(call: Callable[[], object], samples: list[int], budget_ns: int, least: int) -> None:
+    warm_until = perf_counter_ns() + min(_BLOCK_WARM_UP_NS, budget_ns)
     while True:
         call()
         if perf_counter_ns() >= warm_until:
             break
-    spent = 0
-    while spent < budget_ns:
+    spent, enough = 0, len(samples) + least
+    while spent < budget_ns or len(samples) < enough:
         start = perf_counter_ns()
         call()
         took = perf_counter_ns() - start
         samples.append(took)
         spent += took
-    return spent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_every_case_gets_its_samples_and_the_collector_its_state_back() -> None:
 
     def count(name: str) -> None:
         calls[name] += 1
-        assert not gc.isenabled() or calls[name] == 1  # off inside the timed region; on for the first, untimed call
+        assert not gc.isenabled()
 
     rounds: list[tuple[int, int]] = []
     result = measure(
@@ -71,4 +72,22 @@ def test_every_case_gets_its_samples_and_the_collector_its_state_back() -> None:
     for name, latency in result.items():
         assert 50 <= latency.n < calls[name]
         assert latency.p50_ms > 0
+        assert set(latency.rounds.tolist()) == set(range(rounds[-1][1]))  # every case ran in every round
     assert rounds[-1][0] == rounds[-1][1]
+
+
+def test_warm_up_goes_on_until_calls_are_steady() -> None:
+    calls = 0
+
+    def faster_and_faster() -> None:
+        nonlocal calls
+        calls += 1
+        time.sleep(max(0.002, 0.02 - 0.001 * calls))
+
+    latency = measure({"case": faster_and_faster}, duration_s=0.5, min_samples=1)["case"]
+    assert latency.warm_up_calls >= 9  # three windows of three calls at least
+
+
+def test_a_call_slower_than_the_duration_is_still_counted_in_every_round() -> None:
+    latency = measure({"slow": lambda: time.sleep(0.005)}, duration_s=0.01, min_samples=1)["slow"]
+    assert latency.n == len(set(latency.rounds.tolist())) >= 20
