@@ -1,9 +1,18 @@
 """The model zoo: `build_model(name, input_shape=..., classes=...)`, and what each model costs."""
 
-from edge_fm.models.registry import MODELS, ModelEntry, build_model, describe_models, find_model, model_names
+from edge_fm.models.registry import (
+    FREEZE_WORDS,
+    MODELS,
+    ModelEntry,
+    build_model,
+    describe_models,
+    find_model,
+    model_names,
+)
 from edge_fm_export.graph import count_macs
 
 __all__ = [
+    "FREEZE_WORDS",
     "MODELS",
     "ModelEntry",
     "build_model",

@@ -23,6 +23,8 @@ class ModelEntry:
         params: weights, the untrained ones included.
         macs: multiply-accumulates of one image.
         source: where the architecture comes from.
+        backbone: whether it is a network of its own, for which ImageNet weights are published, under a small head.
+        trained: stages of the backbone that the model's publication trained together with the head.
     """
 
     family: str
@@ -32,7 +34,12 @@ class ModelEntry:
     params: int
     macs: int
     source: str
+    backbone: bool = False
+    trained: tuple[str, ...] = ()
 
+
+FREEZE_WORDS = ("auto", "backbone", "none")
+"""What a recipe may write for names of layers that are not trained."""
 
 # Figures stand here so that `edgefm models` answers at once and without Keras; a test builds every model and compares.
 MODELS: dict[str, ModelEntry] = {

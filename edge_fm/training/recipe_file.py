@@ -10,57 +10,58 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from edge_fm.training.recipe import (
-    AugmentationPart,
-    DataPart,
-    ModelPart,
-    OptimizerPart,
-    Recipe,
-    SchedulePart,
-    TrainingPart,
-    nearest,
-)
+from edge_fm.training.recipe import Recipe, nearest
 from edge_fm_runtime.errors import MissingDependencyError, RecipeError
 from edge_fm_runtime.metadata import Background, PhotoMode, PhotoSpec
 
 SCHEMA = 1
 DEFAULT_RECIPE = "edgenet-s"
 
-# Field name -> what TOML must hold there. A bool is no int here, and an int will do for a float.
-_TEXT, _INT, _FLOAT, _BOOL, _INTS, _TABLE = (
+# What TOML must hold for an attribute's type. A bool is no int here, and an int will do for a float.
+_TEXT, _INT, _FLOAT, _BOOL, _INTS, _TEXTS, _TABLE = (
     "text",
     "a whole number",
     "a number",
     "true or false",
     "whole numbers",
+    "a text or a list of texts",
     "a table",
 )
+_KINDS: dict[Any, str] = {
+    str: _TEXT,
+    int: _INT,
+    float: _FLOAT,
+    bool: _BOOL,
+    tuple[int, ...]: _INTS,
+    tuple[str, ...]: _TEXTS,
+}
+
+
+def _kind(hint: Any) -> str:
+    """What TOML must hold for a type hint; None is said by leaving the key out."""
+    if get_origin(hint) is UnionType:
+        (hint,) = (arg for arg in get_args(hint) if arg is not NoneType)
+    if get_origin(hint) is Literal:
+        return _TEXT
+    if get_origin(hint) is Mapping:
+        return _TABLE
+    return _KINDS[hint]
+
+
+def _kinds(cls: type[Any]) -> dict[str, str]:
+    hints = get_type_hints(cls)
+    return {field.name: _kind(hints[field.name]) for field in dataclasses.fields(cls)}
+
+
+_RECIPE_HINTS = get_type_hints(Recipe)
+# Every attribute of a part is a key of its table: a new one needs no line here.
 _PARTS: dict[str, tuple[type[Any], dict[str, str]]] = {
-    "model": (ModelPart, {"name": _TEXT, "weights": _TEXT, "options": _TABLE}),
-    "data": (DataPart, {"source": _TEXT, "shape": _INTS, "validation": _FLOAT}),
-    "training": (TrainingPart, {"epochs": _INT, "batch_size": _INT, "label_smoothing": _FLOAT}),
-    "optimizer": (
-        OptimizerPart,
-        {"name": _TEXT, "learning_rate": _FLOAT, "weight_decay": _FLOAT, "momentum": _FLOAT, "vector_ratio": _FLOAT},
-    ),
-    "schedule": (SchedulePart, {"name": _TEXT, "warmup": _FLOAT, "factor": _FLOAT, "every": _INT}),
-    "augmentation": (AugmentationPart, {"flip": _BOOL, "shift": _INT, "erase": _FLOAT, "clean_epochs": _INT}),
-    "photo": (PhotoSpec, {"mode": _TEXT, "background": _TEXT, "fill": _INT}),
+    name: (cls, _kinds(cls)) for name, cls in _RECIPE_HINTS.items() if dataclasses.is_dataclass(cls)
 }
-_TOP = {"schema": _INT, "name": _TEXT, "description": _TEXT, "seed": _INT}
-# What every recipe's hash has counted from the first version on. A key that came later counts only where it is not at
-# its default, so that a recipe that does not use it keeps its hash.
-_FIRST_KEYS = {
-    "model": {"name", "weights", "options"},
-    "data": {"source", "shape", "validation"},
-    "training": {"epochs", "batch_size", "label_smoothing"},
-    "optimizer": {"name", "learning_rate", "weight_decay", "momentum", "vector_ratio"},
-    "schedule": {"name", "warmup", "factor", "every"},
-    "augmentation": {"flip", "shift", "erase", "clean_epochs"},
-    "photo": {"mode", "background", "fill"},
-}
+_TOP = {"schema": _INT, **{name: _kind(hint) for name, hint in _RECIPE_HINTS.items() if name not in _PARTS}}
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -163,8 +164,15 @@ def _typed(value: Any, kind: str, where: str) -> Any:
         return float(value)
     if kind == _INTS and isinstance(value, list) and all(type(entry) is int for entry in value):
         return tuple(value)
+    if kind == _TEXTS and isinstance(value, str):
+        return (value,)
+    if kind == _TEXTS and isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        return tuple(value)
+    if kind in (_TEXTS, _TEXT_OR_TEXTS) and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return tuple(value)
     fits = {
         _TEXT: isinstance(value, str),
+        _TEXT_OR_TEXTS: isinstance(value, str),
         _INT: whole,
         _BOOL: isinstance(value, bool),
         _TABLE: isinstance(value, dict),
@@ -203,21 +211,27 @@ def recipe_toml(recipe: Recipe) -> str:
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """SHA-256 (hex) of all that decides the result: everything but the name and the description.
+    """SHA-256 (hex) of all that decides the result: not the name, the description, or a known teacher's path.
+
+    What has its default is left out, so that a key of a later version leaves the hashes of older recipes as they are;
+    in return, a default never changes its meaning.
 
     Example:
         >>> from edge_fm.training import Recipe, recipe_hash
         >>> recipe_hash(Recipe(name="a")) == recipe_hash(Recipe(name="b"))
         True
     """
-    table = recipe_table(recipe)
-    del table["name"], table["description"]
-    defaults = recipe_table(Recipe())
-    for key in set(table) - _FIRST_KEYS.keys() - _TOP.keys():
-        if table[key] == defaults[key]:
-            del table[key]
-    for section, first in _FIRST_KEYS.items():
-        now, usual = table[section], defaults[section]
-        table[section] = {k: v for k, v in now.items() if k in first or k not in usual or v != usual[k]}
-    canonical = json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    table, usual = recipe_table(recipe), recipe_table(Recipe())
+    for key in ("name", "description", "schema"):
+        del table[key]
+    if recipe.distillation.sha256:
+        table["distillation"]["teacher"] = []
+    decisive = {
+        key: {name: entry for name, entry in value.items() if name not in usual[key] or entry != usual[key][name]}
+        if isinstance(value, dict)
+        else value
+        for key, value in table.items()
+    }
+    decisive = {key: value for key, value in decisive.items() if value != {}}
+    canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
