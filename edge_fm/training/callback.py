@@ -9,7 +9,7 @@ from typing import Any
 from edge_fm.models.keras_import import require_keras
 from edge_fm.training.optimizers import peak_rate
 from edge_fm.training.recipe import OptimizerPart
-from edge_fm_runtime.errors import TrainingError
+from edge_fm_runtime.errors import DivergedError
 from edge_fm_runtime.progress import ProgressFn
 
 
@@ -42,7 +42,7 @@ def _callback_class() -> Any:
             loss = float((logs or {})["loss"])
             if not math.isfinite(loss):
                 rate = peak_rate(self._optimizer)
-                raise TrainingError(
+                raise DivergedError(
                     f"The loss became {loss} in epoch {self._epoch + 1}, batch {batch + 1}: training has diverged.",
                     hint=f"Try a smaller learning rate than {rate:g}, such as --learning-rate {rate / 10:g}, "
                     "or a longer warmup in the recipe's [schedule].",

@@ -6,6 +6,7 @@ EdgeFMError                       exit 1   the root: catch this one
 │   └── DownloadError             exit 1   no source of a dataset could be reached
 ├── RecipeError                   exit 1   a recipe names something unknown or contradicts itself
 ├── TrainingError                 exit 1   a training run cannot start, go on or be resumed
+│   └── DivergedError             exit 1   the loss became infinite or no number
 ├── ModelError                    exit 1   a Keras model (or its weights) cannot be read or is no image classifier
 ├── ExportError                   exit 1   a conversion or quantization failed, or the pair does not exist
 ├── ArtifactError                 exit 1   an artifact's metadata is malformed or of an unknown schema
@@ -69,6 +70,10 @@ class RecipeError(EdgeFMError):
 
 class TrainingError(EdgeFMError):
     """A training run cannot start, go on or be resumed."""
+
+
+class DivergedError(TrainingError):
+    """The loss became infinite or no number."""
 
 
 class ModelError(EdgeFMError):
