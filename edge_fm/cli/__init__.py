@@ -13,6 +13,9 @@ from edge_fm_runtime.errors import EdgeFMError
 
 _COMMANDS = {
     "train": "train a model and leave a run",
+    "search": "find the best values for a recipe, by validation accuracy",
+    "crossval": "mean and spread of a recipe's accuracy over folds",
+    "sweep": "every combination of a few values in one table",
     "export": "turn a run or a .keras file into proven artifacts",
     "infer": "classify photos",
     "verify": "check that an artifact answers like the original",

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_fm.cli.common import RUNS, Talk, output_options, parse_shape, print_json, print_table, word
-from edge_fm_runtime.progress import ProgressFn
+from edge_fm.cli.interrupt import INTERRUPTED, ctrl_c_kept
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
     from edge_fm.training import Recipe, RunResult
-
-_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 @click.command("train")
@@ -119,7 +113,7 @@ def train_run(recipe: Recipe, dataset: Dataset, out: Path, talk: Talk, *, resume
         )
 
     try:
-        with talk.progress() as progress, _ctrl_c_kept(progress) as asked:
+        with talk.progress() as progress, ctrl_c_kept(progress) as asked:
             result = train(recipe, dataset, out, resume=resume, progress=asked, on_epoch=on_epoch)
     except KeyboardInterrupt:
         if (out / "recipe.toml").is_file():
@@ -127,39 +121,9 @@ def train_run(recipe: Recipe, dataset: Dataset, out: Path, talk: Talk, *, resume
             talk.next(f"edgefm train --resume --out {word(out)}")
         else:
             talk.note("\nStopped before the first epoch began; nothing is kept.")
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     _plot(result, dataset)
     return result
-
-
-@contextmanager
-def _ctrl_c_kept(progress: ProgressFn) -> Iterator[ProgressFn]:
-    """Remember Ctrl-C and raise it at the next batch.
-
-    Python raises KeyboardInterrupt wherever the main thread happens to be; in a callback from the backend's native code
-    it can be swallowed, and the training would go on. A second Ctrl-C is raised at once.
-    """
-    pressed = False
-
-    def press(number: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        if pressed:
-            raise KeyboardInterrupt
-        pressed = True
-
-    def checked(stage: str, done: int, total: int | None) -> None:
-        progress(stage, done, total)
-        if pressed:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield progress
-        return
-    before = signal.signal(signal.SIGINT, press)
-    try:
-        yield checked
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _plot(result: RunResult, dataset: Dataset) -> None:

@@ -1,0 +1,67 @@
+"""`edgefm crossval`: mean and spread of a recipe's accuracy over folds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table, word
+from edge_fm.cli.interrupt import many_runs
+
+
+@click.command("crossval")
+@click.argument("recipe_name", metavar="[RECIPE]", default="edgenet-s")
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts, each held out once.")
+@click.option("--data", "source", metavar="SOURCE", help="What to learn from. Default: the recipe's.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the training images. Default: the recipe's.")
+@click.option("--seed", type=int, help="Of everything random, the folds too. Default: the recipe's.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the runs. Default: runs/crossval-RECIPE."
+)
+@output_options
+def command(
+    recipe_name: str,
+    folds: int,
+    source: str | None,
+    epochs: int | None,
+    seed: int | None,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Train a recipe once for each fold of the training images, and judge each run by the fold it never saw.
+
+    Folds have equal shares of each class; copies of an image stay together; the test split is not used. Each fold's run
+    is kept, and the same command again goes on where it was stopped.
+    """
+    from edge_fm.training import load_recipe, with_overrides
+    from edge_fm.training.crossval import cross_validate
+    from edge_fm.training.recipe_data import load_recipe_data
+
+    talk = Talk(quiet)
+    recipe = with_overrides(load_recipe(recipe_name), data=source, epochs=epochs, seed=seed)
+    out = RUNS / f"crossval-{recipe.name}" if out is None else out
+    with many_runs(talk) as progress:
+        dataset = load_recipe_data(recipe, progress=progress, on_try=talk.note)
+        result = cross_validate(
+            recipe,
+            dataset,
+            out,
+            folds=folds,
+            progress=progress,
+            on_fold=lambda number, of: talk.note(f"fold {number}/{of}"),
+        )
+    if as_json:
+        print_json(result.to_json())
+    else:
+        rows = [
+            [str(s.fold), f"{100 * s.accuracy:.2f}", f"{s.loss:.4f}", f"{s.train_images:,}", f"{s.held_out:,}", s.run]
+            for s in result.scores
+        ]
+        title = (
+            f"{recipe.name} on {result.data}: {100 * result.mean:.2f}% ± {100 * result.std:.2f} "
+            f"(mean and standard deviation of {folds} folds)"
+        )
+        print_table(title, ["fold", "accuracy %", "loss", "learned from", "judged by", "run"], rows, right=(1, 2, 3, 4))
+    talk.next(f"edgefm train --recipe {word(recipe_name)}")

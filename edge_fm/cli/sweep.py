@@ -1,0 +1,110 @@
+"""`edgefm sweep`: every combination of a few values in one table."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table, word
+from edge_fm.cli.interrupt import many_runs
+
+if TYPE_CHECKING:
+    from edge_fm.training import Recipe
+
+
+@click.command("sweep")
+@click.argument("recipe_name", metavar="[RECIPE]", default="edgenet-s")
+@click.option(
+    "--grid",
+    "grids",
+    multiple=True,
+    required=True,
+    metavar="KEY=A,B,...",
+    help="A key of the recipe and its values, such as optimizer.name=sgd,adam; may be repeated.",
+)
+@click.option("--data", "source", metavar="SOURCE", help="What to learn from. Default: the recipe's.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the training images. Default: the recipe's.")
+@click.option(
+    "--test", is_flag=True, help="Also show each run's test accuracy. Nothing is chosen by it, and nothing should be."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the runs. Default: runs/sweep-RECIPE."
+)
+@output_options
+def command(
+    recipe_name: str,
+    grids: tuple[str, ...],
+    source: str | None,
+    epochs: int | None,
+    test: bool,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Train every combination of --grid values once, and compare them by validation accuracy.
+
+    RECIPE is a shipped recipe or a file; each combination is put into it. The table is left as sweep.csv and
+    sweep.json after every run. The same command again goes on where it was stopped: finished runs are not repeated.
+    """
+    from edge_fm.training import load_recipe, with_overrides
+    from edge_fm.training.recipe_data import load_recipe_data
+    from edge_fm.training.sweep import best_row, sweep, sweep_json
+
+    talk = Talk(quiet)
+    recipe = with_overrides(load_recipe(recipe_name), data=source, epochs=epochs)
+    grid = dict(_parse(text) for text in grids)
+    if len(grid) < len(grids):
+        raise click.BadParameter("A key is given twice; write its values in one: KEY=A,B,C.", param_hint="--grid")
+    out = RUNS / f"sweep-{recipe.name}" if out is None else out
+
+    def begin(number: int, of: int, values: Mapping[str, Any]) -> None:
+        talk.note(f"{number}/{of}  " + "  ".join(f"{key}={value}" for key, value in values.items()))
+
+    with many_runs(talk) as progress:
+
+        def load(chosen: Recipe) -> Any:
+            return load_recipe_data(chosen, progress=progress, on_try=talk.note)
+
+        rows = sweep(recipe, grid, load, out, test=test, progress=progress, on_begin=begin)
+    best = best_row(rows)
+    if as_json:
+        print_json(sweep_json(recipe, rows))
+    else:
+        columns = [*grid, "validation %", "loss", "best epoch", "s", *(["test % (chooses nothing)"] if test else [])]
+        cells = []
+        for row in rows:
+            mark = " *" if row is best else ""
+            figures = (
+                [
+                    f"{100 * row.val_accuracy:.2f}{mark}",
+                    f"{row.val_loss:.4f}",
+                    str(row.best_epoch),
+                    f"{row.seconds:.0f}",
+                ]
+                if row.val_accuracy is not None
+                else ["diverged", "-", "-", "-"]
+            )
+            tested = ["-" if row.test_accuracy is None else f"{100 * row.test_accuracy:.2f}"] if test else []
+            cells.append([*(str(value) for value in row.values.values()), *figures, *tested])
+        right = range(len(grid), len(columns))
+        print_table(f"Sweep of {recipe.name} in {out} (* best on validation)", columns, cells, right=list(right))
+    if best is not None:
+        talk.next(f"edgefm evaluate {word(best.run)}")
+
+
+def _parse(text: str) -> tuple[str, list[Any]]:
+    """Read KEY=A,B: values as TOML writes them, else as words."""
+    from edge_fm.training.keys import parse_value
+
+    key, equals, values = text.partition("=")
+    if not key or not equals or not values:
+        raise click.BadParameter(f"{text!r} is not KEY=A,B,... such as training.batch_size=16,32.", param_hint="--grid")
+    try:
+        table = tomllib.loads(f"values = [{values}]")
+    except tomllib.TOMLDecodeError:
+        return key.strip(), [parse_value(value.strip()) for value in values.split(",")]
+    return key.strip(), table["values"]
