@@ -23,13 +23,14 @@ def command(as_json: bool, quiet: bool) -> None:
                 m["family"],
                 f"{m['params']:,}",
                 f"{m['macs'] / 1e6:.1f} M",
-                "x".join(map(str, m["input"])),
+                "{}x{}x{}".format(*m["input"]) + f", {m['classes']} classes",
                 "-" if m["accuracy"] is None else f"{100 * m['accuracy']:.2f}%",
                 "-" if m["int8_bytes"] is None else f"{m['int8_bytes']:,}",
+                ", ".join(m["options"]),
                 m["source"],
             ]
             for m in models
         ]
-        columns = ["name", "family", "parameters", "MACs", "input", "accuracy", "int8 bytes", "source"]
+        columns = ["name", "family", "parameters", "MACs", "input", "accuracy", "int8 bytes", "options", "source"]
         print_table("Models", columns, rows, right=(2, 3, 5, 6))
     Talk(quiet).next(f"edgefm train --model {models[0]['name']}")

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,12 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_fm.data.store import FileSpec, Notify, SourceFailure
+from edge_fm.network import failure_reason, require_reachable
 from edge_fm_runtime.progress import ProgressFn
 
-_CONNECT_S = 3.0
 _READ_S = 20.0
-_ADDRESSES = 2
-"""Hosts in a cloud have a dozen addresses: where the first two are silent, so are the others."""
 
 _CHUNK = 1 << 18
 _MAX_PACKED = 1 << 30
@@ -44,42 +41,16 @@ class WebFolder:
     def fetch(self, files: Sequence[FileSpec], folder: Path, progress: ProgressFn, on_try: Notify) -> None:
         """Download each file; see `edge_fm.data.store.Source`."""
         try:
-            _require_reachable(self.url)
+            require_reachable(self.url)
             for spec in files:
                 _download(f"{self.url}/{spec.name}.gz", folder / f"{spec.name}.gz", progress)
         except urllib.error.HTTPError as error:
             with error:
                 raise SourceFailure(f"{error.url} answered {error.code} {error.reason}") from error
         except urllib.error.URLError as error:
-            raise SourceFailure(_reason(error.reason)) from error
+            raise SourceFailure(failure_reason(error.reason)) from error
         except (OSError, http.client.HTTPException) as error:
-            raise SourceFailure(_reason(error)) from error
-
-
-def _reason(error: BaseException | str) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer within {_CONNECT_S:.0f} s"
-    text = getattr(error, "strerror", None) or str(error)
-    return text or type(error).__name__
-
-
-def _require_reachable(url: str) -> None:
-    """Knock before asking: urllib would try every address of the host, each for the whole timeout."""
-    parts = urllib.parse.urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
-        return  # the proxy decides
-    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-    last: OSError = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[:_ADDRESSES]:
-        with socket.socket(family, kind, protocol) as sock:
-            sock.settimeout(_CONNECT_S)
-            try:
-                sock.connect(address)
-                return
-            except OSError as error:
-                last = error
-    raise last
+            raise SourceFailure(failure_reason(error)) from error
 
 
 def _download(url: str, path: Path, progress: ProgressFn) -> None:

@@ -8,6 +8,7 @@ from edge_fm.models.registry import (
     describe_models,
     find_model,
     model_names,
+    model_options,
 )
 from edge_fm_export.graph import count_macs
 
@@ -20,4 +21,5 @@ __all__ = [
     "describe_models",
     "find_model",
     "model_names",
+    "model_options",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ class ModelEntry:
         input_shape: height, width, channels that `params` and `macs` are counted for.
         classes: number of classes that they are counted for.
         params: weights, the untrained ones included.
+        trainable: those that training changes when nothing is frozen.
         macs: multiply-accumulates of one image.
         source: where the architecture comes from.
         backbone: whether it is a network of its own, for which ImageNet weights are published, under a small head.
@@ -32,6 +34,7 @@ class ModelEntry:
     input_shape: tuple[int, int, int]
     classes: int
     params: int
+    trainable: int
     macs: int
     source: str
     backbone: bool = False
@@ -49,8 +52,167 @@ MODELS: dict[str, ModelEntry] = {
         input_shape=(28, 28, 1),
         classes=10,
         params=85_786,
+        trainable=85_050,
         macs=7_442_368,
         source="EdgeFM",
+    ),
+    "cnn2-dense": ModelEntry(
+        family="cnn",
+        builder="edge_fm.models.cnn:build",
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=565_386,
+        trainable=565_386,
+        macs=2_970_752,
+        source="published Fashion-MNIST report",
+    ),
+    "cnn3-dropout": ModelEntry(
+        family="cnn",
+        builder="edge_fm.models.cnn:build",
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=590_346,
+        trainable=590_346,
+        macs=3_585_152,
+        source="published Fashion-MNIST report",
+    ),
+    "cnn3": ModelEntry(
+        family="cnn",
+        builder="edge_fm.models.cnn:build",
+        input_shape=(28, 28, 1),
+        classes=5,
+        params=240_901,
+        trainable=240_901,
+        macs=3_236_608,
+        source="published Fashion-MNIST report",
+    ),
+    "cnn3-bn": ModelEntry(
+        family="cnn",
+        builder="edge_fm.models.cnn:build",
+        input_shape=(28, 28, 1),
+        classes=5,
+        params=242_309,
+        trainable=241_605,
+        macs=3_236_608,
+        source="published Fashion-MNIST report",
+    ),
+    "cnn4-bn": ModelEntry(
+        family="cnn",
+        builder="edge_fm.models.cnn:build",
+        input_shape=(28, 28, 1),
+        classes=5,
+        params=1_220_901,
+        trainable=1_219_109,
+        macs=13_179_648,
+        source="published Fashion-MNIST report",
+    ),
+    "cnn4-l2": ModelEntry(
+        family="cnn",
+        builder="edge_fm.models.cnn:build",
+        input_shape=(28, 28, 1),
+        classes=5,
+        params=3_383_589,
+        trainable=3_381_797,
+        macs=28_791_936,
+        source="published Fashion-MNIST report",
+    ),
+    "convnet5": ModelEntry(
+        family="convnet5",
+        builder="edge_fm.models.convnet5:build",
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=3_199_490,
+        trainable=3_199_298,
+        macs=13_808_400,
+        source="published Fashion-MNIST report",
+    ),
+    "lenet5": ModelEntry(
+        family="lenet",
+        builder="edge_fm.models.lenet:build",
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=61_706,
+        trainable=61_706,
+        macs=416_520,
+        source="LeCun et al. 1998, 10.1109/5.726791",
+    ),
+    "mobilenet": ModelEntry(
+        family="mobilenet",
+        builder="edge_fm.models.transfer:build_mobilenet",
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=3_493_834,
+        trainable=3_471_946,
+        macs=185_641_472,
+        source="Howard et al. 2017, arXiv:1704.04861; keras.applications",
+        backbone=True,
+    ),
+    "mobilenet-v2": ModelEntry(
+        family="mobilenet",
+        builder="edge_fm.models.transfer:build_mobilenet",
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=2_588_490,
+        trainable=2_554_378,
+        macs=98_124_288,
+        source="Sandler et al. 2018, arXiv:1801.04381; keras.applications",
+        backbone=True,
+    ),
+    "resnet18": ModelEntry(
+        family="resnet",
+        builder="edge_fm.models.transfer:build",
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=11_191_242,
+        trainable=11_181_642,
+        macs=37_016_576,
+        source="He et al. 2015, arXiv:1512.03385; weights of keras-hub",
+        backbone=True,
+        trained=("layer4",),
+    ),
+    "resnet50": ModelEntry(
+        family="resnet",
+        builder="edge_fm.models.transfer:build",
+        input_shape=(28, 28, 1),
+        classes=5,
+        params=23_597_957,
+        trainable=23_544_837,
+        macs=78_702_592,
+        source="He et al. 2015, arXiv:1512.03385; keras.applications",
+        backbone=True,
+    ),
+    "resnet152-v2": ModelEntry(
+        family="resnet",
+        builder="edge_fm.models.transfer:build",
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=58_352_138,
+        trainable=58_208_394,
+        macs=222_564_352,
+        source="He et al. 2016, arXiv:1603.05027; keras.applications",
+        backbone=True,
+    ),
+    "vgg16": ModelEntry(
+        family="vgg",
+        builder="edge_fm.models.transfer:build",
+        input_shape=(28, 28, 1),
+        classes=5,
+        params=14_717_253,
+        trainable=14_717_253,
+        macs=313_199_104,
+        source="Simonyan, Zisserman 2014, arXiv:1409.1556; keras.applications",
+        backbone=True,
+    ),
+    "vgg19": ModelEntry(
+        family="vgg",
+        builder="edge_fm.models.transfer:build",
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=20_029_514,
+        trainable=20_029_514,
+        macs=398_136_320,
+        source="Simonyan, Zisserman 2014, arXiv:1409.1556; keras.applications",
+        backbone=True,
     ),
 }
 
@@ -101,13 +263,7 @@ def build_model(name: str, *, input_shape: tuple[int, int, int], classes: int, *
         raise ModelError(f"The input shape is {input_shape}; supported: (height, width, channels), each at least 1.")
     if classes < 2:
         raise ModelError(f"A classifier of {classes} classes was asked for; it takes at least 2.")
-    module, _, function = entry.builder.partition(":")
-    builder = getattr(importlib.import_module(module), function)
-    known = [
-        key
-        for key, parameter in inspect.signature(builder).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and key not in {"input_shape", "classes"}
-    ]
+    builder, known = _builder(entry), list(model_options(name))
     for option in options:
         if option not in known:
             near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
@@ -116,6 +272,31 @@ def build_model(name: str, *, input_shape: tuple[int, int, int], classes: int, *
                 hint=f"Did you mean {near[0]!r}?" if near else None,
             )
     return builder(name, input_shape=tuple(input_shape), classes=classes, **options)
+
+
+def model_options(name: str) -> dict[str, Any]:
+    """The options that `build_model` takes for a model, and their defaults; None is the published value.
+
+    Raises:
+        ModelError: no such model.
+
+    Example:
+        >>> from edge_fm.models import model_options
+        >>> model_options("convnet5")
+        {'dense': 1000, 'dropout': 0.0}
+    """
+    parameters = inspect.signature(_builder(find_model(name))).parameters
+    return {
+        key: parameter.default
+        for key, parameter in parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and key not in {"input_shape", "classes"}
+    }
+
+
+def _builder(entry: ModelEntry) -> Callable[..., Any]:
+    module, _, function = entry.builder.partition(":")
+    builder: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return builder
 
 
 def describe_models() -> list[dict[str, Any]]:
@@ -131,8 +312,12 @@ def describe_models() -> list[dict[str, Any]]:
             "name": name,
             "family": entry.family,
             "params": entry.params,
+            "trainable": entry.trainable,
             "macs": entry.macs,
             "input": list(entry.input_shape),
+            "classes": entry.classes,
+            "options": {k: list(v) if isinstance(v, tuple) else v for k, v in model_options(name).items()},
+            "weights": ["none", "imagenet", "FILE"] if entry.backbone else ["none", "FILE"],
             "accuracy": None,
             "int8_bytes": None,
             "source": entry.source,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,30 +14,74 @@ import pytest
 from edge_fm.models import MODELS, build_model, count_macs, describe_models, model_names
 from edge_fm_runtime.errors import ModelError
 
+PLAIN = [name for name in model_names() if not MODELS[name].backbone]
+BACKBONES = [name for name in model_names() if MODELS[name].backbone]
+
 
 @pytest.mark.parametrize("name", model_names())
 def test_figures_of_the_registry(name: str) -> None:
     entry = MODELS[name]
     model = build_model(name, input_shape=entry.input_shape, classes=entry.classes)
     assert model.count_params() == entry.params
+    assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == entry.trainable
     assert count_macs(model) == entry.macs
 
 
-@pytest.mark.parametrize("name", model_names())
 @pytest.mark.parametrize(
-    ("shape", "classes"), [((28, 28, 1), 10), ((32, 32, 3), 4), ((40, 24, 1), 2), ((96, 128, 3), 3)]
+    ("name", "classes", "params", "trainable"),
+    [
+        ("cnn3", 5, 240_901, 240_901),
+        ("cnn3-bn", 5, 242_309, 241_605),
+        ("cnn4-bn", 5, 1_220_901, 1_219_109),
+        ("cnn4-l2", 5, 3_383_589, 3_381_797),
+        ("cnn2-dense", 10, 565_386, 565_386),
+        ("cnn3-dropout", 10, 590_346, 590_346),
+        # The original: 61,706 with all of S2's maps connected to all of C3's.
+        ("lenet5", 10, 61_706, 61_706),
+    ],
 )
-def test_takes_bytes_and_gives_probabilities(name: str, shape: tuple[int, int, int], classes: int) -> None:
-    model = build_model(name, input_shape=shape, classes=classes)
+def test_published_parameter_counts(name: str, classes: int, params: int, trainable: int) -> None:
+    entry = MODELS[name]
+    assert (entry.input_shape, entry.classes, entry.params, entry.trainable) == (
+        (28, 28, 1),
+        classes,
+        params,
+        trainable,
+    )
+
+
+def check_answers(model: Any, shape: tuple[int, int, int], classes: int, *, training: bool = False) -> None:
     assert [tensor.name for tensor in model.inputs] == ["image"]
     assert model.inputs[0].dtype == "uint8"
     assert model.output_names == ["probabilities"]
     images = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
-    answers = model.predict(images, verbose=0)
+    answers = np.asarray(model(images, training=training))
     assert answers.dtype == np.float32
     assert answers.shape == (3, classes)
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
     assert np.ptp(answers, axis=0).max() > 0
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize(
+    ("shape", "classes"), [((28, 28, 1), 10), ((32, 32, 3), 4), ((40, 24, 1), 2), ((48, 64, 3), 3)]
+)
+def test_takes_bytes_and_gives_probabilities(name: str, shape: tuple[int, int, int], classes: int) -> None:
+    check_answers(build_model(name, input_shape=shape, classes=classes), shape, classes)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "classes"),
+    # resnet152-v2 with grey images would add seconds, and nothing else, to resnet50.
+    [
+        *((name, (28, 28, 1), 10) for name in BACKBONES if name != "resnet152-v2"),
+        *((n, (40, 24, 3), 3) for n in BACKBONES),
+    ],
+)
+def test_backbones_take_bytes_of_grey_and_colour(name: str, shape: tuple[int, int, int], classes: int) -> None:
+    model = build_model(name, input_shape=shape, classes=classes)
+    # Fresh weights without statistics: all but training's own make every image alike.
+    check_answers(model, shape, classes, training=True)
 
 
 def test_edgenet_s_stays_small() -> None:
@@ -49,12 +96,25 @@ def test_descriptions_need_no_keras() -> None:
         "name",
         "family",
         "params",
+        "trainable",
         "macs",
         "input",
+        "classes",
+        "options",
+        "weights",
         "accuracy",
         "int8_bytes",
         "source",
     }
+
+
+def test_descriptions_name_options_with_their_defaults() -> None:
+    models = {entry["name"]: entry for entry in describe_models()}
+    assert models["mobilenet-v2"]["options"] == {"alpha": 1.0, "size": 128, "dense": [256], "dropout": 0.5}
+    assert models["mobilenet-v2"]["weights"] == ["none", "imagenet", "FILE"]
+    assert models["edgenet-s"]["weights"] == ["none", "FILE"]
+    assert models["cnn3-bn"]["options"] == {"dropout": None, "l2": None, "activation": "relu"}
+    json.dumps(models)
 
 
 @pytest.mark.parametrize("absent", ["keras", "tensorflow"])
