@@ -5,6 +5,7 @@ from edge_fm.training.overrides import with_overrides
 from edge_fm.training.recipe import (
     AugmentationPart,
     DataPart,
+    DistillationPart,
     ModelPart,
     OptimizerPart,
     Recipe,
@@ -26,6 +27,7 @@ __all__ = [
     "DEFAULT_RECIPE",
     "AugmentationPart",
     "DataPart",
+    "DistillationPart",
     "EpochFn",
     "ModelPart",
     "OptimizerPart",

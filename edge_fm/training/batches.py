@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_fm.models.keras_import import require_keras
-from edge_fm.training.augmentation import augment
+from edge_fm.training.augmentation import augment, mix
+from edge_fm.training.photo_augmentation import PhotoClasses, photo_classes, photograph
 from edge_fm.training.recipe import AugmentationPart, Recipe
 
 # First word of a generator's seed, so that order and augmentation never share a stream.
@@ -26,7 +29,13 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 
 
 def epoch_batches(
-    images: NDArray[np.uint8], labels: NDArray[np.int64], recipe: Recipe, *, classes: int, epoch: int
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    recipe: Recipe,
+    *,
+    classes: int,
+    epoch: int,
+    label_names: Sequence[str] = (),
 ) -> Any:
     """Build one epoch's batches.
 
@@ -36,13 +45,17 @@ def epoch_batches(
         recipe: whose seed, batch size and augmentation are used.
         classes: length of a target.
         epoch: from 0.
+        label_names: of the classes, for a recipe that names some.
 
     Returns:
-        keras.utils.PyDataset of (uint8 `[B,H,W,C]`, float32 one-hot `[B,classes]`).
+        keras.utils.PyDataset of (uint8 `[B,H,W,C]`, float32 `[B,classes]`): one-hot targets, or mixed ones with mixup.
     """
     clean = epoch >= recipe.training.epochs - recipe.augmentation.clean_epochs
-    part = AugmentationPart(flip=recipe.augmentation.flip) if clean else recipe.augmentation
-    return _batches_class()(images, labels, recipe, np.eye(classes, dtype=np.float32), part, epoch)
+    part = recipe.augmentation
+    photos = photo_classes(part, label_names)
+    if clean:
+        part = dataclasses.replace(part, shift=0, erase=0.0, mixup=0.0)
+    return _batches_class()(images, labels, recipe, np.eye(classes, dtype=np.float32), part, photos, epoch)
 
 
 @functools.cache
@@ -57,12 +70,13 @@ def _batches_class() -> Any:
             recipe: Recipe,
             targets: NDArray[np.float32],
             part: AugmentationPart,
+            photos: PhotoClasses,
             epoch: int,
         ) -> None:
             super().__init__(workers=1, use_multiprocessing=False)
             self._images, self._labels, self._targets = images, labels, targets
             self._size, self._fill = recipe.training.batch_size, recipe.photo.fill
-            self._part, self._seed, self._epoch = part, recipe.seed, epoch
+            self._part, self._photos, self._seed, self._epoch = part, photos, recipe.seed, epoch
             self._order = np.random.default_rng([_ORDER, recipe.seed, epoch, 0]).permutation(len(images))
 
         def __len__(self) -> int:
@@ -71,7 +85,20 @@ def _batches_class() -> Any:
         def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
             chosen = self._order[index * self._size : (index + 1) * self._size]
             rng = np.random.default_rng([_AUGMENT, self._seed, self._epoch, index])
-            images = augment(self._images[chosen], self._part, rng, fill=self._fill)
-            return images, self._targets[self._labels[chosen]]
+            images = self._images[chosen]
+            # The order is random, so the first ones are any.
+            photos = round(self._part.photo * len(images))
+            images, first = augment(images[photos:], self._part, rng, fill=self._fill), images[:photos]
+            if photos:
+                shot = photograph(
+                    first,
+                    rng,
+                    fill=self._fill,
+                    mirror=self._part.flip,
+                    spread=self._photos.spread[self._labels[chosen[:photos]]],
+                    paired=self._photos.paired[self._labels[chosen[:photos]]],
+                )
+                images = np.concatenate([shot, images])
+            return mix(images, self._targets[self._labels[chosen]], self._part.mixup, rng)
 
     return EpochBatches

@@ -28,9 +28,11 @@ from edge_fm.training.batches import epoch_batches, steps_per_epoch
 from edge_fm.training.callback import batch_callback
 from edge_fm.training.checkpoint import RunState, save_state
 from edge_fm.training.checks import check_classes, check_dataset
+from edge_fm.training.distillation import with_teachers_known
 from edge_fm.training.learner import Learner, score
 from edge_fm.training.optimizers import peak_rate
 from edge_fm.training.overrides import with_overrides
+from edge_fm.training.photo_augmentation import photo_classes
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_file import recipe_hash, recipe_toml
 from edge_fm.training.resume import open_run
@@ -115,13 +117,14 @@ def train(
     from edge_fm.data import split_validation
 
     keras = require_keras("training")
-    recipe = with_overrides(recipe, weights=weights)
+    recipe = with_teachers_known(with_overrides(recipe, weights=weights))
     state = open_run(recipe, dataset, out_dir, resume=resume)
     started = time.monotonic() - (state.duration_s if state else 0.0)
 
     check_dataset(dataset)
     learn, choose = split_validation(dataset.train, fraction=recipe.data.validation, seed=recipe.seed)
     check_classes(dataset, learn, choose)
+    photo_classes(recipe.augmentation, dataset.label_names)
 
     keras.utils.set_random_seed(recipe.seed)
     steps = steps_per_epoch(len(learn.images), recipe.training.batch_size)
@@ -153,7 +156,7 @@ def _one_epoch(
     started: float,
 ) -> tuple[dict[str, float], RunState]:
     keras = require_keras("training")
-    recipe, model = learner.recipe, learner.model
+    recipe = learner.recipe
     history = state.history if state else ()
     epoch = len(history)
     if recipe.schedule.name == "plateau":
@@ -162,12 +165,21 @@ def _one_epoch(
             recipe.schedule, peak=peak_rate(recipe.optimizer), val_losses=losses
         )
     began = time.monotonic()
-    logs = model.fit(
-        epoch_batches(learn.images, learn.labels, recipe, classes=learner.classes, epoch=epoch),
+    batches = epoch_batches(
+        learn.images,
+        learn.labels,
+        recipe,
+        classes=learner.classes,
+        epoch=epoch,
+        label_names=dataset.label_names,
+    )
+    logs = learner.fitted.fit(
+        batches,
         shuffle=False,  # The order is the batches' own.
         verbose=0,
         callbacks=[batch_callback(progress, epoch, recipe.training.epochs, learner.steps, recipe.optimizer)],
     ).history
+    weights = learner.settle(batches)
     accuracy, loss = score(learner.probabilities(choose.images), choose.labels)
     row = {
         "epoch": epoch + 1,
@@ -183,9 +195,9 @@ def _one_epoch(
     better = before is None or (accuracy, -loss) > (before["val_accuracy"], -before["val_loss"])
     return row, RunState(
         epoch=epoch + 1,
-        model=[np.array(v.numpy()) for v in model.variables],
+        model=[np.array(v.numpy()) for v in learner.model.variables],
         optimizer=[np.array(v.numpy()) for v in learner.optimizer.variables],
-        best=model.get_weights() if state is None or better else state.best,
+        best=weights if state is None or better else state.best,
         best_epoch=epoch + 1 if state is None or better else state.best_epoch,
         history=(*history, row),
         recipe_hash=recipe_hash(recipe),
@@ -206,7 +218,7 @@ def _finish(
     *,
     test: bool,
 ) -> RunResult:
-    recipe, model = learner.recipe, learner.model
+    recipe, model = learner.recipe, learner.judge
     model.set_weights(state.best)
     progress("testing", 0, None)
     train_accuracy, _ = score(learner.probabilities(learn.images), learn.labels)
@@ -231,6 +243,10 @@ def _finish(
         "input_shape": list(learner.input_shape),
         "data": {"name": dataset.name, "source": dataset.source, "hash": dataset.content_hash},
         "recipe_hash": state.recipe_hash,
+        "teachers": [
+            {"path": path, "sha256": digest}
+            for path, digest in zip(recipe.distillation.teacher, recipe.distillation.sha256, strict=True)
+        ],
         "photo": {
             "mode": recipe.photo.mode,
             "background": recipe.photo.background,

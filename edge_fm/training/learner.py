@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +11,9 @@ from numpy.typing import NDArray
 
 from edge_fm.models import build_model
 from edge_fm.models.keras_import import require_keras
+from edge_fm.training.averaging import settle_statistics, statistics_batches
 from edge_fm.training.checkpoint import RunState
+from edge_fm.training.distillation import distillation_accuracy, distillation_loss, load_teachers, with_teachers
 from edge_fm.training.optimizers import build_optimizer, peak_rate
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.schedules import build_schedule
@@ -24,14 +28,20 @@ _EVALUATION_BATCH = 250
 
 
 class Learner:
-    """The model, its optimizer and what both were built from."""
+    """The model, its optimizer and what both were built from.
+
+    Attributes:
+        model: learns, in the recipe's precision.
+        judge: is evaluated and kept: the model itself, or in float32 what its weights and their average make.
+        fitted: what Keras fits: the model, or the model beside its teachers.
+    """
 
     def __init__(self, recipe: Recipe, dataset: Dataset, steps: int, *, weights: str) -> None:
-        keras = require_keras("training")
         self.recipe, self.steps = recipe, steps
         self.classes = len(dataset.label_names)
         self.input_shape = dataset.train.images.shape[1:]
-        self.model = self.fresh_model()
+        with _policy(recipe.training.precision):
+            self.model = self.fresh_model()
         load_weights(self.model, weights)
         schedule = build_schedule(
             recipe.schedule,
@@ -39,16 +49,49 @@ class Learner:
             steps_per_epoch=steps,
             epochs=recipe.training.epochs,
         )
-        self.optimizer = build_optimizer(recipe.optimizer, schedule)
-        loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.training.label_smoothing)
-        self.model.compile(optimizer=self.optimizer, loss=loss, metrics=["accuracy"])
+        self.optimizer = build_optimizer(recipe.optimizer, schedule, ema=recipe.training.ema)
+        plain = recipe.training.precision == "float32" and not recipe.training.ema
+        self.judge = self.model if plain else self.fresh_model()
+        self.fitted = self._compile(dataset)
         # Built now, so that a checkpoint can be put into it before the first step.
         self.optimizer.build(self.model.trainable_variables)
+
+    def _compile(self, dataset: Dataset) -> Any:
+        keras = require_keras("training")
+        part, smoothing = self.recipe.distillation, self.recipe.training.label_smoothing
+        if part.teacher:
+            fitted = with_teachers(self.model, load_teachers(part, dataset))
+            loss, metric = distillation_loss(part, label_smoothing=smoothing), distillation_accuracy()
+        else:
+            fitted = self.model
+            loss, metric = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing), "accuracy"
+        fitted.compile(optimizer=self.optimizer, loss=loss, metrics=[metric])
+        return fitted
 
     def fresh_model(self) -> Any:
         """The recipe's architecture, not compiled."""
         part = self.recipe.model
         return build_model(part.name, input_shape=self.input_shape, classes=self.classes, **part.options)
+
+    def settle(self, batches: Any) -> list[NDArray[Any]]:
+        """Make `judge` what the model is worth now.
+
+        Args:
+            batches: an epoch's, for the statistics of averaged weights.
+
+        Returns:
+            Its weights.
+        """
+        if self.judge is not self.model:
+            values = {id(v): v for v in self.model.weights}
+            if self.recipe.training.ema:
+                averages = zip(self.model.trainable_variables, self.optimizer.averages, strict=True)
+                values |= {id(variable): average for variable, average in averages}
+            self.judge.set_weights([values[id(v)].numpy() for v in self.model.weights])
+            if self.recipe.training.ema:
+                settle_statistics(self.judge, statistics_batches(batches, self.recipe.training.batch_size))
+        weights: list[NDArray[Any]] = self.judge.get_weights()
+        return weights
 
     def restore(self, state: RunState) -> None:
         """Put a checkpoint into the model and the optimizer."""
@@ -68,8 +111,20 @@ class Learner:
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 `[N,classes]` for uint8 `[N,H,W,C]`."""
-        answers: NDArray[np.float32] = self.model.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)
+        answers: NDArray[np.float32] = self.judge.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)
         return answers
+
+
+@contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Build layers in a precision."""
+    config = require_keras("training").config
+    before = config.dtype_policy()
+    config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        config.set_dtype_policy(before)
 
 
 def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_fm.models.keras_import import require_keras
+from edge_fm.training.averaging import averaging_class
 from edge_fm.training.recipe import OptimizerPart
 
 
@@ -34,7 +35,7 @@ def peak_rate(part: OptimizerPart) -> float:
     return USUAL[part.name].learning_rate if part.learning_rate is None else part.learning_rate
 
 
-def build_optimizer(part: OptimizerPart, learning_rate: Any) -> Any:
+def build_optimizer(part: OptimizerPart, learning_rate: Any, *, ema: float = 0.0) -> Any:
     """Build the recipe's optimizer.
 
     Biases and the scales of batch normalization are not decayed.
@@ -42,6 +43,7 @@ def build_optimizer(part: OptimizerPart, learning_rate: Any) -> Any:
     Args:
         part: the recipe's [optimizer].
         learning_rate: a number or a Keras schedule.
+        ema: decay of the running average of the weights that it keeps in `averages`; 0 for none.
 
     Returns:
         keras.optimizers.Optimizer, not built yet.
@@ -51,19 +53,22 @@ def build_optimizer(part: OptimizerPart, learning_rate: Any) -> Any:
     decay = usual.weight_decay if part.weight_decay is None else part.weight_decay
     momentum = usual.momentum if part.momentum is None else part.momentum
     ratio = usual.vector_ratio if part.vector_ratio is None else part.vector_ratio
-    common = {"learning_rate": learning_rate, "weight_decay": decay or None}
+    settings: dict[str, Any] = {"learning_rate": learning_rate, "weight_decay": decay or None}
     if part.name == "sgd":
-        optimizer = optimizers.SGD(momentum=momentum, nesterov=momentum > 0, **common)
+        cls = optimizers.SGD
+        settings |= {"momentum": momentum, "nesterov": momentum > 0}
     elif part.name == "rmsprop":
-        optimizer = optimizers.RMSprop(momentum=momentum, **common)
+        cls = optimizers.RMSprop
+        settings |= {"momentum": momentum}
     elif part.name == "adam":
-        optimizer = optimizers.Adam(**common)
+        cls = optimizers.Adam
     elif part.name == "adamw":
-        optimizer = optimizers.AdamW(learning_rate=learning_rate, weight_decay=decay)
+        cls = optimizers.AdamW
+        settings |= {"weight_decay": decay}
     else:
-        optimizer = _conv_muon_class()(
-            momentum=momentum, adam_lr_ratio=ratio, adam_weight_decay=decay or None, **common
-        )
+        cls = _conv_muon_class()
+        settings |= {"momentum": momentum, "adam_lr_ratio": ratio, "adam_weight_decay": decay or None}
+    optimizer = (averaging_class(cls, ema) if ema else cls)(**settings)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 

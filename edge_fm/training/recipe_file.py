@@ -21,12 +21,13 @@ SCHEMA = 1
 DEFAULT_RECIPE = "edgenet-s"
 
 # What TOML must hold for an attribute's type. A bool is no int here, and an int will do for a float.
-_TEXT, _INT, _FLOAT, _BOOL, _INTS, _TEXTS, _TABLE = (
+_TEXT, _INT, _FLOAT, _BOOL, _INTS, _TEXTS, _TEXT_OR_TEXTS, _TABLE = (
     "text",
     "a whole number",
     "a number",
     "true or false",
     "whole numbers",
+    "a list of texts",
     "a text or a list of texts",
     "a table",
 )
@@ -37,12 +38,13 @@ _KINDS: dict[Any, str] = {
     bool: _BOOL,
     tuple[int, ...]: _INTS,
     tuple[str, ...]: _TEXTS,
+    str | tuple[str, ...]: _TEXT_OR_TEXTS,
 }
 
 
 def _kind(hint: Any) -> str:
     """What TOML must hold for a type hint; None is said by leaving the key out."""
-    if get_origin(hint) is UnionType:
+    if get_origin(hint) is UnionType and NoneType in get_args(hint):
         (hint,) = (arg for arg in get_args(hint) if arg is not NoneType)
     if get_origin(hint) is Literal:
         return _TEXT
@@ -59,9 +61,22 @@ def _kinds(cls: type[Any]) -> dict[str, str]:
 _RECIPE_HINTS = get_type_hints(Recipe)
 # Every attribute of a part is a key of its table: a new one needs no line here.
 _PARTS: dict[str, tuple[type[Any], dict[str, str]]] = {
-    name: (cls, _kinds(cls)) for name, cls in _RECIPE_HINTS.items() if dataclasses.is_dataclass(cls)
+    name: (cls, _kinds(cls))
+    for name, cls in _RECIPE_HINTS.items()
+    if isinstance(cls, type) and dataclasses.is_dataclass(cls)
 }
 _TOP = {"schema": _INT, **{name: _kind(hint) for name, hint in _RECIPE_HINTS.items() if name not in _PARTS}}
+# What every recipe's hash has counted from the first version on. A key that came later counts only where it is not at
+# its default, so that a recipe that does not use it keeps its hash.
+_FIRST_KEYS = {
+    "model": {"name", "weights", "options"},
+    "data": {"source", "shape", "validation"},
+    "training": {"epochs", "batch_size", "label_smoothing"},
+    "optimizer": {"name", "learning_rate", "weight_decay", "momentum", "vector_ratio"},
+    "schedule": {"name", "warmup", "factor", "every"},
+    "augmentation": {"flip", "shift", "erase", "clean_epochs"},
+    "photo": {"mode", "background", "fill"},
+}
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -165,9 +180,7 @@ def _typed(value: Any, kind: str, where: str) -> Any:
     if kind == _INTS and isinstance(value, list) and all(type(entry) is int for entry in value):
         return tuple(value)
     if kind == _TEXTS and isinstance(value, str):
-        return (value,)
-    if kind == _TEXTS and isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-        return tuple(value)
+        return (value,)  # a list of one
     if kind in (_TEXTS, _TEXT_OR_TEXTS) and isinstance(value, list) and all(isinstance(v, str) for v in value):
         return tuple(value)
     fits = {
@@ -213,25 +226,23 @@ def recipe_toml(recipe: Recipe) -> str:
 def recipe_hash(recipe: Recipe) -> str:
     """SHA-256 (hex) of all that decides the result: not the name, the description, or a known teacher's path.
 
-    What has its default is left out, so that a key of a later version leaves the hashes of older recipes as they are;
-    in return, a default never changes its meaning.
-
     Example:
         >>> from edge_fm.training import Recipe, recipe_hash
         >>> recipe_hash(Recipe(name="a")) == recipe_hash(Recipe(name="b"))
         True
     """
     table, usual = recipe_table(recipe), recipe_table(Recipe())
-    for key in ("name", "description", "schema"):
-        del table[key]
+    del table["name"], table["description"]
     if recipe.distillation.sha256:
         table["distillation"]["teacher"] = []
-    decisive = {
-        key: {name: entry for name, entry in value.items() if name not in usual[key] or entry != usual[key][name]}
-        if isinstance(value, dict)
-        else value
-        for key, value in table.items()
-    }
-    decisive = {key: value for key, value in decisive.items() if value != {}}
-    canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    for section in _PARTS:
+        first, defaults = _FIRST_KEYS.get(section, set()), usual[section]
+        table[section] = {
+            key: value
+            for key, value in table[section].items()
+            if key in first or key not in defaults or value != defaults[key]
+        }
+        if not table[section]:
+            del table[section]
+    canonical = json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -47,6 +47,7 @@ METRICS = {
     "input_shape",
     "data",
     "recipe_hash",
+    "teachers",
     "photo",
     "keras_backend",
     "versions",

@@ -1,0 +1,70 @@
+"""What decides a training run, as data: frozen dataclasses that check themselves, one for each table of the TOML.
+
+`recipe_file` reads and writes them as TOML, from the types of their attributes; `fit.train` runs them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edge_fm.training.recipe.augmentation import AugmentationPart
+from edge_fm.training.recipe.checks import check, nearest
+from edge_fm.training.recipe.data import DataPart
+from edge_fm.training.recipe.model import ModelPart
+from edge_fm.training.recipe.optimizer import OptimizerName, OptimizerPart, ScheduleName, SchedulePart
+from edge_fm.training.recipe.training import DistillationPart, Precision, TrainingPart
+from edge_fm_runtime.metadata import PhotoSpec
+
+__all__ = [
+    "AugmentationPart",
+    "DataPart",
+    "DistillationPart",
+    "ModelPart",
+    "OptimizerName",
+    "OptimizerPart",
+    "Precision",
+    "Recipe",
+    "ScheduleName",
+    "SchedulePart",
+    "TrainingPart",
+    "nearest",
+]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run; the same recipe and data give the same result on one machine.
+
+    Attributes:
+        name: what runs are called by.
+        description: one line for a person.
+        seed: of the split, the weights, the order, the augmentation and dropout.
+        photo: how photos become images of this kind; goes into the model's metadata.
+
+    Example:
+        >>> from edge_fm.training import Recipe, TrainingPart
+        >>> Recipe(training=TrainingPart(epochs=3)).training.epochs
+        3
+    """
+
+    name: str = "custom"
+    description: str = ""
+    seed: int = 0
+    model: ModelPart = field(default_factory=ModelPart)
+    data: DataPart = field(default_factory=DataPart)
+    training: TrainingPart = field(default_factory=TrainingPart)
+    distillation: DistillationPart = field(default_factory=DistillationPart)
+    optimizer: OptimizerPart = field(default_factory=OptimizerPart)
+    schedule: SchedulePart = field(default_factory=SchedulePart)
+    augmentation: AugmentationPart = field(default_factory=AugmentationPart)
+    photo: PhotoSpec = field(default_factory=PhotoSpec)
+
+    def __post_init__(self) -> None:
+        check(bool(self.name) and "/" not in self.name, f"The recipe's name is {self.name!r}; it names a folder.")
+        check(0 <= self.seed < 2**32, f"seed is {self.seed}; supported: 0 to {2**32 - 1}.")
+        check(
+            self.augmentation.clean_epochs <= self.training.epochs,
+            f"[augmentation] clean_epochs is {self.augmentation.clean_epochs}, "
+            f"of {self.training.epochs} epochs in all.",
+        )
+        check(0 <= self.photo.fill <= 255, f"[photo] fill is {self.photo.fill}; supported: 0 to 255.")

@@ -1,0 +1,54 @@
+"""[model] of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge_fm.models import FREEZE_WORDS, find_model
+from edge_fm.training.recipe.checks import check, nearest
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """[model]: which one, and from which weights.
+
+    Attributes:
+        name: of the registry of `edge_fm.models`.
+        weights: "none" (fresh), "imagenet" for models with a backbone, or a .weights.h5, .h5 or .keras file.
+        options: the model family's own, such as `dropout`.
+        freeze: what is not trained: "backbone", "none", names of layers or stages, or "auto": the backbone (but for
+            the stages that the model's publication trains) where it does not start from fresh weights.
+        unfreeze: layers or stages that are trained nevertheless.
+    """
+
+    name: str = "edgenet-s"
+    weights: str = "none"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    freeze: str | tuple[str, ...] = "auto"
+    unfreeze: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        entry = find_model(self.name)
+        check(bool(self.weights), "[model] weights is empty; supported: none, or a file.")
+        check(
+            self.weights != "imagenet" or entry.backbone,
+            f"There are no ImageNet weights for {self.name}: it was never trained on ImageNet. Supported: none, FILE.",
+            "Leave `weights` out to train from fresh weights.",
+        )
+        check(
+            not isinstance(self.freeze, str) or self.freeze in FREEZE_WORDS,
+            f"[model] freeze is {self.freeze!r}. Supported: {', '.join(FREEZE_WORDS)}, or a list of names.",
+            nearest(self.freeze, FREEZE_WORDS) if isinstance(self.freeze, str) else None,
+        )
+        check(all(self.unfreeze), "[model] unfreeze holds an empty name.")
+        check(
+            entry.backbone or self.freeze != "backbone",
+            f"[model] freeze is 'backbone', and {self.name} has none. Supported: none, or names of layers or stages.",
+        )
+        check(
+            not self.unfreeze or not isinstance(self.freeze, str) or (entry.backbone and self.freeze != "none"),
+            f"[model] unfreeze names {', '.join(self.unfreeze)}, but nothing of {self.name} is frozen.",
+            "Leave `unfreeze` out, or freeze something.",
+        )

@@ -1,0 +1,94 @@
+"""[optimizer] and [schedule] of a recipe."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from edge_fm.training.recipe.checks import check, check_choice
+
+OptimizerName = Literal["sgd", "rmsprop", "adam", "adamw", "muon"]
+ScheduleName = Literal["constant", "cosine", "one-cycle", "step", "exponential", "plateau"]
+
+
+@dataclass(frozen=True)
+class OptimizerPart:
+    """[optimizer]: how a gradient becomes a step.
+
+    Attributes:
+        name: sgd (Nesterov), rmsprop, adam, adamw, or muon (orthogonalized momentum for convolutions,
+            AdamW for the rest).
+        learning_rate: the schedule's highest; None for the optimizer's usual one.
+        weight_decay: decoupled, a step takes `learning_rate * weight_decay` of each kernel; None for the usual one.
+        momentum: for sgd, rmsprop and muon; None for the usual one.
+        vector_ratio: muon alone: learning rate of what is no convolution, relative to `learning_rate`.
+    """
+
+    name: OptimizerName = "adamw"
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    momentum: float | None = None
+    vector_ratio: float | None = None
+
+    def __post_init__(self) -> None:
+        check_choice(self.name, get_args(OptimizerName), "optimizer")
+        rate = self.learning_rate
+        check(
+            rate is None or (math.isfinite(rate) and rate > 0),
+            f"[optimizer] learning_rate is {rate}; it must be a number above 0.",
+        )
+        decay = self.weight_decay
+        check(
+            decay is None or (math.isfinite(decay) and decay >= 0),
+            f"[optimizer] weight_decay is {decay}; it must be at least 0.",
+        )
+        check(
+            self.momentum is None or 0 <= self.momentum < 1,
+            f"[optimizer] momentum is {self.momentum}; supported: at least 0 and below 1.",
+        )
+        check(
+            self.momentum is None or self.name not in {"adam", "adamw"},
+            f"[optimizer] momentum belongs to sgd, rmsprop and muon; {self.name} has none.",
+            "Leave it out.",
+        )
+        ratio = self.vector_ratio
+        check(
+            ratio is None or (math.isfinite(ratio) and ratio > 0),
+            f"[optimizer] vector_ratio is {ratio}; it must be above 0.",
+        )
+        check(
+            ratio is None or self.name == "muon",
+            f"[optimizer] vector_ratio belongs to muon; the optimizer is {self.name}.",
+            "Leave it out.",
+        )
+
+
+@dataclass(frozen=True)
+class SchedulePart:
+    """[schedule]: the learning rate over the run.
+
+    Attributes:
+        name: constant; cosine (to 0); one-cycle (up in a line, then down in a line to 0); step and exponential
+            (times `factor` every `every` epochs, at once or smoothly); plateau (times `factor` after `every`
+            epochs without a better validation loss).
+        warmup: share of the run in which the rate rises in a line from 0; one-cycle's way up.
+        factor: for step, exponential, plateau.
+        every: epochs, for step, exponential, plateau.
+    """
+
+    name: ScheduleName = "one-cycle"
+    warmup: float = 0.0
+    factor: float = 0.1
+    every: int = 5
+
+    def __post_init__(self) -> None:
+        check_choice(self.name, get_args(ScheduleName), "schedule")
+        check(0 <= self.warmup < 1, f"[schedule] warmup is {self.warmup}; supported: at least 0 and below 1.")
+        check(
+            not (self.warmup and self.name == "plateau"),
+            "[schedule] warmup does not go with plateau, whose rate is one for a whole epoch.",
+            "Leave warmup out.",
+        )
+        check(0 < self.factor < 1, f"[schedule] factor is {self.factor}; supported: above 0 and below 1.")
+        check(self.every >= 1, f"[schedule] every is {self.every}; it must be at least 1 epoch.")

@@ -1,0 +1,86 @@
+"""[training] and [distillation] of a recipe."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from edge_fm.training.recipe.checks import check, check_choice
+
+Precision = Literal["float32", "mixed_bfloat16"]
+
+
+@dataclass(frozen=True)
+class TrainingPart:
+    """[training]: how long, in which portions, and what is kept.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images of one step.
+        label_smoothing: share of each target that is spread over all classes.
+        ema: decay of the running average of the weights that is evaluated and kept in their place, such as 0.999;
+            0 keeps the last weights themselves.
+        precision: of the arithmetic of training: float32, or mixed_bfloat16 (bfloat16 with float32 weights).
+            Evaluation and the saved model are float32 in any case.
+    """
+
+    epochs: int = 10
+    batch_size: int = 128
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        check(self.epochs >= 1, f"[training] epochs is {self.epochs}; it must be at least 1.")
+        check(self.batch_size >= 1, f"[training] batch_size is {self.batch_size}; it must be at least 1.")
+        check(
+            0 <= self.label_smoothing < 1,
+            f"[training] label_smoothing is {self.label_smoothing}; supported: at least 0 and below 1.",
+        )
+        check(
+            0 <= self.ema < 1,
+            f"[training] ema is {self.ema}; supported: a decay above 0 and below 1, or 0 for none.",
+            "0.999 averages over about the last 1,000 steps.",
+        )
+        check_choice(self.precision, get_args(Precision), "precision")
+
+
+@dataclass(frozen=True)
+class DistillationPart:
+    """[distillation]: learn from the answers of trained models too (Hinton et al. 2015).
+
+    The loss is `(1 - weight) * hard + weight * temperature**2 * soft`: hard is the cross-entropy with the labels, soft
+    the Kullback-Leibler divergence from the teachers' answers, both softened by the temperature. The teachers answer
+    the very images that the student sees, as augmented.
+
+    Attributes:
+        teacher: run folders or .keras files, whose probabilities are averaged; none for no distillation.
+        temperature: divides the logits of both sides in the soft loss.
+        weight: share of the soft loss.
+        sha256: of each teacher's .keras file; a run writes them into its recipe, and a file that is not the one that is
+            written there is refused.
+    """
+
+    teacher: tuple[str, ...] = ()
+    temperature: float = 1.0
+    weight: float = 0.5
+    sha256: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check(all(self.teacher), "[distillation] teacher is empty.", "Give a run folder or a .keras file.")
+        check(
+            0 < self.temperature < math.inf,
+            f"[distillation] temperature is {self.temperature}; it must be a number above 0.",
+            "1 leaves the answers as they are, 4 softens them much.",
+        )
+        check(
+            0 < self.weight <= 1,
+            f"[distillation] weight is {self.weight}; supported: a share above 0 and at most 1.",
+            "Leave `teacher` out to learn without one.",
+        )
+        check(
+            len(self.sha256) in {0, len(self.teacher)},
+            f"[distillation] has {len(self.teacher)} teachers but {len(self.sha256)} hashes.",
+            "Leave sha256 out; a run fills it in.",
+        )
