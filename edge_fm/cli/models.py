@@ -10,27 +10,32 @@ from edge_fm.cli.common import Talk, output_options, print_json, print_table
 @click.command("models")
 @output_options
 def command(as_json: bool, quiet: bool) -> None:
-    """List the model zoo: parameters, multiply-accumulates, input, accuracy where it was measured, source."""
+    """List the model zoo: parameters, multiply-accumulates, input, options, source; accuracy where it was measured.
+
+    Figures are for the input and the number of classes that stand beside them. --json adds the options' defaults, the
+    trainable parameters and the weights that a model can start from.
+    """
     from edge_fm.models import describe_models
 
     models = describe_models()
     if as_json:
         print_json({"models": models})
     else:
-        rows = [
-            [
-                m["name"],
-                m["family"],
-                f"{m['params']:,}",
-                f"{m['macs'] / 1e6:.1f} M",
-                "{}x{}x{}".format(*m["input"]) + f", {m['classes']} classes",
-                "-" if m["accuracy"] is None else f"{100 * m['accuracy']:.2f}%",
-                "-" if m["int8_bytes"] is None else f"{m['int8_bytes']:,}",
-                ", ".join(m["options"]),
-                m["source"],
-            ]
-            for m in models
-        ]
-        columns = ["name", "family", "parameters", "MACs", "input", "accuracy", "int8 bytes", "options", "source"]
-        print_table("Models", columns, rows, right=(2, 3, 5, 6))
+        columns: dict[str, list[str]] = {
+            "name": [m["name"] for m in models],
+            "parameters": [f"{m['params']:,}" for m in models],
+            "MACs": [f"{m['macs'] / 1e6:.1f} M" for m in models],
+            "input": ["{}x{}x{}".format(*m["input"]) for m in models],
+            "classes": [str(m["classes"]) for m in models],
+            "accuracy": ["-" if m["accuracy"] is None else f"{100 * m['accuracy']:.2f}%" for m in models],
+            "int8 bytes": ["-" if m["int8_bytes"] is None else f"{m['int8_bytes']:,}" for m in models],
+            "options": [", ".join(m["options"]) for m in models],
+            "source": [m["source"] for m in models],
+        }
+        # A column of dashes says nothing.
+        columns = {title: cells for title, cells in columns.items() if set(cells) != {"-"}}
+        numbers = ("parameters", "MACs", "classes", "accuracy", "int8 bytes")
+        right = tuple(i for i, title in enumerate(columns) if title in numbers)
+        rows = [list(row) for row in zip(*columns.values(), strict=True)]
+        print_table("Models", list(columns), rows, right=right)
     Talk(quiet).next(f"edgefm train --model {models[0]['name']}")

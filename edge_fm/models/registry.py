@@ -64,7 +64,7 @@ MODELS: dict[str, ModelEntry] = {
         params=565_386,
         trainable=565_386,
         macs=2_970_752,
-        source="published Fashion-MNIST report",
+        source="a Fashion-MNIST report",
     ),
     "cnn3-dropout": ModelEntry(
         family="cnn",
@@ -74,7 +74,7 @@ MODELS: dict[str, ModelEntry] = {
         params=590_346,
         trainable=590_346,
         macs=3_585_152,
-        source="published Fashion-MNIST report",
+        source="a Fashion-MNIST report",
     ),
     "cnn3": ModelEntry(
         family="cnn",
@@ -84,7 +84,7 @@ MODELS: dict[str, ModelEntry] = {
         params=240_901,
         trainable=240_901,
         macs=3_236_608,
-        source="published Fashion-MNIST report",
+        source="a Fashion-MNIST report",
     ),
     "cnn3-bn": ModelEntry(
         family="cnn",
@@ -94,7 +94,7 @@ MODELS: dict[str, ModelEntry] = {
         params=242_309,
         trainable=241_605,
         macs=3_236_608,
-        source="published Fashion-MNIST report",
+        source="a Fashion-MNIST report",
     ),
     "cnn4-bn": ModelEntry(
         family="cnn",
@@ -104,7 +104,7 @@ MODELS: dict[str, ModelEntry] = {
         params=1_220_901,
         trainable=1_219_109,
         macs=13_179_648,
-        source="published Fashion-MNIST report",
+        source="a Fashion-MNIST report",
     ),
     "cnn4-l2": ModelEntry(
         family="cnn",
@@ -114,7 +114,7 @@ MODELS: dict[str, ModelEntry] = {
         params=3_383_589,
         trainable=3_381_797,
         macs=28_791_936,
-        source="published Fashion-MNIST report",
+        source="a Fashion-MNIST report",
     ),
     "convnet5": ModelEntry(
         family="convnet5",
@@ -124,7 +124,7 @@ MODELS: dict[str, ModelEntry] = {
         params=3_199_490,
         trainable=3_199_298,
         macs=13_808_400,
-        source="published Fashion-MNIST report",
+        source="a Fashion-MNIST report",
     ),
     "lenet5": ModelEntry(
         family="lenet",
@@ -134,7 +134,7 @@ MODELS: dict[str, ModelEntry] = {
         params=61_706,
         trainable=61_706,
         macs=416_520,
-        source="LeCun et al. 1998, 10.1109/5.726791",
+        source="LeCun 1998, 10.1109/5.726791",
     ),
     "mobilenet": ModelEntry(
         family="mobilenet",
@@ -144,7 +144,7 @@ MODELS: dict[str, ModelEntry] = {
         params=3_493_834,
         trainable=3_471_946,
         macs=185_641_472,
-        source="Howard et al. 2017, arXiv:1704.04861; keras.applications",
+        source="Howard 2017, arXiv:1704.04861",
         backbone=True,
     ),
     "mobilenet-v2": ModelEntry(
@@ -155,7 +155,7 @@ MODELS: dict[str, ModelEntry] = {
         params=2_588_490,
         trainable=2_554_378,
         macs=98_124_288,
-        source="Sandler et al. 2018, arXiv:1801.04381; keras.applications",
+        source="Sandler 2018, arXiv:1801.04381",
         backbone=True,
     ),
     "resnet18": ModelEntry(
@@ -166,7 +166,7 @@ MODELS: dict[str, ModelEntry] = {
         params=11_191_242,
         trainable=11_181_642,
         macs=37_016_576,
-        source="He et al. 2015, arXiv:1512.03385; weights of keras-hub",
+        source="He 2015, arXiv:1512.03385",
         backbone=True,
         trained=("layer4",),
     ),
@@ -178,7 +178,7 @@ MODELS: dict[str, ModelEntry] = {
         params=23_597_957,
         trainable=23_544_837,
         macs=78_702_592,
-        source="He et al. 2015, arXiv:1512.03385; keras.applications",
+        source="He 2015, arXiv:1512.03385",
         backbone=True,
     ),
     "resnet152-v2": ModelEntry(
@@ -189,7 +189,7 @@ MODELS: dict[str, ModelEntry] = {
         params=58_352_138,
         trainable=58_208_394,
         macs=222_564_352,
-        source="He et al. 2016, arXiv:1603.05027; keras.applications",
+        source="He 2016, arXiv:1603.05027",
         backbone=True,
     ),
     "vgg16": ModelEntry(
@@ -200,7 +200,7 @@ MODELS: dict[str, ModelEntry] = {
         params=14_717_253,
         trainable=14_717_253,
         macs=313_199_104,
-        source="Simonyan, Zisserman 2014, arXiv:1409.1556; keras.applications",
+        source="Simonyan 2014, arXiv:1409.1556",
         backbone=True,
     ),
     "vgg19": ModelEntry(
@@ -211,7 +211,7 @@ MODELS: dict[str, ModelEntry] = {
         params=20_029_514,
         trainable=20_029_514,
         macs=398_136_320,
-        source="Simonyan, Zisserman 2014, arXiv:1409.1556; keras.applications",
+        source="Simonyan 2014, arXiv:1409.1556",
         backbone=True,
     ),
 }
