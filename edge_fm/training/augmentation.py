@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_fm.training.recipe import AugmentationPart
+from edge_fm.training.warp import warp
 
 # Sides of an erased rectangle, as shares of the image's.
 _ERASED = (0.1, 0.35)
@@ -14,12 +15,12 @@ _ERASED = (0.1, 0.35)
 def augment(
     images: NDArray[np.uint8], part: AugmentationPart, rng: np.random.Generator, *, fill: int = 0
 ) -> NDArray[np.uint8]:
-    """Shift, mirror and erase a batch.
+    """Change a batch as the recipe says, in the order of `AugmentationPart`.
 
     Args:
         images: uint8 `[N,H,W,C]`; never written to.
-        part: the recipe's [augmentation]; `clean_epochs` is the caller's.
-        rng: decides everything.
+        part: the recipe's [augmentation]; `clean_epochs` and `mixup` are the caller's.
+        rng: decides everything; what is not asked for draws nothing from it.
         fill: value of pixels that come in from outside or are erased.
 
     Returns:
@@ -32,21 +33,22 @@ def augment(
         >>> augment(np.zeros((2, 8, 8, 1), np.uint8), AugmentationPart(shift=2), np.random.default_rng(0)).shape
         (2, 8, 8, 1)
     """
-    count, height, width, _ = images.shape
+    count = len(images)
     out = images
+    if part.rotation or part.zoom:
+        angles = np.deg2rad(rng.uniform(-part.rotation, part.rotation, count)).astype(np.float32)
+        out = warp(out, angles, rng.uniform(1 - part.zoom, 1 + part.zoom, count).astype(np.float32), fill=fill)
     if part.shift:
         out = _shift(out, part.shift, rng, fill)
     if part.flip:
         mirrored = np.less(rng.random(count), 0.5)
         out = np.where(mirrored[:, None, None, None], out[:, :, ::-1], out)
-    if part.erase:
+    if part.brightness or part.contrast:
+        out = _light(out, part, rng)
+    if part.erase or part.cutout:
         out = out.copy() if out is images else out
-        low, high = _ERASED
-        for index in np.flatnonzero(rng.random(count) < part.erase):
-            tall = max(1, round(height * rng.uniform(low, high)))
-            wide = max(1, round(width * rng.uniform(low, high)))
-            top, left = rng.integers(0, height - tall + 1), rng.integers(0, width - wide + 1)
-            out[index, top : top + tall, left : left + wide] = fill
+        _erase(out, part.erase, rng, fill)
+        _cut(out, part.cutout, rng, fill)
     return np.ascontiguousarray(out)
 
 
@@ -81,6 +83,39 @@ def mix(
     flat = images.reshape(len(images), -1)
     mixed = np.rint(flat * own + flat[partner] * (1 - own)).astype(np.uint8).reshape(images.shape)
     return mixed, targets * own + targets[partner] * (1 - own)
+
+
+def _light(images: NDArray[np.uint8], part: AugmentationPart, rng: np.random.Generator) -> NDArray[np.uint8]:
+    drawn = rng.uniform(-1, 1, (2, len(images), 1)).astype(np.float32)
+    added, factor = 255 * part.brightness * drawn[0], 1 + part.contrast * drawn[1]
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    mean = flat.mean(axis=1, keepdims=True)
+    lit = flat * factor + (mean * (1 - factor) + added)
+    return np.rint(np.clip(lit, 0, 255)).astype(np.uint8).reshape(images.shape)
+
+
+def _erase(images: NDArray[np.uint8], share: float, rng: np.random.Generator, fill: int) -> None:
+    if not share:
+        return
+    count, height, width, _ = images.shape
+    low, high = _ERASED
+    for index in np.flatnonzero(rng.random(count) < share):
+        tall = max(1, round(height * rng.uniform(low, high)))
+        wide = max(1, round(width * rng.uniform(low, high)))
+        top, left = rng.integers(0, height - tall + 1), rng.integers(0, width - wide + 1)
+        images[index, top : top + tall, left : left + wide] = fill
+
+
+def _cut(images: NDArray[np.uint8], side: int, rng: np.random.Generator, fill: int) -> None:
+    if not side:
+        return
+    count, height, width, _ = images.shape
+    rows, columns = (
+        # From the square's first row (column) to its last: [N,H] and [N,W].
+        (np.arange(length) >= first[:, None]) & (np.arange(length) < first[:, None] + side)
+        for length, first in ((n, rng.integers(0, n, count) - side // 2) for n in (height, width))
+    )
+    images[rows[:, :, None] & columns[:, None, :]] = fill
 
 
 def _shift(images: NDArray[np.uint8], reach: int, rng: np.random.Generator, fill: int) -> NDArray[np.uint8]:

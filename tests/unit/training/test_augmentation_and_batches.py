@@ -6,10 +6,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edge_fm.training import AugmentationPart, Recipe
 from edge_fm.training.augmentation import augment
 from edge_fm.training.batches import epoch_batches, steps_per_epoch
+from edge_fm.training.warp import warp
 
 IMAGES = np.random.default_rng(3).integers(1, 256, (40, 10, 12, 3), dtype=np.uint8)
 
@@ -25,6 +27,14 @@ def test_nothing_asked_nothing_done() -> None:
         AugmentationPart(shift=2),
         AugmentationPart(erase=1.0),
         AugmentationPart(flip=True, shift=3, erase=0.5),
+        AugmentationPart(rotation=20),
+        AugmentationPart(zoom=0.2),
+        AugmentationPart(brightness=0.2),
+        AugmentationPart(contrast=0.4),
+        AugmentationPart(cutout=4),
+        AugmentationPart(
+            rotation=9, zoom=0.1, shift=2, flip=True, brightness=0.1, contrast=0.2, erase=0.5, cutout=5, mixup=0.3
+        ),
     ],
 )
 def test_the_generator_decides_everything_and_the_input_stays(part: AugmentationPart) -> None:
@@ -70,6 +80,78 @@ def test_erase_fills_one_rectangle() -> None:
         rows, columns = np.flatnonzero(gone.any(axis=1)), np.flatnonzero(gone.any(axis=0))
         assert gone[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
         np.testing.assert_array_equal(after[~gone], before[~gone])
+
+
+def test_cutout_erases_a_square_that_the_border_may_cut() -> None:
+    out = augment(IMAGES, AugmentationPart(cutout=5), np.random.default_rng(0), fill=0)
+    sizes = set()
+    for before, after in zip(IMAGES, out, strict=True):
+        gone = (after == 0).all(axis=2)
+        rows, columns = np.flatnonzero(gone.any(axis=1)), np.flatnonzero(gone.any(axis=0))
+        tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert gone[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+        assert tall == 5 or rows[0] == 0 or rows[-1] == 9
+        assert wide == 5 or columns[0] == 0 or columns[-1] == 11
+        np.testing.assert_array_equal(after[~gone], before[~gone])
+        sizes.add((tall, wide))
+    assert (5, 5) in sizes
+    assert len(sizes) > 3
+
+
+def test_light_is_a_stretch_about_the_mean_and_a_step() -> None:
+    dim = (IMAGES // 2 + 50).astype(np.uint8)
+    out = augment(dim, AugmentationPart(brightness=0.1, contrast=0.2), np.random.default_rng(0))
+    steps, factors = [], []
+    for before, after in zip(dim.reshape(40, -1).astype(float), out.reshape(40, -1), strict=True):
+        factor, level = np.polyfit(before - before.mean(), after, 1)
+        np.testing.assert_allclose(after, factor * (before - before.mean()) + level, atol=0.6)
+        steps.append(level - before.mean())
+        factors.append(factor)
+    assert -25.6 < min(steps) < -10
+    assert 10 < max(steps) < 25.6
+    assert 0.79 < min(factors) < 0.9
+    assert 1.1 < max(factors) < 1.21
+
+
+def test_light_stays_within_a_byte() -> None:
+    ends = np.zeros((50, 4, 4, 1), np.uint8)
+    ends[:, ::2] = 255
+    out = augment(ends, AugmentationPart(brightness=0.5, contrast=0.5), np.random.default_rng(0))
+    assert (out[:, ::2] >= out[:, 1::2]).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_warp_agrees_with_pillow_inside_and_fills_outside(channels: int) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (6, 20, 26, channels), dtype=np.uint8)
+    angles = np.float32([0, 0, 0.3, -1.2, 0.2, np.pi / 2])
+    scales = np.float32([1, 1.5, 1, 1, 0.6, 1.2])
+    out = warp(images, angles, scales, fill=77)
+    np.testing.assert_array_equal(out[0], images[0])
+    for image, got, angle, scale in zip(images, out, angles, scales, strict=True):
+        cos, sin = float(np.cos(angle) / scale), float(np.sin(angle) / scale)
+        picture = Image.fromarray(image[..., 0] if channels == 1 else image)
+        x, y = picture.width / 2, picture.height / 2
+        matrix = (cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y)
+        outside = (77,) * channels if channels > 1 else 77
+
+        def turned(source: Image.Image, outside: object, matrix: tuple[float, ...] = matrix) -> np.ndarray:
+            made = source.transform(
+                source.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=outside
+            )
+            return np.asarray(made).astype(int)
+
+        expected = turned(picture, outside).reshape(got.shape)
+        # Pillow repeats the border where ours blends into the filling: compare what lies inside, and what lies outside.
+        frame = Image.new("L", picture.size, 0)
+        frame.paste(255, (2, 2, picture.width - 2, picture.height - 2))
+        inside = turned(frame, 0) == 255
+        grown = turned(Image.new("L", picture.size, 255), 0) == 0
+        assert inside.sum() > 30
+        np.testing.assert_allclose(got[inside].astype(int), expected[inside], atol=2)
+        beyond = np.pad(~grown, 3)
+        beyond = ~np.lib.stride_tricks.sliding_window_view(beyond, (7, 7)).any(axis=(2, 3))
+        assert (got[beyond] == 77).all()
 
 
 def test_whole_batches_only_but_at_least_one() -> None:
