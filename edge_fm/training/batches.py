@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -54,7 +53,9 @@ def epoch_batches(
     part = recipe.augmentation
     photos = photo_classes(part, label_names)
     if clean:
-        part = dataclasses.replace(part, shift=0, erase=0.0, mixup=0.0)
+        part = AugmentationPart(
+            flip=part.flip, photo=part.photo, photo_spread=part.photo_spread, photo_paired=part.photo_paired
+        )
     return _batches_class()(images, labels, recipe, np.eye(classes, dtype=np.float32), part, photos, epoch)
 
 
