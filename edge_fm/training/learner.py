@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_fm.models import build_model
+from edge_fm.models.freezing import freeze_layers
 from edge_fm.models.keras_import import require_keras
 from edge_fm.training.averaging import settle_statistics, statistics_batches
 from edge_fm.training.checkpoint import RunState
@@ -42,7 +43,8 @@ class Learner:
         self.input_shape = dataset.train.images.shape[1:]
         with _policy(recipe.training.precision):
             self.model = self.fresh_model()
-        load_weights(self.model, weights)
+        self.weights_note = load_weights(self.model, weights, name=recipe.model.name, options=recipe.model.options)
+        freeze_layers(self.model, *recipe.model.frozen)
         schedule = build_schedule(
             recipe.schedule,
             peak=peak_rate(recipe.optimizer),
@@ -52,6 +54,7 @@ class Learner:
         self.optimizer = build_optimizer(recipe.optimizer, schedule, ema=recipe.training.ema)
         plain = recipe.training.precision == "float32" and not recipe.training.ema
         self.judge = self.model if plain else self.fresh_model()
+        freeze_layers(self.judge, *recipe.model.frozen)
         self.fitted = self._compile(dataset)
         # Built now, so that a checkpoint can be put into it before the first step.
         self.optimizer.build(self.model.trainable_variables)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_fm.models import FREEZE_WORDS, find_model
+from edge_fm.models.freezing import frozen_parts
 from edge_fm.training.recipe.checks import check, nearest
 
 
@@ -52,3 +53,8 @@ class ModelPart:
             f"[model] unfreeze names {', '.join(self.unfreeze)}, but nothing of {self.name} is frozen.",
             "Leave `unfreeze` out, or freeze something.",
         )
+
+    @property
+    def frozen(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of layers and stages that are frozen, and of those of them that are trained nevertheless."""
+        return frozen_parts(self.name, weights=self.weights, freeze=self.freeze, unfreeze=self.unfreeze)

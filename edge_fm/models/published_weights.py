@@ -1,0 +1,83 @@
+"""ImageNet weights: fetched once into Keras's cache, checked, and put into a backbone."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from edge_fm.models.backbones import WeightsFile
+from edge_fm.models.keras_import import require_keras
+from edge_fm.network import failure_reason, require_reachable
+from edge_fm_runtime.errors import ModelError
+
+_TIMEOUT_S = 30.0
+
+
+def cached_path(file: WeightsFile) -> Path:
+    """Where Keras keeps the file: `$KERAS_HOME/models`, else `~/.keras/models`."""
+    home = os.environ.get("KERAS_HOME") or "~/.keras"
+    return Path(home).expanduser() / "models" / file.name
+
+
+def fetch_weights(file: WeightsFile) -> Path:
+    """Fetch the file unless Keras's cache holds it; by Keras's own `get_file`, which checks its MD5 where one is known.
+
+    Raises:
+        ModelError: it cannot be fetched; names the file, its usual place and `--weights FILE`.
+    """
+    keras = require_keras("ImageNet weights")
+    place = cached_path(file)
+    try:
+        if not _is_whole(place, file.md5):
+            require_reachable(file.url)
+        with _quiet_stdout(), _timeout():
+            return Path(keras.utils.get_file(file.name, file.url, cache_subdir="models", file_hash=file.md5 or None))
+    except Exception as error:  # Keras raises a plain one where a server does not deliver
+        raise ModelError(
+            f"The ImageNet weights {file.name} cannot be fetched from {file.url}: "
+            f"{failure_reason(error)}. Their usual place is {place}.",
+            hint="Fetch them elsewhere and put them there, or give them: --weights FILE. Without any: --weights none",
+        ) from error
+
+
+def _is_whole(path: Path, md5: str) -> bool:
+    """Whether Keras will take the file as it is."""
+    if not path.is_file():
+        return False
+    if not md5:
+        return True
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() == md5
+
+
+@contextlib.contextmanager
+def _quiet_stdout() -> Iterator[None]:
+    """Keras writes its progress to stdout, which belongs to data."""
+    with contextlib.redirect_stdout(sys.stderr if sys.stderr.isatty() else io.StringIO()):
+        yield
+
+
+@contextlib.contextmanager
+def _timeout() -> Iterator[None]:
+    """Keras's download waits for a silent server forever."""
+    import socket
+
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT_S)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def copy_layers(layers: Iterable[Any], target: Any) -> None:
+    """Copy the weights of each layer into the layer of `target` with the same name."""
+    for layer in layers:
+        if layer.weights:
+            target.get_layer(layer.name).set_weights(layer.get_weights())
