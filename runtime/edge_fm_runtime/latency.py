@@ -78,19 +78,21 @@ def measure(
     *,
     duration_s: float = 1.0,
     min_samples: int = 20,
+    max_warm_up_s: float | None = None,
     on_round: Callable[[int, int], None] | None = None,
 ) -> dict[str, Latency]:
     """Time every case in each of many short rounds, so that each has `duration_s` seconds and `min_samples` calls.
 
     Before the first round each case is called until it is steady: the medians of three windows in a row (each of at
-    least 3 calls and 10 ms) lie within 5% of each other, or `duration_s` has passed. In each round every case runs one
-    block, which starts with a few calls that are not counted, so that no case pays for its predecessor's threads and
-    caches; the order turns from round to round.
+    least 3 calls and 10 ms) lie within 5% of each other, or `max_warm_up_s` has passed. In each round every case runs
+    one block, which starts with a few calls that are not counted, so that no case pays for its predecessor's threads
+    and caches; the order turns from round to round.
 
     Args:
         cases: name -> a call without arguments.
         duration_s: seconds of counted time for each case.
         min_samples: least number of counted calls for each case.
+        max_warm_up_s: most seconds of warm-up for each case; None for a quarter of `duration_s`.
         on_round: told the rounds done and to do, before the first and after each.
 
     Returns:
@@ -102,12 +104,13 @@ def measure(
     """
     names = list(cases)
     budget = int(duration_s * 1e9)
+    most_ns = int(1e9 * (duration_s / 4 if max_warm_up_s is None else max_warm_up_s))
     samples: dict[str, list[int]] = {name: [] for name in names}
     ends: dict[str, list[int]] = {name: [] for name in names}
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        warm_ups = {name: _warm_up(cases[name], budget) for name in names}
+        warm_ups = {name: _warm_up(cases[name], most_ns) for name in names}
         slowest_ns = max((w.last_ns for w in warm_ups.values()), default=1)
         rounds = max(_MIN_ROUNDS, min(budget // _ROUND_NS, budget // max(1, slowest_ns)))
         block_ns, block_calls = budget // rounds, math.ceil(min_samples / rounds)

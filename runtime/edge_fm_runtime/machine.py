@@ -66,17 +66,22 @@ def usable_cpus() -> int:
 
 def _cgroup_quota() -> float | None:
     """The least CPU quota on the way from this process's cgroup to the root; None where none is set."""
-    quotas = []
+    quotas = [quota(folder) for folder in cgroup_folders() for quota in (_quota_v2, _quota_v1)]
+    return min((q for q in quotas if q is not None), default=None)
+
+
+def cgroup_folders() -> list[Path]:
+    """Folders of this process's CPU cgroups, from its own to the root; of version 2, version 1, or both."""
+    folders = []
     for line in _lines(Path("/proc/self/cgroup")):
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if controllers == "":
-            quotas += [_quota_v2(folder) for folder in _up(_CGROUP_ROOT, path)]
+            folders += _up(_CGROUP_ROOT, path)
         elif "cpu" in controllers.split(","):
-            quotas += [_quota_v1(folder) for folder in _up(_CGROUP_ROOT / "cpu", path)]
+            folders += _up(_CGROUP_ROOT / "cpu", path)
     # Inside a container the process's own group is usually mounted as the root.
-    quotas += [_quota_v2(_CGROUP_ROOT), _quota_v1(_CGROUP_ROOT / "cpu")]
-    return min((q for q in quotas if q is not None), default=None)
+    return [*folders, _CGROUP_ROOT, _CGROUP_ROOT / "cpu"]
 
 
 def _up(root: Path, path: str) -> list[Path]:

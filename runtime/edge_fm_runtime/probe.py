@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
+from statistics import median
 from time import perf_counter_ns
 from typing import TypeAlias, cast
 
@@ -32,11 +33,13 @@ class StartCost:
         load_ms: importing the library, reading the model and compiling it.
         first_ms: the first inference.
         peak_rss_mib: peak resident memory of the process after it (VmHWM); None outside Linux.
+        starts: of how many starts these are the medians.
     """
 
-    load_ms: float
-    first_ms: float
+    load_ms: float | None
+    first_ms: float | None
     peak_rss_mib: float | None
+    starts: int = 1
 
 
 def open_artifact(path: str, engine: str, options: EngineOptions) -> tuple[Engine, tuple[int, int, int]]:
@@ -48,7 +51,9 @@ def open_artifact(path: str, engine: str, options: EngineOptions) -> tuple[Engin
     return create_engine(artifact, engine, options=options), artifact.metadata.input.shape
 
 
-def measure_start(opener: str, path: str | Path, engine: str, options: EngineOptions, *, batch: int = 1) -> StartCost:
+def measure_start(
+    opener: str, path: str | Path, engine: str, options: EngineOptions, *, batch: int = 1, starts: int = 1
+) -> StartCost:
     """Start an engine in a fresh Python process and measure it.
 
     Args:
@@ -57,20 +62,34 @@ def measure_start(opener: str, path: str | Path, engine: str, options: EngineOpt
         engine: name of the engine.
         options: what is asked of it.
         batch: images in the first inference.
+        starts: processes, one after another; the medians are returned.
 
     Raises:
         EngineError: the process failed; its last line of stderr is in the message.
     """
     request = json.dumps({"engine": engine, "batch": batch, "options": asdict(options)})
     command = [sys.executable, "-m", "edge_fm_runtime.probe", opener, str(path), request]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise EngineError(
-            f"Starting {engine} for {path} in a process of its own failed: {last}",
-            hint=f"See what it says alone: {' '.join(command[:4])} {path} '{request}'",
-        )
-    return StartCost(**json.loads(done.stdout.splitlines()[-1]))
+    costs = []
+    for _ in range(starts):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+            raise EngineError(
+                f"Starting {engine} for {path} in a process of its own failed: {last}",
+                hint=f"See what it says alone: {' '.join(command[:4])} {path} '{request}'",
+            )
+        costs.append(StartCost(**json.loads(done.stdout.splitlines()[-1])))
+    return StartCost(
+        _median([c.load_ms for c in costs]),
+        _median([c.first_ms for c in costs]),
+        _median([c.peak_rss_mib for c in costs]),
+        starts,
+    )
+
+
+def _median(values: list[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return median(known) if known else None
 
 
 def _peak_rss_mib() -> float | None:

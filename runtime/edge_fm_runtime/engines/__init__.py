@@ -19,6 +19,8 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 Probabilities: TypeAlias = npt.NDArray[np.float32]
 Arithmetic: TypeAlias = Literal["exact", "fast"]
 """exact: floats at the artifact's own precision; fast: as the library likes (bf16 on CPUs that have it)."""
+Hint: TypeAlias = Literal["latency", "throughput"]
+"""latency: all threads work on one batch; throughput: several batches at once, a few threads each."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class EngineOptions:
         one_shot: the process answers once and ends, so threads need not spin while they wait.
         batch: a batch size to compile for, where the library gains from it, beside a model for any batch; None for
             single images, 0 for none: one model for all.
+        hint: what to be fast at, see `Hint`; `streaming.infer_many` makes use of "throughput".
     """
 
     device: str = "CPU"
@@ -39,6 +42,7 @@ class EngineOptions:
     arithmetic: Arithmetic = "exact"
     one_shot: bool = False
     batch: int | None = None
+    hint: Hint = "latency"
 
 
 class Engine(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,34 +52,52 @@ class LiteRtEngine:
                 hint=f"Ask for it: --device {self.device}",
             )
         self.threads = options.threads or usable_cpus()
-        self._spec = artifact.metadata.input
-        self._lock = threading.Lock()
-        self._interpreter = _load(artifact, self.threads)
-        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        _check(artifact, inputs, outputs)
-        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        self.streams = self.threads if options.hint == "throughput" else 1
+        runners = [_Runner(artifact, self.threads // self.streams) for _ in range(self.streams)]
         # Weights of half precision are widened when they are loaded: XNNPACK computes in fp32 on CPUs.
-        integer = artifact.metadata.precision == "int8" and _computes_in_int8(self._interpreter)
+        integer = artifact.metadata.precision == "int8" and _computes_in_int8(runners[0].interpreter)
         self.precision = "int8" if integer else "fp32"
-        self._batch = 0
-        with self._lock, native_noise_hidden(_NOISE):
-            self._resize(self._spec.batch or options.batch or 1)
+        self._free: SimpleQueue[_Runner] = SimpleQueue()
+        for runner in runners:
+            with native_noise_hidden(_NOISE):
+                runner.resize(artifact.metadata.input.batch or options.batch or 1)
+            self._free.put(runner)
 
     def infer(self, batch: Pixels, /) -> Probabilities:
-        with self._lock:
-            if len(batch) != self._batch:
-                self._resize(len(batch))
-            self._interpreter.set_tensor(self._input, batch)
-            self._interpreter.invoke()
-            # get_tensor copies, so the answer stays when the interpreter goes on.
-            answer: Probabilities = self._interpreter.get_tensor(self._output)
-        return answer
+        runner = self._free.get()
+        try:
+            return runner.infer(batch)
+        finally:
+            self._free.put(runner)
 
     def close(self) -> None:
-        """Release the interpreter."""
-        del self._interpreter
+        """Release the interpreters."""
+        for _ in range(self.streams):
+            self._free.get()
+        del self._free
 
-    def _resize(self, batch: int) -> None:
+
+class _Runner:
+    """One interpreter: it serves one caller at a time."""
+
+    def __init__(self, artifact: Artifact, threads: int) -> None:
+        self._spec = artifact.metadata.input
+        self.interpreter = _load(artifact, threads)
+        inputs, outputs = self.interpreter.get_input_details(), self.interpreter.get_output_details()
+        _check(artifact, inputs, outputs)
+        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        self._batch = 0
+
+    def infer(self, batch: Pixels) -> Probabilities:
+        if len(batch) != self._batch:
+            self.resize(len(batch))
+        self.interpreter.set_tensor(self._input, batch)
+        self.interpreter.invoke()
+        # get_tensor copies, so the answer stays when the interpreter goes on.
+        answer: Probabilities = self.interpreter.get_tensor(self._output)
+        return answer
+
+    def resize(self, batch: int) -> None:
         if self._spec.batch not in (None, batch):
             raise EngineError(
                 f"The model was exported for batches of {self._spec.batch}; got {batch} images.",
@@ -88,8 +106,8 @@ class LiteRtEngine:
         self._batch = 0
         try:
             if self._spec.batch is None:
-                self._interpreter.resize_tensor_input(self._input, [batch, *self._spec.shape], strict=True)
-            self._interpreter.allocate_tensors()
+                self.interpreter.resize_tensor_input(self._input, [batch, *self._spec.shape], strict=True)
+            self.interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"LiteRT cannot run a batch of {batch}: {_brief(error)}", hint=_REEXPORT) from error
         self._batch = batch
