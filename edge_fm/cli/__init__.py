@@ -16,6 +16,7 @@ _COMMANDS = {
     "search": "find the best values for a recipe, by validation accuracy",
     "crossval": "mean and spread of a recipe's accuracy over folds",
     "sweep": "every combination of a few values in one table",
+    "experiments": "published reports rerun: reported beside achieved",
     "export": "turn a run or a .keras file into proven artifacts",
     "infer": "classify photos",
     "verify": "check that an artifact answers like the original",

@@ -13,7 +13,7 @@ from edge_fm.cli.interrupt import many_runs, typed_command
 
 
 @click.command("search")
-@click.argument("recipe_path", metavar="RECIPE", type=click.Path(path_type=Path))
+@click.argument("recipe_name", metavar="RECIPE")
 @click.option(
     "--trials", type=click.IntRange(1), help="Trials that the study shall have in all. Default: the recipe's."
 )
@@ -33,7 +33,7 @@ from edge_fm.cli.interrupt import many_runs, typed_command
 )
 @output_options
 def command(
-    recipe_path: Path,
+    recipe_name: str,
     trials: int | None,
     timeout: float | None,
     storage: str | None,
@@ -47,15 +47,16 @@ def command(
 ) -> None:
     """Search the space in RECIPE's [search] table with Optuna; write the best recipe, for `edgefm train --recipe`.
 
-    Trials are chosen and pruned by validation accuracy; the test split is never touched. Several processes may run
-    this command at once and share the study. Killed or stopped, the same command goes on, unfinished trials included.
+    RECIPE is a file or a shipped recipe. Trials are chosen and pruned by validation accuracy; the test split is never
+    touched. Several processes may run this command at once and share the study. Killed or stopped, the same command
+    goes on, unfinished trials included.
     """
     from edge_fm.training import with_overrides
     from edge_fm.training.recipe_data import load_recipe_data
     from edge_fm.training.search import load_search, search
 
     talk = Talk(quiet)
-    recipe, plan = load_search(recipe_path)
+    recipe, plan = load_search(recipe_name)
     recipe = with_overrides(recipe, data=source, epochs=epochs, seed=seed)
     out = RUNS / f"search-{recipe.name}" if out is None else out
 

@@ -19,6 +19,9 @@ from edge_fm_runtime.metadata import Background, PhotoMode, PhotoSpec
 
 SCHEMA = 1
 DEFAULT_RECIPE = "edgenet-s"
+SEARCH = "search"
+EXPERIMENTS = "experiments"
+"""Folder within the shipped recipes: one for each published row."""
 
 # What TOML must hold for an attribute's type. A bool is no int here, and an int will do for a float.
 _TEXT, _INT, _FLOAT, _BOOL, _INTS, _TEXTS, _TEXT_OR_TEXTS, _TABLE = (
@@ -94,27 +97,33 @@ def shipped_recipes() -> tuple[str, ...]:
 def load_recipe(name_or_path: str | os.PathLike[str] = DEFAULT_RECIPE) -> Recipe:
     """Read a shipped recipe by name, or a TOML file by path.
 
-    A plain word is a shipped recipe; anything with a slash or ending in `.toml` is a file.
+    A plain word is a shipped recipe or a published experiment; anything with a slash or ending in `.toml` is a file.
 
     Raises:
         RecipeError: no such recipe, malformed TOML, an unknown key or an impossible value.
     """
+    return parse_recipe(recipe_text(name_or_path), where=os.fspath(name_or_path))
+
+
+def recipe_text(name_or_path: str | os.PathLike[str]) -> str:
+    """The TOML that `load_recipe` reads."""
     text = os.fspath(name_or_path)
     if "/" not in text and not text.endswith(".toml"):
-        if text not in shipped_recipes():
-            raise RecipeError(
-                f"There is no recipe {text!r}. Shipped: {', '.join(shipped_recipes())}.",
-                hint=nearest(text, shipped_recipes()) or "A recipe of your own is a path ending in .toml.",
-            )
-        return parse_recipe(
-            resources.files("edge_fm").joinpath("recipes", f"{text}.toml").read_text("utf-8"), where=text
+        shipped = resources.files("edge_fm").joinpath("recipes")
+        for file in (shipped.joinpath(f"{text}.toml"), shipped.joinpath(EXPERIMENTS, f"{text}.toml")):
+            if file.is_file():
+                return file.read_text("utf-8")
+        experiments = [entry.name.removesuffix(".toml") for entry in shipped.joinpath(EXPERIMENTS).iterdir()]
+        raise RecipeError(
+            f"There is no recipe {text!r}. Shipped: {', '.join(shipped_recipes())}, and the experiments that "
+            "`edgefm experiments` lists.",
+            hint=nearest(text, [*shipped_recipes(), *experiments]) or "A recipe of your own is a path ending in .toml.",
         )
     path = Path(text)
     try:
-        content = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"The recipe {path} cannot be read: {error}.", hint="It must be a TOML file.") from error
-    return parse_recipe(content, where=str(path))
 
 
 def parse_recipe(text: str, *, where: str = "the recipe") -> Recipe:
@@ -134,23 +143,31 @@ def parse_recipe(text: str, *, where: str = "the recipe") -> Recipe:
 
 
 def recipe_from_table(table: Mapping[str, Any]) -> Recipe:
-    """Build a recipe from nested plain values, the inverse of `recipe_table`."""
+    """Build a recipe from nested plain values, the inverse of `recipe_table`.
+
+    A [search] table is checked, and is no part of the recipe: training runs the values as they stand.
+    """
     schema = table.get("schema", SCHEMA)
     if schema != SCHEMA:
         raise RecipeError(
             f"The recipe has schema {schema!r}; this version reads {SCHEMA}.", hint="pip install --upgrade edge-fm"
         )
     values: dict[str, Any] = {}
-    known = [*_TOP, *_PARTS]
+    known = [*_TOP, *_PARTS, SEARCH]
     for key, value in table.items():
         if key in _TOP:
             values[key] = _typed(value, _TOP[key], key)
         elif key in _PARTS:
             values[key] = _part(key, value)
-        else:
+        elif key != SEARCH:
             raise RecipeError(f"Unknown key {key!r}. Supported: {', '.join(known)}.", hint=nearest(key, known))
     values.pop("schema", None)
-    return Recipe(**values)
+    recipe = Recipe(**values)
+    if SEARCH in table:
+        from edge_fm.training.search_space import parse_search
+
+        parse_search(table[SEARCH], recipe)
+    return recipe
 
 
 def _part(section: str, value: Any) -> Any:

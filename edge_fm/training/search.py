@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 import tomllib
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from edge_fm.training.fit import EpochFn
 from edge_fm.training.kept_run import kept_run
 from edge_fm.training.keys import value_at, with_keys
 from edge_fm.training.recipe import Recipe
-from edge_fm.training.recipe_file import recipe_from_table, recipe_hash, recipe_toml
+from edge_fm.training.recipe_file import SEARCH, load_recipe, recipe_hash, recipe_text, recipe_toml
 from edge_fm.training.search_space import SearchPlan, parse_search
 from edge_fm.training.search_study import (
     AGAIN,
@@ -75,27 +76,20 @@ class SearchResult:
         }
 
 
-def load_search(path: Path) -> tuple[Recipe, SearchPlan]:
-    """Read a recipe and its [search] table.
+def load_search(name_or_path: str | os.PathLike[str]) -> tuple[Recipe, SearchPlan]:
+    """Read a recipe, shipped or a file as for `load_recipe`, and its [search] table.
 
     Raises:
         RecipeError: it cannot be read, has no [search], or something in it is wrong.
     """
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"The recipe {path} cannot be read: {error}.", hint="It must be a TOML file.") from error
-    try:
-        if "search" not in table:
-            raise RecipeError(
-                "there is no [search] table.",
-                hint='Add [search.space] with lines such as "optimizer.name" = ["sgd", "adam"]',
-            )
-        plan = table.pop("search")
-        recipe = recipe_from_table(table)
-        return recipe, parse_search(plan, recipe)
-    except RecipeError as error:
-        raise RecipeError(f"{path}: {error.message}", hint=error.hint) from error
+    recipe = load_recipe(name_or_path)
+    table = tomllib.loads(recipe_text(name_or_path)).get(SEARCH)
+    if table is None:
+        raise RecipeError(
+            f"{os.fspath(name_or_path)}: there is no [search] table.",
+            hint='Add [search.space] with lines such as "optimizer.name" = ["sgd", "adam"]',
+        )
+    return recipe, parse_search(table, recipe)
 
 
 def search(

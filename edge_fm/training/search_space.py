@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -145,10 +146,10 @@ def _dimensions(space: Mapping[str, Any], prefix: str) -> list[Dimension]:
 
 
 def _choices(path: str, values: Any, when: Mapping[str, tuple[Any, ...]]) -> Dimension:
-    plain = (str, int, float, bool)
+    plain = (str, int, float, bool, list)
     if not isinstance(values, list) or len(values) < 2 or not all(isinstance(value, plain) for value in values):
-        raise RecipeError(f"[search.space] {path}: choices are {values!r}; give a list of two or more plain values.")
-    if len({(type(value), value) for value in values}) < len(values):
+        raise RecipeError(f"[search.space] {path}: choices are {values!r}; give a list of two or more values.")
+    if len({json.dumps(value) for value in values}) < len(values):
         raise RecipeError(f"[search.space] {path}: {values!r} has a choice twice.")
     return Dimension(path, choices=tuple(values), when=when)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import json
 import os
 import platform
 import sqlite3
@@ -184,7 +185,9 @@ def draw(trial: Any, plan: SearchPlan, given: dict[str, Any]) -> dict[str, Any]:
 
 def _suggest(trial: Any, dimension: Dimension) -> Any:
     if dimension.choices:
-        return trial.suggest_categorical(dimension.path, dimension.choices)
+        # As text: Optuna's choices may be no lists.
+        texts = [json.dumps(choice) for choice in dimension.choices]
+        return json.loads(trial.suggest_categorical(dimension.path, texts))
     if dimension.whole:
         return trial.suggest_int(
             dimension.path, int(dimension.low), int(dimension.high), step=int(dimension.step or 1), log=dimension.log

@@ -1,0 +1,97 @@
+"""What was achieved when an experiment was run: one JSON file each, written by `run_experiment`, never by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from edge_fm.training.run_folder import write_json
+from edge_fm_runtime.errors import DataError
+
+KEPT = Path(__file__).parent / "kept"
+"""Results that come with the package."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of an experiment.
+
+    Attributes:
+        name: of the experiment.
+        model: of the zoo.
+        recipe_hash: of the experiment's recipe, without `changes`.
+        changes: key path -> value, what was changed for this run; a run with changes is a trial, and its accuracy
+            stands for nothing, except where only the ImageNet weights came from a file.
+        accuracy: on test images, a fraction.
+        val_accuracy: of the best epoch.
+        epochs, best_epoch: that were run, and the one whose weights were kept.
+        params: of the model.
+        seconds: of training.
+        seed: of the recipe.
+        machine: CPU or GPU, and how many threads.
+        date: UTC, ISO 8601.
+        data: name and hash of the dataset.
+        images: how many to learn from, to choose by and to test on.
+        weights: name and SHA-256 of the file that the weights came from, or None.
+        versions: of the libraries.
+    """
+
+    name: str
+    model: str
+    recipe_hash: str
+    accuracy: float
+    val_accuracy: float
+    epochs: int
+    best_epoch: int
+    params: int
+    seconds: float
+    seed: int
+    machine: str
+    date: str
+    data: Mapping[str, str]
+    images: Mapping[str, int]
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, str] | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def in_full(self) -> bool:
+        """Whether the experiment was run as its recipe says; ImageNet weights from a file are ImageNet weights."""
+        return not self.changes or (set(self.changes) == {"model.weights"} and self.weights is not None)
+
+
+def write_result(folder: Path, result: Result) -> Path:
+    """Write `<folder>/<name>.json`, in one step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result.name}.json"
+    write_json(path, asdict(result))
+    return path
+
+
+def read_result(path: Path) -> Result:
+    """Read a result.
+
+    Raises:
+        DataError: the file is not what `write_result` writes.
+    """
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        known = {f.name for f in fields(Result)}
+        return Result(**{key: value for key, value in values.items() if key in known})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} is no result of an experiment: {error}.", hint="Delete it and run it again."
+        ) from error
+
+
+def kept_results(*folders: Path) -> dict[str, Result]:
+    """Name -> result, of all folders that exist; a later folder's stands for an earlier one's."""
+    found = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.json")):
+            result = read_result(path)
+            found[result.name] = result
+    return found

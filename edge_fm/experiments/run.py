@@ -1,0 +1,93 @@
+"""Rerun an experiment and keep what it achieved."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edge_fm.experiments.results import Result
+from edge_fm.experiments.table import Experiment
+from edge_fm.models.keras_import import require_keras
+from edge_fm.training import EpochFn, Recipe, recipe_hash
+from edge_fm.training.kept_run import kept_run
+from edge_fm.training.keys import with_keys
+from edge_fm.training.recipe_data import load_recipe_data
+from edge_fm_runtime.machine import describe_machine
+from edge_fm_runtime.progress import ProgressFn, silent
+
+
+def run_experiment(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    progress: ProgressFn = silent,
+    on_epoch: EpochFn | None = None,
+) -> Result:
+    """Train an experiment's recipe and test it once; go on where an earlier call was stopped.
+
+    Args:
+        experiment: one of `load_experiments`.
+        folder: of all runs of experiments; this one's is `<folder>/<first 12 digits of the recipe's hash>`.
+        changes: key path -> value, for a trial; the result says so.
+        progress: as for `train`.
+        on_epoch: likewise.
+
+    Raises:
+        EdgeFMError: as for `train`; ModelError where ImageNet weights cannot be had.
+    """
+    published = experiment.recipe
+    changes = dict(changes or {})
+    recipe: Recipe = with_keys(published, changes) if changes else published
+    dataset = load_recipe_data(recipe, progress=progress)
+    run = folder / recipe_hash(recipe)[:12]
+    metrics = kept_run(
+        replace(recipe, name=experiment.name), dataset, run, test=True, progress=progress, on_epoch=on_epoch
+    )
+    held = round(len(dataset.train) * recipe.data.validation)
+    return Result(
+        name=experiment.name,
+        model=recipe.model.name,
+        recipe_hash=recipe_hash(published),
+        changes=changes,
+        accuracy=metrics["test_accuracy"],
+        val_accuracy=metrics["val_accuracy"],
+        epochs=metrics["epochs"],
+        best_epoch=metrics["best_epoch"],
+        params=metrics["params"],
+        seconds=metrics["seconds"],
+        seed=metrics["seed"],
+        machine=machine_name(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        data={"name": metrics["data"]["name"], "hash": metrics["data"]["hash"]},
+        images={"learn": len(dataset.train) - held, "choose": held, "test": len(dataset.test)},
+        weights=_weights(recipe.model.weights),
+        versions=metrics["versions"],
+    )
+
+
+def machine_name() -> str:
+    """What trains here: the GPU's name where the backend has one, else the CPU's, and its threads."""
+    machine = describe_machine()
+    backend = require_keras("training").backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        if gpus:
+            return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
+        threads = tf.config.threading.get_intra_op_parallelism_threads() or machine["threads"]
+    else:
+        threads = machine["threads"]
+    return f"{machine['cpu']}, {threads} {'thread' if threads == 1 else 'threads'}"
+
+
+def _weights(source: str) -> dict[str, str] | None:
+    path = Path(source)
+    if source in ("none", "imagenet"):
+        return None
+    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}

@@ -1,0 +1,135 @@
+"""The published rows: name, report, accuracy, and the recipe that reruns it."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import resources
+from typing import Any
+
+from edge_fm.experiments.results import Result
+from edge_fm.training import Recipe, load_recipe, recipe_hash
+from edge_fm_runtime.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A published row, or a variant that stands beside one.
+
+    Attributes:
+        name: of the experiment and of its recipe.
+        source: the report, as far as it is known.
+        reported: its accuracy on test images, a fraction; None for a variant, which no report has.
+        note: what the report leaves open and what was chosen here, or why a result differs.
+        variant_of: name of the row that it stands beside, or None.
+    """
+
+    name: str
+    source: str
+    reported: float | None
+    note: str
+    variant_of: str | None
+
+    @property
+    def recipe(self) -> Recipe:
+        """What reruns it."""
+        return load_recipe(self.name)
+
+
+@functools.cache
+def load_experiments() -> tuple[Experiment, ...]:
+    """Every row, in the order of the reports.
+
+    Example:
+        >>> from edge_fm.experiments import load_experiments
+        >>> load_experiments()[0].name
+        'report-b-cnn2-dense'
+    """
+    table = tomllib.loads(resources.files("edge_fm.experiments").joinpath("published.toml").read_text("utf-8"))
+    rows = []
+    for row in table["row"]:
+        report = table["report"][row["report"]]
+        note = " ".join(text for text in (report.get("note", ""), row.get("note", "")) if text)
+        rows.append(Experiment(row["name"], report["about"], row.get("accuracy"), note, row.get("variant_of")))
+    return tuple(rows)
+
+
+def find_experiment(name: str) -> Experiment:
+    """Look an experiment up.
+
+    Raises:
+        RecipeError: there is none of that name; the hint names the nearest.
+    """
+    rows = {row.name: row for row in load_experiments()}
+    if name not in rows:
+        near = get_close_matches(name, rows, n=1, cutoff=0.4)
+        raise RecipeError(
+            f"There is no experiment {name!r}.",
+            hint=f"Did you mean {near[0]!r}?" if near else "`edgefm experiments` lists them.",
+        )
+    return rows[name]
+
+
+def experiment_rows(results: Mapping[str, Result]) -> list[dict[str, Any]]:
+    """Every experiment beside its result, as `edgefm experiments --json` prints them.
+
+    A result counts for every row whose recipe is the same, whatever its name. `status` is "run", "tried" (run with
+    changes, such as fewer epochs: shows that it works, its accuracy stands for nothing), "out of date" (the recipe has
+    changed since) or "not run"; achieved_accuracy is null except for "run".
+    """
+    by_hash = {result.recipe_hash: result for result in results.values() if result.in_full}
+    rows = []
+    for row in load_experiments():
+        recipe = row.recipe
+        digest = recipe_hash(recipe)
+        result = by_hash.get(digest) or results.get(row.name)
+        status = "not run"
+        if result is not None:
+            status = "out of date" if result.recipe_hash != digest else "run" if result.in_full else "tried"
+        done = result if status == "run" else None
+        rows.append(
+            {
+                "name": row.name,
+                "source": row.source,
+                "model": recipe.model.name,
+                "reported_accuracy": row.reported,
+                "achieved_accuracy": done.accuracy if done else None,
+                "difference_points": _points(row.reported, done),
+                "val_accuracy": done.val_accuracy if done else None,
+                "status": status,
+                "seconds": result.seconds if result else None,
+                "machine": result.machine if result else None,
+                "date": result.date if result else None,
+                "epochs": result.epochs if result else None,
+                "best_epoch": result.best_epoch if result else None,
+                "images": dict(result.images) if result else None,
+                "seed": result.seed if result else recipe.seed,
+                "recipe_hash": digest,
+                "variant_of": row.variant_of,
+                "note": _note(row, result, status),
+            }
+        )
+    return rows
+
+
+def _points(reported: float | None, result: Result | None) -> float | None:
+    return None if reported is None or result is None else round(100 * (result.accuracy - reported), 2)
+
+
+def _note(row: Experiment, result: Result | None, status: str) -> str:
+    parts = [row.note] if row.note else []
+    if result is not None and result.weights is not None:
+        parts.append(f"Weights from {result.weights['file']} (SHA-256 {result.weights['sha256'][:12]}).")
+    if status == "tried" and result is not None:
+        changed = ", ".join(f"{key} {value}" for key, value in result.changes.items())
+        parts.append(
+            f"Only tried, with {changed}: it trains; its accuracy of {result.accuracy:.4f} stands for nothing."
+        )
+    if status == "out of date" and result is not None:
+        parts.append(f"The recipe has changed since it was run on {result.date[:10]}.")
+    if status == "run" and result is not None and result.name != row.name:
+        parts.append(f"The same recipe as {result.name}.")
+    return " ".join(parts)
