@@ -1,6 +1,6 @@
 """Training: a recipe and a dataset become a run folder."""
 
-from edge_fm.training.fit import EpochFn, RunResult, train
+from edge_fm.training.fit import EpochFn, train
 from edge_fm.training.overrides import with_overrides
 from edge_fm.training.recipe import (
     AugmentationPart,
@@ -21,6 +21,7 @@ from edge_fm.training.recipe_file import (
     recipe_toml,
     shipped_recipes,
 )
+from edge_fm.training.results import RunResult
 from edge_fm.training.run_folder import latest_run, new_run_dir, started_run
 
 __all__ = [

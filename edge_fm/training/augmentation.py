@@ -90,8 +90,9 @@ def _light(images: NDArray[np.uint8], part: AugmentationPart, rng: np.random.Gen
     added, factor = 255 * part.brightness * drawn[0], 1 + part.contrast * drawn[1]
     flat = images.reshape(len(images), -1).astype(np.float32)
     mean = flat.mean(axis=1, keepdims=True)
-    lit = flat * factor + (mean * (1 - factor) + added)
-    return np.rint(np.clip(lit, 0, 255)).astype(np.uint8).reshape(images.shape)
+    lit = np.rint(np.clip(flat * factor + (mean * (1 - factor) + added), 0, 255))
+    pixels: NDArray[np.uint8] = lit.astype(np.uint8).reshape(images.shape)
+    return pixels
 
 
 def _erase(images: NDArray[np.uint8], share: float, rng: np.random.Generator, fill: int) -> None:
@@ -110,12 +111,16 @@ def _cut(images: NDArray[np.uint8], side: int, rng: np.random.Generator, fill: i
     if not side:
         return
     count, height, width, _ = images.shape
-    rows, columns = (
-        # From the square's first row (column) to its last: [N,H] and [N,W].
-        (np.arange(length) >= first[:, None]) & (np.arange(length) < first[:, None] + side)
-        for length, first in ((n, rng.integers(0, n, count) - side // 2) for n in (height, width))
-    )
+    rows = _span(rng.integers(0, height, (count,)), side, height)
+    columns = _span(rng.integers(0, width, (count,)), side, width)
     images[rows[:, :, None] & columns[:, None, :]] = fill
+
+
+def _span(centres: NDArray[np.int64], side: int, length: int) -> NDArray[np.bool_]:
+    """Which rows (columns) of each image lie within `side` about its centre, `[N,length]`."""
+    first = centres[:, None] - side // 2
+    places = np.arange(length)
+    return (first <= places) & (places < first + side)
 
 
 def _shift(images: NDArray[np.uint8], reach: int, rng: np.random.Generator, fill: int) -> NDArray[np.uint8]:

@@ -11,16 +11,12 @@ caller: the number of threads of the backend, and on GPUs its own switch for det
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_fm.models.keras_import import require_keras
 from edge_fm.training import run_folder
@@ -35,6 +31,7 @@ from edge_fm.training.overrides import with_overrides
 from edge_fm.training.photo_augmentation import photo_classes
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_file import recipe_hash, recipe_toml
+from edge_fm.training.results import RunResult, finish, is_over
 from edge_fm.training.resume import open_run
 from edge_fm.training.schedules import plateau_rate
 from edge_fm_runtime.progress import ProgressFn, silent
@@ -44,31 +41,6 @@ if TYPE_CHECKING:
 
 EpochFn: TypeAlias = Callable[[int, int, dict[str, float]], None]
 """Called as `on_epoch(epoch, epochs, row)` after each epoch, from 1; `row` is the epoch's row of history.csv."""
-
-
-@dataclass(frozen=True, eq=False)
-class RunResult:
-    """What a finished run left.
-
-    Attributes:
-        run_dir: the run's folder.
-        recipe: as it was run, overrides included.
-        metrics: what metrics.json holds.
-        history: one row for each epoch: epoch, loss, accuracy (both while learning, on augmented images), val_loss,
-            val_accuracy, learning_rate, seconds.
-        test_probabilities: float32 `[N,classes]`, in the order of the test split; no rows where it was left alone.
-    """
-
-    run_dir: Path
-    recipe: Recipe
-    metrics: dict[str, Any]
-    history: tuple[dict[str, float], ...]
-    test_probabilities: NDArray[np.float32]
-
-    @property
-    def model_path(self) -> Path:
-        """The trained model."""
-        return self.run_dir / run_folder.MODEL_FILE
 
 
 def train(
@@ -136,14 +108,14 @@ def train(
         learner.restore(state)
 
     epochs = recipe.training.epochs
-    while state is None or state.epoch < epochs:
+    while state is None or not is_over(recipe, state):
         row, state = _one_epoch(learner, state, learn, choose, dataset, progress, started)
         save_state(out_dir, state)
         run_folder.write_history(out_dir / run_folder.HISTORY_FILE, state.history)
         if on_epoch:
             on_epoch(state.epoch, epochs, row)
 
-    return _finish(learner, state, learn, dataset, out_dir, progress, started, test=test)
+    return finish(learner, state, learn, dataset, out_dir, progress, started, test=test)
 
 
 def _one_epoch(
@@ -205,77 +177,3 @@ def _one_epoch(
         backend=keras.backend.backend(),
         duration_s=time.monotonic() - started,
     )
-
-
-def _finish(
-    learner: Learner,
-    state: RunState,
-    learn: Split,
-    dataset: Dataset,
-    out_dir: Path,
-    progress: ProgressFn,
-    started: float,
-    *,
-    test: bool,
-) -> RunResult:
-    recipe, model = learner.recipe, learner.judge
-    model.set_weights(state.best)
-    progress("testing", 0, None)
-    train_accuracy, _ = score(learner.probabilities(learn.images), learn.labels)
-    probabilities = np.zeros((0, learner.classes), np.float32)
-    test_accuracy, test_loss = None, None
-    if test:
-        probabilities = learner.probabilities(dataset.test.images)
-        test_accuracy, test_loss = score(probabilities, dataset.test.labels)
-    metrics = {
-        "run": out_dir.name,
-        "model": recipe.model.name,
-        "params": model.count_params(),
-        "epochs": state.epoch,
-        "seconds": round(time.monotonic() - started, 1),
-        "train_accuracy": train_accuracy,
-        "val_accuracy": state.history[state.best_epoch - 1]["val_accuracy"],
-        "test_accuracy": test_accuracy,
-        "test_loss": test_loss,
-        "best_epoch": state.best_epoch,
-        "seed": recipe.seed,
-        "labels": list(dataset.label_names),
-        "input_shape": list(learner.input_shape),
-        "data": {"name": dataset.name, "source": dataset.source, "hash": dataset.content_hash},
-        "recipe_hash": state.recipe_hash,
-        "teachers": [
-            {"path": path, "sha256": digest}
-            for path, digest in zip(recipe.distillation.teacher, recipe.distillation.sha256, strict=True)
-        ],
-        "photo": {
-            "mode": recipe.photo.mode,
-            "background": recipe.photo.background,
-            "fill": recipe.photo.fill,
-        },
-        "keras_backend": state.backend,
-        "versions": _versions(state.backend),
-    }
-    run_folder.write_json(out_dir / run_folder.METRICS_FILE, metrics)
-    _save_model(learner, state, out_dir / run_folder.MODEL_FILE)
-    progress("testing", 1, 1)
-    return RunResult(out_dir, recipe, metrics, state.history, probabilities)
-
-
-def _save_model(learner: Learner, state: RunState, path: Path) -> None:
-    # A model that was never compiled: its file names no optimizer or loss of ours, so any Keras reads it.
-    model = learner.fresh_model()
-    model.set_weights(state.best)
-    beside = path.with_name(f".{path.name}.tmp.keras")
-    model.save(beside)
-    beside.replace(path)
-
-
-def _versions(backend: str) -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in ("edge-fm", "numpy", "keras", backend):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            # tensorflow-cpu, for one, provides tensorflow under another name.
-            versions[name] = "unknown"
-    return versions

@@ -53,10 +53,11 @@ def build_optimizer(part: OptimizerPart, learning_rate: Any, *, ema: float = 0.0
     decay = usual.weight_decay if part.weight_decay is None else part.weight_decay
     momentum = usual.momentum if part.momentum is None else part.momentum
     ratio = usual.vector_ratio if part.vector_ratio is None else part.vector_ratio
+    nesterov = momentum > 0 if part.nesterov is None else part.nesterov
     settings: dict[str, Any] = {"learning_rate": learning_rate, "weight_decay": decay or None}
     if part.name == "sgd":
         cls = optimizers.SGD
-        settings |= {"momentum": momentum, "nesterov": momentum > 0}
+        settings |= {"momentum": momentum, "nesterov": nesterov}
     elif part.name == "rmsprop":
         cls = optimizers.RMSprop
         settings |= {"momentum": momentum}
@@ -67,7 +68,8 @@ def build_optimizer(part: OptimizerPart, learning_rate: Any, *, ema: float = 0.0
         settings |= {"weight_decay": decay}
     else:
         cls = _conv_muon_class()
-        settings |= {"momentum": momentum, "adam_lr_ratio": ratio, "adam_weight_decay": decay or None}
+        settings |= {"momentum": momentum, "nesterov": nesterov}
+        settings |= {"adam_lr_ratio": ratio, "adam_weight_decay": decay or None}
     optimizer = (averaging_class(cls, ema) if ema else cls)(**settings)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

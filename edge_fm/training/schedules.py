@@ -36,6 +36,7 @@ def build_schedule(part: SchedulePart, *, peak: float, steps_per_epoch: int, epo
         warmup_steps=part.warmup * steps_per_epoch * epochs,
         factor=part.factor,
         every_steps=part.every * steps_per_epoch,
+        after_steps=part.after * steps_per_epoch,
     )
 
 
@@ -56,6 +57,17 @@ def plateau_rate(part: SchedulePart, *, peak: float, val_losses: Sequence[float]
     return rate
 
 
+def stops_early(patience: int, val_losses: Sequence[float]) -> bool:
+    """Whether `patience` epochs have gone by without a better validation loss.
+
+    Example:
+        >>> [stops_early(2, losses) for losses in ([1.0, 0.9, 0.95], [1.0, 0.9, 0.95, 0.9])]
+        [False, True]
+    """
+    best = min(range(len(val_losses)), key=val_losses.__getitem__, default=0)
+    return 0 < patience <= len(val_losses) - 1 - best
+
+
 @functools.cache
 def _schedule_class() -> Any:
     keras = require_keras("training")
@@ -65,11 +77,19 @@ def _schedule_class() -> Any:
         """One class for every schedule that is a function of the step."""
 
         def __init__(
-            self, kind: str, peak: float, steps: int, warmup_steps: float, factor: float, every_steps: int
+            self,
+            kind: str,
+            peak: float,
+            steps: int,
+            warmup_steps: float,
+            factor: float,
+            every_steps: int,
+            after_steps: int,
         ) -> None:
             super().__init__()
             self.kind, self.peak, self.steps = kind, peak, steps
-            self.warmup_steps, self.factor, self.every_steps = warmup_steps, factor, every_steps
+            self.warmup_steps, self.factor = warmup_steps, factor
+            self.every_steps, self.after_steps = every_steps, after_steps
 
         def __call__(self, step: Any) -> Any:
             step = ops.cast(step, "float32")
@@ -77,14 +97,15 @@ def _schedule_class() -> Any:
             rise = (step + 1.0) / max(self.warmup_steps, 1.0)
             left = (self.steps - step) / max(self.steps - self.warmup_steps, 1.0)
             left = ops.clip(left, 0.0, 1.0)
+            falls = ops.maximum(step - self.after_steps, 0.0) / self.every_steps
             if self.kind == "one-cycle":
                 fall = left
             elif self.kind == "cosine":
                 fall = 0.5 * (1.0 - ops.cos(math.pi * left))
             elif self.kind == "exponential":
-                fall = ops.power(self.factor, step / self.every_steps)
+                fall = ops.power(self.factor, falls)
             elif self.kind == "step":
-                fall = ops.power(self.factor, ops.floor(step / self.every_steps))
+                fall = ops.power(self.factor, ops.floor(falls))
             else:
                 fall = ops.ones_like(step)
             return self.peak * (ops.minimum(rise, 1.0) * fall if self.warmup_steps else fall)
@@ -97,6 +118,7 @@ def _schedule_class() -> Any:
                 "warmup_steps": self.warmup_steps,
                 "factor": self.factor,
                 "every_steps": self.every_steps,
+                "after_steps": self.after_steps,
             }
 
     return RunSchedule

@@ -17,11 +17,12 @@ class OptimizerPart:
     """[optimizer]: how a gradient becomes a step.
 
     Attributes:
-        name: sgd (Nesterov), rmsprop, adam, adamw, or muon (orthogonalized momentum for convolutions,
+        name: sgd, rmsprop, adam, adamw, or muon (orthogonalized momentum for convolutions,
             AdamW for the rest).
         learning_rate: the schedule's highest; None for the optimizer's usual one.
         weight_decay: decoupled, a step takes `learning_rate * weight_decay` of each kernel; None for the usual one.
         momentum: for sgd, rmsprop and muon; None for the usual one.
+        nesterov: for sgd and muon: whether momentum looks ahead; None for yes, where there is momentum.
         vector_ratio: muon alone: learning rate of what is no convolution, relative to `learning_rate`.
     """
 
@@ -29,6 +30,7 @@ class OptimizerPart:
     learning_rate: float | None = None
     weight_decay: float | None = None
     momentum: float | None = None
+    nesterov: bool | None = None
     vector_ratio: float | None = None
 
     def __post_init__(self) -> None:
@@ -51,6 +53,16 @@ class OptimizerPart:
             self.momentum is None or self.name not in {"adam", "adamw"},
             f"[optimizer] momentum belongs to sgd, rmsprop and muon; {self.name} has none.",
             "Leave it out.",
+        )
+        check(
+            self.nesterov is None or self.name in {"sgd", "muon"},
+            f"[optimizer] nesterov belongs to sgd and muon; the optimizer is {self.name}.",
+            "Leave it out.",
+        )
+        check(
+            not (self.nesterov and self.momentum == 0),
+            "[optimizer] nesterov is true, but momentum is 0.",
+            "Leave nesterov out, or give a momentum such as 0.9.",
         )
         ratio = self.vector_ratio
         check(
@@ -75,12 +87,14 @@ class SchedulePart:
         warmup: share of the run in which the rate rises in a line from 0; one-cycle's way up.
         factor: for step, exponential, plateau.
         every: epochs, for step, exponential, plateau.
+        after: for step, exponential: epochs at the highest rate before these begin.
     """
 
     name: ScheduleName = "one-cycle"
     warmup: float = 0.0
     factor: float = 0.1
     every: int = 5
+    after: int = 0
 
     def __post_init__(self) -> None:
         check_choice(self.name, get_args(ScheduleName), "schedule")
@@ -92,3 +106,9 @@ class SchedulePart:
         )
         check(0 < self.factor < 1, f"[schedule] factor is {self.factor}; supported: above 0 and below 1.")
         check(self.every >= 1, f"[schedule] every is {self.every}; it must be at least 1 epoch.")
+        check(self.after >= 0, f"[schedule] after is {self.after}; it must be at least 0 epochs.")
+        check(
+            not self.after or self.name in {"step", "exponential"},
+            f"[schedule] after belongs to step and exponential; the schedule is {self.name}.",
+            "Leave it out.",
+        )

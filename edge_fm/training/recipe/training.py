@@ -21,6 +21,8 @@ class TrainingPart:
         label_smoothing: share of each target that is spread over all classes.
         ema: decay of the running average of the weights that is evaluated and kept in their place, such as 0.999;
             0 keeps the last weights themselves.
+        patience: stop after so many epochs in a row without a better validation loss; 0 runs all epochs. Kept are the
+            weights of the epoch with the best validation accuracy, as ever.
         precision: of the arithmetic of training: float32, or mixed_bfloat16 (bfloat16 with float32 weights).
             Evaluation and the saved model are float32 in any case.
     """
@@ -29,6 +31,7 @@ class TrainingPart:
     batch_size: int = 128
     label_smoothing: float = 0.0
     ema: float = 0.0
+    patience: int = 0
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
@@ -43,6 +46,7 @@ class TrainingPart:
             f"[training] ema is {self.ema}; supported: a decay above 0 and below 1, or 0 for none.",
             "0.999 averages over about the last 1,000 steps.",
         )
+        check(self.patience >= 0, f"[training] patience is {self.patience}; supported: 0 (off) or more epochs.")
         check_choice(self.precision, get_args(Precision), "precision")
 
 

@@ -36,6 +36,7 @@ METRICS = {
     "model",
     "params",
     "epochs",
+    "stopped_early",
     "seconds",
     "train_accuracy",
     "val_accuracy",
@@ -171,6 +172,28 @@ def test_a_run_that_was_killed_before_its_model_was_written_is_finished_by_resum
     with pytest.raises(KeyboardInterrupt):
         train(make_recipe(), strokes, tmp_path, progress=interrupt)
     assert_same_run(train(make_recipe(), strokes, tmp_path, resume=True), whole)
+
+
+def test_patience_ends_a_run_and_a_resumed_one_at_the_same_epoch(strokes: Dataset, tmp_path: Path) -> None:
+    # A learning rate that is no use: the validation loss soon stands still.
+    recipe = dataclasses.replace(
+        with_overrides(make_recipe(), epochs=30, learning_rate=1e-9),
+        schedule=SchedulePart(name="constant"),
+        training=TrainingPart(epochs=30, batch_size=8, patience=2),
+    )
+    whole = train(recipe, strokes, tmp_path / "whole")
+    losses = [row["val_loss"] for row in whole.history]
+    assert 3 <= len(losses) < 30
+    assert losses.index(min(losses)) == len(losses) - 3
+    assert (whole.metrics["epochs"], whole.metrics["stopped_early"]) == (len(losses), True)
+
+    def interrupt(epoch: int, epochs: int, row: dict[str, float]) -> None:
+        if epoch == len(losses) - 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, strokes, tmp_path / "stopped", on_epoch=interrupt)
+    assert_same_run(train(recipe, strokes, tmp_path / "stopped", resume=True), whole)
 
 
 def test_resuming_a_finished_run_says_so(whole: RunResult, strokes: Dataset) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from edge_fm.training.optimizers import USUAL, build_optimizer, peak_rate
 from edge_fm.training.recipe import OptimizerName, OptimizerPart, ScheduleName, SchedulePart
-from edge_fm.training.schedules import build_schedule, plateau_rate
+from edge_fm.training.schedules import build_schedule, plateau_rate, stops_early
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -103,6 +103,28 @@ def test_shapes_of_schedules() -> None:
     np.testing.assert_allclose(steps[[0, 29, 30, 59, 60, 99]], [2, 2, 0.2, 0.2, 0.02, 0.002], rtol=1e-4)
     smooth = rates(SchedulePart(name="exponential", factor=0.5, every=2))
     np.testing.assert_allclose(smooth[[0, 10, 20]], [2, 2 * 0.5**0.5, 1], rtol=1e-4)
+
+
+def test_falling_schedules_can_begin_after_some_epochs() -> None:
+    late = rates(SchedulePart(name="step", factor=0.1, every=3, after=4))
+    np.testing.assert_allclose(late[[0, 39, 69, 70, 99]], [2, 2, 2, 0.2, 0.2], rtol=1e-4)
+    smooth = rates(SchedulePart(name="exponential", factor=0.5, every=2, after=3))
+    np.testing.assert_allclose(smooth[[0, 30, 40, 50]], [2, 2, 2 * 0.5**0.5, 1], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "usual"), [("sgd", True), ("muon", True)])
+def test_nesterov_is_asked_for_or_usual(name: OptimizerName, usual: bool) -> None:
+    assert build_optimizer(OptimizerPart(name=name), 0.1).nesterov is usual
+    assert build_optimizer(OptimizerPart(name=name, nesterov=False), 0.1).nesterov is False
+    assert build_optimizer(OptimizerPart(name=name, momentum=0.5, nesterov=True), 0.1).nesterov is True
+    assert build_optimizer(OptimizerPart(name="sgd", momentum=0.0), 0.1).nesterov is False
+
+
+def test_patience_counts_from_the_best_loss() -> None:
+    losses = [1.0, 0.9, 0.95, 0.92, 0.8, 0.8, 0.81]
+    assert [stops_early(2, losses[:n]) for n in range(8)] == [False, False, False, False, True, False, False, True]
+    assert not any(stops_early(0, losses[:n]) for n in range(8))
+    assert stops_early(1, [0.5, float("nan")])
 
 
 def test_plateau_waits_and_then_lowers() -> None:
