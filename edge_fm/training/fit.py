@@ -25,6 +25,7 @@ from edge_fm.training.callback import batch_callback
 from edge_fm.training.checkpoint import RunState, save_state
 from edge_fm.training.checks import check_classes, check_dataset
 from edge_fm.training.distillation import with_teachers_known
+from edge_fm.training.features import NoteFn
 from edge_fm.training.learner import Learner, score
 from edge_fm.training.optimizers import peak_rate
 from edge_fm.training.overrides import with_overrides
@@ -53,6 +54,7 @@ def train(
     test: bool = True,
     progress: ProgressFn = silent,
     on_epoch: EpochFn | None = None,
+    note: NoteFn = lambda line: None,
 ) -> RunResult:
     """Train a model, keep the weights of its best epoch on validation images, test it once.
 
@@ -68,6 +70,7 @@ def train(
             None then, and there are no test probabilities.
         progress: told "training" after each batch (done and total count the whole run's batches), then "testing".
         on_epoch: told each epoch's figures.
+        note: told in a line where weights and features come from.
 
     Returns:
         RunResult; the folder holds recipe.toml, history.csv, metrics.json, checkpoint/ and, written last, model.keras.
@@ -106,6 +109,7 @@ def train(
         run_folder.write_text(out_dir / run_folder.RECIPE_FILE, recipe_toml(recipe))
     else:
         learner.restore(state)
+    learn, choose = learner.seen(dataset, learn, choose, progress=progress, note=note)
 
     epochs = recipe.training.epochs
     while state is None or not is_over(recipe, state):

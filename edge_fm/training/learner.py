@@ -15,14 +15,16 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.training.averaging import settle_statistics, statistics_batches
 from edge_fm.training.checkpoint import RunState
 from edge_fm.training.distillation import distillation_accuracy, distillation_loss, load_teachers, with_teachers
+from edge_fm.training.features import NO_BACKBONE, NoteFn, split_at_features, with_features
 from edge_fm.training.optimizers import build_optimizer, peak_rate
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.schedules import build_schedule
 from edge_fm.training.weights import load_weights
 from edge_fm_runtime.errors import TrainingError
+from edge_fm_runtime.progress import ProgressFn
 
 if TYPE_CHECKING:
-    from edge_fm.data import Dataset
+    from edge_fm.data import Dataset, Split
 
 # Images of one batch where nothing is learned: large enough to be quick, small enough for large images.
 _EVALUATION_BATCH = 250
@@ -34,7 +36,9 @@ class Learner:
     Attributes:
         model: learns, in the recipe's precision.
         judge: is evaluated and kept: the model itself, or in float32 what its weights and their average make.
-        fitted: what Keras fits: the model, or the model beside its teachers.
+        fitted: what Keras fits: the model, the model beside its teachers, or its head on kept features.
+        halves: the model, parted at its features; None where they are not kept.
+        why_whole: why they are not.
     """
 
     def __init__(self, recipe: Recipe, dataset: Dataset, steps: int, *, weights: str) -> None:
@@ -55,6 +59,7 @@ class Learner:
         plain = recipe.training.precision == "float32" and not recipe.training.ema
         self.judge = self.model if plain else self.fresh_model()
         freeze_layers(self.judge, *recipe.model.frozen)
+        self.halves, self.why_whole = split_at_features(self.model, recipe, images=len(dataset.train.images))
         self.fitted = self._compile(dataset)
         # Built now, so that a checkpoint can be put into it before the first step.
         self.optimizer.build(self.model.trainable_variables)
@@ -66,7 +71,7 @@ class Learner:
             fitted = with_teachers(self.model, load_teachers(part, dataset))
             loss, metric = distillation_loss(part, label_smoothing=smoothing), distillation_accuracy()
         else:
-            fitted = self.model
+            fitted = self.halves.head if self.halves else self.model
             loss, metric = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing), "accuracy"
         fitted.compile(optimizer=self.optimizer, loss=loss, metrics=[metric])
         return fitted
@@ -96,6 +101,24 @@ class Learner:
         weights: list[NDArray[Any]] = self.judge.get_weights()
         return weights
 
+    def seen(self, dataset: Dataset, *parts: Split, progress: ProgressFn, note: NoteFn) -> tuple[Split, ...]:
+        """What is learned from and judged by: the images, or their features where these can be kept.
+
+        Args:
+            dataset: whose training images the parts were taken from.
+            parts: uint8 images and labels.
+            progress: told as features are computed.
+            note: told where weights and features come from.
+        """
+        if self.weights_note:
+            note(self.weights_note)
+        if self.halves:
+            images = dataset.train.images
+            return with_features(self.halves.trunk, self.recipe, images, parts, progress=progress, note=note)
+        if self.why_whole != NO_BACKBONE:
+            note(f"The backbone's features are computed anew for every batch and not kept: {self.why_whole}.")
+        return parts
+
     def restore(self, state: RunState) -> None:
         """Put a checkpoint into the model and the optimizer."""
         for kind, variables, values in (
@@ -113,8 +136,9 @@ class Learner:
                 variable.assign(value)
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """float32 `[N,classes]` for uint8 `[N,H,W,C]`."""
-        answers: NDArray[np.float32] = self.judge.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)
+        """float32 `[N,classes]` for uint8 `[N,H,W,C]`, or for the features that stand for these."""
+        judge = self.halves.head if self.halves and images.dtype != np.uint8 else self.judge
+        answers: NDArray[np.float32] = judge.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)
         return answers
 
 
