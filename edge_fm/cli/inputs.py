@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +86,7 @@ def evaluation_data(
     dataset = load_dataset(
         name, shape=original.input.shape, photo=original.photo, progress=progress, on_try=on_try or _say_nothing
     )
+    dataset = as_trained(dataset, original.training)
     if source is None and dataset.content_hash != trained_on.get("hash"):
         raise DataError(
             f"{name} is not what this run was trained on: its content hash is {dataset.content_hash[:16]}, "
@@ -97,6 +98,24 @@ def evaluation_data(
         return sets_of(dataset, original.labels, original.input.shape)
     note = f"The classes got the names and the order of {dataset.name}: {', '.join(names)}. Name them: --labels FILE."
     return replace(sets_of(dataset, names, original.input.shape), note=note, labels=names)
+
+
+def as_trained(dataset: Dataset, training: Mapping[str, Any] | None) -> Dataset:
+    """Give a dataset the classes, and the run's own data the splits, that a model was trained with.
+
+    Args:
+        dataset: as `load_dataset` gave it.
+        training: what the model's metadata says of its training; None changes nothing.
+
+    Raises:
+        DataError: the metadata cannot be read, or the dataset is not what it was.
+    """
+    from edge_fm.data import Preparation, prepare_as_trained
+
+    data = (training or {}).get("data")
+    if not isinstance(data, dict) or "preparation" not in data:
+        return dataset
+    return prepare_as_trained(dataset, Preparation.from_json(data["preparation"]), trained_on=data.get("source"))
 
 
 RANDOM_NOTE = (

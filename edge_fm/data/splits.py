@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ from edge_fm_runtime.errors import DataError
 Indices = npt.NDArray[np.intp]
 
 
-def split_validation(split: Split, *, fraction: float, seed: int) -> tuple[Split, Split]:
+def split_validation(
+    split: Split, *, seed: int, fraction: float | None = None, count: int | None = None
+) -> tuple[Split, Split]:
     """Hold out a share of each class.
 
     Images that occur more than once stay in the first part as far as others are left, so that no copy of a held-out
@@ -28,14 +30,15 @@ def split_validation(split: Split, *, fraction: float, seed: int) -> tuple[Split
 
     Args:
         split: what to divide; stays as it is.
-        fraction: share that is held out, above 0 and below 1; at least one image of each class that has two.
         seed: same seed, same images: same parts.
+        fraction: share that is held out, above 0 and below 1; at least one image of each class that has two.
+        count: in its place, how many images are held out altogether.
 
     Returns:
         What is left to learn from, and what is held out; both in the order of `split`.
 
     Raises:
-        DataError: the fraction is out of range, or nothing can be held out.
+        DataError: the fraction or count is out of range, or nothing can be held out.
 
     Example:
         >>> images = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1)
@@ -43,7 +46,13 @@ def split_validation(split: Split, *, fraction: float, seed: int) -> tuple[Split
         >>> len(train), np.bincount(validation.labels).tolist()
         (16, [2, 2])
     """
-    held = hold_out(fingerprints(split.images), split.labels, fraction=fraction, seed=seed)
+    keys = fingerprints(split.images)
+    if (fraction is None) == (count is None):
+        raise DataError(f"Either a share or a count is held out; got {fraction} and {count}.")
+    if fraction is not None:
+        held = hold_out(keys, split.labels, fraction=fraction, seed=seed)
+    else:
+        held = hold_out_count(keys, split.labels, count=count or 0, seed=seed)
     kept = np.setdiff1d(np.arange(len(split.labels)), held)
     return split.take(kept), split.take(held)
 
@@ -52,21 +61,43 @@ def hold_out(keys: Sequence[bytes], labels: Labels, *, fraction: float, seed: in
     """The positions that `split_validation` holds out, ascending; images with the same key are copies."""
     if not 0 < fraction < 1:
         raise DataError(f"A share of {fraction} cannot be held out; supported are shares above 0 and below 1.")
-    counts = Counter(keys)
-    repeated = np.array([counts[key] > 1 for key in keys], dtype=np.bool_)
-    held: list[Indices] = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        if len(members) < 2:
-            continue
-        count = min(max(1, int(len(members) * fraction + 0.5)), len(members) - 1)
-        shuffled = members[permutation(len(members), seed, int(label))]
-        # A stable sort: what occurs once comes first, in the drawn order.
-        held.append(shuffled[np.argsort(repeated[shuffled], kind="stable")][:count])
-    if not held:
+    counts = {}
+    for label, size in zip(*np.unique(labels, return_counts=True), strict=True):
+        if size >= 2:
+            counts[int(label)] = min(max(1, int(int(size) * fraction + 0.5)), int(size) - 1)
+    if not counts:
         raise DataError(
             f"Nothing can be held out of {len(labels)} images: no class has two.", hint="Add images to each class."
         )
+    return _held(keys, labels, counts, seed)
+
+
+def hold_out_count(keys: Sequence[bytes], labels: Labels, *, count: int, seed: int) -> Indices:
+    """Exactly `count` positions, each class in its share (largest remainders), ascending.
+
+    Raises:
+        DataError: there are not more images than that.
+    """
+    if not 0 < count < len(labels):
+        raise DataError(f"{count} of {len(labels)} images cannot be held out; supported are 1 to {len(labels) - 1}.")
+    classes, sizes = np.unique(labels, return_counts=True)
+    whole, remainders = np.divmod(sizes.astype(np.int64) * count, len(labels))
+    # Of equal remainders the first class gets the image.
+    whole[np.argsort(-remainders, kind="stable")[: count - int(whole.sum())]] += 1
+    counts = {int(label): int(n) for label, n in zip(classes, whole, strict=True) if n}
+    return _held(keys, labels, counts, seed)
+
+
+def _held(keys: Sequence[bytes], labels: Labels, counts: Mapping[int, int], seed: int) -> Indices:
+    """So many positions of each class, those that occur once before those that have copies."""
+    times = Counter(keys)
+    repeated = np.array([times[key] > 1 for key in keys], dtype=np.bool_)
+    held: list[Indices] = []
+    for label, count in counts.items():
+        members = np.flatnonzero(labels == label)
+        shuffled = members[permutation(len(members), seed, label)]
+        # A stable sort: what occurs once comes first, in the drawn order.
+        held.append(shuffled[np.argsort(repeated[shuffled], kind="stable")][:count])
     return np.sort(np.concatenate(held))
 
 

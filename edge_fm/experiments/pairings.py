@@ -100,19 +100,18 @@ def validation_confusion(run: Path) -> tuple[npt.NDArray[np.int64], tuple[str, .
     Raises:
         EdgeFMError: it is no finished run, or its data cannot be loaded.
     """
-    from edge_fm.data import split_validation
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.keras_import import require_keras
     from edge_fm.training import load_recipe
     from edge_fm.training.kept_run import read_metrics
-    from edge_fm.training.recipe_data import load_recipe_data
+    from edge_fm.training.recipe_data import learn_and_choose, load_recipe_data
 
     metrics = read_metrics(run)
     recipe = load_recipe(run / "recipe.toml")
     dataset = load_recipe_data(recipe)
     if dataset.content_hash != metrics["data"]["hash"]:
         raise DataError(f"{recipe.data.source} is no longer what the run in {run} was trained on.")
-    _, choose = split_validation(dataset.train, fraction=recipe.data.validation, seed=recipe.seed)
+    _, choose = learn_and_choose(recipe, dataset.train)
     model = require_keras("pairings").models.load_model(run / "model.keras", compile=False)
     answers = model.predict(choose.images, batch_size=250, verbose=0)
     return evaluate_probabilities(answers, choose.labels, dataset.label_names).confusion, dataset.label_names

@@ -31,6 +31,7 @@ from edge_fm.training.optimizers import peak_rate
 from edge_fm.training.overrides import with_overrides
 from edge_fm.training.photo_augmentation import photo_classes
 from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe_data import learn_and_choose
 from edge_fm.training.recipe_file import recipe_hash, recipe_toml
 from edge_fm.training.results import RunResult, finish, is_over
 from edge_fm.training.resume import open_run
@@ -89,15 +90,13 @@ def train(
         >>> result.metrics["test_accuracy"] > 0.8  # doctest: +SKIP
         True
     """
-    from edge_fm.data import split_validation
-
     keras = require_keras("training")
     recipe = with_teachers_known(with_overrides(recipe, weights=weights))
     state = open_run(recipe, dataset, out_dir, resume=resume)
     started = time.monotonic() - (state.duration_s if state else 0.0)
 
     check_dataset(dataset)
-    learn, choose = split_validation(dataset.train, fraction=recipe.data.validation, seed=recipe.seed)
+    learn, choose = learn_and_choose(recipe, dataset.train)
     check_classes(dataset, learn, choose)
     photo_classes(recipe.augmentation, dataset.label_names)
 

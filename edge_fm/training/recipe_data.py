@@ -9,13 +9,13 @@ from edge_fm.training.recipe import Recipe
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
-    from edge_fm.data import Dataset
+    from edge_fm.data import Dataset, Split
 
 
 def load_recipe_data(
     recipe: Recipe, *, progress: ProgressFn = silent, on_try: Callable[[str], None] | None = None
 ) -> Dataset:
-    """Load what the recipe's [data] names, as `train` takes it.
+    """Load what the recipe's [data] names, and prepare it as that says: what `train` takes.
 
     Args:
         recipe: whose [data] and [photo] are used.
@@ -31,12 +31,31 @@ def load_recipe_data(
         >>> len(load_recipe_data(load_recipe("quickstart")).train)
         6000
     """
-    from edge_fm.data import load_dataset
+    from edge_fm.data import load_dataset, prepare
 
-    return load_dataset(
+    dataset = load_dataset(
         recipe.data.source,
         shape=cast("tuple[int, int, int] | None", recipe.data.shape or None),
         photo=recipe.photo,
         progress=progress,
         on_try=on_try or (lambda _: None),
     )
+    return prepare(dataset, recipe.data.preparation)
+
+
+def learn_and_choose(recipe: Recipe, split: Split) -> tuple[Split, Split]:
+    """Divide the training split into images to learn from and images to choose the best epoch by.
+
+    Args:
+        recipe: whose `validation` or `split`, and seed, are used.
+        split: the training split of `load_recipe_data`.
+
+    Raises:
+        DataError: as for `edge_fm.data.split_validation`.
+    """
+    from edge_fm.data import split_validation
+
+    if not recipe.data.split:
+        return split_validation(split, fraction=recipe.data.validation, seed=recipe.seed)
+    learned, chosen, _ = recipe.data.split
+    return split_validation(split, count=max(1, round(len(split) * chosen / (learned + chosen))), seed=recipe.seed)

@@ -24,12 +24,13 @@ EXPERIMENTS = "experiments"
 """Folder within the shipped recipes: one for each published row."""
 
 # What TOML must hold for an attribute's type. A bool is no int here, and an int will do for a float.
-_TEXT, _INT, _FLOAT, _BOOL, _INTS, _TEXTS, _TEXT_OR_TEXTS, _TABLE = (
+_TEXT, _INT, _FLOAT, _BOOL, _INTS, _NUMBERS, _TEXTS, _TEXT_OR_TEXTS, _TABLE = (
     "text",
     "a whole number",
     "a number",
     "true or false",
     "whole numbers",
+    "a list of numbers",
     "a list of texts",
     "a text or a list of texts",
     "a table",
@@ -40,6 +41,7 @@ _KINDS: dict[Any, str] = {
     float: _FLOAT,
     bool: _BOOL,
     tuple[int, ...]: _INTS,
+    tuple[float, ...]: _NUMBERS,
     tuple[str, ...]: _TEXTS,
     str | tuple[str, ...]: _TEXT_OR_TEXTS,
 }
@@ -196,6 +198,8 @@ def _typed(value: Any, kind: str, where: str) -> Any:
         return float(value)
     if kind == _INTS and isinstance(value, list) and all(type(entry) is int for entry in value):
         return tuple(value)
+    if kind == _NUMBERS and isinstance(value, list) and all(type(entry) in (int, float) for entry in value):
+        return tuple(value)  # whole numbers stay whole
     if kind == _TEXTS and isinstance(value, str):
         return (value,)  # a list of one
     if kind in (_TEXTS, _TEXT_OR_TEXTS) and isinstance(value, list) and all(isinstance(v, str) for v in value):

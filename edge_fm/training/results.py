@@ -90,7 +90,13 @@ def finish(
         "seed": recipe.seed,
         "labels": list(dataset.label_names),
         "input_shape": list(learner.input_shape),
-        "data": {"name": dataset.name, "source": dataset.source, "hash": dataset.content_hash},
+        "data": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "hash": dataset.content_hash,
+            "preparation": recipe.data.preparation.to_json(),
+            "notes": dict(dataset.notes),
+        },
         "recipe_hash": state.recipe_hash,
         "teachers": [
             {"path": path, "sha256": digest}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from edge_fm.data import Preparation
 from edge_fm.training.recipe.checks import check
 
 
@@ -15,11 +17,29 @@ class DataPart:
         source: a name or path that `edge_fm.data.load_dataset` takes.
         shape: height, width, channels that images are brought to; empty for the source's own.
         validation: share of the training images that is held out to choose the best epoch.
+        relabel: class -> the class that it becomes, such as `{ "Sandal" = "shoe", "Sneaker" = "shoe" }`; several may
+            become one.
+        classes: names, after `relabel`, of the classes that are kept, in the order of their labels; empty for all.
+        pool: put training and test images together, for `split` to divide anew.
+        split: images for training, validation and test, as three counts or three shares, each class in its share; in
+            place of the source's own test split and of `validation`. Empty keeps these.
+        split_seed: which images go to test, and which `samples` are taken; the same whatever the recipe's seed, so that
+            runs of several seeds are judged by the same test images.
+        deduplicate: drop training images that occur before, or in the test split.
+        samples: use so many of the training images, each class in its share; 0 for all. Validation images come out of
+            them.
     """
 
     source: str = "fashion-mnist"
     shape: tuple[int, ...] = ()
     validation: float = 0.1
+    relabel: Mapping[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    pool: bool = False
+    split: tuple[float, ...] = ()
+    split_seed: int = 0
+    deduplicate: bool = False
+    samples: int = 0
 
     def __post_init__(self) -> None:
         check(bool(self.source), "[data] source is empty.", "`edgefm data info --help` lists the kinds of source.")
@@ -31,4 +51,40 @@ class DataPart:
             0 < self.validation <= 0.5,
             f"[data] validation is {self.validation}; supported: a share above 0 and at most 0.5.",
             "0.1 holds out every tenth training image.",
+        )
+        check(
+            all(isinstance(new, str) and new for new in self.relabel.values()),
+            f"[data] relabel is {dict(self.relabel)}; it takes a class to the name of a class.",
+            'Such as relabel = { "Sandal" = "shoe", "Sneaker" = "shoe" }.',
+        )
+        check(all(self.classes), "[data] classes holds an empty name.")
+        self._check_split()
+        check(self.split_seed >= 0, f"[data] split_seed is {self.split_seed}; it must be at least 0.")
+        check(self.samples >= 0, f"[data] samples is {self.samples}; supported: 0 (all) or more images.")
+
+    def _check_split(self) -> None:
+        told, counts = list(self.split), all(isinstance(part, int) and part >= 1 for part in self.split)
+        shares = all(0 < part < 1 for part in self.split) and sum(self.split) <= 1 + 1e-9
+        check(
+            not told or (len(told) == 3 and (counts or shares)),
+            f"[data] split is {told}; supported: three whole numbers, or three shares whose sum is at most 1.",
+            "Training, validation and test, such as [48000, 6000, 6000] or [0.8, 0.1, 0.1].",
+        )
+        check(
+            bool(told) or not self.pool,
+            "[data] pool is true, but split does not say how the pooled images are divided.",
+            "Such as split = [48000, 6000, 6000].",
+        )
+
+    @property
+    def preparation(self) -> Preparation:
+        """What is done to the source's data before training, and again before the model is judged."""
+        return Preparation(
+            relabel=dict(self.relabel),
+            classes=self.classes,
+            pool=self.pool,
+            split=self.split,
+            split_seed=self.split_seed,
+            deduplicate=self.deduplicate,
+            samples=self.samples,
         )

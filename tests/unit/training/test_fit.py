@@ -88,7 +88,13 @@ def test_the_run_folder_holds_what_it_should(whole: RunResult, strokes: Dataset)
     assert metrics == whole.metrics
     assert metrics["labels"] == list(LABELS)
     assert metrics["input_shape"] == [12, 14, 1]
-    assert metrics["data"] == {"name": "strokes", "source": "strokes", "hash": strokes.content_hash}
+    assert metrics["data"] == {
+        "name": "strokes",
+        "source": "strokes",
+        "hash": strokes.content_hash,
+        "preparation": {},
+        "notes": {},
+    }
     assert metrics["photo"] == {"mode": "garment", "background": "dark", "fill": 0}
     assert metrics["recipe_hash"] == recipe_hash(load_recipe(whole.run_dir / "recipe.toml"))
     with (whole.run_dir / "history.csv").open() as file:

@@ -42,6 +42,22 @@ def test_everything_round_trips(tiny_recipe: Recipe, tmp_path: Path) -> None:
     assert recipe_hash(load_recipe(path)) == recipe_hash(tiny_recipe)
 
 
+def test_data_that_are_prepared_round_trip() -> None:
+    text = """
+[data]
+relabel = { "T-shirt/top" = "top or trouser", "Trouser" = "top or trouser" }
+classes = ["top or trouser", "Bag"]
+pool = true
+split = [48000, 6000, 6000]
+samples = 4500
+deduplicate = true
+"""
+    recipe = parse_recipe(text)
+    assert recipe.data.preparation.split == (48000, 6000, 6000)
+    assert parse_recipe(recipe_toml(recipe)) == recipe
+    assert "[48000, 6000, 6000]" in " ".join(recipe_toml(recipe).split()).replace("[ ", "[").replace(", ]", "]")
+
+
 def test_an_empty_recipe_is_the_defaults() -> None:
     assert parse_recipe("") == Recipe()
 
@@ -118,6 +134,15 @@ def test_the_hash_ignores_names_and_nothing_else() -> None:
         ("[data]\nshape = [28, 28]", "[height, width, channels]"),
         ("[data]\nshape = [28, 0, 1]", "[height, width, channels]"),
         ("[data]\nshape = ['a', 0, 1]", "whole numbers"),
+        ("[data]\nsplit = [48000, 6000]", "three whole numbers"),
+        ("[data]\nsplit = [0.8, 0.1, 0.2]", "sum is at most 1"),
+        ("[data]\nsplit = [100, 0.1, 0.2]", "three whole numbers"),
+        ("[data]\nsplit = ['a']", "a list of numbers"),
+        ("[data]\npool = true", "split does not say"),
+        ("[data]\nsamples = -1", "0 (all)"),
+        ("[data]\nrelabel = { Bag = 3 }", "the name of a class"),
+        ("[data]\nclasses = ['Bag', '']", "an empty name"),
+        ("[data]\nrelable = {}", "Did you mean 'relabel'?"),
         ("[model]\nweights = 'imagenet'", "no ImageNet weights for edgenet-s"),
         ("[model]\noptions = 3", "a table"),
         ("[photo]\nmode = 'garmet'", "Did you mean 'garment'?"),
