@@ -31,8 +31,38 @@ if TYPE_CHECKING:
     "--learning-rate", type=float, help="The schedule's highest. Default: the recipe's, or the optimizer's usual one."
 )
 @click.option("--weights", metavar="imagenet|none|FILE", help="Weights to start from. Default: the recipe's.")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the model, such as alpha=0.35; `edgefm models` lists them. Repeatable.",
+)
+@click.option(
+    "--freeze",
+    multiple=True,
+    metavar="auto|backbone|none|NAME",
+    help="What is not trained: the backbone, nothing, or a layer or stage (repeatable). Default: the recipe's; auto "
+    "freezes a backbone that does not start from fresh weights.",
+)
+@click.option(
+    "--unfreeze", multiple=True, metavar="NAME", help="A layer or stage that is trained nevertheless, such as layer4."
+)
 @click.option("--seed", type=int, help="Of everything random. Default: the recipe's.")
-@click.option("--recipe", "recipe_name", metavar="NAME|FILE", help="Recipe to run. Default: edgenet-s.")
+@click.option(
+    "--recipe",
+    "recipe_name",
+    metavar="NAME|FILE",
+    help="Recipe to run. Default: edgenet-s, or transfer for a model with a backbone.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any key of the recipe, such as training.ema=0.999, augmentation.cutout=8 or distillation.teacher=runs/big. "
+    "Repeatable.",
+)
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run: the one in --out, else the newest.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run. Default: a new one under runs/."
@@ -47,7 +77,11 @@ def command(
     optimizer: str | None,
     learning_rate: float | None,
     weights: str | None,
+    options: tuple[str, ...],
+    freeze: tuple[str, ...],
+    unfreeze: tuple[str, ...],
     seed: int | None,
+    settings: tuple[str, ...],
     recipe_name: str | None,
     resume: bool,
     out: Path | None,
@@ -59,8 +93,10 @@ def command(
     Options edit the recipe, and the edited recipe is kept in the run. Ctrl-C or a killed machine loses at most the
     running epoch: go on with --resume.
     """
-    from edge_fm.training import DEFAULT_RECIPE, latest_run, load_recipe, started_run, with_overrides
-    from edge_fm.training.recipe_data import load_recipe_data
+    from edge_fm.training import latest_run, load_recipe, started_run, with_overrides
+    from edge_fm.training.keys import with_keys
+    from edge_fm.training.overrides import default_recipe
+    from edge_fm.training.recipe_data import load_recipe_data, notes_of_preparation
     from edge_fm_runtime.errors import TrainingError
 
     talk = Talk(quiet)
@@ -72,7 +108,7 @@ def command(
             )
         recipe = load_recipe(out / "recipe.toml" if recipe_name is None else recipe_name)
     else:
-        recipe = load_recipe(recipe_name or DEFAULT_RECIPE)
+        recipe = load_recipe(recipe_name or default_recipe(model))
     recipe = with_overrides(
         recipe,
         model=model,
@@ -82,12 +118,19 @@ def command(
         optimizer=optimizer,
         learning_rate=learning_rate,
         weights=weights,
+        options=_pairs(options, "--option", "alpha=0.35"),
+        freeze=freeze or None,
+        unfreeze=unfreeze or None,
         seed=seed,
     )
+    if settings:
+        recipe = with_keys(recipe, _pairs(settings, "--set", "training.ema=0.999"))
     if size is not None:
         recipe = replace(recipe, data=replace(recipe.data, shape=parse_shape(size) or ()))
     with talk.progress() as progress:
         dataset = load_recipe_data(recipe, progress=progress, on_try=talk.note)
+    for line in notes_of_preparation(recipe, dataset):
+        talk.note(line)
     with started_run(RUNS, recipe.name) if out is None else nullcontext(out) as out:
         talk.note(
             f"Training {recipe.model.name} on {dataset.name} ({len(dataset.train.images):,} images), "
@@ -102,6 +145,17 @@ def command(
     talk.next(f"edgefm export {folder} --format all", f"edgefm evaluate {folder}")
 
 
+def _pairs(given: tuple[str, ...], option: str, example: str) -> dict[str, Any]:
+    """Names and values of a repeated option, the values read as TOML writes them."""
+    from edge_fm.training.keys import parse_value
+
+    pairs = [text.partition("=") for text in given]
+    wrong = next((text for text, pair in zip(given, pairs, strict=True) if not pair[0] or not pair[1]), None)
+    if wrong is not None:
+        raise click.BadParameter(f"{wrong!r} is no NAME=VALUE, such as {example}.", param_hint=option)
+    return {name.strip(): parse_value(value.strip()) for name, _, value in pairs}
+
+
 def train_run(recipe: Recipe, dataset: Dataset, out: Path, talk: Talk, *, resume: bool = False) -> RunResult:
     """Train with progress on stderr, then draw the plots; Ctrl-C ends the process with how to go on."""
     from edge_fm.training import train
@@ -114,7 +168,7 @@ def train_run(recipe: Recipe, dataset: Dataset, out: Path, talk: Talk, *, resume
 
     try:
         with talk.progress() as progress, ctrl_c_kept(progress) as asked:
-            result = train(recipe, dataset, out, resume=resume, progress=asked, on_epoch=on_epoch)
+            result = train(recipe, dataset, out, resume=resume, progress=asked, on_epoch=on_epoch, note=talk.note)
     except KeyboardInterrupt:
         if (out / "recipe.toml").is_file():
             talk.note("\nStopped. The finished epochs are kept.")

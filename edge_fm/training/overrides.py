@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_fm.training.recipe import ModelPart, OptimizerName, OptimizerPart, Recipe
+from edge_fm.models import FREEZE_WORDS, find_model
+from edge_fm.training.recipe import DataPart, ModelPart, OptimizerName, OptimizerPart, Recipe
+from edge_fm.training.recipe_file import DEFAULT_RECIPE
 from edge_fm_runtime.metadata import PhotoSpec
 
+_TRANSFER = "transfer"
 # Fashion-MNIST's images are cut-out garments, light on black.
 _FASHION_PHOTO = PhotoSpec(mode="garment", background="dark", fill=0)
+
+
+def default_recipe(model: str | None) -> str:
+    """The shipped recipe that a model is trained by when none is named.
+
+    Example:
+        >>> default_recipe(None), default_recipe("cnn3"), default_recipe("vgg16")
+        ('edgenet-s', 'edgenet-s', 'transfer')
+    """
+    return _TRANSFER if model is not None and find_model(model).backbone else DEFAULT_RECIPE
 
 
 def with_overrides(
@@ -22,6 +36,9 @@ def with_overrides(
     optimizer: OptimizerName | str | None = None,
     learning_rate: float | None = None,
     weights: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    freeze: Sequence[str] | None = None,
+    unfreeze: Sequence[str] | None = None,
     seed: int | None = None,
 ) -> Recipe:
     """Edit what the command line can edit; None leaves the recipe's own.
@@ -45,10 +62,23 @@ def with_overrides(
         parts["name"] = model
     if weights is not None:
         parts["model"] = dataclasses.replace(parts.get("model", recipe.model), weights=weights)
+    if options:
+        part = parts.get("model", recipe.model)
+        parts["model"] = dataclasses.replace(part, options={**part.options, **options})
+    if freeze is not None or unfreeze is not None:
+        part = parts.get("model", recipe.model)
+        one_word = freeze is not None and len(freeze) == 1 and freeze[0] in FREEZE_WORDS
+        parts["model"] = dataclasses.replace(
+            part,
+            freeze=part.freeze if freeze is None else freeze[0] if one_word else tuple(freeze),
+            unfreeze=part.unfreeze if unfreeze is None else tuple(unfreeze),
+        )
     if data is not None and data != recipe.data.source:
         parts["data"] = dataclasses.replace(recipe.data, source=data, shape=())
         fashion = data.startswith("fashion-mnist")
         if fashion != recipe.data.source.startswith("fashion-mnist"):
+            # Classes and counts of the former data mean nothing in these.
+            parts["data"] = DataPart(source=data, validation=recipe.data.validation)
             parts["photo"] = _FASHION_PHOTO if fashion else PhotoSpec(mode="fit", background="any", fill=0)
     if epochs is not None or batch_size is not None:
         parts["training"] = dataclasses.replace(
