@@ -46,14 +46,44 @@ FREEZE_WORDS = ("auto", "backbone", "none")
 
 # Figures stand here so that `edgefm models` answers at once and without Keras; a test builds every model and compares.
 MODELS: dict[str, ModelEntry] = {
+    "edgenet-n": ModelEntry(
+        family="edgenet",
+        builder="edge_fm.models.edgenet:build",
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=24_018,
+        trainable=23_618,
+        macs=2_792_928,
+        source="EdgeFM",
+    ),
     "edgenet-s": ModelEntry(
         family="edgenet",
         builder="edge_fm.models.edgenet:build",
         input_shape=(28, 28, 1),
         classes=10,
-        params=85_786,
-        trainable=85_050,
-        macs=7_442_368,
+        params=90_522,
+        trainable=89_722,
+        macs=11_055_040,
+        source="EdgeFM",
+    ),
+    "edgenet-m": ModelEntry(
+        family="edgenet",
+        builder="edge_fm.models.edgenet:build",
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=264_114,
+        trainable=262_738,
+        macs=30_344_272,
+        source="EdgeFM",
+    ),
+    "edgenet-l": ModelEntry(
+        family="edgenet",
+        builder="edge_fm.models.edgenet:build",
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=1_594_730,
+        trainable=1_591_146,
+        macs=157_388_352,
         source="EdgeFM",
     ),
     "cnn2-dense": ModelEntry(
