@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_fm.models.keras_import import require_keras
 from edge_fm.training import run_folder
+from edge_fm.training.distillation import with_teachers_known
 from edge_fm.training.fit import EpochFn, train
 from edge_fm.training.learner import score
 from edge_fm.training.recipe import Recipe
@@ -51,7 +52,7 @@ def kept_run(
         return train(recipe, dataset, folder, resume=resume, test=test, progress=progress, on_epoch=on_epoch).metrics
     metrics = read_metrics(folder)
     for what, theirs, ours in (
-        ("recipe", metrics["recipe_hash"], recipe_hash(recipe)),
+        ("recipe", metrics["recipe_hash"], recipe_hash(with_teachers_known(recipe))),
         ("data", metrics["data"]["hash"], dataset.content_hash),
     ):
         if theirs != ours:

@@ -43,6 +43,24 @@ def load_recipe_data(
     return prepare(dataset, recipe.data.preparation)
 
 
+def notes_of_preparation(recipe: Recipe, dataset: Dataset) -> list[str]:
+    """What was done to the source's data, a line each for a person."""
+    notes, asked, lines = dataset.notes, recipe.data, []
+    if asked.relabel or asked.classes:
+        lines.append(f"Classes: {notes['classes']}.")
+    if asked.deduplicate:
+        removed = notes["duplicates_removed"]
+        lines.append(
+            f"Dropped {removed['repeated']:,} training images that occur before and {removed['in_test']:,} that are in "
+            "the test split."
+        )
+    if asked.split:
+        lines.append(f"Test images: {notes['test']}.")
+    if asked.samples:
+        lines.append(f"Training images: {notes['samples']}.")
+    return lines
+
+
 def learn_and_choose(recipe: Recipe, split: Split) -> tuple[Split, Split]:
     """Divide the training split into images to learn from and images to choose the best epoch by.
 

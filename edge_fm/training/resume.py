@@ -24,8 +24,8 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
         The state to go on from, or None to start with the first epoch.
 
     Raises:
-        TrainingError: the folder holds a finished or (without `resume`) an unfinished run; or with `resume` none, or
-            one that was started with another recipe, other data or another Keras backend.
+        TrainingError: the folder holds a finished or (without `resume`) an unfinished run, or files of somebody else's;
+            or with `resume` no run, or one that was started with another recipe, other data or another Keras backend.
     """
     exists = (out_dir / run_folder.RECIPE_FILE).exists()
     if (out_dir / run_folder.MODEL_FILE).exists():
@@ -36,6 +36,16 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
     if not resume:
         if exists or (out_dir / CHECKPOINT).exists():
             raise TrainingError(f"{out_dir} holds an unfinished run.", hint="Go on with it: --resume.")
+        if out_dir.is_file():
+            raise TrainingError(f"{out_dir} is a file; a run needs a folder.", hint="Name another with --out.")
+        # A run that was killed while it wrote its recipe left that beside its place.
+        found = {path.name for path in out_dir.iterdir()} if out_dir.is_dir() else set()
+        there = sorted(found - {f".{run_folder.RECIPE_FILE}.tmp"})
+        if there:
+            raise TrainingError(
+                f"{out_dir} is not empty, and holds no run: {', '.join(there[:3])}{', ...' if there[3:] else ''}.",
+                hint="A run needs a folder of its own: name a new or an empty one with --out.",
+            )
         return None
     if not exists:
         raise TrainingError(f"There is no run to resume in {out_dir}.", hint="Leave --resume out to start one.")

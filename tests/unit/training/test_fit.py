@@ -208,6 +208,15 @@ def test_resuming_a_finished_run_says_so(whole: RunResult, strokes: Dataset) -> 
             train(make_recipe(), strokes, whole.run_dir, resume=resume)
 
 
+def test_a_folder_of_somebody_else_is_left_alone(strokes: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("Chapter 1")
+    with pytest.raises(TrainingError, match=r"holds no run: thesis\.tex"):
+        train(make_recipe(), strokes, tmp_path)
+    with pytest.raises(TrainingError, match="is a file"):
+        train(make_recipe(), strokes, tmp_path / "thesis.tex")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
 def test_resuming_nothing_says_so(strokes: Dataset, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no run to resume"):
         train(make_recipe(), strokes, tmp_path, resume=True)
