@@ -43,7 +43,7 @@ def fetch_command(name: str, as_json: bool, quiet: bool) -> None:
 @click.option("--size", metavar="HxWxC", help="Bring images to this height, width and channels, such as 28x28x1.")
 @output_options
 def info_command(source: str, size: str | None, as_json: bool, quiet: bool) -> None:
-    """Print counts, label balance and hashes."""
+    """Print counts, label balance, copies and hashes."""
     from edge_fm.data import dataset_info
 
     info = dataset_info(_load(source, size, Talk(quiet)))
@@ -58,9 +58,15 @@ def info_command(source: str, size: str | None, as_json: bool, quiet: bool) -> N
     shape = "x".join(map(str, info["shape"]))
     title = f"{info['name']}: {shape}, content {info['hash'][:16]}"
     print_table(title, ["label", *splits], rows, right=range(1, len(splits) + 1))
+    copies = info["duplicates"]
+    click.echo(
+        f"Copies beyond the first: {copies['train']:,} in train, {copies['test']:,} in test; "
+        f"test images that are in train too: {copies['test_in_train']:,}."
+    )
     if info.get("files"):
         print_table("Files", ["file", "SHA-256"], [[n, f["sha256"]] for n, f in info["files"].items()])
-    Talk(quiet).next(f"edgefm data show {word(source)}", f"edgefm train --data {word(source)}")
+    clean = " --set data.deduplicate=true" if copies["train"] or copies["test_in_train"] else ""
+    Talk(quiet).next(f"edgefm data show {word(source)}", f"edgefm train --data {word(source)}{clean}")
 
 
 @command.command("show")

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from edge_fm.data import Dataset
+
 CODES = {"u1": 0x08, "i2": 0x0B, "f4": 0x0D}
 
 
@@ -38,3 +40,15 @@ def write_pictures(folder: Path, per_class: dict[str, int], *, size: tuple[int, 
             pixels = rng.integers(0, 256, (size[1], size[0]), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{i:03d}.png")
     return folder
+
+
+def all_rows(dataset: Dataset) -> set[tuple[bytes, str]]:
+    return {
+        (image.tobytes(), dataset.label_names[label])
+        for split in (dataset.train, dataset.test)
+        for image, label in zip(split.images, split.labels, strict=True)
+    }
+
+
+def expected(images: np.ndarray, names: list[str]) -> set[tuple[bytes, str]]:
+    return {(image.tobytes(), name) for image, name in zip(images, names, strict=True)}
