@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +13,15 @@ from edge_fm.cli.common import Talk, engine_options, output_options, print_json,
 from edge_fm_runtime.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edge_fm.data import Dataset
     from edge_fm_runtime.engines import Engine
     from edge_fm_runtime.metadata import PhotoSpec
+
+
+_MAPPED = 3
+"""Images whose feature maps are drawn."""
 
 
 @click.command("evaluate")
@@ -30,6 +38,11 @@ if TYPE_CHECKING:
     "--report", type=click.Path(path_type=Path), metavar="DIR", help="Write evaluation.json, plots and report.html."
 )
 @click.option(
+    "--layer",
+    metavar="NAME",
+    help="Layer of a run whose feature maps the report draws. Default: the first convolution.",
+)
+@click.option(
     "--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Images through the engine at once."
 )
 @engine_options
@@ -39,6 +52,7 @@ def command(
     source: str | None,
     split: str,
     report: Path | None,
+    layer: str | None,
     batch_size: int,
     engine: str,
     device: str,
@@ -48,35 +62,36 @@ def command(
 ) -> None:
     """Answer labelled images and count: accuracy, loss, precision, recall and F1 of each class, confusion matrix.
 
-    Artifacts run on this device's own engine and need no Keras; a run is answered by Keras itself.
+    Artifacts run on this device's own engine and need no Keras; a run is answered by Keras itself. The report is one
+    file, report.html, that needs no network.
     """
-    import numpy as np
-
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm_runtime.engines import EngineOptions
 
     talk = Talk(quiet)
-    runner, labels, photo, shape, training = _open(Path(model), engine, EngineOptions(device, threads))
+    if layer is not None and report is None:
+        raise click.UsageError("--layer belongs to --report DIR.")
+    path = Path(model)
+    runner, labels, photo, shape, training, original = _open(path, engine, EngineOptions(device, threads))
     name = source or (training or {}).get("data", {}).get("source")
     if name is None:
         raise DataError(
             f"{model} does not name the data it was trained on.", hint="Name labelled images: --data SOURCE"
         )
-    dataset = _load(name, shape, photo, talk)
-    images, truth = _choose(dataset, split, labels, shape)
-    with talk.progress() as progress:
-        answers = []
-        for start in range(0, len(images), batch_size):
-            answers.append(runner.infer(images[start : start + batch_size]))
-            progress(f"evaluating on {dataset.name} {split}", min(start + batch_size, len(images)), len(images))
-    evaluation = evaluate_probabilities(np.concatenate(answers), truth, labels)
+    dataset = load_labelled(name, shape, photo, talk, training)
+    images, truth = choose_images(dataset, split, labels, shape)
+    maps = None if report is None else _feature_maps(original, layer, images)
+    probabilities, inference = _answer(runner, images, batch_size, f"evaluating on {dataset.name} {split}", talk)
+    evaluation = evaluate_probabilities(probabilities, truth, labels)
     result: dict[str, Any] = {"model": model, "engine": runner.name, "device": runner.device}
     result |= {"precision": runner.precision, "data": dataset.name, "split": split, **evaluation.to_json()}
+    result["inference"] = inference
     if report is not None:
-        from edge_fm.evaluation import write_report
+        from edge_fm.evaluation import Evaluated, write_report
 
-        page = write_report(report, result, images=images, labels=labels, history=_history(Path(model)))
-        talk.note(f"Wrote {page}")
+        known = {**(training or {}), **_metrics(path)}
+        evaluated = Evaluated(images, truth, probabilities, labels, _history(path), known, *(maps or ()))
+        talk.note(f"Wrote {write_report(report, result, evaluated)}")
     if as_json:
         print_json(result)
     else:
@@ -85,9 +100,61 @@ def command(
     talk.next(f"edgefm benchmark {name}" if (Path(model) / "edgefm.json").is_file() else f"edgefm export {name}")
 
 
+def _answer(
+    runner: Engine, images: Any, batch_size: int, stage: str, talk: Talk
+) -> tuple[Any, dict[str, float | int | None]]:
+    """Every image's answer, and how long they took; the first of several batches also warms up, and is not timed."""
+    import numpy as np
+
+    answers: list[Any] = []
+    seconds = timed = 0.0
+    with talk.progress() as progress:
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            began = time.perf_counter()
+            answers.append(runner.infer(batch))
+            took = time.perf_counter() - began
+            if start or len(images) <= batch_size:
+                seconds, timed = seconds + took, timed + len(batch)
+            progress(stage, min(start + batch_size, len(images)), len(images))
+    return np.concatenate(answers), {
+        "ms_per_image": 1000 * seconds / timed,
+        "images_per_s": timed / seconds,
+        "batch": batch_size,
+        "threads": runner.threads,
+    }
+
+
+def _feature_maps(model: Any, layer: str | None, images: Any) -> tuple[str, Any, Any] | None:
+    """The layer, its maps and the images they are of; None for an artifact, which has no layers to ask."""
+    from edge_fm.evaluation.feature_maps import feature_maps, first_convolution, map_layers
+    from edge_fm_runtime.errors import ModelError
+
+    if model is None:
+        if layer is not None:
+            raise ModelError(
+                "Feature maps are drawn from a Keras model; an artifact has none.",
+                hint="edgefm evaluate RUN --report DIR",
+            )
+        return None
+    if layer is None:
+        if not map_layers(model):
+            return None
+        layer = first_convolution(model)
+    shown = images[:: max(1, len(images) // _MAPPED)][:_MAPPED]
+    return layer, feature_maps(model, shown, layer=layer), shown
+
+
+def _metrics(run: Path) -> dict[str, Any]:
+    """What a run knows of its training; nothing for an artifact."""
+    file = run / "metrics.json"
+    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
+
+
 def _open(
     path: Path, engine: str, options: Any
-) -> tuple[Engine, tuple[str, ...], PhotoSpec, tuple[int, int, int], Any]:
+) -> tuple[Engine, tuple[str, ...], PhotoSpec, tuple[int, int, int], Any, Any]:
+    """The engine, the labels, the photo preprocessing, the input's shape, the training, and the Keras model or None."""
     from edge_fm.cli.common import is_run
 
     if is_run(path) or path.suffix in (".keras", ".h5"):
@@ -96,7 +163,7 @@ def _open(
 
         original = load_source(path)
         runner = reference_engine("keras", original, options)
-        return runner, original.labels, original.photo, original.input.shape, original.training
+        return runner, original.labels, original.photo, original.input.shape, original.training, original.model
     from edge_fm.cli.registry import ALL_ENGINES
     from edge_fm_runtime.artifact import load_artifact
     from edge_fm_runtime.engines import create_engine
@@ -106,7 +173,7 @@ def _open(
     runner = create_engine(artifact, engine, options=options, registry=ALL_ENGINES)
     if metadata.input.batch is not None:
         runner = _Padded(runner, metadata.input.batch)
-    return runner, metadata.labels, metadata.photo, metadata.input.shape, metadata.training
+    return runner, metadata.labels, metadata.photo, metadata.input.shape, metadata.training, None
 
 
 class _Padded:
@@ -135,14 +202,26 @@ class _Padded:
         self._engine.close()
 
 
-def _load(name: str, shape: tuple[int, int, int], photo: PhotoSpec, talk: Talk) -> Dataset:
+def load_labelled(
+    name: str, shape: tuple[int, int, int], photo: PhotoSpec, talk: Talk, training: Mapping[str, Any] | None
+) -> Dataset:
+    """Load the images that a model of `shape` is judged by, with the classes and splits of its training."""
+    from edge_fm.cli.inputs import as_trained
     from edge_fm.data import load_dataset
 
     with talk.progress() as progress:
-        return load_dataset(name, shape=shape, photo=photo, progress=progress, on_try=talk.note)
+        dataset = load_dataset(name, shape=shape, photo=photo, progress=progress, on_try=talk.note)
+    return as_trained(dataset, training)
 
 
-def _choose(dataset: Dataset, split: str, labels: tuple[str, ...], shape: tuple[int, int, int]) -> tuple[Any, Any]:
+def choose_images(
+    dataset: Dataset, split: str, labels: tuple[str, ...], shape: tuple[int, int, int]
+) -> tuple[Any, Any]:
+    """The images of a split, uint8 `[N,H,W,C]`, and their labels in the model's order, int64 `[N]`.
+
+    Raises:
+        DataError: they do not fit the model.
+    """
     import numpy as np
 
     from edge_fm.data import Split, label_order

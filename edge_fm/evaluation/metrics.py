@@ -46,6 +46,24 @@ class WrongAnswer:
     score: float
 
 
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Answers that were about equally sure.
+
+    Attributes:
+        low, high: ends of the bin of confidences, a confidence being the highest probability of an answer.
+        count: answers in it.
+        confidence: their mean confidence; None for an empty bin.
+        accuracy: fraction of them that is right; None for an empty bin.
+    """
+
+    low: float
+    high: float
+    count: int
+    confidence: float | None
+    accuracy: float | None
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """How good a model's answers are; accuracies and ratios are fractions.
@@ -59,6 +77,7 @@ class Evaluation:
         macro: mean precision, recall and F1 of the classes that occur.
         confusion: int64 `[classes,classes]`; rows are true, columns answered.
         calibration_error: expected calibration error over 15 equal bins (Guo et al. 2017).
+        calibration: those bins, the least confident first.
         most_confused: (true, answered, count), the most frequent first.
         worst: wrong answers, the most confident first.
     """
@@ -71,6 +90,7 @@ class Evaluation:
     macro: dict[str, float]
     confusion: npt.NDArray[np.int64]
     calibration_error: float
+    calibration: tuple[CalibrationBin, ...]
     most_confused: tuple[tuple[str, str, int], ...]
     worst: tuple[WrongAnswer, ...]
 
@@ -85,6 +105,7 @@ class Evaluation:
             "macro": dict(self.macro),
             "confusion": self.confusion.tolist(),
             "calibration_error": self.calibration_error,
+            "calibration": [asdict(bin_) for bin_ in self.calibration],
             "most_confused": [{"true": t, "answered": a, "count": c} for t, a, c in self.most_confused],
             "worst": [asdict(answer) for answer in self.worst],
         }
@@ -116,6 +137,7 @@ def evaluate_probabilities(
     right = answered == truth
     confidence = np.clip(answers.max(axis=1), 0.0, 1.0)
     per_class = _per_class(confusion, label_names)
+    calibration = _calibration(confidence, right)
     occurring = [score for score in per_class.values() if score.support]
     return Evaluation(
         n=len(truth),
@@ -128,7 +150,11 @@ def evaluate_probabilities(
             for key in ("precision", "recall", "f1")
         },
         confusion=confusion.astype(np.int64),
-        calibration_error=_calibration_error(confidence, right),
+        calibration_error=math.fsum(
+            bin_.count * abs((bin_.accuracy or 0.0) - (bin_.confidence or 0.0)) for bin_ in calibration
+        )
+        / len(truth),
+        calibration=calibration,
         most_confused=_most_confused(confusion, label_names),
         worst=_worst(truth, answered, confidence, label_names),
     )
@@ -184,11 +210,18 @@ def _wilson(hits: int, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def _calibration_error(confidence: npt.NDArray[np.floating[Any]], right: npt.NDArray[np.bool_]) -> float:
-    """Mean gap between confidence and accuracy over bins of equal width, weighted by their counts."""
-    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    gaps = np.bincount(bins, weights=right, minlength=_BINS) - np.bincount(bins, weights=confidence, minlength=_BINS)
-    return float(np.abs(gaps).sum() / len(right))
+def _calibration(confidence: npt.NDArray[np.floating[Any]], right: npt.NDArray[np.bool_]) -> tuple[CalibrationBin, ...]:
+    """Confidence beside accuracy in bins of equal width."""
+    places = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    counts = np.bincount(places, minlength=_BINS)
+    sure = np.bincount(places, weights=confidence, minlength=_BINS)
+    hits = np.bincount(places, weights=right, minlength=_BINS)
+    return tuple(
+        CalibrationBin(i / _BINS, (i + 1) / _BINS, int(n), float(sure[i] / n), float(hits[i] / n))
+        if n
+        else CalibrationBin(i / _BINS, (i + 1) / _BINS, 0, None, None)
+        for i, n in enumerate(counts)
+    )
 
 
 def _most_confused(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> tuple[tuple[str, str, int], ...]:

@@ -65,12 +65,13 @@ ul { padding-left: 1.2rem; } details { margin: .5rem 0; } summary { cursor: poin
 """
 
 
-def document(title: str, *parts: str) -> str:
+def document(title: str, *parts: str, style: str = "") -> str:
     """A whole page.
 
     Args:
         title: of the window; plain text.
         parts: HTML of the body, from the functions below.
+        style: CSS of what only this page has.
 
     Example:
         >>> document("A & B", "<p>Text</p>").splitlines()[0]
@@ -79,7 +80,7 @@ def document(title: str, *parts: str) -> str:
     head = (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>"
+        f"<title>{html.escape(title)}</title><style>{STYLE}{style}</style></head><body>"
     )
     return "\n".join([head, *parts, "</body></html>\n"])
 

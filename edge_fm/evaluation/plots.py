@@ -40,12 +40,21 @@ def plot_curves(history: Sequence[Mapping[str, float]], path: Path) -> Path:
     Raises:
         DataError: there is no epoch.
     """
+    figure = new_figure(9, 3.6)
+    draw_curves(figure, history)
+    figure.savefig(path)
+    return path
+
+
+def draw_curves(
+    figure: Figure, history: Sequence[Mapping[str, float]], *, keys: Sequence[str] = ("loss", "accuracy")
+) -> None:
+    """Draw what `plot_curves` draws; `keys` beside each other."""
     if not history:
         raise DataError("There is no epoch to draw curves of.")
-    figure = new_figure(9, 3.6)
     epochs = [row.get("epoch", i + 1) for i, row in enumerate(history)]
     best = _best_epoch(history)
-    for axes, key, title in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("Loss", "Accuracy"), strict=True):
+    for axes, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys, strict=True):
         factor = 100.0 if key == "accuracy" else 1.0
         for name, colour, label in ((key, _TRAIN, "training"), (f"val_{key}", _VALIDATION, "validation")):
             if all(name in row for row in history):
@@ -54,14 +63,12 @@ def plot_curves(history: Sequence[Mapping[str, float]], path: Path) -> Path:
                 axes.plot(epochs, values, color=colour, label=label, marker=marker, markersize=3)
         if best is not None:
             axes.axvline(epochs[best], color="#999999", linestyle=":", linewidth=1, zorder=0, label="best epoch")
-        axes.set(title=title, xlabel="epoch", ylabel="%" if key == "accuracy" else "cross-entropy")
+        axes.set(title=key.capitalize(), xlabel="epoch", ylabel="%" if key == "accuracy" else "cross-entropy")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         if axes.lines:
             axes.legend(frameon=False)
-    figure.savefig(path)
-    return path
 
 
 def _best_epoch(history: Sequence[Mapping[str, float]]) -> int | None:
@@ -79,14 +86,27 @@ def plot_confusion(confusion: npt.ArrayLike, label_names: Sequence[str], path: P
         label_names: one for each class.
         path: the PNG to write.
     """
+    side = confusion_side(len(label_names))
+    figure = new_figure(side + 0.6, side)
+    draw_confusion(figure, confusion, label_names)
+    figure.savefig(path)
+    return path
+
+
+def confusion_side(classes: int) -> float:
+    """Height in inches of a confusion matrix that can be read."""
+    return max(4.5, 0.55 * min(classes, 60) + 1.8)
+
+
+def draw_confusion(figure: Figure, confusion: npt.ArrayLike, label_names: Sequence[str]) -> None:
+    """Draw what `plot_confusion` draws."""
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     n = len(label_names)
-    side = max(4.5, 0.55 * min(n, 60) + 1.8)
-    figure = new_figure(side + 0.6, side)
     from matplotlib.colors import PowerNorm
 
     axes = figure.subplots()
+    axes.grid(visible=False)
     # A square-root scale: a few percent of mistakes, which is what one looks for, are visible beside 95% of hits.
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
     figure.colorbar(image, ax=axes, shrink=0.75, label="share of the true class")
@@ -99,8 +119,55 @@ def plot_confusion(confusion: npt.ArrayLike, label_names: Sequence[str], path: P
             if count:
                 colour = "white" if shares[row, column] > 0.3 else "#333333"
                 axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+
+
+def plot_reliability(bins: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    """Draw a reliability diagram (accuracy over confidence), and under it how many answers were how sure.
+
+    Args:
+        bins: as `Evaluation.calibration` in JSON: low, high, count, confidence, accuracy.
+        path: the PNG or SVG to write.
+    """
+    figure = new_figure(5.2, 5.2)
+    draw_reliability(figure, bins)
     figure.savefig(path)
     return path
+
+
+def draw_reliability(figure: Figure, bins: Sequence[Mapping[str, Any]]) -> None:
+    """Draw what `plot_reliability` draws."""
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    full = [one for one in bins if one["count"]]
+    axes.plot([0, 100], [0, 100], color="#999999", linestyle=":", linewidth=1, label="as sure as right")
+    axes.bar(
+        [50 * (one["low"] + one["high"]) for one in full],
+        [100 * one["accuracy"] for one in full],
+        width=[100 * (one["high"] - one["low"]) * 0.94 for one in full],
+        color=_TRAIN,
+        alpha=0.35,
+        label="right",
+    )
+    axes.plot(
+        [100 * one["confidence"] for one in full],
+        [100 * one["accuracy"] for one in full],
+        color=_TRAIN,
+        marker="o",
+        markersize=4,
+        linewidth=1,
+    )
+    axes.set(xlim=(0, 100), ylim=(0, 100), ylabel="answers that are right, %")
+    axes.legend(frameon=False, loc="upper left")
+    total = sum(one["count"] for one in bins)
+    below.bar(
+        [50 * (one["low"] + one["high"]) for one in full],
+        [100 * one["count"] / total for one in full],
+        width=[100 * (one["high"] - one["low"]) * 0.94 for one in full],
+        color="#888888",
+    )
+    below.set(xlabel="confidence of the answer, %", ylabel="of answers, %")
+    for part in (axes, below):
+        part.grid(alpha=0.25)
+        part.spines[["top", "right"]].set_visible(False)
 
 
 def plot_samples(

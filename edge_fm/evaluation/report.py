@@ -2,111 +2,284 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.evaluation.plots import plot_confusion, plot_curves, plot_samples
+from edge_fm.evaluation import page
+from edge_fm.evaluation import report_parts as parts
+from edge_fm.evaluation.feature_maps import draw_feature_maps, map_size, plot_feature_maps
+from edge_fm.evaluation.plots import (
+    confusion_side,
+    draw_confusion,
+    draw_curves,
+    draw_reliability,
+    plot_confusion,
+    plot_curves,
+    plot_reliability,
+    plot_samples,
+)
 
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --dim: #777; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-p.dim { color: var(--dim); margin-top: .25rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
-.tiles div { border: 1px solid var(--line); border-radius: .5rem; padding: .6rem .8rem; }
-.tiles b { display: block; font-size: 1.4rem; } .tiles span { color: var(--dim); font-size: .85rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; height: auto; background: white; border-radius: .5rem; }
-@media (prefers-color-scheme: dark) { :root { --dim: #aaa; } img { filter: brightness(.92); } }
-@media print {
-  :root { color-scheme: light; }
-  body { max-width: none; margin: 0; }
-  h2 { break-after: avoid; }
-  img, table { break-inside: avoid; }
-}
-"""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PAIRS, _EXAMPLES, _SAMPLES = 5, 12, 24
 
 
-def write_report(
-    folder: Path,
-    result: dict[str, Any],
-    *,
-    images: npt.NDArray[np.uint8],
-    labels: Sequence[str],
-    history: Sequence[Mapping[str, float]] = (),
-) -> Path:
-    """Write evaluation.json, confusion.png, worst.png and report.html.
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """What the page shows, beside the figures.
+
+    Attributes:
+        images: uint8 `[N,H,W,C]`, in order.
+        truth: int64 `[N]`, positions in `labels`.
+        probabilities: float32 `[N,classes]`.
+        labels: names of the classes.
+        history: of a run, for its learning curves; see `plot_curves`.
+        training: of a run: its metrics.json, and whatever else is known of the training; empty where nothing is.
+        layer: whose feature maps these are, or empty.
+        maps: float32 `[n,h,w,channels]`: the feature maps of the first n of `map_images`, or None.
+        map_images: uint8 `[n,H,W,C]`.
+    """
+
+    images: npt.NDArray[np.uint8]
+    truth: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+    labels: Sequence[str]
+    history: Sequence[Mapping[str, float]] = ()
+    training: Mapping[str, Any] | None = None
+    layer: str = ""
+    maps: npt.NDArray[np.float32] | None = None
+    map_images: npt.NDArray[np.uint8] | None = None
+
+
+def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) -> Path:
+    """Write evaluation.json, the plots as PNG, and report.html with everything inside.
 
     Args:
         folder: made where it is missing.
         result: what `edgefm evaluate --json` prints.
-        images: uint8 `[N,H,W,C]`, the images that were evaluated, in order.
-        labels: label names.
-        history: of a run, for its learning curves (curves.png); see `plot_curves`.
+        evaluated: images, answers, and what is known of the training.
 
     Returns:
         the page.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    pictures = {}
-    if history:
-        pictures["Training"] = plot_curves(history, folder / "curves.png")
-    pictures["Confusion matrix"] = plot_confusion(result["confusion"], labels, folder / "confusion.png")
-    worst = result["worst"]
-    if worst and images.shape[-1] in (1, 3):
-        titles = [f"{w['answered']} {100 * w['score']:.0f}%\nis {w['true']} ({w['index']})" for w in worst]
-        shown = images[[w["index"] for w in worst]]
-        pictures["Wrong, and most confident"] = plot_samples(shown, titles, folder / "worst.png")
-    page = folder / "report.html"
-    page.write_text(_page(result, pictures), encoding="utf-8")
-    return page
+    sections = {
+        "Training": _training(folder, evaluated),
+        "Classes": parts.class_table(result["per_class"]),
+        "Confusion matrix": _confusion(folder, result, evaluated),
+        "Most confused": _confused(result, evaluated),
+        "Calibration": _calibration(folder, result),
+        "Sample predictions": _samples(folder, evaluated),
+        "Wrong and most confident": _worst(folder, result, evaluated),
+        "Feature maps": _feature_maps(folder, evaluated),
+        "Time": _time(result, evaluated),
+        "Provenance": _provenance(result, evaluated),
+    }
+    file = folder / "report.html"
+    file.write_text(_page(result, {title: part for title, part in sections.items() if part}), encoding="utf-8")
+    return file
 
 
-def _page(result: dict[str, Any], pictures: dict[str, Path]) -> str:
-    escape = html.escape
-    tiles = {
-        "accuracy": f"{100 * result['accuracy']:.2f}%",
-        "accuracy, 95% interval": "{:.2f}–{:.2f}%".format(*(100 * end for end in result["accuracy_ci95"])),
-        "loss": f"{result['loss']:.4f}",
-        "calibration error": f"{100 * result['calibration_error']:.2f}%",
+def _page(result: Mapping[str, Any], sections: Mapping[str, str]) -> str:
+    figures = {
+        "accuracy": parts.percent(result["accuracy"]),
+        "95% interval": "{:.1f}–{:.1f}%".format(*(100 * end for end in result["accuracy_ci95"])),
+        "mean F1 of the classes": parts.percent(result["macro"]["f1"]),
+        "loss (cross-entropy)": f"{result['loss']:.4f}",
+        "calibration error": parts.percent(result["calibration_error"]),
         "images": f"{result['n']:,}",
     }
-    parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-        f"<title>{escape(result['model'])}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{escape(result['model'])}</h1>",
-        f"<p class='dim'>{escape(result['data'])} {escape(result['split'])}, {escape(result['engine'])} on "
-        f"{escape(result['device'])} at {escape(result['precision'])}</p>",
-        "<div class='tiles'>",
-        *(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in tiles.items()),
-        "</div><h2>Classes</h2><div class='wide'><table>",
-        "<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>images</th></tr>",
-    ]
-    for label, score in result["per_class"].items():
-        figures = "".join(f"<td>{100 * score[k]:.2f}%</td>" for k in ("precision", "recall", "f1"))
-        parts.append(f"<tr><td>{escape(label)}</td>{figures}<td>{score['support']}</td></tr>")
-    parts.append("</table></div>")
-    if result["most_confused"]:
-        parts.append(
-            "<h2>Most confused</h2><div class='wide'><table><tr><th>true</th><th>answered</th><th>times</th></tr>"
+    if "inference" in result:
+        figures["an image, in batches"] = f"{result['inference']['ms_per_image']:.3g} ms"
+    contents = "".join(f"<a href='#{parts.anchor(title)}'>{parts.text(title)}</a>" for title in sections)
+    by = f"{result['engine']} on {result['device']} at {result['precision']}"
+    return page.document(
+        f"{result['model']}: {figures['accuracy']}",
+        page.heading(result["model"], 1),
+        page.paragraph(f"{result['data']} ({result['split']} images), answered by {by}", kind="dim"),
+        page.paragraph(parts.summary(result), kind="lead"),
+        page.tiles(figures),
+        f"<nav>{contents}</nav>",
+        *(parts.section(title, part) for title, part in sections.items()),
+        page.paragraph("Written by edgefm evaluate --report. All of this page is inside this file.", kind="dim"),
+        style=parts.STYLE,
+    )
+
+
+def _drawing(draw: Callable[[Figure], None], width: float, height: float, title: str, kind: str) -> str:
+    """A drawing in the page's colours; `kind` is how wide it may be."""
+    with page.drawn(height, width) as (figure, _):
+        figure.clear()
+        draw(figure)
+        return f"<figure class='{kind}'>{page.svg(figure, title)}</figure>"
+
+
+def _training(folder: Path, evaluated: Evaluated) -> str:
+    history = evaluated.history
+    if not history:
+        return ""
+    plot_curves(history, folder / "curves.png")
+    drawings = [
+        _drawing(
+            partial(draw_curves, history=history, keys=(key,)),
+            4.8,
+            3.4,
+            f"{key.capitalize()} over {len(history)} epochs, on training and on validation images",
+            "curve",
         )
-        for pair in result["most_confused"]:
-            cells = f"<td>{escape(pair['true'])}</td><td>{escape(pair['answered'])}</td><td>{pair['count']}</td>"
-            parts.append(f"<tr>{cells}</tr>")
-        parts.append("</table></div>")
-    for title, path in pictures.items():
-        data = base64.b64encode(path.read_bytes()).decode()
-        parts.append(f"<h2>{escape(title)}</h2><img alt='{escape(title)}' src='data:image/png;base64,{data}'>")
-    return "\n".join([*parts, "</body></html>\n"])
+        for key in ("loss", "accuracy")
+    ]
+    return page.figures(*drawings)
+
+
+def _confusion(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) -> str:
+    plot_confusion(result["confusion"], evaluated.labels, folder / "confusion.png")
+    side = confusion_side(len(evaluated.labels))
+    return _drawing(
+        lambda figure: draw_confusion(figure, result["confusion"], evaluated.labels),
+        side + 0.6,
+        side,
+        "Confusion matrix: rows are the true classes, columns the answers",
+        "confusion",
+    )
+
+
+def _calibration(folder: Path, result: Mapping[str, Any]) -> str:
+    plot_reliability(result["calibration"], folder / "calibration.png")
+    return parts.calibration_text(result) + _drawing(
+        lambda figure: draw_reliability(figure, result["calibration"]),
+        5.2,
+        4.6,
+        "Reliability diagram: how many answers are right, by how sure they are",
+        "middle",
+    )
+
+
+def _confused(result: Mapping[str, Any], evaluated: Evaluated) -> str:
+    """The most frequent mistakes, and images of each."""
+    positions = {label: i for i, label in enumerate(evaluated.labels)}
+    answered = evaluated.probabilities.argmax(axis=1)
+    support = {label: score["support"] for label, score in result["per_class"].items()}
+    shown_pairs = []
+    for pair in result["most_confused"][:_PAIRS]:
+        true, other = positions[pair["true"]], positions[pair["answered"]]
+        these = np.flatnonzero((evaluated.truth == true) & (answered == other))
+        scores = evaluated.probabilities[these, other]
+        shown = these[np.argsort(-scores, kind="stable")][:_EXAMPLES]
+        shown_pairs.append(
+            f"<h3>{parts.text(pair['true'])} taken for {parts.text(pair['answered'])}: {pair['count']:,} of "
+            f"{support[pair['true']]:,}</h3>"
+        )
+        if _can_show(evaluated):
+            captions = [f"{100 * evaluated.probabilities[i, other]:.0f}%" for i in shown]
+            alts = [f"Image {i}, a {pair['true']}" for i in shown]
+            shown_pairs.append(parts.thumbs(evaluated.images[shown], captions, alts=alts, small=True))
+    return "\n".join(shown_pairs)
+
+
+def _samples(folder: Path, evaluated: Evaluated) -> str:
+    """Images drawn at random, with their answers."""
+    if not _can_show(evaluated):
+        return ""
+    n = len(evaluated.images)
+    drawn = np.sort(np.random.default_rng(0).permutation(n)[:_SAMPLES])
+    answered = evaluated.probabilities.argmax(axis=1)
+    names = [(evaluated.labels[answered[i]], evaluated.labels[evaluated.truth[i]]) for i in drawn]
+    scores = [float(evaluated.probabilities[i].max()) for i in drawn]
+    right = [one == other for one, other in names]
+    titles = [
+        f"{one} {100 * score:.0f}%" + ("" if one == other else f"\nis {other}")
+        for (one, other), score in zip(names, scores, strict=True)
+    ]
+    plot_samples(evaluated.images[drawn], titles, folder / "samples.png", columns=6, right=right)
+    captions = [parts.answer_caption(one, score, other) for (one, other), score in zip(names, scores, strict=True)]
+    alts = [f"Image {i}, a {other}" for i, (_, other) in zip(drawn, names, strict=True)]
+    return f"<p>{len(drawn)} images, drawn at random.</p>" + parts.thumbs(evaluated.images[drawn], captions, alts=alts)
+
+
+def _worst(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) -> str:
+    worst = result["worst"]
+    if not worst or not _can_show(evaluated):
+        return ""
+    images = evaluated.images[[one["index"] for one in worst]]
+    titles = [f"{w['answered']} {100 * w['score']:.0f}%\nis {w['true']} ({w['index']})" for w in worst]
+    plot_samples(images, titles, folder / "worst.png")
+    captions = [
+        parts.answer_caption(one["answered"], one["score"], one["true"])
+        + f"<br><span class='dim'>image {one['index']:,}</span>"
+        for one in worst
+    ]
+    alts = [f"Image {one['index']}, a {one['true']}" for one in worst]
+    return "<p>A label may be wrong here, too.</p>" + parts.thumbs(images, captions, alts=alts)
+
+
+def _feature_maps(folder: Path, evaluated: Evaluated) -> str:
+    if evaluated.maps is None or evaluated.map_images is None or not _can_show(evaluated):
+        return ""
+    text = (
+        f"What layer {evaluated.layer} makes of {len(evaluated.maps)} images: each of its {evaluated.maps.shape[-1]} "
+        "channels from its lowest (dark) to its highest value (bright). Another layer: --layer NAME."
+    )
+    drawn = [page.paragraph(text)]
+    for number, (image, maps) in enumerate(zip(evaluated.map_images, evaluated.maps, strict=True), start=1):
+        plot_feature_maps(image, maps, folder / f"feature_maps-{number}.png")
+        title = f"Feature maps of layer {evaluated.layer}, image {number}"
+        width, height = map_size(maps.shape[-1])
+        drawn.append(_drawing(partial(draw_feature_maps, image=image, maps=maps), width, height, title, "wide-plot"))
+    return "\n".join(drawn)
+
+
+def _time(result: Mapping[str, Any], evaluated: Evaluated) -> str:
+    training = evaluated.training or {}
+    seconds = [row["seconds"] for row in evaluated.history if "seconds" in row]
+    inference = result.get("inference")
+    values = {
+        "training": _duration(training["seconds"]) if training.get("seconds") is not None else None,
+        "an epoch": f"{np.median(seconds):.1f} s (median of {len(seconds)})" if seconds else None,
+        "inference": None
+        if inference is None
+        else f"{inference['ms_per_image']:.3g} ms an image, {inference['images_per_s']:,.0f} images/s, in batches of "
+        f"{inference['batch']} on {inference['threads'] or 'all'} threads; the first batch is not counted",
+    }
+    if not any(values.values()):
+        return ""
+    note = "<p class='dim'>Taken while evaluating; edgefm benchmark measures with care.</p>" if inference else ""
+    return parts.facts(values) + note
+
+
+def _provenance(result: Mapping[str, Any], evaluated: Evaluated) -> str:
+    training = evaluated.training or {}
+    versions = training.get("versions") or {}
+    return parts.facts(
+        {
+            "model": training.get("model"),
+            "parameters": f"{training['params']:,}" if training.get("params") else None,
+            "evaluated on": f"{result['data']} ({result['split']}), {result['n']:,} images",
+            "trained on": (training.get("data") or {}).get("name"),
+            "data, SHA-256": (training.get("data") or {}).get("hash"),
+            "recipe, SHA-256": training.get("recipe_hash"),
+            "seed": training.get("seed"),
+            "epochs": f"{training['epochs']}, the weights of epoch {training['best_epoch']} kept (best on validation)"
+            if training.get("best_epoch")
+            else training.get("epochs"),
+            "versions": ", ".join(f"{name} {version}" for name, version in versions.items()) or None,
+        }
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def _can_show(evaluated: Evaluated) -> bool:
+    return evaluated.images.shape[-1] in (1, 3)

@@ -15,7 +15,7 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.training import EpochFn, Recipe, recipe_hash
 from edge_fm.training.kept_run import kept_run
 from edge_fm.training.keys import with_keys
-from edge_fm.training.recipe_data import load_recipe_data
+from edge_fm.training.recipe_data import learn_and_choose, load_recipe_data
 from edge_fm_runtime.machine import describe_machine
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -48,7 +48,7 @@ def run_experiment(
     metrics = kept_run(
         replace(recipe, name=experiment.name), dataset, run, test=True, progress=progress, on_epoch=on_epoch
     )
-    held = round(len(dataset.train) * recipe.data.validation)
+    learn, choose = learn_and_choose(recipe, dataset.train)
     return Result(
         name=experiment.name,
         model=recipe.model.name,
@@ -64,7 +64,7 @@ def run_experiment(
         machine=machine_name(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         data={"name": metrics["data"]["name"], "hash": metrics["data"]["hash"]},
-        images={"learn": len(dataset.train) - held, "choose": held, "test": len(dataset.test)},
+        images={"learn": len(learn), "choose": len(choose), "test": len(dataset.test)},
         weights=_weights(recipe.model.weights),
         versions=metrics["versions"],
     )

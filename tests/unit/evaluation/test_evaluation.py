@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +13,20 @@ from PIL import Image
 from sklearn import metrics as sk
 
 from edge_fm.evaluation import (
+    Evaluated,
     WrongAnswer,
     evaluate_probabilities,
+    feature_maps,
+    map_layers,
     plot_confusion,
     plot_curves,
+    plot_feature_maps,
+    plot_reliability,
     plot_samples,
     write_report,
 )
-from edge_fm_runtime.errors import DataError
+from edge_fm.evaluation.feature_maps import first_convolution
+from edge_fm_runtime.errors import DataError, ModelError
 
 NAMES = ["T-shirt/top", "Ankle boot", "Bag <b>", "never answered", "never seen"]
 
@@ -116,6 +124,9 @@ def test_plots_are_pictures(tmp_path: Path) -> None:
     paths = [
         plot_curves(history, tmp_path / "curves.png"),
         plot_curves([{"loss": 1.0, "accuracy": 0.5}], tmp_path / "one.png"),
+        plot_reliability(
+            evaluate_probabilities(*case(0), NAMES).to_json()["calibration"], tmp_path / "calibration.png"
+        ),
         plot_confusion(np.eye(5) * 10, NAMES, tmp_path / "confusion.png"),
         plot_confusion(np.eye(100), [str(i) for i in range(100)], tmp_path / "large.png"),
         plot_samples(np.zeros((3, 8, 8, 3), np.uint8), ["a", "b", "c"], tmp_path / "samples.png", right=[True, False]),
@@ -126,14 +137,129 @@ def test_plots_are_pictures(tmp_path: Path) -> None:
         assert pixels.std() > 5, path
 
 
-def test_the_page_is_self_contained_and_escaped(tmp_path: Path) -> None:
-    probabilities, labels = case(0)
+def test_bins_of_calibration_hold_every_answer_and_give_the_error() -> None:
+    probabilities, labels = case(1)
+    result = evaluate_probabilities(probabilities, labels, NAMES)
+    bins = result.calibration
+    assert sum(one.count for one in bins) == result.n and (bins[0].low, bins[-1].high) == (0.0, 1.0)
+    assert bins[0].count == 0 and bins[0].accuracy is None  # of five classes, the best is never below a fifth
+    gaps = [one.count * abs(one.accuracy - one.confidence) for one in bins if one.count]
+    assert result.calibration_error == pytest.approx(sum(gaps) / result.n)
+    confidence = probabilities.max(axis=1)
+    sure = (confidence >= bins[9].low) & (confidence < bins[9].high)
+    assert bins[9].accuracy == pytest.approx((probabilities.argmax(axis=1) == labels)[sure].mean())
+
+
+@pytest.fixture(scope="module")
+def tiny_model():
+    import keras
+
+    image = keras.Input((8, 8, 1), dtype="uint8", name="image")
+    x = keras.layers.Rescaling(1 / 255, name="scale")(image)
+    x = keras.layers.Conv2D(5, 3, name="conv")(x)
+    x = keras.layers.MaxPooling2D(name="pool")(x)
+    x = keras.layers.Dense(5, activation="softmax", name="probabilities")(keras.layers.Flatten(name="flat")(x))
+    return keras.Model(image, x)
+
+
+def test_feature_maps_are_the_layers_own_answers(tiny_model: Any, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), dtype=np.uint8)
+    assert map_layers(tiny_model) == ("image", "scale", "conv", "pool")
+    assert first_convolution(tiny_model) == "conv"
+    maps = feature_maps(tiny_model, images, layer="conv")
+    assert maps.shape == (3, 6, 6, 5)
+    kernel, bias = tiny_model.get_layer("conv").get_weights()
+    expected = (images[1, 2:5, 1:4, :, None] / 255 * kernel).sum(axis=(0, 1, 2)) + bias
+    np.testing.assert_allclose(maps[1, 2, 1], expected, rtol=1e-4, atol=1e-5)
+    with Image.open(plot_feature_maps(images[0], maps[0], tmp_path / "maps.png", title="conv")) as image:
+        assert np.asarray(image.convert("L")).std() > 5
+
+
+@pytest.mark.parametrize(("layer", "says"), [("cnov", "Did you mean 'conv'"), ("flat", "has no feature map")])
+def test_a_layer_without_maps_is_refused_and_those_with_are_named(tiny_model: Any, layer: str, says: str) -> None:
+    with pytest.raises(ModelError) as raised:
+        feature_maps(tiny_model, np.zeros((1, 8, 8, 1), np.uint8), layer=layer)
+    assert says in str(raised.value) and "scale, conv, pool" in str(raised.value)
+
+
+def write(folder: Path, *, channels: int = 1, seed: int = 0, right: bool = False) -> tuple[str, Path]:
+    """A page of made-up answers to images of so many channels."""
+    probabilities, labels = case(seed)
+    if right:
+        probabilities = np.eye(5)[labels]
     result = {"model": "<run>", "engine": "keras", "device": "CPU", "precision": "fp32", "data": "d", "split": "test"}
+    result["inference"] = {"ms_per_image": 0.5, "images_per_s": 2000.0, "batch": 64, "threads": 2}
     result |= evaluate_probabilities(probabilities, labels, NAMES).to_json()
-    images = np.zeros((len(labels), 8, 8, 1), np.uint8)
-    history = [{"epoch": 1, "loss": 1.0, "accuracy": 0.5}]
-    page = write_report(tmp_path / "report", result, images=images, labels=NAMES, history=history).read_text()
-    assert "&lt;run&gt;" in page and "Bag &lt;b&gt;" in page and "<run>" not in page
-    assert page.count("data:image/png;base64,") == 3
-    assert "http://" not in page and "https://" not in page
-    assert json.loads((tmp_path / "report/evaluation.json").read_text())["n"] == len(labels)
+    images = np.random.default_rng(0).integers(0, 256, (len(labels), 8, 8, channels), dtype=np.uint8)
+    keys = ("loss", "accuracy", "val_loss", "val_accuracy")
+    history = [{"epoch": e, "seconds": 2.0, **dict.fromkeys(keys, 1.0 / e)} for e in range(1, 4)]
+    training = {"params": 1234, "seconds": 75.0, "seed": 3, "recipe_hash": "ab" * 32, "epochs": 3, "best_epoch": 2}
+    maps = np.random.default_rng(1).random((2, 6, 6, 5)).astype(np.float32)
+    evaluated = Evaluated(
+        images, labels, probabilities.astype(np.float32), NAMES, history, training, "conv <1>", maps, images[:2]
+    )
+    return write_report(folder, result, evaluated).read_text(encoding="utf-8"), folder
+
+
+class _Page(HTMLParser):
+    """Checks that tags are closed in order; collects links and ids."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.sources: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.sources += [values[key] or "" for key in ("src", "data", "srcset") if key in values]
+        self.links += [values["href"] or ""] if tag == "a" else []
+        self.ids += [values["id"] or ""] if "id" in values else []
+        if tag not in {"meta", "br", "img", "link"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [dict(attrs)["id"] or ""] if "id" in dict(attrs) else []
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_self_contained_and_escaped_and_shows_everything(tmp_path: Path) -> None:
+    text, folder = write(tmp_path / "report")
+    page = _Page(text)
+    assert not page.open and len(page.ids) == len(set(page.ids))
+    assert "&lt;run&gt;" in text and "Bag &lt;b&gt;" in text and "<run>" not in text and "conv &lt;1&gt;" in text
+    assert page.sources and all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert all(word not in text for word in ("http://", "https://", "<script", "@import"))
+    sections = [link.removeprefix("#") for link in page.links]
+    assert sections == [
+        "training",
+        "classes",
+        "confusion-matrix",
+        "most-confused",
+        "calibration",
+        "sample-predictions",
+        "wrong-and-most-confident",
+        "feature-maps",
+        "time",
+        "provenance",
+    ]
+    assert set(sections) <= set(page.ids)
+    # Loss, accuracy, confusion, calibration, and the feature maps of two images.
+    assert text.count("<svg") == 6
+    for name in ("curves", "confusion", "calibration", "samples", "worst", "feature_maps-1", "feature_maps-2"):
+        with Image.open(folder / f"{name}.png") as image:
+            assert min(image.size) > 100
+    assert "1 min 15 s" in text and "1,234" in text and "✓" in text and "✗" in text
+    assert json.loads((folder / "evaluation.json").read_text())["n"] == 500
+
+
+def test_the_page_leaves_out_what_there_is_not(tmp_path: Path) -> None:
+    text, _ = write(tmp_path / "odd", channels=2)
+    assert "<img" not in text and "Feature maps" not in text and "taken for" in text
+    text, _ = write(tmp_path / "perfect", right=True)
+    assert "Most confused" not in text and "✗" not in text and "500 of 500 images are answered right" in text
