@@ -22,6 +22,7 @@ _COMMANDS = {
     "verify": "check that an artifact answers like the original",
     "evaluate": "accuracy, confusion and more, on labelled images",
     "benchmark": "what an artifact costs, beside the original",
+    "report": "a page about a measurement that was kept",
     "autotune": "how a model runs fastest on this machine",
     "models": "list the models that `train` knows",
     "data": "fetch, describe and show datasets",

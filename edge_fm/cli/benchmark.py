@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
+from edge_fm.cli.benchmark_tables import print_report
 from edge_fm.cli.common import (
     EXPORTS,
     Talk,
@@ -16,12 +18,17 @@ from edge_fm.cli.common import (
     latest_export,
     output_options,
     print_json,
-    print_table,
     word,
 )
+from edge_fm.cli.scenarios import scenario_options
 
 if TYPE_CHECKING:
-    from edge_fm.evaluation.benchmark import BenchmarkReport
+    from edge_fm.evaluation.benchmark import Case
+    from edge_fm_runtime.artifact import Artifact
+    from edge_fm_runtime.engines import EngineOptions
+
+PARTS = ("bare", "streams", "photos", "null")
+_STARTS = 3
 
 
 @click.command("benchmark")
@@ -37,11 +44,35 @@ if TYPE_CHECKING:
 @click.option(
     "--duration",
     type=click.FloatRange(0.05),
-    default=1.0,
+    default=2.0,
     show_default=True,
-    help="Counted seconds of each case and batch.",
+    help="Counted seconds of each case and batch; half of it for photos and for throughput. Below 1: INVALID.",
 )
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write benchmark.json there too.")
+@click.option(
+    "--min-samples",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Least number of counted calls of each case and batch. Below 64: INVALID.",
+)
+@click.option(
+    "--photo",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Time this photo from file to class. Default: a 600 px JPEG made from one of the artifact's golden inputs.",
+)
+@click.option(
+    "--skip",
+    multiple=True,
+    type=click.Choice(PARTS),
+    help="Leave out: bare, the same libraries without us; streams, throughput with several batches at once; "
+    "photos; null, what measuring costs. May be repeated.",
+)
+@click.option("--profile", "profiled", is_flag=True, help="Show where the time goes: stages of a photo, and operators.")
+@click.option("--strict", is_flag=True, help="Exit with code 3 if the measurement is INVALID.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write benchmark.json and benchmark.html there too."
+)
+@scenario_options
 @engine_options
 @output_options
 def command(
@@ -49,6 +80,11 @@ def command(
     against: str | None,
     batches: tuple[int, ...],
     duration: float,
+    min_samples: int,
+    photo: Path | None,
+    skip: tuple[str, ...],
+    profiled: bool,
+    strict: bool,
     out: Path | None,
     engine: str,
     device: str,
@@ -59,43 +95,97 @@ def command(
     """Time artifacts, the Keras original (called and through predict) and its SavedModel, interleaved in one run.
 
     Without ARTIFACT, all artifacts of the newest export are measured. Load time, first inference and peak memory come
-    from a fresh process for each. A percentile that the number of samples does not support is left out.
+    from fresh processes. A percentile that the number of samples does not support is left out. The whole run is VALID,
+    or INVALID with the reasons: too short, unstable, throttled, other load seen.
     """
-    from edge_fm.cli.registry import ALL_ENGINES
-    from edge_fm.evaluation.benchmark import Case, artifact_case, reference_cases, run_benchmark
+    from edge_fm.evaluation.benchmark import run_benchmark
     from edge_fm_runtime.artifact import load_artifact
     from edge_fm_runtime.engines import EngineOptions
+    from edge_fm_runtime.errors import GateError
 
     talk = Talk(quiet)
-    paths = [Path(a) for a in artifacts] or _newest_exports(talk)
+    paths = [Path(a) for a in artifacts] or newest_exports(talk)
     original = _original(against, paths, talk)
-    options = EngineOptions(device, threads)
     opened = [load_artifact(p) for p in paths]
-    cases: list[Case] = []
-    for artifact in opened:
-        chosen = "savedmodel" if artifact.metadata.format == "savedmodel" else engine
-        cases.append(artifact_case(artifact, chosen, options, registry=ALL_ENGINES))
-    if original is not None:
-        with talk.progress() as progress:
-            progress("loading the original", 0, None)
-            cases += reference_cases(original, options, cases[0].images)
-        sibling = _savedmodel_beside(paths[0])
-        if sibling is not None and all(a.metadata.format != "savedmodel" for a in opened):
-            cases.append(artifact_case(load_artifact(sibling), "savedmodel", options, registry=ALL_ENGINES))
-    with talk.progress() as progress:
-        report = run_benchmark(cases, batches=batches or (1,), duration_s=duration, progress=progress)
+    cases = _cases(opened, original, engine, EngineOptions(device, threads), skip, talk)
+    with TemporaryDirectory() as scratch, talk.progress() as progress:
+        if photo is None and "photos" not in skip:
+            photo = _sample_photo(cases[0], Path(scratch))
+        report = run_benchmark(
+            cases,
+            batches=batches or (1,),
+            duration_s=duration,
+            min_samples=min_samples,
+            starts=_STARTS,
+            streams="streams" not in skip,
+            photo=None if "photos" in skip else photo,
+            progress=progress,
+        )
+        if profiled:
+            from edge_fm.evaluation.profile import profile_cases
+
+            report = replace(report, profiles=tuple(profile_cases(cases, photo, progress=progress)))
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "benchmark.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
-        talk.note(f"Wrote {out / 'benchmark.json'}")
+        from edge_fm.evaluation.benchmark_page import write_benchmark
+
+        talk.note(f"Wrote {' and '.join(str(p) for p in write_benchmark(report.to_json(), out))}")
     if as_json:
         print_json(report.to_json())
     else:
-        print_report(report)
+        print_report(report.to_json())
+    verdict = report.verdict
+    if not verdict.valid:
+        talk.note(f"INVALID: {len(verdict.reasons)} reasons, the first: {verdict.reasons[0]}")
     talk.next(f"edgefm infer photo.jpg --model {word(paths[0])}")
+    if strict and not verdict.valid:
+        raise GateError(
+            "The measurement is INVALID.",
+            list(verdict.reasons),
+            hint="Measure again on a machine that does nothing else; --duration longer steadies the figures.",
+        )
 
 
-def _newest_exports(talk: Talk) -> list[Path]:
+def _cases(
+    opened: list[Artifact],
+    original: Path | None,
+    engine: str,
+    options: EngineOptions,
+    skip: tuple[str, ...],
+    talk: Talk,
+) -> list[Case]:
+    """Artifacts, the original and its SavedModel, the bare libraries, and nothing."""
+    from edge_fm.cli.registry import ALL_ENGINES
+    from edge_fm.evaluation.benchmark import artifact_case, bare_case, null_case, reference_cases
+    from edge_fm_runtime.artifact import load_artifact
+
+    cases, bare = [], []
+    for artifact in opened:
+        chosen = "savedmodel" if artifact.metadata.format == "savedmodel" else engine
+        cases.append(artifact_case(artifact, chosen, options, registry=ALL_ENGINES))
+        if "bare" not in skip and (beside := bare_case(artifact, cases[-1])) is not None:
+            bare.append(beside)
+    images = cases[0].images
+    if original is not None:
+        with talk.progress() as progress:
+            progress("loading the original", 0, None)
+            cases += reference_cases(original, options, images, like=opened[0])
+        sibling = _savedmodel_beside(opened[0].path)
+        if sibling is not None and all(a.metadata.format != "savedmodel" for a in opened):
+            cases.append(artifact_case(load_artifact(sibling), "savedmodel", options, registry=ALL_ENGINES))
+    return cases + bare + ([] if "null" in skip else [null_case(opened[0], images)])
+
+
+def _sample_photo(case: Case, folder: Path) -> Path:
+    """A photo made from the first image that the case runs."""
+    from edge_fm.data import sample_photo
+
+    if case.shape[2] not in (1, 3):
+        return folder / "none.jpg"  # no case of this model answers photos
+    return sample_photo(case.images[0], folder / "photo.jpg")
+
+
+def newest_exports(talk: Talk) -> list[Path]:
+    """All artifacts of the newest export, where none is named."""
     from edge_fm_runtime.errors import ArtifactError
 
     newest = latest_export()
@@ -124,27 +214,3 @@ def _original(against: str | None, paths: list[Path], talk: Talk) -> Path | None
 def _savedmodel_beside(path: Path) -> Path | None:
     found = sorted(path.resolve().parent.glob("*-savedmodel-fp32/edgefm.json"))
     return found[0].parent if found else None
-
-
-def print_report(report: BenchmarkReport) -> None:
-    """Print rows and ratios as tables on stdout."""
-
-    def ms(value: float | None) -> str:
-        return "-" if value is None else f"{value:.3f}" if value < 100 else f"{value:.0f}"
-
-    rows = []
-    for r in (row.to_json() for row in report.rows):
-        rows.append(
-            [r["model"], r["engine"], r["precision"], str(r["batch"]), str(r["threads"]), str(r["n"])]
-            + [ms(r[k]) for k in ("p50_ms", "p90_ms", "p99_ms")]
-            + [f"{r['throughput_ips']:.0f}", ms(r["load_ms"]), ms(r["first_ms"])]
-            + ["-" if r["peak_rss_mib"] is None else f"{r['peak_rss_mib']:.0f}"]
-        )
-    columns = ["model", "engine", "runs at", "batch", "threads", "n", "p50 ms", "p90 ms", "p99 ms", "images/s"]
-    columns += ["load ms", "first ms", "peak MiB"]
-    machine = report.environment["machine"]
-    print_table(f"{machine['cpu']}, {machine['threads']} threads", columns, rows, right=range(3, len(columns)))
-    ratios = report.ratios()
-    if ratios:
-        cells = [[r["of"], r["to"], str(r["batch"]), f"{r['p50_ratio']:.1f}x"] for r in ratios]
-        print_table("How many times faster (ratio of medians)", ["than", "is", "batch", "faster"], cells, right=(2, 3))

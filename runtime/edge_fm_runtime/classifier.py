@@ -133,7 +133,7 @@ class Classifier:
         """Open an artifact and start its engine.
 
         Args:
-            path: artifact folder, or a bare `.onnx` or `.xml` that edgefm exported.
+            path: artifact folder, or a bare `.onnx`, `.xml` or `.tflite` that edgefm exported.
             engine: "auto" or a name in `registry`. "auto" on the CPU without `threads` is what `edgefm autotune` found
                 for this very artifact on this machine, else the format's own engine.
             device: where to run; never replaced by another.
@@ -276,7 +276,7 @@ class Classifier:
         probabilities = self._infer(np.stack([d.canvas for d in decoded]))
         infer_ms = (perf_counter_ns() - start) / 1e6 / len(decoded)
         return [
-            Classification(d.name, self._best(row, top_k), d.decode_ms, infer_ms)
+            Classification(d.name, self.best(row, top_k), d.decode_ms, infer_ms)
             for d, row in zip(decoded, probabilities, strict=True)
         ]
 
@@ -291,7 +291,8 @@ class Classifier:
             parts.append(self.engine.infer(padded)[: len(part)])
         return np.concatenate(parts)
 
-    def _best(self, row: Probabilities, top_k: int) -> tuple[Prediction, ...]:
+    def best(self, row: Probabilities, top_k: int) -> tuple[Prediction, ...]:
+        """The `top_k` most probable classes of one image's probabilities `[classes]`, best first."""
         order = np.argsort(-row, kind="stable")[:top_k]
         return tuple(Prediction(self._labels[i], int(i), float(row[i])) for i in order)
 
