@@ -117,7 +117,8 @@ def map_size(channels: int) -> tuple[float, float]:
 def draw_feature_maps(figure: Figure, image: npt.NDArray[np.uint8], maps: npt.NDArray[np.float32]) -> None:
     """Draw what `plot_feature_maps` draws."""
     count, columns, rows = _grid(maps.shape[-1])
-    left, right = figure.subfigures(1, 2, width_ratios=(1.9, 0.95 * columns))
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1.9, 0.95 * columns))
+    left, right = halves
     axes = left.subplots()
     axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
     axes.set_title("the image", fontsize=8)

@@ -53,7 +53,7 @@ def run_experiment(
         name=experiment.name,
         model=recipe.model.name,
         recipe_hash=recipe_hash(published),
-        changes=changes,
+        changes=_kept_changes(changes),
         accuracy=metrics["test_accuracy"],
         val_accuracy=metrics["val_accuracy"],
         epochs=metrics["epochs"],
@@ -84,6 +84,14 @@ def machine_name() -> str:
     else:
         threads = machine["threads"]
     return f"{machine['cpu']}, {threads} {'thread' if threads == 1 else 'threads'}"
+
+
+def _kept_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the path that a weights file has on this machine: its name and hash stand in `weights`."""
+    kept = dict(changes)
+    if _weights(source := str(kept.get("model.weights", "none"))) is not None:
+        kept["model.weights"] = Path(source).name
+    return kept
 
 
 def _weights(source: str) -> dict[str, str] | None:
