@@ -38,8 +38,8 @@ aarch64: $(VENV)/.installed  ## infer and verify the newest ONNX export on an em
 FUZZ_SECONDS ?= 3600
 fuzz: $(VENV)/.installed  ## mutated photos, metadata and golden answers, a million each or FUZZ_SECONDS altogether
 	$(BIN)/python -m pip install --quiet atheris
-	for target in photo metadata onnx openvino golden profile; do \
-	  $(BIN)/python tests/fuzz/fuzz.py $$target -runs=1000000 -max_total_time=$$(($(FUZZ_SECONDS) / 6)) || exit 1; \
+	for target in photo metadata onnx openvino litert golden profile; do \
+	  $(BIN)/python tests/fuzz/fuzz.py $$target -runs=1000000 -max_total_time=$$(($(FUZZ_SECONDS) / 7)) || exit 1; \
 	done
 
 wheel-check: $(VENV)/.installed  ## build the wheel, install it alone elsewhere, classify a photo with it

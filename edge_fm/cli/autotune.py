@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import Talk, output_options, print_json, print_table
+from edge_fm.cli.common import Talk, output_options, print_json, print_table, word
 
 if TYPE_CHECKING:
     from edge_fm_runtime.autotune import Candidate
@@ -70,7 +70,7 @@ def command(artifacts: tuple[str, ...], max_drop: float, duration: float, as_jso
             f"Fastest within {max_drop:g} points: {best['artifact']} on {best['engine']}, {best['threads']} threads"
         )
     talk.note(f"Wrote {path}")
-    talk.next(f"edgefm infer photo.jpg --model {best['artifact']}")
+    talk.next(f"edgefm infer photo.jpg --model {word(best['artifact'])}")
 
 
 def _batch(candidate: Candidate) -> str:

@@ -81,18 +81,6 @@ def embed(payload: Path, text: str, metadata: Metadata) -> None:
     flatbuffer_utils.write_model(model, str(payload))
 
 
-def read_embedded(payload: Path) -> str | None:
-    """Return what `embed` wrote, or None."""
-    require_package("ai_edge_litert", "LiteRT metadata")
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model(str(payload))
-    for entry in model.metadata or []:
-        if entry.name == EMBEDDED_KEY.encode():
-            return bytes(model.buffers[entry.buffer].data).decode()
-    return None
-
-
 def describe(payload: Path) -> dict[str, int]:
     """Nodes and parameters (elements of constant float and 8-bit tensors) of a `.tflite` file."""
     import math

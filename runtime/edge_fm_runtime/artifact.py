@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
 from edge_fm_runtime.metadata import MAX_METADATA_BYTES, METADATA_FILE, FileEntry, Metadata, parse_metadata
 
-_BARE = (".onnx", ".xml")
+_BARE = (".onnx", ".xml", ".tflite")
 _READS = 3
 """How often a folder is read that is being replaced meanwhile."""
 
@@ -36,7 +36,7 @@ def load_artifact(path: str | Path, *, check_hashes: bool = True) -> Artifact:
     """Open an artifact and check it.
 
     Args:
-        path: the folder, its `edgefm.json`, or a bare `.onnx` or `.xml` with embedded metadata.
+        path: the folder, its `edgefm.json`, or a bare `.onnx`, `.xml` or `.tflite` with embedded metadata.
         check_hashes: compare every file with its SHA-256.
 
     Raises:
@@ -52,7 +52,8 @@ def load_artifact(path: str | Path, *, check_hashes: bool = True) -> Artifact:
         return _load_bare(path)
     what = "is a file, not an artifact" if path.exists() else "does not exist"
     raise ArtifactError(
-        f"{path} {what}; an artifact is a folder with {METADATA_FILE}, or an .onnx or .xml file that edgefm exported.",
+        f"{path} {what}; an artifact is a folder with {METADATA_FILE}, or an .onnx, .xml or .tflite "
+        "file that edgefm exported.",
         hint="Make one: edgefm export",
     )
 

@@ -17,7 +17,7 @@ def read_embedded(path: Path) -> str | None:
     """Return the embedded metadata's JSON text, or None where there is none.
 
     Args:
-        path: an `.onnx` or OpenVINO `.xml` file.
+        path: an `.onnx`, OpenVINO `.xml` or `.tflite` file.
 
     Raises:
         ArtifactError: the file is malformed.
@@ -28,6 +28,8 @@ def read_embedded(path: Path) -> str | None:
             return _read_onnx(path)
         if suffix == ".xml":
             return _read_openvino(path)
+        if suffix == ".tflite":
+            return _read_litert(path)
     except (OSError, ValueError, IndexError, ElementTree.ParseError) as error:
         raise ArtifactError(f"{path} is not a readable {suffix[1:]} model: {error}", hint=_BROKEN) from error
     return None
@@ -42,6 +44,14 @@ def _read_onnx(path: Path) -> str | None:
                 if entry.get(1) == EMBEDDED_KEY.encode():
                     return entry.get(2, b"").decode()
     return None
+
+
+def _read_litert(path: Path) -> str | None:
+    from edge_fm_runtime.embedded_litert import read_named_buffer
+
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        content = read_named_buffer(data, EMBEDDED_KEY, limit=MAX_METADATA_BYTES)
+    return None if content is None else content.decode()
 
 
 def _fields(data: mmap.mmap, start: int, end: int) -> list[tuple[int, int, int]]:

@@ -1,7 +1,8 @@
 """What an artifact says about itself: dataclasses, and a validator that trusts nothing in the file.
 
 The same metadata stands in `edgefm.json` and, less what is only known once the payload's bytes are final
-(`files`, `parity`, `accuracy`), as one JSON string inside the payload, so that a bare `.onnx` or `.xml` runs.
+(`files`, `parity`, `accuracy`), as one JSON string inside the payload, so that a bare `.onnx`, `.xml` or
+`.tflite` runs.
 """
 
 from __future__ import annotations

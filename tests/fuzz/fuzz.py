@@ -53,6 +53,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "metadata": read_metadata,
     "onnx": from_file("model.onnx", embedded.read_embedded),
     "openvino": from_file("model.xml", embedded.read_embedded),
+    "litert": from_file("model.tflite", embedded.read_embedded),
     "golden": from_file("golden.npz", golden.load_golden),
     "profile": from_file("profile.json", device_profile._read),
 }
@@ -74,6 +75,16 @@ def seeds(target: str) -> list[bytes]:
         answers = np.full((2, 2), 0.5, np.float32)
         golden.save_golden(golden.Golden(np.zeros((2, 4, 4, 1), np.uint8), answers, answers), SCRATCH / "seed.npz")
         return [(SCRATCH / "seed.npz").read_bytes()]
+    if target == "litert":
+        import flatbuffers
+        from ai_edge_litert import schema_py_generated as schema
+
+        model, buffer, entry = schema.ModelT(), schema.BufferT(), schema.MetadataT()
+        buffer.data, entry.name, entry.buffer = list(card.embedded().encode()), "edgefm", 0
+        model.buffers, model.metadata = [buffer], [entry]
+        builder = flatbuffers.Builder()
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return [bytes(builder.Output())]
     if target == "onnx":
         text = card.embedded().encode()
         entry = b"\x0a\x06edgefm\x12" + varint(len(text)) + text

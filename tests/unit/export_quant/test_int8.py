@@ -154,7 +154,7 @@ def test_a_fixed_batch(format: Any, tiny_sources: dict[str, SourceModel], tmp_pa
 
 
 def test_metadata_inside_a_tflite_file(exported: Exported) -> None:
-    from edge_fm_export.litert_format import read_embedded
+    from edge_fm_runtime.embedded import read_embedded
     from edge_fm_runtime.metadata import parse_metadata
 
     made = exported("colour", Target("litert", "fp32"))

@@ -15,8 +15,9 @@ from tiny_models import TINY_SHAPES, tiny_images
 
 from edge_fm_export.targets import Target
 from edge_fm_runtime.artifact import Artifact, load_artifact
+from edge_fm_runtime.embedded import read_embedded
 from edge_fm_runtime.engines import EngineOptions, create_engine
-from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
+from edge_fm_runtime.errors import ArtifactError, DeviceError, EngineError, MissingDependencyError
 
 if TYPE_CHECKING:
     from edge_fm_export.pipeline import ExportResult
@@ -100,3 +101,48 @@ def test_the_bare_library_runs_the_file(artifact: Artifact, tmp_path: Path) -> N
     answer = runner(image=images)["probabilities"]
     engine = create_engine(artifact, "litert")
     np.testing.assert_allclose(answer, engine.infer(images), atol=1e-6)
+
+
+def test_a_bare_file_answers_like_its_artifact(artifact: Artifact, tmp_path: Path) -> None:
+    copy = shutil.copy(artifact.payload, tmp_path / "Moved model.tflite")
+    bare = load_artifact(copy)
+    assert bare.bare and bare.metadata.labels == artifact.metadata.labels
+    images, _ = tiny_images(TINY_SHAPES["colour"], 3, seed=8)
+    answers = [create_engine(a, "litert").infer(images) for a in (bare, artifact)]
+    np.testing.assert_array_equal(*answers)
+
+
+def test_a_bare_file_that_is_cut_or_changed_never_ends_in_a_traceback(artifact: Artifact, tmp_path: Path) -> None:
+    whole = artifact.payload.read_bytes()
+    rng = np.random.default_rng(0)
+    file = tmp_path / "model.tflite"
+    text = read_embedded(artifact.payload)
+    for length in [*range(40), *rng.integers(40, len(whole), 60)]:
+        file.write_bytes(whole[:length])
+        try:
+            assert read_embedded(file) == text  # a cut may spare all that the metadata needs
+        except ArtifactError:
+            continue
+    for _ in range(300):
+        changed = bytearray(whole)
+        # Where the tables are that lead to the metadata: at the beginning, and anywhere.
+        for at in rng.integers(0, rng.choice([64, 512, len(whole)]), 3):
+            changed[at] = rng.integers(256)
+        file.write_bytes(changed)
+        try:
+            read_embedded(file)
+        except ArtifactError:
+            continue
+    file.write_bytes(whole)
+    assert read_embedded(file) == text
+
+
+def test_a_bare_file_without_our_metadata_says_so(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    function = tf.function(lambda x: x + 1, input_signature=[tf.TensorSpec([1, 2], tf.float32)])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
+    file = tmp_path / "stranger.tflite"
+    file.write_bytes(converter.convert())
+    with pytest.raises(ArtifactError, match="no embedded EdgeFM metadata"):
+        load_artifact(file)
