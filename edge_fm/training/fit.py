@@ -36,6 +36,7 @@ from edge_fm.training.recipe_file import recipe_hash, recipe_toml
 from edge_fm.training.results import RunResult, finish, is_over
 from edge_fm.training.resume import open_run
 from edge_fm.training.schedules import plateau_rate
+from edge_fm.training.tensorboard import EpochLog, require_writer
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def train(
     Raises:
         TrainingError: unsuitable data, a folder in use, nothing to resume, a changed recipe, a loss that is no number.
         ModelError: the model cannot take these images, or the weights do not fit.
-        MissingDependencyError: Keras, its backend or tomli-w is not installed.
+        MissingDependencyError: Keras, its backend, tomli-w or, where asked for, tensorboardX is not installed.
         KeyboardInterrupt: passed on; the checkpoint is whole and `resume` goes on from it.
 
     Example:
@@ -100,6 +101,9 @@ def train(
     check_classes(dataset, learn, choose)
     photo_classes(recipe.augmentation, dataset.label_names)
 
+    if recipe.training.tensorboard:
+        require_writer()  # said now, not when the folder is made
+
     keras.utils.set_random_seed(recipe.seed)
     steps = steps_per_epoch(len(learn.images), recipe.training.batch_size)
     learner = Learner(recipe, dataset, steps, weights="none" if state else recipe.model.weights)
@@ -111,12 +115,14 @@ def train(
     learn, choose = learner.seen(dataset, learn, choose, progress=progress, note=note)
 
     epochs = recipe.training.epochs
-    while state is None or not is_over(recipe, state):
-        row, state = _one_epoch(learner, state, learn, choose, dataset, progress, started)
-        save_state(out_dir, state)
-        run_folder.write_history(out_dir / run_folder.HISTORY_FILE, state.history)
-        if on_epoch:
-            on_epoch(state.epoch, epochs, row)
+    with EpochLog(recipe, out_dir, done=state.epoch if state else 0) as log:
+        while state is None or not is_over(recipe, state):
+            row, state = _one_epoch(learner, state, learn, choose, dataset, progress, started)
+            save_state(out_dir, state)
+            run_folder.write_history(out_dir / run_folder.HISTORY_FILE, state.history)
+            log.write(row)
+            if on_epoch:
+                on_epoch(state.epoch, epochs, row)
 
     return finish(learner, state, learn, dataset, out_dir, progress, started, test=test)
 

@@ -245,7 +245,7 @@ def recipe_toml(recipe: Recipe) -> str:
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """SHA-256 (hex) of all that decides the result: not the name, the description, or a known teacher's path.
+    """SHA-256 (hex) of all that decides the result: not the name, the description, logs, or a known teacher's path.
 
     Example:
         >>> from edge_fm.training import Recipe, recipe_hash
@@ -256,6 +256,7 @@ def recipe_hash(recipe: Recipe) -> str:
     del table["name"], table["description"]
     if recipe.distillation.sha256:
         table["distillation"]["teacher"] = []
+    table["training"]["tensorboard"] = False  # what is written beside changes no result
     for section in _PARTS:
         first, defaults = _FIRST_KEYS.get(section, set()), usual[section]
         table[section] = {

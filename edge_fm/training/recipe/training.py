@@ -23,6 +23,7 @@ class TrainingPart:
             0 keeps the last weights themselves.
         patience: stop after so many epochs in a row without a better validation loss; 0 runs all epochs. Kept are the
             weights of the epoch with the best validation accuracy, as ever.
+        tensorboard: write TensorBoard logs into the run's folder too, beside history.csv.
         precision: of the arithmetic of training: float32, or mixed_bfloat16 (bfloat16 with float32 weights).
             Evaluation and the saved model are float32 in any case.
     """
@@ -32,6 +33,7 @@ class TrainingPart:
     label_smoothing: float = 0.0
     ema: float = 0.0
     patience: int = 0
+    tensorboard: bool = False
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
