@@ -1,0 +1,20 @@
+"""ai_edge_litert alone: `set_tensor`, `invoke`, `get_tensor` of its Interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.peers.job import Job
+from edge_fm.evaluation.bare import BareLiteRt
+from edge_fm_runtime.artifact import load_artifact
+from edge_fm_runtime.engines import EngineOptions
+
+
+def open_call(job: Job) -> Callable[[], np.ndarray]:
+    bare, pixels = (
+        BareLiteRt(load_artifact(job.artifact), EngineOptions(threads=job.threads, batch=job.batch)),
+        job.pixels(),
+    )
+    return lambda: bare.infer(pixels)

@@ -1,0 +1,20 @@
+"""ONNX Runtime alone: `session.run` of a session with the same threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.peers.job import Job
+from edge_fm.evaluation.bare import BareOnnxRuntime
+from edge_fm_runtime.artifact import load_artifact
+from edge_fm_runtime.engines import EngineOptions
+
+
+def open_call(job: Job) -> Callable[[], np.ndarray]:
+    bare, pixels = (
+        BareOnnxRuntime(load_artifact(job.artifact), EngineOptions(threads=job.threads, batch=job.batch)),
+        job.pixels(),
+    )
+    return lambda: bare.infer(pixels)
