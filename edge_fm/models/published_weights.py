@@ -37,7 +37,11 @@ def fetch_weights(file: WeightsFile) -> Path:
         if not _is_whole(place, file.md5):
             require_reachable(file.url)
         with _quiet_stdout(), _timeout():
-            return Path(keras.utils.get_file(file.name, file.url, cache_subdir="models", file_hash=file.md5 or None))
+            return Path(
+                keras.utils.get_file(
+                    file.name, file.url, cache_dir=place.parents[1], cache_subdir="models", file_hash=file.md5 or None
+                )
+            )
     except Exception as error:  # Keras raises a plain one where a server does not deliver
         raise ModelError(
             f"The ImageNet weights {file.name} cannot be fetched from {file.url}: "

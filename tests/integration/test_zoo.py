@@ -1,0 +1,62 @@
+"""Every model of the zoo learns for a few steps, goes to ONNX and OpenVINO, and answers there as it did in Keras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_fm.models import MODELS, build_model, model_names
+from edge_fm_export.context import EvaluationSet
+from edge_fm_export.pipeline import export
+from edge_fm_export.quantization.calibration import hash_images
+from edge_fm_export.sources import load_source
+from edge_fm_export.targets import parse_targets
+from edge_fm_export.tensorflow_setup import require_tensorflow
+
+# Weight sizes alone decide how long these take.
+LARGE = {"resnet50", "resnet152-v2", "vgg16", "vgg19"}
+
+
+def bars(shape: tuple[int, int, int], classes: int, n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noise with one bright bar, whose height is the class."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    images = rng.integers(0, 90, (n, *shape), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        top = 1 + label * (shape[0] - 3) // classes
+        image[top : top + 2] += 160
+    return images, labels
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in model_names()]
+)
+def test_it_learns_and_goes_to_onnx_and_openvino(name: str, tmp_path: Path) -> None:
+    keras = require_tensorflow("the tests")[1]
+    keras.utils.set_random_seed(0)
+    entry = MODELS[name]
+    model = build_model(name, input_shape=entry.input_shape, classes=entry.classes)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.5  # statistics that a few steps can settle
+    # Eagerly: tracing 152 layers and their gradients takes longer than a few steps.
+    model.compile(keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy", run_eagerly=True)
+    images, labels = bars(entry.input_shape, entry.classes, 20, seed=1)
+    before = model.get_weights()
+    losses = model.fit(images, labels, batch_size=5, epochs=1, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True) if a.ndim > 1)
+    model.save(tmp_path / "net.keras")
+
+    images, labels = bars(entry.input_shape, entry.classes, 40, seed=2)
+    test = EvaluationSet("bars", images, labels, hash_images(images, labels))
+    report = export(load_source(tmp_path / "net.keras"), parse_targets(["onnx", "openvino"]), tmp_path, test=test)
+    assert np.ptp(report.reference, axis=0).max() > 1e-3  # answers that could differ
+    assert [result.target.format for result in report.results] == ["onnx", "openvino"]
+    for result in report.results:
+        assert result.parity.top1_agreement == 1.0
+        assert all(check.passed for check in result.checks)
+        assert result.metadata.graph is not None
+        assert result.metadata.graph["macs"] == entry.macs
