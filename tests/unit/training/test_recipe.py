@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from edge_fm.training import (
     load_recipe,
     parse_recipe,
     recipe_hash,
+    recipe_table,
     recipe_toml,
     shipped_recipes,
     with_overrides,
@@ -56,6 +58,17 @@ deduplicate = true
     assert recipe.data.preparation.split == (48000, 6000, 6000)
     assert parse_recipe(recipe_toml(recipe)) == recipe
     assert "[48000, 6000, 6000]" in " ".join(recipe_toml(recipe).split()).replace("[ ", "[").replace(", ]", "]")
+
+
+def test_the_recipe_in_the_readme_names_every_key_but_those_of_other_sections() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
+    text = readme.partition("## Recipes")[2].partition("```toml\n")[2].partition("```")[0]
+    recipe = parse_recipe(text)
+    shown, known = tomllib.loads(text), recipe_table(recipe)
+    for section in ("data", "training", "schedule"):
+        assert set(known[section]) - set(shown[section]) <= {"shape"}
+    assert set(known["augmentation"]) - set(shown["augmentation"]) <= {"photo", "photo_spread", "photo_paired"}
+    assert set(known["distillation"]) - set(shown["distillation"]) == {"sha256"}
 
 
 def test_an_empty_recipe_is_the_defaults() -> None:
