@@ -7,7 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float32]
+from edge_fm.training.photo_poses import Floats
+
 Mask: TypeAlias = NDArray[np.bool_]
 
 _PATCH_SHARE = 0.35
