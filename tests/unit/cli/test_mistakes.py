@@ -45,3 +45,30 @@ def test_a_data_folder_that_is_a_file(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_suggested_commands_can_be_pasted() -> None:
     assert word(Path("my runs/T-shirt")) == "'my runs/T-shirt'"
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "says"),
+    [
+        ("training.emaa=0.9", 1, "Did you mean 'ema'?"),
+        ("training.ema=much", 1, "must be a number"),
+        ("trainin.ema=0.9", 1, "Did you mean 'training'?"),
+        ("distillation.teacher=runs/none", 1, "no file or folder"),
+        ('data.classes=["Bag", "Sneakers"]', 1, "Did you mean 'Sneaker'?"),
+        ("ema", 2, "is no NAME=VALUE"),
+    ],
+)
+def test_settings_that_cannot_be(
+    setting: str, code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, ["train", "--data", "fashion-mnist-mini", "--set", setting])
+    assert (result.exit_code, says in result.stderr) == (code, True), result.stderr
+    assert not list(Path().glob("runs/*"))
+
+
+def test_a_run_is_not_written_among_other_files(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    result = CliRunner().invoke(cli, ["train", "--data", "fashion-mnist-mini", "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "is not empty, and holds no run: thesis.tex" in result.stderr

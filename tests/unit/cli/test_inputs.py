@@ -1,0 +1,70 @@
+"""Who judges a model sees the classes and the test split of its training."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_fm.cli.inputs import evaluation_data
+from edge_fm.data import Preparation, load_dataset, prepare
+from edge_fm_export.context import SourceModel
+from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.metadata import InputSpec, PhotoSpec
+
+MERGED = Preparation(
+    relabel={"Sandal": "shoe", "Sneaker": "shoe"}, classes=("Bag", "shoe"), pool=True, split=(600, 100, 200)
+)
+DATASET = prepare(load_dataset("fashion-mnist-mini"), MERGED)
+
+
+def original(content_hash: str = DATASET.content_hash) -> SourceModel:
+    """All that is known of a run but for its weights, which nothing here asks for."""
+    data = {"source": "fashion-mnist-mini", "hash": content_hash, "preparation": MERGED.to_json()}
+    return SourceModel(
+        name="merged",
+        model=None,
+        input=InputSpec(28, 28, 1),
+        labels=("Bag", "shoe"),
+        photo=PhotoSpec(),
+        sha256="0" * 64,
+        training={"data": data},
+    )
+
+
+@pytest.mark.parametrize("source", [None, "fashion-mnist-mini"])
+def test_the_runs_own_data_are_prepared_as_they_were(source: str | None) -> None:
+    sets = evaluation_data(source, original())
+    np.testing.assert_array_equal(sets.test.images, DATASET.test.images)
+    assert sets.test.labels is not None
+    np.testing.assert_array_equal(sets.test.labels, DATASET.test.labels)
+    assert sets.train is not None
+    assert len(sets.train.images) == 700
+
+
+def test_other_data_are_noticed() -> None:
+    with pytest.raises(DataError, match="is not what this run was trained on"):
+        evaluation_data(None, original("f" * 64))
+
+
+def test_other_data_get_the_models_classes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("Sandal", "Sneaker", "Bag", "Coat"):
+        (tmp_path / name).mkdir()
+        for number in range(5):
+            Image.fromarray(rng.integers(0, 256, (28, 28), dtype=np.uint8)).save(tmp_path / name / f"{number}.png")
+    sets = evaluation_data(str(tmp_path), original())
+    assert sets.test.labels is not None
+    assert np.bincount(sets.test.labels).tolist() == [1, 2]
+
+
+def test_a_model_without_a_preparation_is_judged_as_ever() -> None:
+    plain = dataclasses.replace(
+        original(),
+        labels=load_dataset("fashion-mnist-mini").label_names,
+        training={"data": {"source": "x", "hash": "y"}},
+    )
+    assert len(evaluation_data("fashion-mnist-mini", plain).test.images) == 1000
