@@ -68,6 +68,12 @@ _STARTS = 3
     "photos; null, what measuring costs. May be repeated.",
 )
 @click.option("--profile", "profiled", is_flag=True, help="Show where the time goes: stages of a photo, and operators.")
+@click.option(
+    "--scaling",
+    "scaled",
+    is_flag=True,
+    help="Measure growth with batch (1 to 256), threads, image size and model size, beside this machine's roofline.",
+)
 @click.option("--strict", is_flag=True, help="Exit with code 3 if the measurement is INVALID.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write benchmark.json and benchmark.html there too."
@@ -84,6 +90,7 @@ def command(
     photo: Path | None,
     skip: tuple[str, ...],
     profiled: bool,
+    scaled: bool,
     strict: bool,
     out: Path | None,
     engine: str,
@@ -125,6 +132,10 @@ def command(
             from edge_fm.evaluation.profile import profile_cases
 
             report = replace(report, profiles=tuple(profile_cases(cases, photo, progress=progress)))
+        if scaled:
+            from edge_fm.evaluation.scaling import measure_scaling
+
+            report = replace(report, scaling=measure_scaling(cases, duration_s=duration / 4, progress=progress))
     if out is not None:
         from edge_fm.evaluation.benchmark_page import write_benchmark
 

@@ -28,6 +28,8 @@ def print_report(report: dict[str, Any]) -> None:
         print_table("What our engines cost (ours over bare; 1.00 is nothing)", columns, cells, right=(2, 3, 4))
     for profile in report["profiles"]:
         print_profile(profile)
+    if report.get("scaling"):
+        _scaling(report["scaling"])
     if report["harness_us"] is not None:
         click.echo(f"Measuring itself costs {report['harness_us']:.1f} microseconds a call (the null engine's row).")
     click.echo(report["verdict"] + ("" if report["verdict"] == "VALID" else ": this run is not to be relied on"))
@@ -55,6 +57,25 @@ def print_profile(profile: dict[str, Any]) -> None:
         print_table(f"{title}: operators, as {profile['source']} reports{left_out}", names, cells, right=(2, 3))
     elif profile["note"]:
         click.echo(f"{title}: {profile['note']}")
+
+
+def _scaling(scaling: dict[str, Any]) -> None:
+    """One table for each thing that grows."""
+    ceilings = [[str(c["threads"]), f"{c['peak_gflops']:.0f}", f"{c['bandwidth_gbs']:.1f}"] for c in scaling["machine"]]
+    print_table("Ceilings of this machine", ["threads", "GFLOP/s fp32", "GB/s"], ceilings, right=(0, 1, 2))
+    parts = {"batch": "batch", "threads": "threads", "image_size": "side", "model_size": "parameters"}
+    for part, key in parts.items():
+        cells = [
+            [
+                *(str(p.get(k) or "-") for k in ("model", "engine", "batch", "threads", key)),
+                _ms(p["p50_ms"]),
+                _whole(p["throughput_ips"]),
+                "-" if p["gflops"] is None else f"{p['gflops']:.1f}",
+            ]
+            for p in scaling[part]
+        ]
+        names = ["model", "engine", "images", "threads", key, "p50 ms", "images/s", "GFLOP/s"]
+        print_table(f"Scaling with {part.replace('_', ' ')}", names, cells, right=range(2, len(names)))
 
 
 def _rows(report: dict[str, Any], title: str) -> None:

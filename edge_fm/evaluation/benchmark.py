@@ -125,6 +125,7 @@ class BenchmarkReport:
         rules: that the figures were judged by.
         conditions: what the machine did, by stage, such as "timing batch 1".
         profiles: where the time goes, see `profile`.
+        scaling: how it grows, see `scaling`; None where it was not measured.
     """
 
     environment: Mapping[str, Any]
@@ -132,6 +133,7 @@ class BenchmarkReport:
     rules: Rules
     conditions: Mapping[str, Conditions] = field(default_factory=dict)
     profiles: tuple[Mapping[str, Any], ...] = ()
+    scaling: Mapping[str, Any] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -154,6 +156,7 @@ class BenchmarkReport:
             "ratios": self.ratios(),
             "overheads": self.overheads(),
             "profiles": list(self.profiles),
+            "scaling": self.scaling,
         }
 
     def ratios(self) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ def accuracy_against_latency(report: Report) -> str:
         return ""
     points = [(r["p50_ms"], 100 * (_accuracy(r, report) or 0.0)) for r in rows]
     front = pareto_front(points)
-    with drawn(3.6) as (drawing, axes):
+    with drawn(4.2) as (drawing, axes):
         axes.set_xscale("log")
         steps = [points[i] for i in front]
         axes.step([x for x, _ in steps], [y for _, y in steps], where="post", color="#999999", linewidth=1.2, zorder=1)
@@ -69,7 +69,8 @@ def accuracy_against_latency(report: Report) -> str:
             if any(r.get("stored_precision") == p for r in rows)
         ]
         line = [Line2D([], [], color="#999999", label="Pareto front")]
-        axes.legend(handles=[*engines, *kinds, *line], fontsize=7, ncols=2, loc="best")
+        handles = [*engines, *kinds, *line]
+        axes.legend(handles=handles, fontsize=7.5, ncols=4, loc="upper center", bbox_to_anchor=(0.45, -0.17))
         axes.margins(x=0.16, y=0.2)
         axes.set(xlabel="median latency, ms (log)", ylabel="accuracy, %")
         return figure(
@@ -81,7 +82,7 @@ def accuracy_against_latency(report: Report) -> str:
 
 def latency_distributions(report: Report) -> str:
     """Median, the middle half, p1 to p99 and the longest call of every row."""
-    rows = rows_of(report, "artifact", "reference", "bare")
+    rows = rows_of(report, "artifact", "reference")
     if not rows:
         return ""
     rows = sorted(rows, key=lambda r: -r["p50_ms"])
@@ -89,11 +90,10 @@ def latency_distributions(report: Report) -> str:
         axes.set_xscale("log")
         for y, row in enumerate(rows):
             at = dict((q, v) for q, v in row["quantiles_ms"])
-            colour = _ENGINE_COLOURS.get(row["engine"].removeprefix("bare-"), COLOURS[6])
-            faint = 0.45 if row["kind"] == "bare" else 1.0
-            axes.plot([at[0], at[100]], [y, y], color=colour, linewidth=0.8, alpha=0.5 * faint)
-            axes.plot([at[2], at[99]], [y, y], color=colour, linewidth=2.4, alpha=0.7 * faint)
-            axes.plot([at[24], at[76]], [y, y], color=colour, linewidth=7, alpha=faint, solid_capstyle="butt")
+            colour = _ENGINE_COLOURS.get(row["engine"], COLOURS[6])
+            axes.plot([at[0], at[100]], [y, y], color=colour, linewidth=0.8, alpha=0.5)
+            axes.plot([at[2], at[99]], [y, y], color=colour, linewidth=2.4, alpha=0.7)
+            axes.plot([at[24], at[76]], [y, y], color=colour, linewidth=7, solid_capstyle="butt")
             axes.plot([at[50]], [y], marker="|", color="white", markersize=7, markeredgewidth=1.6)
         axes.set_yticks(range(len(rows)), [_short(r) for r in rows], fontsize=7.5)
         axes.grid(axis="y", visible=False)
@@ -101,7 +101,7 @@ def latency_distributions(report: Report) -> str:
         return figure(
             drawing,
             "Latency distributions. White mark: median; thick: the middle half; medium: p2 to p99; thin: all calls, "
-            "none removed. Faint: the same library without us.",
+            "none removed.",
         )
 
 
@@ -149,10 +149,10 @@ def throughput(report: Report) -> str:
         chosen = [r for r in rows if r["streams_throughput_ips"] is not None]
         caption = "Throughput with several batches at once, images a second."
         return _bars(chosen, [r["streams_throughput_ips"] for r in chosen], "images a second (log)", caption, log=True)
-    with drawn(3.6) as (drawing, axes):
+    names = list(dict.fromkeys((r["model"], r["engine"]) for r in rows))
+    with drawn(3.4 + 0.11 * len(names)) as (drawing, axes):
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        names = list(dict.fromkeys((r["model"], r["engine"]) for r in rows))
         for i, (model, engine) in enumerate(names):
             series = sorted((r for r in rows if (r["model"], r["engine"]) == (model, engine)), key=lambda r: r["batch"])
             best = [max(r["throughput_ips"], r["streams_throughput_ips"] or 0) for r in series]
@@ -161,7 +161,7 @@ def throughput(report: Report) -> str:
             label = _short(series[0])
             axes.plot([r["batch"] for r in series], best, style, marker="o", markersize=3, color=colour, label=label)
         axes.set_xticks(sizes, [str(s) for s in sizes])
-        axes.legend(fontsize=6.5, loc="center left", bbox_to_anchor=(1, 0.5))
+        axes.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.45, -0.17))
         axes.set(xlabel="batch size", ylabel="images a second (log)")
         return figure(drawing, "Throughput by batch size: the better of one caller and several batches at once.")
 

@@ -83,7 +83,7 @@ def _sentence(best: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         r for r in report["ratios"] if r["to"] == best["model"] and r["batch"] == best["batch"] and "predict" in r["of"]
     ]
     if ratios:
-        parts.append(f"{ratios[0]['p50_ratio']:.3g} times faster than Keras predict")
+        parts.append(f"{ratios[0]['p50_ratio']:,.0f} times faster than Keras predict")
     lost = drop_of(best)
     if best.get("accuracy") is not None:
         parts.append(f"{100 * best['accuracy']:.2f}% accurate ({_lost(lost)})")
