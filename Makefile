@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint types bench cold-start aarch64 fuzz wheel-check clean
+.PHONY: quickstart test lint types bench bench-compare cold-start aarch64 fuzz wheel-check clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -25,15 +25,33 @@ lint: $(VENV)/.installed  ## ruff and the layer contracts
 types: $(VENV)/.installed  ## mypy, strict
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed  ## latency of every engine beside Keras; leaves benchmarks/results/latency.json
-	mkdir -p benchmarks/results
-	$(BIN)/python -m pytest benchmarks/bench_latency.py --benchmark-json=benchmarks/results/latency.json
+RESULTS := benchmarks/results
+BENCH_RUN := $(RESULTS)/run
+SUITES := $(wildcard benchmarks/bench_*.py)
+
+$(BENCH_RUN)/.made: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.model $(BENCH_RUN)
+	touch $@
+
+bench: $(VENV)/.installed  ## every suite and every peer, under ten minutes; leaves JSON, Markdown and HTML in benchmarks/results/
+	rm -rf $(BENCH_RUN)
+	$(MAKE) $(RESULTS)/benchmarks.json
+	$(BIN)/python -m benchmarks.peers $(BENCH_RUN) --rounds 6 --out $(RESULTS)/peers.json
+	$(BIN)/python -m benchmarks.summary $(RESULTS)
+
+bench-compare: $(VENV)/.installed  ## measure anew and compare the ratios to the bare libraries with benchmarks/baseline.json
+	$(MAKE) $(RESULTS)/benchmarks.json
+	$(BIN)/python -m benchmarks.compare $(RESULTS)/benchmarks.json
+
+.PHONY: $(RESULTS)/benchmarks.json
+$(RESULTS)/benchmarks.json: $(BENCH_RUN)/.made
+	EDGEFM_BENCH_RUN=$(BENCH_RUN) $(BIN)/python -m pytest -q $(SUITES) --benchmark-columns=median,iqr,rounds --benchmark-json=$@
 
 cold-start: $(VENV)/.installed  ## one photo, whole process, beside a bare onnxruntime script
 	$(BIN)/python benchmarks/cold_start.py
 
-aarch64: $(VENV)/.installed  ## infer and verify the newest ONNX export on an emulated aarch64, beside this machine
-	$(BIN)/python tools/aarch64.py
+aarch64: $(VENV)/.installed  ## infer and verify an ONNX artifact on an emulated aarch64, beside this machine
+	$(BIN)/python tools/aarch64.py $(AARCH64_ARGS)
 
 FUZZ_SECONDS ?= 3600
 fuzz: $(VENV)/.installed  ## mutated photos, metadata and golden answers, a million each or FUZZ_SECONDS altogether

@@ -1,26 +1,28 @@
-"""One small run with its exports, shared by all suites, and the machine in every result."""
+"""The run that all suites measure, and the machine in every result."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-EDGEFM = Path(sys.executable).with_name("edgefm")
+from benchmarks.model import make_run
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """edgenet-s after one epoch on the mini set: what a model costs does not depend on how well it was trained."""
-    folder = tmp_path_factory.mktemp("bench")
-    small = ["--data", "fashion-mnist-mini", "--epochs", "1", "--out", str(folder / "run"), "--quiet"]
-    subprocess.run([EDGEFM, "train", *small], check=True, stdout=subprocess.DEVNULL)
-    formats = ["--format", "onnx", "--format", "openvino", "--format", "savedmodel"]
-    subprocess.run([EDGEFM, "export", str(folder / "run"), *formats, "--quiet"], check=True, stdout=subprocess.DEVNULL)
-    return folder / "run"
+    """`$EDGEFM_BENCH_RUN`, or a run made for this session."""
+    given = os.environ.get("EDGEFM_BENCH_RUN")
+    return Path(given).resolve() if given else make_run(tmp_path_factory.mktemp("bench") / "run")
+
+
+@pytest.fixture(scope="session")
+def onnx_artifact(run: Path) -> Path:
+    """The fp32 ONNX artifact of the run."""
+    (folder,) = (run / "export").glob("*-onnx-fp32")
+    return folder
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:

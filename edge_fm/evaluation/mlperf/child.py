@@ -160,7 +160,7 @@ def _choose_rate(harness: Harness, settings: Any, pace: Pace) -> float:
 
     def holds(rate: float) -> bool:
         settings.server_target_qps = rate
-        return harness.trial(settings).percentile_ms("99.00") <= 1e3 * _HOLD * bound_s
+        return bool(harness.trial(settings).percentile_ms("99.00") <= 1e3 * _HOLD * bound_s)
 
     return find_rate(holds, peak) or peak / 100
 
