@@ -80,10 +80,11 @@ def test_a_fixed_batch_is_cut_and_filled(make_artifact: Callable[..., Path], met
     assert {row["accuracy"] for row in json.loads(result.stdout)["rows"]} == {evaluated["accuracy"]}
 
 
-def test_what_cannot_be_held_is_invalid_and_ends_with_3(artifact_folder: Path, data: Path) -> None:
-    arguments = ["--scenario", "server", "--data", str(data), "--duration", "0.1", "--target-latency-ms", "0.0001"]
+@pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 3)])
+def test_what_cannot_be_held_is_invalid(artifact_folder: Path, data: Path, strict: tuple[str, ...], code: int) -> None:
+    arguments = ["--scenario", "server", "--data", str(data), *SHORT, "--target-latency-ms", "0.0001", *strict]
     result = run_cli("benchmark", str(artifact_folder), *arguments)
-    assert result.exit_code == 3, result.output
+    assert result.exit_code == code, result.output
     assert "INVALID" in result.stdout and "Performance constraints satisfied : NO" in result.stderr
     assert "Reduce target QPS" in result.stderr
 
