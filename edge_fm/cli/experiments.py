@@ -179,7 +179,7 @@ def _print_pairings(run: Path, as_json: bool) -> None:
                 "images": int(confusion.sum()),
                 "labels": list(labels),
                 **{
-                    kind: {"pairs": pairing.pairs, "confused": pairing.confused, "relabel": pairing.relabel}
+                    kind: {"pairs": pairing.pairs, "confused": pairing.confused, "relabel": pairing.relabel(labels)}
                     for kind, pairing in found.items()
                 },
             }

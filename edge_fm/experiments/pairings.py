@@ -27,11 +27,14 @@ class Pairing:
     pairs: tuple[tuple[int, int], ...]
     confused: int
 
-    @property
-    def relabel(self) -> list[int]:
-        """New label of each old one: the position of its pair."""
-        new = {label: number for number, pair in enumerate(self.pairs) for label in pair}
-        return [new[label] for label in sorted(new)]
+    def relabel(self, labels: Sequence[str]) -> dict[str, str]:
+        """What a recipe's `relabel` in [data] takes: class -> the class that it becomes.
+
+        Example:
+            >>> Pairing(((0, 2), (1, 3)), 0).relabel(["a", "b", "c", "d"])
+            {'a': 'a + c', 'c': 'a + c', 'b': 'b + d', 'd': 'b + d'}
+        """
+        return {labels[one]: f"{labels[a]} + {labels[b]}" for a, b in self.pairs for one in (a, b)}
 
 
 def best_pairings(confusion: npt.ArrayLike) -> tuple[Pairing, Pairing]:
@@ -49,8 +52,8 @@ def best_pairings(confusion: npt.ArrayLike) -> tuple[Pairing, Pairing]:
     Example:
         >>> import numpy as np
         >>> most, least = best_pairings(np.array([[9, 0, 5, 0], [0, 9, 0, 4], [5, 0, 9, 1], [0, 4, 1, 9]]))
-        >>> most.pairs, most.confused, most.relabel
-        (((0, 2), (1, 3)), 18, [0, 1, 0, 1])
+        >>> most.pairs, most.confused
+        (((0, 2), (1, 3)), 18)
         >>> least.pairs
         ((0, 1), (2, 3))
     """

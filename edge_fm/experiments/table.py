@@ -52,7 +52,8 @@ def load_experiments() -> tuple[Experiment, ...]:
     rows = []
     for row in table["row"]:
         report = table["report"][row["report"]]
-        note = " ".join(text for text in (report.get("note", ""), row.get("note", "")) if text)
+        about = "" if "variant_of" in row else report.get("note", "")
+        note = " ".join(text for text in (about, row.get("note", "")) if text)
         rows.append(Experiment(row["name"], report["about"], row.get("accuracy"), note, row.get("variant_of")))
     return tuple(rows)
 
