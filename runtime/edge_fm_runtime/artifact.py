@@ -145,7 +145,9 @@ def _open_folder(folder: Path, metadata: Metadata, *, check_hashes: bool) -> Art
         )
     if check_hashes:
         check_files(folder, metadata)
-    return Artifact(folder, metadata, folder / metadata.payload)
+    payload = folder / metadata.payload
+    _check_alone(payload)
+    return Artifact(folder, metadata, payload)
 
 
 def _load_bare(path: Path) -> Artifact:
@@ -158,4 +160,12 @@ def _load_bare(path: Path) -> Artifact:
             hint="Give the artifact's folder, or export the Keras model: edgefm export MODEL.keras --format onnx",
         )
     metadata = parse_metadata(text, where=f"{path} (embedded metadata)")
+    _check_alone(path)
     return Artifact(path, metadata, path, bare=True)
+
+
+def _check_alone(payload: Path) -> None:
+    if payload.suffix.lower() == ".onnx" and payload.is_file():
+        from edge_fm_runtime.onnx_external import refuse_external_data
+
+        refuse_external_data(payload)

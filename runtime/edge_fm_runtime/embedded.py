@@ -10,7 +10,7 @@ from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.metadata import EMBEDDED_KEY, MAX_METADATA_BYTES
 
 _METADATA_PROPS = 14  # field number in ModelProto, onnx/onnx.proto
-_BROKEN = "Copy the file again from where it was exported, or export again: edgefm export"
+BROKEN = "Copy the file again from where it was exported, or export again: edgefm export"
 
 
 def read_embedded(path: Path) -> str | None:
@@ -31,16 +31,16 @@ def read_embedded(path: Path) -> str | None:
         if suffix == ".tflite":
             return _read_litert(path)
     except (OSError, ValueError, IndexError, ElementTree.ParseError) as error:
-        raise ArtifactError(f"{path} is not a readable {suffix[1:]} model: {error}", hint=_BROKEN) from error
+        raise ArtifactError(f"{path} is not a readable {suffix[1:]} model: {error}", hint=BROKEN) from error
     return None
 
 
 def _read_onnx(path: Path) -> str | None:
     """Walk the top-level fields of the ModelProto; only the small ones are looked into."""
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for number, start, end in _fields(data, 0, len(data)):
+        for number, start, end in protobuf_fields(data, 0, len(data)):
             if number == _METADATA_PROPS and end - start <= MAX_METADATA_BYTES:
-                entry = {n: data[s:e] for n, s, e in _fields(data, start, end)}
+                entry = {n: data[s:e] for n, s, e in protobuf_fields(data, start, end)}
                 if entry.get(1) == EMBEDDED_KEY.encode():
                     return entry.get(2, b"").decode()
     return None
@@ -54,7 +54,7 @@ def _read_litert(path: Path) -> str | None:
     return None if content is None else content.decode()
 
 
-def _fields(data: mmap.mmap, start: int, end: int) -> list[tuple[int, int, int]]:
+def protobuf_fields(data: mmap.mmap, start: int, end: int) -> list[tuple[int, int, int]]:
     """Split a protobuf message into (field number, start, end of its content); see protobuf.dev, Encoding."""
     fields = []
     at = start

@@ -19,7 +19,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["edge_fm_runtime"]):
-    from edge_fm_runtime import device_profile, embedded, golden, metadata, photo
+    from edge_fm_runtime import device_profile, embedded, golden, metadata, onnx_external, photo
     from edge_fm_runtime.errors import ArtifactError, PhotoError
 
 import numpy as np
@@ -48,10 +48,17 @@ def from_file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], No
     return run
 
 
+def read_onnx(path: Path) -> None:
+    try:
+        onnx_external.refuse_external_data(path)
+    finally:
+        embedded.read_embedded(path)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "photo": read_photo,
     "metadata": read_metadata,
-    "onnx": from_file("model.onnx", embedded.read_embedded),
+    "onnx": from_file("model.onnx", read_onnx),
     "openvino": from_file("model.xml", embedded.read_embedded),
     "litert": from_file("model.tflite", embedded.read_embedded),
     "golden": from_file("golden.npz", golden.load_golden),
@@ -88,7 +95,9 @@ def seeds(target: str) -> list[bytes]:
     if target == "onnx":
         text = card.embedded().encode()
         entry = b"\x0a\x06edgefm\x12" + varint(len(text)) + text
-        return [b"\x08\x08\x72" + varint(len(entry)) + entry]
+        node = b"\x1a\x08location\x2a\x02\x2a\x00"  # its attribute holds an empty tensor
+        graph = b"\x0a" + varint(len(node)) + node
+        return [b"\x08\x08\x72" + varint(len(entry)) + entry, b"\x08\x08\x3a" + varint(len(graph)) + graph]
     if target == "openvino":
         return [b'<net><layers/><rt_info><edgefm value="{}"/></rt_info></net>']
     if target == "profile":

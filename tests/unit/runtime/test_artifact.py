@@ -6,16 +6,18 @@ import contextlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
-from edge_fm_runtime.artifact import list_files, load_artifact
+from edge_fm_runtime.artifact import hash_file, list_files, load_artifact
 from edge_fm_runtime.embedded import read_embedded
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
 from edge_fm_runtime.golden import load_golden
-from edge_fm_runtime.metadata import Metadata
+from edge_fm_runtime.metadata import Metadata, dump_metadata, parse_metadata
 
 
 def test_folder_metadata_file_and_bare_payload_all_open(artifact_folder: Path, metadata: Metadata) -> None:
@@ -184,3 +186,43 @@ def test_an_artifact_that_is_replaced_while_it_is_read_is_read_again(
     monkeypatch.setattr(module, "check_files", swap_then_check)
     assert load_artifact(old).metadata.files["golden.npz"].bytes == 7
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("where", ["weights.bin", "../weights.bin", "/etc/passwd"])
+@pytest.mark.parametrize("place", ["initializer", "constant", "branch"])
+def test_a_model_that_refers_to_another_file_is_refused(artifact_folder: Path, where: str, place: str) -> None:
+    payload = artifact_folder / "model.onnx"
+    model = onnx.load(payload)
+    weights = model.graph.initializer[0]
+    tensor = weights if place == "initializer" else onnx.TensorProto(name="c", data_type=1, dims=[4])
+    if tensor is weights:
+        weights.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=where)
+    constant = onnx.helper.make_node("Constant", [], ["c"], value=tensor)
+    if place == "constant":
+        model.graph.node.append(constant)
+    elif place == "branch":
+        inner = onnx.helper.make_graph([constant], "inner", [], [onnx.ValueInfoProto(name="c")])
+        model.graph.node.append(onnx.helper.make_node("If", ["flag"], ["c"], then_branch=inner, else_branch=inner))
+    payload.write_bytes(model.SerializeToString())
+    with pytest.raises(ArtifactError, match="keeps weights in other files"):
+        load_artifact(payload)
+    _list_anew(artifact_folder)
+    with pytest.raises(ArtifactError, match="keeps weights in other files"):
+        load_artifact(artifact_folder)
+
+
+def test_a_model_that_only_speaks_of_a_location_opens(artifact_folder: Path) -> None:
+    payload = artifact_folder / "model.onnx"
+    model = onnx.load(payload)
+    model.graph.node[0].name = "location"
+    model.graph.doc_string = "location"
+    payload.write_bytes(model.SerializeToString())
+    assert load_artifact(payload).bare
+
+
+def _list_anew(folder: Path) -> None:
+    metadata = parse_metadata((folder / "edgefm.json").read_bytes(), where="test")
+    files = {name: hash_file(folder / name) for name in metadata.files}
+    (folder / "edgefm.json").write_text(dump_metadata(replace(metadata, files=files)))
