@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import sys
+import urllib.error
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ def fetch_weights(file: WeightsFile) -> Path:
                 )
             )
     except Exception as error:  # Keras raises a plain one where a server does not deliver
+        if isinstance(error.__context__, urllib.error.HTTPError):
+            error.__context__.close()  # Keras leaves the connection open
         raise ModelError(
             f"The ImageNet weights {file.name} cannot be fetched from {file.url}: "
             f"{failure_reason(error)}. Their usual place is {place}.",
