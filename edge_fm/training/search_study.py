@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import sqlite3
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,8 @@ from edge_fm_runtime.errors import MissingDependencyError, TrainingError
 _BEAT_S, _GRACE_S = 30, 120
 # Seconds to wait for another process's write to a database file.
 _BUSY_S = 60
+# Two processes that begin a study at once both make its tables, and one of them fails.
+_ATTEMPTS, _PAUSE_S = 5, 0.5
 OWNER, AGAIN = "owner", "again_of"
 
 
@@ -67,19 +70,7 @@ def open_study(storage: str, name: str, plan: SearchPlan, *, seed: int, marks: d
     import sqlalchemy
 
     try:
-        with no_experimental_warnings():
-            options = {"connect_args": {"timeout": _BUSY_S}} if storage.startswith("sqlite") else {}
-            database = optuna.storages.RDBStorage(
-                storage, engine_kwargs=options, heartbeat_interval=_BEAT_S, grace_period=_GRACE_S
-            )
-        study = optuna.create_study(
-            study_name=name,
-            storage=database,
-            sampler=numbered_sampler(plan.sampler, seed),
-            pruner=_pruner(plan.pruner),
-            direction="maximize",
-            load_if_exists=True,
-        )
+        study = _open(storage, name, plan, seed)
     except (
         ImportError,
         ValueError,
@@ -104,6 +95,33 @@ def open_study(storage: str, name: str, plan: SearchPlan, *, seed: int, marks: d
         if title not in before:
             study.set_user_attr(title, mark)
     return study
+
+
+def _open(storage: str, name: str, plan: SearchPlan, seed: int) -> Any:
+    """Open or make a study; again where another process was making the same tables."""
+    optuna = require_optuna()
+    import sqlalchemy
+
+    for attempt in range(_ATTEMPTS):
+        try:
+            with no_experimental_warnings():
+                options = {"connect_args": {"timeout": _BUSY_S}} if storage.startswith("sqlite") else {}
+                database = optuna.storages.RDBStorage(
+                    storage, engine_kwargs=options, heartbeat_interval=_BEAT_S, grace_period=_GRACE_S
+                )
+            return optuna.create_study(
+                study_name=name,
+                storage=database,
+                sampler=numbered_sampler(plan.sampler, seed),
+                pruner=_pruner(plan.pruner),
+                direction="maximize",
+                load_if_exists=True,
+            )
+        except sqlalchemy.exc.DBAPIError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(_PAUSE_S)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def sqlite_url(path: Path) -> str:
