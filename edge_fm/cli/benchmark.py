@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edge_fm_runtime.artifact import Artifact
     from edge_fm_runtime.engines import EngineOptions
 
-PARTS = ("bare", "streams", "photos", "null")
+PARTS = ("bare", "streams", "photos", "starts", "null")
 _STARTS = 3
 
 
@@ -65,7 +65,7 @@ _STARTS = 3
     multiple=True,
     type=click.Choice(PARTS),
     help="Leave out: bare, the same libraries without us; streams, throughput with several batches at once; "
-    "photos; null, what measuring costs. May be repeated.",
+    "photos; starts, in processes of their own; null, what measuring costs. May be repeated.",
 )
 @click.option("--profile", "profiled", is_flag=True, help="Show where the time goes: stages of a photo, and operators.")
 @click.option(
@@ -123,7 +123,7 @@ def command(
             batches=batches or (1,),
             duration_s=duration,
             min_samples=min_samples,
-            starts=_STARTS,
+            starts=0 if "starts" in skip else _STARTS,
             streams="streams" not in skip,
             photo=None if "photos" in skip else photo,
             progress=progress,

@@ -86,7 +86,7 @@ class Row:
         photo = dict.fromkeys(("photo_p50_ms", "photo_p90_ms", "photo_p99_ms"))
         if self.photo is not None:
             photo = {name: self.photo.percentile_ms(name[6:-3]) for name in photo}
-        start = self.start or StartCost(None, None, None)
+        start = self.start or StartCost(None, None, None, 0)
         return {
             "model": self.case.model,
             "kind": self.case.kind,
@@ -141,6 +141,8 @@ class BenchmarkReport:
         found = [(stage, conditions.verdict()) for stage, conditions in self.conditions.items()]
         for row in self.rows:
             found.append((f"{row.case.model}, batch {row.batch}", row.verdict))
+        if self.scaling is not None:
+            found.append(("scaling", Verdict(tuple(self.scaling["conditions"]["reasons"]))))
         return all_of(found)
 
     def to_json(self) -> dict[str, Any]:
@@ -217,7 +219,7 @@ def run_benchmark(
         duration_s: counted seconds for each case and batch size; half of it for photos and for streams.
         min_samples: least number of counted calls for each case and batch size.
         rules: what a figure must keep to be VALID.
-        starts: how often an artifact is started; the medians are given. A reference, which takes seconds, once.
+        starts: how often an artifact is started, for medians; a reference, which takes seconds, once. 0: none.
         streams: measure throughput with several batches at once, too.
         photo: measure from this photo's file to its class, too.
         progress: called as work goes on.
@@ -225,7 +227,8 @@ def run_benchmark(
     rules = rules or Rules()
     costs: list[StartCost | None] = []
     for done, case in enumerate(cases):
-        progress("measuring starts", done, len(cases))
+        if starts:
+            progress("measuring starts", done, len(cases))
         costs.append(_start(case, starts))
     rows: list[Row] = []
     conditions: dict[str, Conditions] = {}
@@ -320,9 +323,9 @@ def _looking(watch: Watch, stage: str, progress: ProgressFn) -> Callable[[int, i
 
 
 def _start(case: Case, starts: int) -> StartCost | None:
-    if case.kind == "null":
+    if not starts:
         return None
-    times = 1 if case.kind == "reference" else starts
+    times = 1 if case.kind in ("reference", "null") else starts
     batch = case.fixed_batch or 1
     return measure_start(case.opener, case.path, case.engine_name, case.options, batch=batch, starts=times)
 

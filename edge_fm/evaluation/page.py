@@ -47,7 +47,8 @@ p.dim, .dim { color: var(--dim); } p.dim { margin-top: .25rem; font-size: .9rem;
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; } td { white-space: nowrap; }
-th:first-child, td:first-child, th.text, td.text { text-align: left; } td.text { white-space: normal; }
+th:first-child, td:first-child, th.text, td.text { text-align: left; }
+td.text { white-space: normal; min-width: 6.5rem; } td.text:first-child { min-width: 11rem; }
 tr.best td { background: var(--soft); font-weight: 600; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem 1.5rem; }
 figure { margin: .5rem 0; min-width: 0; } figcaption { color: var(--dim); font-size: .85rem; }

@@ -43,6 +43,12 @@ class Roofline:
         return min(self.peak_gflops, intensity * self.bandwidth_gbs)
 
 
+def better(one: Roofline, other: Roofline) -> Roofline:
+    """The higher of two measurements of each ceiling."""
+    peak, bandwidth = max(one.peak_gflops, other.peak_gflops), max(one.bandwidth_gbs, other.bandwidth_gbs)
+    return Roofline(one.threads, peak, bandwidth)
+
+
 def measure_roofline(threads: int) -> Roofline:
     """Measure both ceilings: ONNX Runtime's own matrix product of 1024 x 1024, and copies of 64 MiB on each thread.
 

@@ -30,7 +30,9 @@ def scaling_section(scaling: Mapping[str, Any] | None) -> str:
         _by_model_size(scaling["model_size"], ceiling),
         _roofline(scaling, ceiling),
     )
-    return heading("Scaling") + paragraph(told, kind="dim") + figures(*filter(None, drawings))
+    seen = "; ".join(scaling["conditions"]["reasons"])
+    warning = paragraph(f"These figures are not to be relied on: {seen}.", kind="bad") if seen else ""
+    return heading("Scaling") + warning + paragraph(told, kind="dim") + figures(*filter(None, drawings))
 
 
 def _latency_by_batch(points: Points, ceiling: Mapping[str, Any]) -> str:

@@ -96,7 +96,8 @@ def test_benchmark_measures_everything_in_one_run(place: Path) -> None:
     names = [artifact(place, "onnx"), artifact(place, "openvino")]
     report = json.loads(edgefm("benchmark", *names, "--duration", "0.2", "--batch", "1", "--json", cwd=place))
     rows = {row["engine"]: row for row in report["rows"]}
-    assert set(rows) == {"onnxruntime", "openvino", "keras", "keras-predict", "savedmodel"}
+    ours = {"onnxruntime", "openvino", "keras", "keras-predict", "savedmodel"}
+    assert set(rows) == ours | {"bare-onnxruntime", "bare-openvino", "null"}
     for row in rows.values():
         assert row["n"] >= 20 and row["p50_ms"] > 0 and row["load_ms"] > 0 and row["precision"] == "fp32"
         assert row["peak_rss_mib"] is None or row["peak_rss_mib"] > 20

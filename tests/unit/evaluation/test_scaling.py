@@ -1,0 +1,42 @@
+"""Scaling measures what it says, under ceilings of the same run; its section draws all that grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edge_fm.cli.registry import ALL_ENGINES
+from edge_fm.evaluation.benchmark import artifact_case
+from edge_fm.evaluation.roofline import Roofline, better, measure_roofline
+from edge_fm.evaluation.scaling import measure_scaling
+from edge_fm.evaluation.scaling_page import scaling_section
+from edge_fm_export.targets import Target
+from edge_fm_runtime.artifact import load_artifact
+from edge_fm_runtime.engines import EngineOptions
+
+
+def test_ceilings_are_positive_and_bound_what_is_attainable() -> None:
+    roof = measure_roofline(1)
+    assert roof.peak_gflops > 0.1 and roof.bandwidth_gbs > 0.1
+    assert roof.attainable_gflops(1e9) == roof.peak_gflops
+    assert better(Roofline(1, 5.0, 1.0), Roofline(1, 3.0, 2.0)) == Roofline(1, 5.0, 2.0)
+
+
+def test_every_thing_that_grows_is_measured_and_drawn(exported: Callable[..., Any]) -> None:
+    artifact = load_artifact(exported("grey", Target("onnx", "fp32")).path)
+    case = artifact_case(artifact, "auto", EngineOptions(threads=2), registry=ALL_ENGINES)
+    found = measure_scaling([case], batches=(1, 4), sides=(28,), models=("edgenet-n",), duration_s=0.02)
+    assert [p["batch"] for p in found["batch"]] == [1, 4]
+    assert {(p["threads"], p["batch"]) for p in found["threads"]} == {(1, 1), (1, 32), (2, 1), (2, 32)}
+    assert {p["engine"] for p in found["model_size"]} == {"onnxruntime", "openvino"}
+    assert [p["side"] for p in found["image_size"]] == [28, 28]
+    for part in ("batch", "threads", "image_size", "model_size"):
+        for point in found[part]:
+            assert point["throughput_ips"] == pytest.approx(1000 * point["batch"] / point["p50_ms"])
+            assert point["gflops"] == pytest.approx(2e-6 * point["macs"] * point["batch"] / point["p50_ms"])
+    assert [c["threads"] for c in found["machine"]] == [1, 2]
+    page = scaling_section(found)
+    assert page.count("<svg") == 6 and "GB/s" in page
+    assert scaling_section(None) == ""
