@@ -36,7 +36,7 @@ $(BENCH_RUN)/.made: $(VENV)/.installed
 bench: $(VENV)/.installed  ## every suite and every peer, under ten minutes; leaves JSON, Markdown and HTML in benchmarks/results/
 	rm -rf $(BENCH_RUN)
 	$(MAKE) $(RESULTS)/benchmarks.json
-	$(BIN)/python -m benchmarks.peers $(BENCH_RUN) --rounds 6 --out $(RESULTS)/peers.json
+	$(BIN)/python -m benchmarks.peers $(BENCH_RUN) --rounds 5 --out $(RESULTS)/peers.json
 	$(BIN)/python -m benchmarks.summary $(RESULTS)
 
 bench-compare: $(VENV)/.installed  ## measure anew and compare the ratios to the bare libraries with benchmarks/baseline.json

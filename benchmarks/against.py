@@ -12,7 +12,7 @@ from edge_fm.evaluation.statistics import median_ratio
 from edge_fm_runtime.latency import Latency, measure
 
 
-def quick(ours: Callable[[], object], bare: Callable[[], object], what: str, *, seconds: float = 0.6) -> dict[str, Any]:
+def quick(ours: Callable[[], object], bare: Callable[[], object], what: str, *, seconds: float = 0.4) -> dict[str, Any]:
     """For calls that take milliseconds: many short rounds.
 
     Args:

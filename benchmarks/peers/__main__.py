@@ -25,7 +25,12 @@ PATTERNS = ("*-onnx-fp32", "*-onnx-int8", "*-openvino-fp32", "*-openvino-int8", 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--batch", type=int, action="append", help="may be repeated; default: 1 and 32")
+    parser.add_argument(
+        "--batch",
+        type=int,
+        action="append",
+        help="may be repeated; Keras and commands run at the first alone; default: 1 and 32",
+    )
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=0.25, help="of one block")
     parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="artifacts whose name has it")
@@ -36,7 +41,8 @@ def main() -> None:
     if not found:
         sys.exit(f"{given.run} has no exports to compare: make some with python -m benchmarks.model")
     rows = []
-    for batch in given.batch or [1, 32]:
+    batches = given.batch or [1, 32]
+    for batch in batches:
         for artifact in found:
             rows += compare(
                 given.run,
@@ -45,7 +51,8 @@ def main() -> None:
                 threads=usable_cpus(),
                 rounds=given.rounds,
                 seconds=given.seconds,
-                originals=artifact.name.endswith("fp32") and batch == 1,
+                originals=artifact.name.endswith("fp32") and batch == batches[0],
+                tools=batch == batches[0],
                 on_round=lambda text: print(text, file=sys.stderr, flush=True),
             )
     report = {"environment": environment(), "rows": [to_json(row) for row in rows], "left_out": LEFT_OUT}

@@ -121,6 +121,7 @@ def compare(
     rounds: int,
     seconds: float,
     originals: bool = False,
+    tools: bool = True,
     on_round: Callable[[str], None] = lambda text: None,
 ) -> list[Comparison]:
     """Measure one artifact beside every peer of its format, and beside the original models if asked.
@@ -133,11 +134,13 @@ def compare(
         rounds: how often the turn comes to each; a command comes every second time, it takes longer.
         seconds: of one in-process block.
         originals: compare with Keras and SavedModel, too.
+        tools: compare with the commands, too.
         on_round: told what goes on.
     """
     opened = load_artifact(artifact)
     name, engine = opened.metadata.name, {"onnx": "onnxruntime"}.get(opened.metadata.format, opened.metadata.format)
-    peers = [*OF_FORMAT[opened.metadata.format], *(ORIGINALS if originals else ())]
+    own = [p for p in OF_FORMAT[opened.metadata.format] if tools or p in IN_PROCESS]
+    peers = [*own, *(ORIGINALS if originals else ())]
     with _job(run, artifact, batch, threads) as job, ExitStack() as stack:
         failed: dict[str, str] = {}
         workers = _start([OURS, *(p for p in peers if p in IN_PROCESS)], job, stack, failed)
