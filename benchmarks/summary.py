@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.peers import report as peers_report
 from benchmarks.results_file import Measured, ResultsError, read_results
-from edge_fm.evaluation.page import document, drawn, figure, figures, heading, paragraph, table
+from edge_fm.evaluation.page import document, drawn, figure, heading, paragraph, table
 
 COLUMNS = ("benchmark", "median ms", "images/s", "ours / bare", "95% interval", "bare is")
 _EVEN = 1.0
@@ -69,22 +69,27 @@ def page(environment: dict[str, Any], rows: Sequence[Measured], peers: dict[str,
         heading("Peers"),
         paragraph(peers_report.headline(peers), kind="lead"),
         paragraph("Time of ours over theirs; for throughput, theirs over ours. Below 1 ours is faster.", kind="dim"),
-        figures(_peers_plot(peers), _ratio_plot(rows)),
-        table(peers_report.COLUMNS, [peers_report.cells(r) for r in peers["rows"]], text=(0, 1, 3, 8, 9)),
-        "<ul>" + "".join(f"<li>{html.escape(f'{k}: {v}.')}</li>" for k, v in peers["left_out"].items()) + "</ul>",
+        _peers_plot(peers),
+        table(peers_report.COLUMNS, [peers_report.cells(r) for r in peers["rows"]], text=(0, 1, 3, 8)),
+        "<ul>" + "".join(f"<li>{html.escape(line)}.</li>" for line in peers_report.notes(peers)) + "</ul>",
     ]
+    parts += [heading("Ours over the bare libraries"), _ratio_plot(rows)]
     for name, group in groups.items():
-        parts += [heading(name[0].upper() + name[1:]), _bars(name, group), table(COLUMNS, [cells(r) for r in group])]
+        parts += [
+            heading(name[0].upper() + name[1:]),
+            _bars(name, group),
+            table(COLUMNS, [cells(r) for r in group], text=(0, 4, 5)),
+        ]
     versions = ", ".join(f"{k} {v}" for k, v in environment["versions"].items())
     parts += [heading("Environment"), paragraph(f"{versions}; {machine['system']}; {machine['threads_reason']}.")]
     return document("What EdgeFM costs", *parts)
 
 
 def _bars(name: str, rows: Sequence[Measured]) -> str:
-    with drawn(0.9 + 0.26 * len(rows), 7.0) as (drawing, axes):
+    with drawn(0.9 + 0.26 * len(rows), 9.0) as (drawing, axes):
         places = range(len(rows))
         axes.barh(places, [r.p50_ms for r in rows], height=0.62)
-        axes.set_yticks(places, [r.name.removeprefix("test_") for r in rows], fontsize=7.5)
+        axes.set_yticks(places, [r.name.removeprefix("test_") for r in rows], fontsize=8)
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         if len(rows) > 1 and rows[-1].p50_ms > 20 * rows[0].p50_ms:
@@ -108,14 +113,14 @@ def _peers_plot(peers: dict[str, Any]) -> str:
 
 
 def _dots(told: Sequence[tuple[str, float, Sequence[float]]], label: str, caption: str, *, log: bool = False) -> str:
-    with drawn(0.9 + 0.2 * len(told), 7.0) as (drawing, axes):
+    with drawn(0.9 + 0.22 * len(told), 9.0) as (drawing, axes):
         for place, (_, ratio, (low, high)) in enumerate(told):
             axes.plot([low, high], [place, place], linewidth=1.4, color="C0")
             axes.plot([ratio], [place], marker="o", markersize=4, color="C1" if low > _EVEN else "C0")
         axes.axvline(_EVEN, linewidth=1, linestyle="--", color="C2")
         if log:
             axes.set_xscale("log")
-        axes.set_yticks(range(len(told)), [name for name, _, _ in told], fontsize=6.5)
+        axes.set_yticks(range(len(told)), [name for name, _, _ in told], fontsize=8)
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.set(xlabel=label)

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.peers.compare import LOSES_FROM, Comparison
 
-COLUMNS = ("model", "peer", "batch", "measure", "ours", "theirs", "ours / theirs", "95% interval", "", "remark")
+COLUMNS = ("model", "peer", "batch", "measure", "ours", "theirs", "ours / theirs", "95% interval", "")
 
 
 def to_json(row: Comparison) -> dict[str, Any]:
@@ -47,7 +47,6 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         ratio,
         interval,
         row["verdict"],
-        row["remark"],
     ]
 
 
@@ -62,6 +61,14 @@ def headline(report: Mapping[str, Any]) -> str:
     return f"Ours loses {rule} to {len(lost)} of {len(ran)} peers: {named}."
 
 
+def notes(report: Mapping[str, Any]) -> list[str]:
+    """What is not quite the same, and what did not run and why, once each."""
+    told = [
+        (r["peer"] if r["ratio"] is not None else f"{r['peer']} on {r['model']}", r["remark"]) for r in report["rows"]
+    ]
+    return [f"{name}: {text}" for name, text in dict.fromkeys([*told, *report["left_out"].items()]) if text]
+
+
 def markdown(report: Mapping[str, Any]) -> str:
     """The table, the machine and the date above it, and below it what was left out and why."""
     machine = report["environment"]["machine"]
@@ -72,9 +79,9 @@ def markdown(report: Mapping[str, Any]) -> str:
         headline(report),
         "",
         "| " + " | ".join(COLUMNS) + " |",
-        "|---|---|---:|---|---:|---:|---:|---|---|---|",
+        "|---|---|---:|---|---:|---:|---:|---|---|",
         *("| " + " | ".join(cells(row)) + " |" for row in report["rows"]),
         "",
-        *(f"- {name}: {reason}." for name, reason in report["left_out"].items()),
+        *(f"- {line}." for line in notes(report)),
     ]
     return "\n".join(lines) + "\n"

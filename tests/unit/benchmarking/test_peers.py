@@ -105,6 +105,6 @@ def comparison(ratio: Estimate | None, remark: str = "") -> Comparison:
 )
 def test_the_verdict_needs_the_whole_interval(ratio: Estimate | None, verdict: str) -> None:
     row = to_json(comparison(ratio, "not installed"))
-    assert row["verdict"] == verdict and len(cells(row)) == 10
+    assert row["verdict"] == verdict and len(cells(row)) == 9
     lost = "loses" in headline({"rows": [row]})
     assert lost == (verdict == "LOSES")
