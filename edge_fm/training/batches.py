@@ -27,6 +27,17 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
     return max(1, images // batch_size)
 
 
+def is_clean(recipe: Recipe, epoch: int) -> bool:
+    """Whether an epoch (from 0) is one of the last ones, which see the images as they are."""
+    return epoch >= recipe.training.epochs - recipe.augmentation.clean_epochs
+
+
+def view_of(recipe: Recipe, epoch: int) -> int:
+    """The epoch whose images an epoch shows: itself, or with `views` of [distillation] one of the first ones."""
+    views = recipe.distillation.views if recipe.distillation.teacher else 0
+    return epoch if not views or is_clean(recipe, epoch) else epoch % views
+
+
 def epoch_batches(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
@@ -35,6 +46,7 @@ def epoch_batches(
     classes: int,
     epoch: int,
     label_names: Sequence[str] = (),
+    answers: NDArray[np.float32] | None = None,
 ) -> Any:
     """Build one epoch's batches.
 
@@ -45,18 +57,19 @@ def epoch_batches(
         classes: length of a target.
         epoch: from 0.
         label_names: of the classes, for a recipe that names some.
+        answers: float32 `[steps*B,classes]`, the teachers' to the images of `view_of` this epoch.
 
     Returns:
-        keras.utils.PyDataset of (uint8 `[B,H,W,C]`, float32 `[B,classes]`): one-hot targets, or mixed ones with mixup.
+        keras.utils.PyDataset of (uint8 `[B,H,W,C]`, float32 `[B,classes]`): one-hot targets, or mixed ones with mixup;
+        with answers, `[B,2*classes]`: targets and answers side by side.
     """
-    clean = epoch >= recipe.training.epochs - recipe.augmentation.clean_epochs
     part = recipe.augmentation
     photos = photo_classes(part, label_names)
-    if clean:
+    if is_clean(recipe, epoch):
         part = AugmentationPart(
             flip=part.flip, photo=part.photo, photo_spread=part.photo_spread, photo_paired=part.photo_paired
         )
-    return _batches_class()(images, labels, recipe, np.eye(classes, dtype=np.float32), part, photos, epoch)
+    return _batches_class()(images, labels, recipe, np.eye(classes, dtype=np.float32), part, photos, epoch, answers)
 
 
 @functools.cache
@@ -73,19 +86,26 @@ def _batches_class() -> Any:
             part: AugmentationPart,
             photos: PhotoClasses,
             epoch: int,
+            answers: NDArray[np.float32] | None,
         ) -> None:
             super().__init__(workers=1, use_multiprocessing=False)
             self._images, self._labels, self._targets = images, labels, targets
             self._size, self._fill = recipe.training.batch_size, recipe.photo.fill
-            self._part, self._photos, self._seed, self._epoch = part, photos, recipe.seed, epoch
-            self._order = np.random.default_rng([_ORDER, recipe.seed, epoch, 0]).permutation(len(images))
+            self._part, self._photos, self._seed = part, photos, recipe.seed
+            self._answers, self._view = answers, view_of(recipe, epoch)
+            self._order = np.random.default_rng([_ORDER, recipe.seed, self._view, 0]).permutation(len(images))
+            # A view that was shown before comes in another order of its batches.
+            again = np.random.default_rng([_ORDER, recipe.seed, epoch, 1])
+            self._sequence = range(len(self)) if epoch == self._view else again.permutation(len(self)).tolist()
 
         def __len__(self) -> int:
             return steps_per_epoch(len(self._images), self._size)
 
         def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-            chosen = self._order[index * self._size : (index + 1) * self._size]
-            rng = np.random.default_rng([_AUGMENT, self._seed, self._epoch, index])
+            batch = self._sequence[index]
+            rows = slice(batch * self._size, (batch + 1) * self._size)
+            chosen = self._order[rows]
+            rng = np.random.default_rng([_AUGMENT, self._seed, self._view, batch])
             images = self._images[chosen]
             # The order is random, so the first ones are any.
             photos = round(self._part.photo * len(images))
@@ -100,6 +120,9 @@ def _batches_class() -> Any:
                     paired=self._photos.paired[self._labels[chosen[:photos]]],
                 )
                 images = np.concatenate([shot, images])
-            return mix(images, self._targets[self._labels[chosen]], self._part.mixup, rng)
+            images, targets = mix(images, self._targets[self._labels[chosen]], self._part.mixup, rng)
+            if self._answers is not None:
+                targets = np.concatenate([targets, self._answers[rows]], axis=1)
+            return images, targets
 
     return EpochBatches

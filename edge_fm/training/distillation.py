@@ -1,6 +1,7 @@
 """Learning from trained models: finding the teachers, and a model to fit whose loss hears them.
 
-The teachers answer inside the training step, on whatever the student is shown, on the backend's own device.
+The teachers answer inside the training step, on whatever the student is shown, on the backend's own device; or once for
+each of some views of the images, and what they said is kept (`teacher_answers`).
 """
 
 from __future__ import annotations
@@ -158,11 +159,20 @@ def _teachers_class() -> Any:
     return Teachers
 
 
+def ask_teachers(teachers: Sequence[Any]) -> Any:
+    """A model that gives the teachers' mean answer: uint8 `[N,H,W,C]` -> float32 `[N,classes]`."""
+    keras = require_keras("distillation")
+    image = keras.Input(teachers[0].inputs[0].shape[1:], dtype="uint8", name="image")
+    return keras.Model(image, _teachers_class()(teachers, name="teachers")(image), name="teachers_mean")
+
+
 def distillation_loss(part: DistillationPart, *, label_smoothing: float) -> Any:
-    """Build the loss of a model of `with_teachers`; see `DistillationPart`.
+    """Build the loss of a student; see `DistillationPart`.
 
     Returns:
-        A function of targets `[B, classes]` and the model's answers `[B, 2 * classes]`, to losses `[B]`.
+        A function to losses `[B]`, of targets `[B, classes]` and the answers `[B, 2 * classes]` of a model of
+        `with_teachers`; or, where `views` are kept, of targets and the teachers' answers, `[B, 2 * classes]`, and the
+        student's answers `[B, classes]`.
     """
     keras = require_keras("distillation")
     ops = keras.ops
@@ -173,7 +183,7 @@ def distillation_loss(part: DistillationPart, *, label_smoothing: float) -> Any:
         return ops.log_softmax(ops.log(ops.maximum(probabilities, _LEAST)) / temperature)
 
     def loss(targets: Any, answers: Any) -> Any:
-        student, teacher = ops.split(answers, 2, axis=-1)
+        targets, student, teacher = _apart(part, targets, answers)
         hard = keras.losses.categorical_crossentropy(targets, student, label_smoothing=label_smoothing)
         ours, theirs = softened(student), softened(ops.stop_gradient(teacher))
         soft = ops.sum(ops.exp(theirs) * (theirs - ours), axis=-1)
@@ -182,11 +192,22 @@ def distillation_loss(part: DistillationPart, *, label_smoothing: float) -> Any:
     return loss
 
 
-def distillation_accuracy() -> Any:
-    """Build the metric of a model of `with_teachers`: how often the student is right."""
+def _apart(part: DistillationPart, targets: Any, answers: Any) -> tuple[Any, Any, Any]:
+    """The targets, the student's answers and the teachers'."""
+    ops = require_keras("distillation").ops
+    if part.views:
+        targets, teacher = ops.split(targets, 2, axis=-1)
+        return targets, answers, teacher
+    student, teacher = ops.split(answers, 2, axis=-1)
+    return targets, student, teacher
+
+
+def distillation_accuracy(part: DistillationPart) -> Any:
+    """Build the metric beside `distillation_loss`: how often the student is right."""
     keras = require_keras("distillation")
 
     def accuracy(targets: Any, answers: Any) -> Any:
-        return keras.metrics.categorical_accuracy(targets, keras.ops.split(answers, 2, axis=-1)[0])
+        targets, student, _ = _apart(part, targets, answers)
+        return keras.metrics.categorical_accuracy(targets, student)
 
     return keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")

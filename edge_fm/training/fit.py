@@ -36,6 +36,7 @@ from edge_fm.training.recipe_file import recipe_hash, recipe_toml
 from edge_fm.training.results import RunResult, finish, is_over
 from edge_fm.training.resume import open_run
 from edge_fm.training.schedules import plateau_rate
+from edge_fm.training.teacher_answers import TeacherAnswers
 from edge_fm.training.tensorboard import EpochLog, require_writer
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -115,9 +116,13 @@ def train(
     learn, choose = learner.seen(dataset, learn, choose, progress=progress, note=note)
 
     epochs = recipe.training.epochs
+    answers = None
+    if learner.teachers and recipe.distillation.views:
+        answers = TeacherAnswers(learner.teachers, recipe, learn, dataset)
+        note(answers.note)
     with EpochLog(recipe, out_dir, done=state.epoch if state else 0) as log:
         while state is None or not is_over(recipe, state):
-            row, state = _one_epoch(learner, state, learn, choose, dataset, progress, started)
+            row, state = _one_epoch(learner, state, learn, choose, dataset, answers, progress, started)
             save_state(out_dir, state)
             run_folder.write_history(out_dir / run_folder.HISTORY_FILE, state.history)
             log.write(row)
@@ -133,6 +138,7 @@ def _one_epoch(
     learn: Split,
     choose: Split,
     dataset: Dataset,
+    answers: TeacherAnswers | None,
     progress: ProgressFn,
     started: float,
 ) -> tuple[dict[str, float], RunState]:
@@ -153,6 +159,7 @@ def _one_epoch(
         classes=learner.classes,
         epoch=epoch,
         label_names=dataset.label_names,
+        answers=answers.to(epoch, progress) if answers else None,
     )
     logs = learner.fitted.fit(
         batches,

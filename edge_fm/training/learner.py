@@ -37,6 +37,7 @@ class Learner:
         model: learns, in the recipe's precision.
         judge: is evaluated and kept: the model itself, or in float32 what its weights and their average make.
         fitted: what Keras fits: the model, the model beside its teachers, or its head on kept features.
+        teachers: models to learn from; none without distillation.
         halves: the model, parted at its features; None where they are not kept.
         why_whole: why they are not.
     """
@@ -67,9 +68,10 @@ class Learner:
     def _compile(self, dataset: Dataset) -> Any:
         keras = require_keras("training")
         part, smoothing = self.recipe.distillation, self.recipe.training.label_smoothing
-        if part.teacher:
-            fitted = with_teachers(self.model, load_teachers(part, dataset))
-            loss, metric = distillation_loss(part, label_smoothing=smoothing), distillation_accuracy()
+        self.teachers = load_teachers(part, dataset)
+        if self.teachers:
+            fitted = self.model if part.views else with_teachers(self.model, self.teachers)
+            loss, metric = distillation_loss(part, label_smoothing=smoothing), distillation_accuracy(part)
         else:
             fitted = self.halves.head if self.halves else self.model
             loss, metric = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing), "accuracy"

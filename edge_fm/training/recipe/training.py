@@ -64,6 +64,10 @@ class DistillationPart:
         teacher: run folders or .keras files, whose probabilities are averaged; none for no distillation.
         temperature: divides the logits of both sides in the soft loss.
         weight: share of the soft loss.
+        views: 0 asks the teachers anew about every batch. With a number, training sees so many differently augmented
+            epochs, over and over in another order of batches, and the teachers' answers to them are kept on disk for
+            this and every other run that shows the same images (as in TinyViT, Wu et al. 2022): a large teacher then
+            costs its time for so many epochs alone.
         sha256: of each teacher's .keras file; a run writes them into its recipe, and a file that is not the one that is
             written there is refused.
     """
@@ -71,6 +75,7 @@ class DistillationPart:
     teacher: tuple[str, ...] = ()
     temperature: float = 1.0
     weight: float = 0.5
+    views: int = 0
     sha256: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -85,6 +90,7 @@ class DistillationPart:
             f"[distillation] weight is {self.weight}; supported: a share above 0 and at most 1.",
             "Leave `teacher` out to learn without one.",
         )
+        check(self.views >= 0, f"[distillation] views is {self.views}; supported: 0 (ever new) or more epochs.")
         check(
             len(self.sha256) in {0, len(self.teacher)},
             f"[distillation] has {len(self.teacher)} teachers but {len(self.sha256)} hashes.",

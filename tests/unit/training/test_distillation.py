@@ -14,14 +14,16 @@ from test_fit import assert_same_run
 from edge_fm.data import Dataset
 from edge_fm.models import build_model
 from edge_fm.training import DistillationPart, Recipe, RunResult, load_recipe, recipe_hash, train
+from edge_fm.training.batches import epoch_batches, view_of
 from edge_fm.training.distillation import distillation_accuracy, distillation_loss, load_teachers, with_teachers
+from edge_fm.training.recipe_data import learn_and_choose
 from edge_fm_runtime.errors import EdgeFMError, ModelError, TrainingError
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 
-def taught(*teachers: Path, temperature: float = 2.0, weight: float = 0.7, epochs: int = 3) -> Recipe:
+def taught(*teachers: Path, temperature: float = 2.0, weight: float = 0.7, epochs: int = 2) -> Recipe:
     part = DistillationPart(teacher=tuple(map(str, teachers)), temperature=temperature, weight=weight)
     recipe = make_recipe()
     return dataclasses.replace(recipe, distillation=part, training=dataclasses.replace(recipe.training, epochs=epochs))
@@ -54,9 +56,17 @@ def test_the_loss_is_that_of_hinton() -> None:
         soft = (theirs * (np.log(theirs) - np.log(ours))).sum(axis=1)
         expected = (1 - weight) * hard.sum(axis=1) + weight * temperature**2 * soft
         np.testing.assert_allclose(got, expected, rtol=2e-3, atol=1e-5)
-    metric = distillation_accuracy()
-    metric.update_state(targets, answers)
-    assert float(metric.result()) == pytest.approx((logits.argmax(1) == targets.argmax(1)).mean())
+        kept = dataclasses.replace(part, views=2)
+        both = np.concatenate([targets, softmax(told)], axis=1).astype("float32")
+        student = keras.ops.convert_to_tensor(softmax(logits).astype("float32"))
+        again = keras.ops.convert_to_numpy(distillation_loss(kept, label_smoothing=0.1)(both, student))
+        np.testing.assert_allclose(again, got, rtol=1e-6)
+        for metric, given in (
+            (distillation_accuracy(part), (targets, answers)),
+            (distillation_accuracy(kept), (both, student)),
+        ):
+            metric.update_state(*given)
+            assert float(metric.result()) == pytest.approx((logits.argmax(1) == targets.argmax(1)).mean())
 
 
 def test_teachers_answer_as_in_inference_and_learn_nothing(teacher: RunResult, strokes: Dataset) -> None:
@@ -75,7 +85,7 @@ def test_teachers_answer_as_in_inference_and_learn_nothing(teacher: RunResult, s
     for training in (True, False):
         answers = keras.ops.convert_to_numpy(fitted(images, training=training))
         np.testing.assert_allclose(answers[:, 3:], expected, atol=1e-5)
-    fitted.compile("sgd", distillation_loss(part, label_smoothing=0.0), metrics=[distillation_accuracy()])
+    fitted.compile("sgd", distillation_loss(part, label_smoothing=0.0), metrics=[distillation_accuracy(part)])
     fitted.fit(images, np.eye(3, dtype="float32")[strokes.test.labels], epochs=2, verbose=0)
     for old, new in zip(before, (*first.variables, *second.variables), strict=True):
         np.testing.assert_array_equal(old, new.numpy())
@@ -120,6 +130,56 @@ def test_a_run_is_tied_to_its_teacher_not_to_where_it_lies(
         train(recipe, strokes, stopped, resume=True)
     shutil.copy(teacher.model_path, copy)
     assert_same_run(train(recipe, strokes, stopped, resume=True), whole)
+
+
+def test_views_come_again_in_another_order_and_their_answers_are_kept(
+    teacher: RunResult, strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    recipe = taught(teacher.run_dir, epochs=6)
+    recipe = dataclasses.replace(recipe, distillation=dataclasses.replace(recipe.distillation, views=2))
+    assert [view_of(recipe, epoch) for epoch in range(6)] == [0, 1, 0, 1, 0, 5]
+    images, labels = strokes.train.images, strokes.train.labels
+
+    def shown(epoch: int) -> list[bytes]:
+        made = epoch_batches(images, labels, recipe, classes=3, epoch=epoch)
+        return [made[index][0].tobytes() for index in range(len(made))]
+
+    assert shown(0) != shown(2)
+    assert sorted(shown(0)) == sorted(shown(2)) == sorted(shown(4))
+    assert shown(2) != shown(4)
+
+    asked: list[tuple[str, int, int | None]] = []
+
+    def watch(stage: str, done: int, total: int | None) -> None:
+        if stage == "asking the teachers" and done == 0:
+            asked.append((stage, done, total))
+
+    whole = train(recipe, strokes, tmp_path / "whole", progress=watch)
+    assert len(asked) == 3
+    (folder,) = (tmp_path / "cache" / "edgefm" / "teachers").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["clean-5.npy", "view-0.npy", "view-1.npy"]
+
+    # What was kept is what the teacher says to these very images, in the order of the view's batches.
+    learn, _ = learn_and_choose(recipe, strokes.train)
+    told = np.load(folder / "view-1.npy")
+    made = epoch_batches(learn.images, learn.labels, recipe, classes=3, epoch=3, answers=told)
+    (model,) = load_teachers(recipe.distillation, strokes)
+    for index in range(len(made)):
+        batch, targets = made[index]
+        np.testing.assert_allclose(targets[:, 3:], model.predict(batch, verbose=0), atol=1e-5)
+
+    def interrupt(epoch: int, epochs: int, row: dict[str, float]) -> None:
+        if epoch == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, strokes, tmp_path / "stopped", on_epoch=interrupt, progress=watch)
+    assert_same_run(train(recipe, strokes, tmp_path / "stopped", resume=True, progress=watch), whole)
+    assert len(asked) == 3
+    (folder / "view-0.npy").write_bytes(b"damaged")
+    assert_same_run(train(recipe, strokes, tmp_path / "again", progress=watch), whole)
+    assert len(asked) == 4
 
 
 def test_who_cannot_teach(teacher: RunResult, strokes: Dataset, tmp_path: Path) -> None:

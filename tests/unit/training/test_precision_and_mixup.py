@@ -37,6 +37,8 @@ def test_a_bfloat16_run_leaves_a_float32_model(strokes: Dataset, tmp_path: Path,
     # What was evaluated is what was saved, to the last bit that another batch size leaves alone.
     answers = model.predict(strokes.test.images, batch_size=250, verbose=0)
     np.testing.assert_allclose(answers, result.test_probabilities, atol=1e-6)
+    if ema:
+        return
     exact = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, precision="float32"))
     other = train(exact, strokes, tmp_path / "float32")
     assert [row["loss"] for row in other.history] != [row["loss"] for row in result.history]

@@ -1,0 +1,133 @@
+"""What teachers say to the views of the training images that a recipe repeats, asked once and kept on disk.
+
+A run with other weights, another model or another loss that shows the same images finds the same answers: a teacher is
+asked once for all students of one seed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_fm.models.keras_import import require_keras
+from edge_fm.training.batches import epoch_batches, is_clean, view_of
+from edge_fm.training.distillation import ask_teachers
+from edge_fm.training.recipe import Recipe
+from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.user_cache import cache_root, prune
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset, Split
+
+# Raised when the same teachers and settings would mean other images.
+_VERSION = 1
+_MAX_CACHE_BYTES = 4 << 30
+
+
+class TeacherAnswers:
+    """The teachers' mean answers, view by view.
+
+    Args:
+        teachers: Keras models, the recipe's.
+        recipe: whose [distillation] `views` is above 0, and whose teachers' hashes are known.
+        learn: the images that are learned from.
+        dataset: what they were taken from.
+    """
+
+    def __init__(self, teachers: Sequence[Any], recipe: Recipe, learn: Split, dataset: Dataset) -> None:
+        self._recipe, self._learn, self._dataset = recipe, learn, dataset
+        self._model = ask_teachers(teachers)
+        self._folder = cache_root() / "teachers" / _key(recipe, learn, dataset)
+
+    @property
+    def note(self) -> str:
+        """Where they are, a line for a person."""
+        views = self._recipe.distillation.views
+        return f"The teachers' answers to {views} views of the images are kept in {self._folder}."
+
+    def to(self, epoch: int, progress: ProgressFn) -> NDArray[np.float32]:
+        """The answers to the images that an epoch shows.
+
+        Args:
+            epoch: from 0.
+            progress: told "asking the teachers" where they have not been asked before.
+
+        Returns:
+            float32 `[steps*B,classes]`, in the order of the batches of `view_of(recipe, epoch)`.
+        """
+        view = view_of(self._recipe, epoch)
+        path = self._folder / f"{'clean' if is_clean(self._recipe, epoch) else 'view'}-{view}.npy"
+        batches = epoch_batches(
+            self._learn.images,
+            self._learn.labels,
+            self._recipe,
+            classes=len(self._dataset.label_names),
+            epoch=view,
+            label_names=self._dataset.label_names,
+        )
+        size = min(self._recipe.training.batch_size, len(self._learn))
+        try:
+            kept: NDArray[np.float32] = np.load(path, allow_pickle=False)
+            os.utime(self._folder)  # when it was last used, for pruning
+            if kept.shape == (len(batches) * size, len(self._dataset.label_names)) and kept.dtype == np.float32:
+                return kept
+        except (OSError, ValueError, EOFError):  # not there, or not whole: asked anew
+            pass
+        told = []
+        for index in range(len(batches)):
+            progress("asking the teachers", index, len(batches))
+            told.append(np.asarray(self._model.predict_on_batch(batches[index][0]), np.float32))
+        progress("asking the teachers", len(batches), len(batches))
+        answers = np.concatenate(told)
+        self._keep(path.name, answers)
+        return answers
+
+    def _keep(self, name: str, answers: NDArray[np.float32]) -> None:
+        beside = self._folder / f".{name}.{os.getpid()}.tmp"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with beside.open("wb") as file:
+                np.save(file, answers, allow_pickle=False)
+            beside.replace(self._folder / name)
+            prune(self._folder.parent, keep=self._folder, max_bytes=_MAX_CACHE_BYTES)
+        except OSError:  # read-only or full: asking anew is all that it costs
+            beside.unlink(missing_ok=True)
+
+
+def _key(recipe: Recipe, learn: Split, dataset: Dataset) -> str:
+    """One SHA-256 (hex) for all that the answers depend on, but for the view's number."""
+    keras = require_keras("distillation")
+    pixels = hashlib.sha256(np.ascontiguousarray(learn.images).data)
+    pixels.update(np.ascontiguousarray(learn.labels).data)
+    backend = keras.backend.backend()
+    augmentation = dataclasses.asdict(recipe.augmentation)
+    del augmentation["clean_epochs"]  # a clean epoch's answers lie in a file of their own
+    facts = {
+        "version": _VERSION,
+        "numpy": np.__version__,
+        "keras": keras.__version__,
+        "backend": [backend, _version(backend)],
+        "teachers": list(recipe.distillation.sha256),
+        "seed": recipe.seed,
+        "batch_size": recipe.training.batch_size,
+        "augmentation": augmentation,
+        "fill": recipe.photo.fill,
+        "images": [list(learn.images.shape), pixels.hexdigest()],
+        "labels": list(dataset.label_names),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
