@@ -7,6 +7,7 @@ to epoch, and whatever else asks for the whole model, leave nothing to keep.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -211,6 +212,7 @@ def _write(folder: Path, features: NDArray[np.float32]) -> bool:
         beside.replace(folder / _FILE)
         prune(folder.parent, keep=folder, max_bytes=_MAX_CACHE_BYTES)
     except OSError:  # read-only or full: computing them anew is all that it costs
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
         return False
     return True
