@@ -11,7 +11,8 @@ from edge_fm.training.photo_poses import Floats, draw_above, draw_pair, draw_spr
 
 _TURN_DEG = 9.0
 _FREE_TURN_DEG = 25.0
-_SPREAD_SHARE = 0.6
+_SPREAD_SHARE = 0.5
+_SMALL_SHARE = 0.2
 _ABOVE_SHARE = 0.75
 _NARROW = 0.65
 
@@ -165,6 +166,6 @@ def _draw_matrix(
 
 def _draw_zoom(rng: np.random.Generator, count: int) -> Floats:
     """How much smaller than the canvas the object is, `[N,1]`: leftovers take room as well."""
-    small = rng.random((count, 1)) < 0.3
-    zoom: Floats = np.where(small, uniform(rng, 1, 1.3, count), uniform(rng, 0.97, 1.06, count))
+    small = rng.random((count, 1)) < _SMALL_SHARE
+    zoom: Floats = np.where(small, uniform(rng, 1, 1.2, count), uniform(rng, 0.97, 1.06, count))
     return zoom

@@ -11,8 +11,11 @@ from edge_fm.training.photo_poses import Floats
 
 Mask: TypeAlias = NDArray[np.bool_]
 
-_PATCH_SHARE = 0.35
-_BITE_SHARE = 0.2
+_PATCH_SHARE = 0.2
+_BITE_SHARE = 0.1
+_INVERTED_SHARE = 0.15
+_PATTERN_SHARE = 0.08
+_GRAIN_SHARE = 0.05
 
 
 def relight(pixels: Floats, soft: Floats, rng: np.random.Generator) -> Floats:
@@ -30,15 +33,15 @@ def relight(pixels: Floats, soft: Floats, rng: np.random.Generator) -> Floats:
     weight = soft[..., None]
     mean = (pixels * weight).sum(axis=(1, 2), keepdims=True) / np.maximum(weight.sum(axis=(1, 2), keepdims=True), 1)
     each = (count, 1, 1, 1)
-    gain = (rng.uniform(0.25, 1.1, each) * np.where(rng.random(each) < 0.3, -1, 1)).astype(np.float32)
-    level = np.minimum(rng.uniform(30, 300, each), rng.uniform(150, 240, each)) + rng.normal(
+    gain = (rng.uniform(0.4, 1.1, each) * np.where(rng.random(each) < _INVERTED_SHARE, -1, 1)).astype(np.float32)
+    level = np.minimum(rng.uniform(50, 330, each), rng.uniform(150, 235, each)) + rng.normal(
         0, 25, (count, 1, 1, channels)
     ) * (channels > 1)
     level = level.astype(np.float32)
     y, x = _axes(height, width)
-    grey = _wave(rng, count, y, x, cycles=(0.1, 0.6)) * _size(rng, 25, count)
+    grey = _wave(rng, count, y, x, cycles=(0.1, 0.6)) * _size(rng, 18, count)
     for _ in range(2):
-        grey += _wave(rng, count, y, x, cycles=(1.0, 5.0)) * _size(rng, 12, count)
+        grey += _wave(rng, count, y, x, cycles=(1.0, 5.0)) * _size(rng, 9, count)
     grey += _cloth(rng, count, y, x)
     grey += _noise(rng, count, height, width)
     out: Floats = level + gain * (pixels - mean) + grey[..., None]
@@ -114,7 +117,7 @@ def _wave(rng: np.random.Generator, count: int, y: Floats, x: Floats, *, cycles:
 def _cloth(rng: np.random.Generator, count: int, y: Floats, x: Floats) -> Floats:
     """Stripes or checks on some, a print on the middle of others, `[N,H,W]`."""
     grey = np.zeros((count, y.shape[0], x.shape[1]), np.float32)
-    striped = np.flatnonzero(rng.random(count) < 0.12)
+    striped = np.flatnonzero(rng.random(count) < _PATTERN_SHARE)
     some = len(striped)
     depth = rng.uniform(8, 40, (some, 1, 1)).astype(np.float32)
     # Along the cloth's own axes, mostly.
@@ -125,7 +128,7 @@ def _cloth(rng: np.random.Generator, count: int, y: Floats, x: Floats) -> Floats
     columns = np.sign(np.sin(np.pi * pace[1] * x + start[1]))
     grey[striped] = depth * (rows * (~upright | checked) + columns * (upright | checked))
 
-    printed = np.flatnonzero(rng.random(count) < 0.12)
+    printed = np.flatnonzero(rng.random(count) < _PATTERN_SHARE)
     some = len(printed)
     centre_y, centre_x = rng.uniform(-0.5, 0.3, (some, 1, 1)), rng.normal(0, 0.15, (some, 1, 1))
     tall, wide = rng.uniform(0.08, 0.5, (2, some, 1, 1))
@@ -138,7 +141,7 @@ def _cloth(rng: np.random.Generator, count: int, y: Floats, x: Floats) -> Floats
 def _noise(rng: np.random.Generator, count: int, height: int, width: int) -> Floats:
     """Grain of one pixel or of two, strong on some, `[N,H,W]`."""
     weak, strong = rng.uniform(0, 8, (count, 1, 1)), rng.uniform(10, 30, (count, 1, 1))
-    strength = np.where(rng.random((count, 1, 1)) < 0.12, strong, weak)
+    strength = np.where(rng.random((count, 1, 1)) < _GRAIN_SHARE, strong, weak)
     grain = rng.standard_normal((count, height, width), np.float32)
     coarse = np.flatnonzero(rng.random(count) < 0.4)
     halved = grain[coarse, : (height + 1) // 2, : (width + 1) // 2]
