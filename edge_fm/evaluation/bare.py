@@ -73,7 +73,7 @@ class BareOpenVino(_Bare):
         self._request = core.compile_model(model, options.device, config).create_infer_request()
 
     def infer(self, batch: Pixels, /) -> Probabilities:
-        return cast(Probabilities, self._request.infer([batch], share_inputs=True)[0])
+        return cast(Probabilities, self._request.infer([batch])[0])
 
 
 class BareLiteRt(_Bare):
