@@ -76,7 +76,7 @@ def test_sweep_prints_one_table_with_test_accuracy_only_if_asked(recipe: Path, t
     assert [row["values"]["optimizer.learning_rate"] for row in answer["rows"]] == [0.001, 0.01]
     assert [row["test_accuracy"] for row in answer["rows"]] == [None, None]
     table, _ = run(*arguments)
-    assert "test" not in table and "validation %" in table
+    assert "test %" not in table and "validation %" in table
     table, _ = run(*arguments, "--test")
     assert "test % (chooses nothing)" in table
 
