@@ -37,6 +37,7 @@ figure.confusion { overflow-x: auto; } figure.confusion svg { min-width: 30rem; 
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   section { margin-top: 1.2rem; }
   .figures { grid-template-columns: 1fr 1fr; }
+  #training, #classes, #confusion-matrix, #calibration, #time, #provenance { break-inside: avoid; }
   .thumbs { grid-template-columns: repeat(8, 1fr); } .thumbs.small { grid-template-columns: repeat(12, 1fr); }
 }
 """
