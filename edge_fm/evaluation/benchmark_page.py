@@ -91,8 +91,7 @@ def benchmark_page(report: Mapping[str, Any]) -> str:
         heading("How fast, how right"),
         figures(*filter(None, (accuracy_against_latency(report), latency_distributions(report), throughput(report)))),
         _rows_table(report, advice.model, advice.engine),
-        heading("Starting and memory"),
-        figures(*filter(None, (cold_start(report), memory(report)))),
+        _starting(report),
         _proof(report),
         _ratios(report),
         _profiles(report),
@@ -110,6 +109,11 @@ def _reasons(reasons: Sequence[str]) -> str:
     first, rest = reasons[:_REASONS], reasons[_REASONS:]
     more = f"<details><summary>{len(rest)} more reasons</summary>{items(rest)}</details>" if rest else ""
     return f"<p class=bad>These figures are not to be relied on:</p>{items(first)}{more}"
+
+
+def _starting(report: Mapping[str, Any]) -> str:
+    drawings = [*filter(None, (cold_start(report), memory(report)))]
+    return heading("Starting and memory") + figures(*drawings) if drawings else ""
 
 
 def _headline(report: Mapping[str, Any], model: str | None, engine: str | None) -> dict[str, str]:

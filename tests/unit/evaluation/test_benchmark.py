@@ -95,7 +95,7 @@ def test_profiles_split_a_photo_and_name_operators_slowest_first(report: dict[st
 def test_the_page_is_one_file_without_network(report: dict[str, Any]) -> None:
     page = benchmark_page(report)
     assert "http://" not in page and "https://" not in page
-    assert page.count("<svg") >= 5 and page.count("<svg") == page.count("</svg>")
+    assert page.count("<svg") >= 4 and page.count("<svg") == page.count("</svg>")
     names = re.findall(r' id="([^"]+)"', page)
     assert len(names) == len(set(names))
     used = set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page))
