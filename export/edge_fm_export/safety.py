@@ -144,7 +144,7 @@ def read_h5_config(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: no HDF5 file, or one with weights alone.
     """
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     hint = "Save the whole model: model.save('model.keras')"
     try:

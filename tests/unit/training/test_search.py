@@ -117,7 +117,8 @@ def die(epoch, epochs, row):
     if {die!r} and epoch == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 recipe = make_recipe()
-search(recipe, make_plan(recipe, sampler="random", pruner="none"), make_strokes(), Path({out!r}), trials={trials}, on_epoch=die)
+plan = make_plan(recipe, sampler="random", pruner="none")
+search(recipe, plan, make_strokes(), Path({out!r}), trials={trials}, on_epoch=die)
 """
 
 
