@@ -71,6 +71,9 @@ def main() -> None:
             sys.exit(f"The base install could not answer: {answer}")
         run(folder / "env/bin/edgefm", "verify", artifact, cwd=elsewhere)
         run(folder / "env/bin/edgefm", "doctor", cwd=elsewhere)
+        # The model in the package, with nothing named.
+        run(folder / "env/bin/edgefm", "infer", photo, cwd=elsewhere)
+        run(folder / "env/bin/edgefm", "verify", cwd=elsewhere)
         print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB, answers {json.loads(answer)['label']!r} on its own.")
 
 

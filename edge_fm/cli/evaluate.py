@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import Talk, engine_options, output_options, print_json, print_table, word
+from edge_fm.cli.common import Talk, choose_artifact, engine_options, output_options, print_json, print_table, word
 from edge_fm_runtime.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _MAPPED = 3
 
 
 @click.command("evaluate")
-@click.argument("model", metavar="ARTIFACT|RUN")
+@click.argument("given", metavar="[ARTIFACT|RUN]", required=False)
 @click.option("--data", "source", metavar="SOURCE", help="Labelled images. Default: what the model was trained on.")
 @click.option(
     "--split",
@@ -48,7 +48,7 @@ _MAPPED = 3
 @engine_options
 @output_options
 def command(
-    model: str,
+    given: str | None,
     source: str | None,
     split: str,
     report: Path | None,
@@ -63,7 +63,7 @@ def command(
     """Answer labelled images and count: accuracy, loss, precision, recall and F1 of each class, confusion matrix.
 
     Artifacts run on this device's own engine and need no Keras; a run is answered by Keras itself. The report is one
-    file, report.html, that needs no network.
+    file, report.html, that needs no network. Without ARTIFACT or RUN it is the one that `edgefm infer` would take.
     """
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm_runtime.engines import EngineOptions
@@ -71,7 +71,8 @@ def command(
     talk = Talk(quiet)
     if layer is not None and report is None:
         raise click.UsageError("--layer belongs to --report DIR.")
-    path = Path(model)
+    path = choose_artifact(given, talk)
+    model = given or path.name
     runner, labels, photo, shape, training, original = _open(path, engine, EngineOptions(device, threads))
     name = source or (training or {}).get("data", {}).get("source")
     if name is None:
@@ -96,8 +97,8 @@ def command(
         print_json(result)
     else:
         _print(result)
-    name = word(model)
-    talk.next(f"edgefm benchmark {name}" if (Path(model) / "edgefm.json").is_file() else f"edgefm export {name}")
+    name = word(path)
+    talk.next(f"edgefm benchmark {name}" if (path / "edgefm.json").is_file() else f"edgefm export {name}")
 
 
 def _answer(

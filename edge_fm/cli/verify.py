@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_fm.cli.common import Talk, engine_options, output_options, print_json, print_table, word
+from edge_fm.cli.common import Talk, choose_artifact, engine_options, output_options, print_json, print_table, word
 
 if TYPE_CHECKING:
     from edge_fm_runtime.artifact import Artifact
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 @click.command("verify")
-@click.argument("artifact")
+@click.argument("given", metavar="[ARTIFACT]", required=False)
 @click.option("--against", metavar="RUN|MODEL.keras", help="Compare with the original on a test set.")
 @click.option("--data", "source", metavar="SOURCE", help="Images for --against. Default: the run's own test split.")
 @engine_options
 @output_options
 def command(
-    artifact: str,
+    given: str | None,
     against: str | None,
     source: str | None,
     engine: str,
@@ -35,6 +35,7 @@ def command(
     """Check hashes and metadata, then replay the golden answers on this device's own engine.
 
     With --against, the original answers the whole test set beside the artifact. Exits with 3 if a check fails.
+    Without ARTIFACT it is the one that `edgefm infer` would take.
     """
     from edge_fm.cli.registry import ALL_ENGINES
     from edge_fm_runtime.artifact import load_artifact
@@ -44,6 +45,7 @@ def command(
     if source is not None and against is None:
         raise click.UsageError("--data goes with --against: the golden answers carry their own images.")
     talk = Talk(quiet)
+    artifact = str(choose_artifact(given, talk))
     opened = load_artifact(artifact)
     runner = create_engine(opened, engine, options=EngineOptions(device, threads), registry=ALL_ENGINES)
     result = verify_golden(opened, runner) if against is None else _against(opened, runner, against, source, talk)
