@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from edge_fm_export.onnx_padding import keep_zero_padding
 from edge_fm_runtime.errors import ExportError
 
 _COUNTER = re.compile(r"__\d+")
@@ -25,7 +26,7 @@ def clean(model: Any) -> Any:
     import onnxslim
 
     slim = onnxslim.slim(model)
-    return finish(onnx.shape_inference.infer_shapes(slim))
+    return finish(onnx.shape_inference.infer_shapes(keep_zero_padding(slim)))
 
 
 def finish(model: Any) -> Any:
