@@ -78,4 +78,5 @@ def _to_32(x: Any, input_shape: tuple[int, int, int]) -> Any:
     if all(28 <= side <= _SIDE for side in (height, width)):
         border = tuple(((_SIDE - side) // 2, _SIDE - side - (_SIDE - side) // 2) for side in (height, width))
         return layers.ZeroPadding2D(border, name="pad")(x)
-    return layers.Resizing(_SIDE, _SIDE, name="resize")(x)
+    # The operation, as the layer Resizing puts dropout after it into training when `model(x)` leaves `training` out.
+    return require_keras("LeNet-5").ops.image.resize(x, (_SIDE, _SIDE), interpolation="bilinear")

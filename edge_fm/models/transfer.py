@@ -125,7 +125,8 @@ def _prepared(name: str, image: Any, size: int) -> Any:
     # Floats before resizing: Keras would round resized bytes to bytes.
     x = keras.ops.cast(image, "float32")
     if (height, width) != (size, size):
-        x = keras.layers.Resizing(size, size, interpolation="bilinear", dtype="float32", name="resize")(x)
+        # The operation, as the layer Resizing puts layers after it into training when `model(x)` leaves `training` out.
+        x = keras.ops.image.resize(x, (size, size), interpolation="bilinear")
     if channels == 1:
         x = keras.layers.Concatenate(dtype="float32", name="rgb")([x, x, x])
         preprocessing = replace(preprocessing, bgr=False)  # three times the same needs no order

@@ -43,7 +43,7 @@ def test_it_learns_and_goes_to_onnx_and_openvino(name: str, tmp_path: Path) -> N
             layer.momentum = 0.0  # the last batch's statistics: a few steps could settle no others
     # Eagerly: tracing 152 layers and their gradients takes longer than a few steps.
     model.compile(keras.optimizers.SGD(0.001), "sparse_categorical_crossentropy", run_eagerly=True)
-    images, labels = bars(entry.input_shape, entry.classes, 15, seed=1)
+    images, labels = bars(entry.input_shape, entry.classes, 10 if name in LARGE else 20, seed=1)
     before = model.get_weights()
     losses = model.fit(images, labels, batch_size=5, epochs=1, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
