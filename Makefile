@@ -14,8 +14,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 quickstart: $(VENV)/.installed  ## train, export, verify, measure and classify, in about three minutes
 	$(BIN)/edgefm quickstart
 
-test: $(VENV)/.installed  ## every test
-	$(BIN)/python -m pytest
+PYTEST_WORKERS ?= 2
+test: $(VENV)/.installed  ## every test, in two processes: most spend their time in one thread
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
 
 lint: $(VENV)/.installed  ## ruff and the layer contracts
 	$(BIN)/ruff check .
