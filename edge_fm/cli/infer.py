@@ -138,18 +138,29 @@ def _one(classifier: Classifier, path: str, top_k: int) -> Iterator[Classificati
 
 
 def _expand(paths: tuple[str, ...], recursive: bool) -> Iterator[str]:
-    """Turn arguments into files, lazily and in order: folders sorted, links that loop not followed twice."""
+    """Turn arguments into files, lazily and in order: folders sorted, no link to a folder followed below them."""
     for path in paths:
         if path == "-":
             yield from (line for raw in sys.stdin if (line := raw.rstrip("\n")))
         elif Path(path).is_dir():
             yield from _walk(path, recursive)
         elif not Path(path).exists() and any(c in path for c in "*?["):
-            import glob
-
-            yield from sorted(p for p in glob.iglob(path, recursive=recursive) if not Path(p).is_dir())
+            yield from sorted(p for p in _glob(path, recursive) if not Path(p).is_dir())
         else:
             yield path
+
+
+def _glob(pattern: str, recursive: bool) -> Iterator[str]:
+    if not recursive or "**" not in pattern:
+        import glob
+
+        return glob.iglob(pattern)
+    # Below "**" glob follows links to folders, round and round; pathlib does not.
+    parts = Path(pattern).parts
+    fixed = next(i for i, part in enumerate(parts) if any(c in part for c in "*?["))
+    start = Path(*parts[:fixed])
+    found = start.glob(str(Path(*parts[fixed:])))
+    return (str(p) for p in found if not any(part.startswith(".") for part in p.relative_to(start).parts))
 
 
 def _count(paths: tuple[str, ...], recursive: bool) -> int | None:

@@ -54,6 +54,25 @@ def test_recursive_globs_and_stdin(artifact_folder: Path, photos: Path) -> None:
     assert names("-", stdin=f"{photos / 'c.jpg'}\n{photos / 'a.png'}\n") == ["c.jpg", "a.png"]
 
 
+def test_links_that_loop_are_not_followed(
+    artifact_folder: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two loops: who follows them sees 2^40 paths before the system calls halt.
+    (photos / "round").symlink_to(photos)
+    (photos / "sub" / "up").symlink_to(photos)
+    (photos / ".hidden").mkdir()
+    Image.new("L", (4, 4)).save(photos / ".hidden" / "e.png")
+    monkeypatch.chdir(photos / "sub")
+    everything = ["a.png", "b.png", "d.png"]
+    for pattern in (photos / "**" / "*.png", photos / "**" / "?.png", "../**/*.png"):
+        result = run("infer", pattern, "--recursive", "--model", artifact_folder, "--json")
+        assert result.exit_code == 0, result.output
+        assert [Path(json.loads(line)["input"]).name for line in result.stdout.splitlines()] == everything
+    result = run("infer", photos, "--recursive", "--model", artifact_folder, "--json")
+    names = [Path(json.loads(line)["input"]).name for line in result.stdout.splitlines()]
+    assert names == ["a.png", "b.png", "c.jpg", "e.png", "d.png"]
+
+
 def test_one_bad_photo_among_good_ones_is_exit_4(artifact_folder: Path, photos: Path) -> None:
     (photos / "aa.jpg").write_bytes(b"<html>not a photo</html>")
     result = run("infer", photos, "--model", artifact_folder, "--json")
