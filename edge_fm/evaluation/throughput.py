@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from edge_fm.evaluation.statistics import Estimate, rate_estimate
 from edge_fm_runtime.engines import Engine, Pixels
+from edge_fm_runtime.latency import collector_at_rest
 from edge_fm_runtime.streaming import infer_many, streams_of
 
 _BLOCK_S = 0.25
@@ -64,9 +65,7 @@ def measure_throughput(
     for engine, batch in cases.values():
         _block(engine, batch, min(_WARM_UP_S, block_s))
     names = list(cases)
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with collector_at_rest():
         for number in range(rounds):
             if on_round is not None:
                 on_round(number, rounds)
@@ -79,9 +78,6 @@ def measure_throughput(
             names = names[1:] + names[:1]
         if on_round is not None:
             on_round(rounds, rounds)
-    finally:
-        if was_enabled:
-            gc.enable()
     return {
         name: Throughput(rate_estimate(rates[name]), streams_of(engine), counts[name])
         for name, (engine, _) in cases.items()

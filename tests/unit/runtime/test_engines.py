@@ -111,6 +111,7 @@ for engine in (first, second):
     engine.close()
 del first, engine
 del second
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with it ignored
 try:
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(5)

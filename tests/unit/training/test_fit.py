@@ -141,10 +141,11 @@ def test_a_stopped_run_goes_on_to_the_same_end(
     whole: RunResult, strokes: Dataset, tmp_path: Path, number: int, batch: int
 ) -> None:
     code = f"""
-import os
+import os, signal
 from pathlib import Path
 from strokes_data import make_recipe, make_strokes
 from edge_fm.training import train
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with it ignored
 def stop(stage, done, total):
     if (stage, done) == ("training", {batch}):
         os.kill(os.getpid(), {int(number)})
