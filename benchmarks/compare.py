@@ -3,17 +3,19 @@
     python -m benchmarks.compare RESULTS.json [--baseline benchmarks/baseline.json] [--tolerance 0.10] [--update]
 
 Only ratios are compared, ours over the bare library measured in the same run: absolute times say nothing about another
-machine, or this one on another day. A ratio is worse if it is above the baseline's by more than the tolerance, and its
-whole 95% interval is above the baseline's figure. Exit codes: 0 nothing is worse, 1 something is, or is gone; 2 a file
-cannot be read.
+machine, or this one on another day. A ratio is worse if it is above the baseline's by more than the tolerance, its
+whole 95% interval is above the baseline's whole interval, and so it is when it is measured once more. Exit codes: 0
+nothing is worse, 1 something is, or is gone; 2 a file cannot be read.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +38,7 @@ class Line:
         now: ratio of this run; None if it is gone.
         ci95: interval of the latter.
         verdict: in a word.
+        node: pytest's name of it; empty where it is gone.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Line:
     now: float | None
     ci95: tuple[float, float] | None
     verdict: Verdict
+    node: str = ""
 
     @property
     def fails(self) -> bool:
@@ -52,7 +56,7 @@ class Line:
 
 def baseline_of(environment: Mapping[str, Any], rows: Sequence[Measured]) -> dict[str, Any]:
     """What is stored: ratios, and where and when they were measured, which is not compared."""
-    kept = {row.name: {"what": row.against["what"], "ratio": row.against["ratio"]} for row in rows if row.against}
+    kept = {row.name: {key: row.against[key] for key in ("what", "ratio", "ci95")} for row in rows if row.against}
     shown = {key: environment[key] for key in ("machine", "versions", "time") if key in environment}
     return {"environment": shown, "ratios": dict(sorted(kept.items()))}
 
@@ -66,18 +70,57 @@ def compare(ratios: Mapping[str, Mapping[str, Any]], rows: Sequence[Measured], t
             continue
         seen.add(row.name)
         now, (low, high) = row.against["ratio"], row.against["ci95"]
-        before = ratios[row.name]["ratio"] if row.name in ratios else None
-        lines.append(Line(row.name, before, now, (low, high), _judge(before, now, low, high, tolerance)))
+        before = ratios.get(row.name)
+        verdict = "new" if before is None else _judge(before, now, low, high, tolerance)
+        lines.append(Line(row.name, before and before["ratio"], now, (low, high), verdict, row.node))
     gone = [name for name in ratios if name not in seen]
     return lines + [Line(name, ratios[name]["ratio"], None, None, "GONE") for name in gone]
 
 
-def _judge(before: float | None, now: float, low: float, high: float, tolerance: float) -> Verdict:
-    if before is None:
-        return "new"
-    if now > before * (1 + tolerance) and low > before:
+def _judge(before: Mapping[str, Any], now: float, low: float, high: float, tolerance: float) -> Verdict:
+    ratio, (least, most) = before["ratio"], before["ci95"]
+    if now > ratio * (1 + tolerance) and low > most:
         return "WORSE"
-    return "better" if now < before / (1 + tolerance) and high < before else "same"
+    return "better" if now < ratio / (1 + tolerance) and high < least else "same"
+
+
+def once_more(
+    lines: Sequence[Line],
+    ratios: Mapping[str, Mapping[str, Any]],
+    tolerance: float,
+    measure: Callable[[list[str]], list[Measured]],
+) -> list[Line]:
+    """Measure again what is worse, and put the second figure in its place: a machine halts for a moment now and then.
+
+    Args:
+        lines: of `compare`.
+        ratios: of the baseline.
+        tolerance: as a share.
+        measure: runs the benchmarks of these pytest names.
+    """
+    worse = [line.node for line in lines if line.verdict == "WORSE"]
+    if not worse:
+        return list(lines)
+    again = {line.name: line for line in compare({}, measure(worse), tolerance)}
+    found = []
+    for line in lines:
+        second = again.get(line.name)
+        if line.verdict != "WORSE" or second is None or second.now is None or second.ci95 is None:
+            found.append(line)
+            continue
+        verdict = _judge(ratios[line.name], second.now, *second.ci95, tolerance)
+        found.append(Line(line.name, line.before, second.now, second.ci95, verdict, line.node))
+    return found
+
+
+def _run(nodes: list[str]) -> list[Measured]:
+    print(f"Measuring again what seems worse: {', '.join(nodes)}", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        results = Path(scratch) / "again.json"
+        command = [sys.executable, "-m", "pytest", "-q", *nodes, f"--benchmark-json={results}"]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+        # Where it failed, what seemed worse stays worse.
+        return read_results(results)[1] if results.exists() and results.stat().st_size else []
 
 
 def table(lines: Sequence[Line]) -> str:
@@ -105,7 +148,7 @@ def read_baseline(file: Path) -> dict[str, Any]:
     try:
         ratios: dict[str, Any] = json.loads(file.read_text())["ratios"]
         for value in ratios.values():
-            float(value["ratio"])
+            float(value["ratio"]), [float(bound) for bound in value["ci95"]]
         return ratios
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResultsError(
@@ -127,7 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given.baseline.write_text(json.dumps(baseline_of(environment, rows), indent=2) + "\n")
             print(f"Wrote {given.baseline}")
             return 0
-        lines = compare(read_baseline(given.baseline), rows, given.tolerance)
+        ratios = read_baseline(given.baseline)
+        lines = once_more(compare(ratios, rows, given.tolerance), ratios, given.tolerance, _run)
     except ResultsError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2

@@ -22,6 +22,7 @@ class Measured:
         p50_ms: median, milliseconds.
         info: parameters and figures of its own.
         against: what it was measured beside: what, ratio (ours over bare), ci95, ours_ms, bare_ms; or None.
+        node: pytest's name of it, such as "benchmarks/bench_latency.py::test_latency[openvino-int8-32]".
     """
 
     name: str
@@ -29,6 +30,7 @@ class Measured:
     p50_ms: float
     info: dict[str, Any]
     against: dict[str, Any] | None
+    node: str = ""
 
 
 def read_results(file: Path) -> tuple[dict[str, Any], list[Measured]]:
@@ -45,7 +47,8 @@ def read_results(file: Path) -> tuple[dict[str, Any], list[Measured]]:
             told = info.pop("against", None)
             if told is not None:
                 float(told["ratio"]), [float(v) for v in told["ci95"]]
-            rows.append(Measured(entry["name"], entry["group"], 1e3 * entry["stats"]["median"], info, told))
+            p50_ms = 1e3 * entry["stats"]["median"]
+            rows.append(Measured(entry["name"], entry["group"], p50_ms, info, told, entry["fullname"]))
         return report["machine_info"]["edgefm"], rows
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(f"{file} is not a results file of `make bench`: {error!r}") from error

@@ -54,9 +54,7 @@ def test_recursive_globs_and_stdin(artifact_folder: Path, photos: Path) -> None:
     assert names("-", stdin=f"{photos / 'c.jpg'}\n{photos / 'a.png'}\n") == ["c.jpg", "a.png"]
 
 
-def test_links_that_loop_are_not_followed(
-    artifact_folder: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_links_that_loop_are_not_followed(artifact_folder: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Two loops: who follows them sees 2^40 paths before the system calls halt.
     (photos / "round").symlink_to(photos)
     (photos / "sub" / "up").symlink_to(photos)
