@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from edge_fm.models.records import Record, kept_records
 from edge_fm_runtime.errors import ModelError
 
 
@@ -330,13 +331,14 @@ def _builder(entry: ModelEntry) -> Callable[..., Any]:
 
 
 def describe_models() -> list[dict[str, Any]]:
-    """Describe every model, as `edgefm models --json` prints it; accuracy and int8 size are null until measured.
+    """Describe every model, as `edgefm models --json` prints it; what has no record is null.
 
     Example:
         >>> from edge_fm.models import describe_models
         >>> describe_models()[0]["family"]
         'edgenet'
     """
+    records = kept_records()
     return [
         {
             "name": name,
@@ -348,9 +350,20 @@ def describe_models() -> list[dict[str, Any]]:
             "classes": entry.classes,
             "options": {k: list(v) if isinstance(v, tuple) else v for k, v in model_options(name).items()},
             "weights": ["none", "imagenet", "FILE"] if entry.backbone else ["none", "FILE"],
-            "accuracy": None,
-            "int8_bytes": None,
+            **_recorded(records.get(name)),
             "source": entry.source,
         }
         for name, entry in MODELS.items()
     ]
+
+
+def _recorded(record: Record | None) -> dict[str, Any]:
+    """Median accuracy of the seeds; of int8 ONNX its accuracy, bytes and latency."""
+    int8 = record and record.exported("onnx", "int8")
+    return {
+        "accuracy": record and record.accuracy,
+        "recipe": record and record.recipe,
+        "int8_accuracy": int8 and int8.accuracy,
+        "int8_bytes": int8 and int8.bytes,
+        "int8_p50_ms": int8 and int8.p50_ms,
+    }

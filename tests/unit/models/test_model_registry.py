@@ -103,7 +103,10 @@ def test_descriptions_need_no_keras() -> None:
         "options",
         "weights",
         "accuracy",
+        "recipe",
+        "int8_accuracy",
         "int8_bytes",
+        "int8_p50_ms",
         "source",
     }
 
