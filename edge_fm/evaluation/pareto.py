@@ -19,7 +19,7 @@ _AXES = {
     "parameters": "parameters",
     "macs": "multiply-accumulates an image",
     "int8_bytes": "bytes of the int8 ONNX file",
-    "p50_ms": "int8, ONNX Runtime, one image, ms (median)",
+    "p50_s": "int8, ONNX Runtime, one image, seconds (median)",
 }
 
 
@@ -32,7 +32,7 @@ def family_points(records: Mapping[str, Record]) -> dict[str, dict[str, tuple[fl
         int8 = record.exported("onnx", "int8")
         if int8 is not None:
             points["int8_bytes"][name] = int8.bytes, 100 * int8.accuracy
-            points["p50_ms"][name] = int8.p50_ms, 100 * int8.accuracy
+            points["p50_s"][name] = int8.p50_ms / 1000, 100 * int8.accuracy
     return points
 
 
@@ -66,11 +66,16 @@ def plot_pareto(records: Mapping[str, Record], published: Sequence[Published], p
 
 
 def _draw(axes: Axes, points: Mapping[str, tuple[float, float]], label: str) -> None:
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
     line = sorted(points.values())
     axes.plot([cost for cost, _ in line], [accuracy for _, accuracy in line], color=_OURS, linewidth=1)
     for name, (cost, accuracy) in points.items():
         _mark(axes, cost, accuracy, name, _OURS, "o")
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
     axes.set_ylabel("accuracy, %")
     axes.margins(0.18)
