@@ -54,7 +54,7 @@ def train_seed(recipe: Recipe, seed: int, out: Path) -> tuple[Path, Seed, dict[s
 
 def export_run(run: Path) -> tuple[Exported, ...]:
     """Export a run, and time one image on every artifact in turn."""
-    command = [sys.executable, "-m", "edge_fm.cli", "export", str(run), "--json", "--quiet", "--force"]
+    command = [sys.executable, "-m", "edge_fm", "export", str(run), "--json", "--quiet", "--force"]
     command += [word for name in FORMATS for word in ("--format", name)]
     command += [word for name in PRECISIONS for word in ("--precision", name)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
