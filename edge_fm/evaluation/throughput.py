@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from edge_fm.evaluation.statistics import Estimate, rate_estimate
 from edge_fm_runtime.engines import Engine, Pixels
-from edge_fm_runtime.latency import collector_at_rest
+from edge_fm_runtime.latency import collector_at_rest, rest
 from edge_fm_runtime.streaming import infer_many, streams_of
 
 _BLOCK_S = 0.25
@@ -71,6 +71,8 @@ def measure_throughput(
                 on_round(number, rounds)
             for name in names:
                 gc.collect()
+                if len(names) > 1:
+                    rest()
                 engine, batch = cases[name]
                 done, seconds = _block(engine, batch, block_s)
                 rates[name].append(done * len(batch) / seconds)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import perf_counter_ns
+from time import perf_counter, perf_counter_ns, process_time, sleep
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ MIN_SAMPLES = 64
 _ROUND_NS = 40_000_000
 _MIN_ROUNDS = 20
 _BLOCK_WARM_UP_NS = 5_000_000
+_REST_S, _MAX_REST_S = 0.002, 0.25
 _WINDOW_NS, _WINDOW_CALLS = 10_000_000, 3
 _STEADY = 1.05
 _TAIL_SAMPLES = 10
@@ -86,8 +87,9 @@ def measure(
 
     Before the first round each case is called until it is steady: the medians of three windows in a row (each of at
     least 3 calls and 10 ms) lie within 5% of each other, or `max_warm_up_s` has passed. In each round every case runs
-    one block, which starts with a few calls that are not counted, so that no case pays for its predecessor's threads
-    and caches; the order turns from round to round.
+    one block; the order turns from round to round. So that no case pays for its predecessor's threads and caches, a
+    block begins when this process has come to rest (ONNX Runtime's threads spin for up to a tenth of a second after
+    their last work), and with a few calls that are not counted.
 
     Args:
         cases: name -> a call without arguments.
@@ -118,6 +120,8 @@ def measure(
                 on_round(number, rounds)
             for name in names:
                 gc.collect()
+                if len(names) > 1:
+                    rest()
                 _block(cases[name], samples[name], block_ns, block_calls)
                 ends[name].append(len(samples[name]))
             names = names[1:] + names[:1]
@@ -132,6 +136,16 @@ def measure(
         )
         for name in cases
     }
+
+
+def rest() -> None:
+    """Wait until no thread of this process computes any more, a quarter of a second at most."""
+    until = perf_counter() + _MAX_REST_S
+    while perf_counter() < until:
+        before = process_time()
+        sleep(_REST_S)
+        if process_time() - before < _REST_S / 4:
+            return
 
 
 @contextmanager

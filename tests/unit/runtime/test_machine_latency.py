@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from edge_fm_runtime.latency import Latency, measure
+from edge_fm_runtime.latency import Latency, measure, rest
 from edge_fm_runtime.machine import cpu_budget, describe_machine
 
 
@@ -50,6 +50,20 @@ def test_percentiles_need_samples_above_them() -> None:
     assert few.percentile_ms("p95") is None
     assert few.percentile_ms("p99") is None
     assert Latency(np.arange(1000.0)).percentile_ms("p99") is not None
+
+
+def test_rest_waits_for_threads_that_still_spin() -> None:
+    import threading
+
+    def spin() -> None:
+        until = time.perf_counter() + 0.06
+        while time.perf_counter() < until:
+            pass
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    rest()
+    assert not thread.is_alive()
 
 
 def test_every_case_gets_its_samples_and_the_collector_its_state_back() -> None:
