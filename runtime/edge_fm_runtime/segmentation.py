@@ -111,18 +111,26 @@ def _distance_from_border(features: Floats, seeds: Floats, *, floor: float) -> F
     far = np.full(seeds.shape, np.inf, np.float32)
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         far[edge] = seeds[edge]
+    turned = np.ascontiguousarray(right.T)
     for _ in range(3):
+        before = far.copy()
         _sweep(far, down)
-        _sweep(far.T, right.T)
+        across = np.ascontiguousarray(far.T)
+        _sweep(across, turned)
+        far[...] = across.T
+        if np.array_equal(far, before):
+            break
     return far
 
 
 def _sweep(far: Floats, steps: Floats) -> None:
     """Carry distances down and up again, in place, a row at a time."""
-    for row in range(len(steps)):
-        np.minimum(far[row + 1], far[row] + steps[row], out=far[row + 1])
-    for row in range(len(steps) - 1, -1, -1):
-        np.minimum(far[row], far[row + 1] + steps[row], out=far[row])
+    rows, costs = list(far), list(steps)
+    carried = np.empty_like(rows[0])
+    for above, below, cost in zip(rows, rows[1:], costs, strict=False):
+        np.minimum(below, np.add(above, cost, out=carried), out=below)
+    for above, below, cost in zip(rows[-2::-1], rows[:0:-1], costs[::-1], strict=True):
+        np.minimum(above, np.add(below, cost, out=carried), out=above)
 
 
 def _quantize(features: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
@@ -154,15 +162,18 @@ def _edge_weights(features: Floats) -> tuple[Floats, Floats]:
 
 
 def _mean_field(unary: Floats, weights: tuple[Floats, Floats], *, steps: int, pull: float = 2.0) -> Floats:
-    down, right = weights
-    field = np.tanh(unary / 2)
+    # Everything is halved once, so that no step has to; sums go into arrays that exist.
+    half = unary / 2
+    down, right = (w * np.float32(pull / 2) for w in weights)
+    field = np.tanh(half)
+    pulled, tall, wide = np.empty_like(half), np.empty_like(down), np.empty_like(right)
     for _ in range(steps):
-        pulled = unary.copy()
-        pulled[:-1] += pull * down * field[1:]
-        pulled[1:] += pull * down * field[:-1]
-        pulled[:, :-1] += pull * right * field[:, 1:]
-        pulled[:, 1:] += pull * right * field[:, :-1]
-        field = np.tanh(pulled / 2)
+        np.copyto(pulled, half)
+        pulled[:-1] += np.multiply(down, field[1:], out=tall)
+        pulled[1:] += np.multiply(down, field[:-1], out=tall)
+        pulled[:, :-1] += np.multiply(right, field[:, 1:], out=wide)
+        pulled[:, 1:] += np.multiply(right, field[:, :-1], out=wide)
+        np.tanh(pulled, out=field)
     mask: Floats = ((field + 1) / 2).astype(np.float32)
     return mask
 
