@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 
 from edge_fm.evaluation.statistics import Estimate, rate_estimate
 from edge_fm_runtime.engines import Engine, Pixels
-from edge_fm_runtime.latency import collector_at_rest, rest
+from edge_fm_runtime.latency import collector_at_rest, turns
 from edge_fm_runtime.streaming import infer_many, streams_of
 
 _BLOCK_S = 0.25
@@ -64,22 +63,12 @@ def measure_throughput(
     counts = dict.fromkeys(cases, 0)
     for engine, batch in cases.values():
         _block(engine, batch, min(_WARM_UP_S, block_s))
-    names = list(cases)
     with collector_at_rest():
-        for number in range(rounds):
-            if on_round is not None:
-                on_round(number, rounds)
-            for name in names:
-                gc.collect()
-                if len(names) > 1:
-                    rest()
-                engine, batch = cases[name]
-                done, seconds = _block(engine, batch, block_s)
-                rates[name].append(done * len(batch) / seconds)
-                counts[name] += done
-            names = names[1:] + names[:1]
-        if on_round is not None:
-            on_round(rounds, rounds)
+        for name in turns(list(cases), rounds, on_round):
+            engine, batch = cases[name]
+            done, seconds = _block(engine, batch, block_s)
+            rates[name].append(done * len(batch) / seconds)
+            counts[name] += done
     return {
         name: Throughput(rate_estimate(rates[name]), streams_of(engine), counts[name])
         for name, (engine, _) in cases.items()

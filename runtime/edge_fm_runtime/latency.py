@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter, perf_counter_ns, process_time, sleep
@@ -115,18 +115,9 @@ def measure(
         slowest_ns = max((w.last_ns for w in warm_ups.values()), default=1)
         rounds = max(_MIN_ROUNDS, min(budget // _ROUND_NS, budget // max(1, slowest_ns)))
         block_ns, block_calls = budget // rounds, math.ceil(min_samples / rounds)
-        for number in range(rounds):
-            if on_round is not None:
-                on_round(number, rounds)
-            for name in names:
-                gc.collect()
-                if len(names) > 1:
-                    rest()
-                _block(cases[name], samples[name], block_ns, block_calls)
-                ends[name].append(len(samples[name]))
-            names = names[1:] + names[:1]
-        if on_round is not None:
-            on_round(rounds, rounds)
+        for name in turns(names, rounds, on_round):
+            _block(cases[name], samples[name], block_ns, block_calls)
+            ends[name].append(len(samples[name]))
     return {
         name: Latency(
             np.array(samples[name], dtype=np.float64) / 1e6,
@@ -136,6 +127,27 @@ def measure(
         )
         for name in cases
     }
+
+
+def turns(names: Sequence[str], rounds: int, on_round: Callable[[int, int], None] | None = None) -> Iterator[str]:
+    """Give each name once a round, when nothing of the one before is left: no garbage, no thread that still computes.
+
+    Args:
+        names: their order turns from round to round.
+        rounds: how many.
+        on_round: told the rounds done and to do, before the first and after each.
+    """
+    for number in range(rounds):
+        if on_round is not None:
+            on_round(number, rounds)
+        first = number % max(1, len(names))
+        for name in (*names[first:], *names[:first]):
+            gc.collect()
+            if len(names) > 1:
+                rest()
+            yield name
+    if on_round is not None:
+        on_round(rounds, rounds)
 
 
 def rest() -> None:
