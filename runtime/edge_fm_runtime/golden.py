@@ -57,9 +57,14 @@ def load_golden(path: Path) -> Golden:
             if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
                 raise ArtifactError(f"{path} unpacks to more than {_MAX_BYTES} bytes.", hint=hint)
         with np.load(path, allow_pickle=False) as data:
-            golden = Golden(data["images"], data["reference"], data["exported"])
+            arrays = {name: data[name] for name in ("images", "reference", "exported")}
     except _DAMAGED as error:
         raise ArtifactError(f"{path} holds no golden answers: {error}", hint=hint) from error
+    for name, array in arrays.items():
+        # NumPy gives back the bytes of a member that does not start as its format does.
+        if not isinstance(array, np.ndarray):
+            raise ArtifactError(f"{path} holds no golden answers: {name} is no array.", hint=hint)
+    golden = Golden(**arrays)
     images, reference, exported = golden.images, golden.reference, golden.exported
     fits = (
         images.dtype == np.uint8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -143,6 +144,15 @@ def test_golden_never_unpickles(tmp_path: Path) -> None:
     hostile = np.array([{"a": 1}], dtype=object)
     np.savez(file, images=hostile, reference=hostile, exported=hostile)
     with pytest.raises(ArtifactError, match="no golden answers"):
+        load_golden(file)
+
+
+def test_golden_members_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "golden.npz"
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in ("images", "reference", "exported"):
+            archive.writestr(f"{name}.npy", b"no array")
+    with pytest.raises(ArtifactError, match="images is no array"):
         load_golden(file)
 
 
