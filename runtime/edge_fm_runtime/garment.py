@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from edge_fm_runtime.canvas import Pixels, border_median, place
+from edge_fm_runtime.canvas import Floats, Mask, Pixels, border_median, place, set_tone
 from edge_fm_runtime.metadata import PhotoSpec
-from edge_fm_runtime.segmentation import Mask, find_garment
+from edge_fm_runtime.segmentation import find_garment
 
 _SHARPEN = 30
 """Per cent. The dataset was sharpened after subsampling; averaging with bicubic weights already sharpens in part."""
@@ -19,7 +19,8 @@ _BLACK = 24
 def garment_canvas(image: Image.Image, height: int, width: int, channels: int, spec: PhotoSpec) -> Pixels:
     """Find the garment, scale its longest edge to the canvas, sharpen, centre, fill the rest, set the polarity.
 
-    Dark cloth becomes light where the model knows dark backgrounds, as in the dataset; colours are never negated.
+    Dark cloth becomes light where the model knows dark backgrounds, as in the dataset, and has the dataset's contrast
+    whatever light the photo was taken in; colours are never negated.
 
     Args:
         image: mode L or RGB.
@@ -39,10 +40,19 @@ def garment_canvas(image: Image.Image, height: int, width: int, channels: int, s
     alpha = np.clip((mask - 0.5) * 3 + 0.5, 0, 1)[:, :, None]
     part = image.convert("L" if channels == 1 else "RGB").resize(size, Image.Resampling.BICUBIC, box=box)
     pixels = np.asarray(part.filter(ImageFilter.UnsharpMask(1, _SHARPEN, 0))).reshape(size[1], size[0], channels)
-    if channels == 1 and spec.background != "any" and _is_negative(image) != (spec.background == "dark"):
-        pixels = np.uint8(255) - pixels
+    if channels == 1 and spec.background != "any":
+        pixels = _grey_as_the_dataset(pixels, alpha[..., 0] > 0.5, image, dark=spec.background == "dark")
     mixed = alpha * pixels + (1 - alpha) * spec.fill
     return place(np.round(mixed).astype(np.uint8), height, width, spec.fill)
+
+
+def _grey_as_the_dataset(pixels: Pixels, inside: Mask, image: Image.Image, *, dark: bool) -> Floats:
+    """Polarity and tone, `[h,w,1]`; what was negated already has the dataset's tone, too."""
+    light = pixels.astype(np.float32)
+    if not _is_negative(image):
+        light = set_tone(255 - light[None, ..., 0], inside[None])[0][..., None]
+    negated: Floats = light if dark else 255 - light
+    return negated
 
 
 def _is_negative(image: Image.Image) -> bool:

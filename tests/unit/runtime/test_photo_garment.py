@@ -98,14 +98,41 @@ def test_an_enlarged_dataset_image_keeps_its_polarity_on_black_and_on_white() ->
     image[2:26, 8:20] = 180
     image[2:9, 4:24] = 120
     large = Image.fromarray(image).resize((560, 560), Image.Resampling.BICUBIC)
-    for picture in (large, large.convert("RGB"), large.point(lambda v: 255 - v)):
+    for picture in (large, large.convert("RGB")):
         canvas = load_canvas(picture, (28, 28, 1), SPEC)[:, :, 0].astype(int)
         assert abs(canvas[20, 14] - 180) < 8
         assert abs(canvas[4, 5] - 120) < 12
+    on_white = load_canvas(large.point(lambda v: 255 - v), (28, 28, 1), SPEC)[:, :, 0].astype(int)
+    assert on_white[20, 14] > on_white[4, 5] + 60 > 100  # a photo, which gets the dataset's tone
     light = load_canvas(large, (28, 28, 1), PhotoSpec(mode="garment", background="light", fill=255))[:, :, 0]
     assert abs(int(light[20, 14]) - 75) < 8
     tinted = Image.merge("RGB", [large, large, large.point(lambda v: v // 2)])
     assert load_canvas(tinted, (28, 28, 1), SPEC)[20, 14, 0] < 120  # a photo on black velvet
+
+
+@pytest.mark.parametrize(("dark", "light"), [(0, 60), (40, 110), (120, 180), (60, 200)])
+def test_any_light_gives_the_datasets_tone(dark: int, light: int) -> None:
+    rng = np.random.default_rng(0)
+    cloth = np.kron(rng.integers(dark, light, (20, 14)), np.ones((12, 12))).astype(np.uint8)
+    picture = np.full((320, 320, 3), 250, np.uint8)
+    picture[40:280, 76:244] = cloth[..., None]
+    canvas = load_canvas(Image.fromarray(picture), (28, 28, 1), SPEC)[:, :, 0]
+    inside = canvas[2:26, 6:22]
+    assert 215 <= np.percentile(inside, 95) <= 245
+    shade = 47 if light - dark >= 80 else 230 - 2.7 * (light - dark)
+    assert np.percentile(inside, 5) >= shade - 25
+    other = load_canvas(Image.fromarray(picture), (28, 28, 1), PhotoSpec(mode="garment", background="light", fill=255))[
+        :, :, 0
+    ]
+    assert 10 <= np.percentile(other[2:26, 6:22], 5) <= 40
+
+
+def test_plain_cloth_does_not_become_noise() -> None:
+    rng = np.random.default_rng(0)
+    picture = np.full((320, 320, 3), 250, np.uint8)
+    picture[40:280, 76:244] = 90 + rng.integers(-4, 5, (240, 168, 1))
+    inside = load_canvas(Image.fromarray(picture), (28, 28, 1), SPEC)[4:24, 8:20, 0]
+    assert np.ptp(inside) < 40 and inside.min() > 180
 
 
 def test_colour_canvases_keep_the_garments_colour() -> None:
