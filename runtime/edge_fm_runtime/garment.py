@@ -50,7 +50,7 @@ def _grey_as_the_dataset(pixels: Pixels, inside: Mask, image: Image.Image, *, da
     """Polarity and tone, `[h,w,1]`; what was negated already has the dataset's tone, too."""
     light = pixels.astype(np.float32)
     if not _is_negative(image):
-        light = set_tone(255 - light[None, ..., 0], inside[None])[0][..., None]
+        light = set_tone(255 - light[..., 0], inside)[..., None]
     negated: Floats = light if dark else 255 - light
     return negated
 
