@@ -45,7 +45,9 @@ def train_seed(recipe: Recipe, seed: int, out: Path) -> tuple[Path, Seed, dict[s
         load_recipe_data(recipe),
         run,
         test=True,
-        on_epoch=lambda row: print(f"{run.name}: {dict(row)}", file=sys.stderr, flush=True),
+        on_epoch=lambda epoch, epochs, row: print(
+            f"{run.name}: {epoch} of {epochs}: {dict(row)}", file=sys.stderr, flush=True
+        ),
     )
     figures = Seed(seed, metrics["test_accuracy"], metrics["val_accuracy"], metrics["seconds"])
     data = {key: metrics["data"][key] for key in ("name", "hash")}

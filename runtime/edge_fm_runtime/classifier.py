@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_runtime.artifact import Artifact, load_artifact
-from edge_fm_runtime.device_profile import find_choice
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, Registry, create_engine
 from edge_fm_runtime.errors import EdgeFMError, PhotoError
 from edge_fm_runtime.machine import usable_cpus
@@ -151,6 +150,8 @@ class Classifier:
         options = EngineOptions(device=device, threads=threads, one_shot=one_shot)
         note = None
         if profile and engine == "auto" and device == "CPU" and threads is None:
+            from edge_fm_runtime.device_profile import find_choice
+
             choice, note = find_choice(artifact)
             if choice is not None:
                 engine = choice.engine

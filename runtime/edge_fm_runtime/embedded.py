@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 from pathlib import Path
-from xml.etree import ElementTree
 
 from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.metadata import EMBEDDED_KEY, MAX_METADATA_BYTES
@@ -30,7 +29,8 @@ def read_embedded(path: Path) -> str | None:
             return _read_openvino(path)
         if suffix == ".tflite":
             return _read_litert(path)
-    except (OSError, ValueError, IndexError, ElementTree.ParseError) as error:
+    # SyntaxError: of ElementTree
+    except (OSError, ValueError, IndexError, SyntaxError) as error:
         raise ArtifactError(f"{path} is not a readable {suffix[1:]} model: {error}", hint=BROKEN) from error
     return None
 
@@ -91,6 +91,8 @@ def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
 
 
 def _read_openvino(path: Path) -> str | None:
+    from xml.etree import ElementTree  # for this format alone
+
     for _, element in ElementTree.iterparse(path, events=("end",)):
         if element.tag == "layers":
             element.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -66,6 +65,8 @@ def model_folder(artifact: Artifact, settings: str) -> Path | None:
 
 def prune(root: Path, *, keep: Path, max_bytes: int = MAX_BYTES, max_age_s: float = MAX_AGE_S) -> None:
     """Remove the folders below `root` that were not used for long, and the longest unused while there is too much."""
+    import shutil  # with its archive formats the slowest import of a cold start, and seldom needed
+
     kept = 0
     folders = [(entry.stat().st_mtime, entry) for entry in root.iterdir() if entry.is_dir() and entry != keep]
     for used, folder in sorted(folders, reverse=True):
