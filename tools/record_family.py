@@ -3,17 +3,20 @@
     python tools/record_family.py RECIPE... [--seeds 0 1 2] [--out runs/family]
 
 Each run is DIR/RECIPE-SEED; the same command goes on where it was stopped. Several processes may share the trainings
-(`--seeds 1 --train-only`). The record of RECIPE's model is written to edge_fm/models/kept/, where `edgefm models` finds
-it; the test split is read once a seed, after training, and chooses nothing but the median seed for the exports.
+(`--seeds 1 --train-only`). The record of RECIPE's model is written to edge_fm/models/kept/MODEL/, where `edgefm models`
+finds it, beside the run of the median seed and the history of each; the test split is read once a seed, after training,
+and chooses nothing but that seed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -22,11 +25,12 @@ from pathlib import Path
 import numpy as np
 
 from edge_fm.experiments.run import machine_name
-from edge_fm.models.records import KEPT, Exported, Record, Seed
+from edge_fm.models import records
+from edge_fm.models.records import RECORD_FILE, Exported, Record, Seed
 from edge_fm.training import Recipe, load_recipe, recipe_hash
 from edge_fm.training.kept_run import kept_run
 from edge_fm.training.recipe_data import load_recipe_data
-from edge_fm.training.run_folder import write_json
+from edge_fm.training.run_folder import HISTORY_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE, write_json
 from edge_fm_runtime.artifact import load_artifact
 from edge_fm_runtime.engines import EngineOptions, create_engine
 from edge_fm_runtime.latency import measure
@@ -86,6 +90,19 @@ def export_run(run: Path) -> tuple[Exported, ...]:
     )
 
 
+def keep(record: Record, run: Path, runs: Mapping[int, Path]) -> Path:
+    """Write a record, the run of the median seed and each seed's history; returns the folder."""
+    folder = records.KEPT / record.model
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in (MODEL_FILE, METRICS_FILE, RECIPE_FILE):
+        shutil.copyfile(run / name, folder / name)
+    for seed, path in runs.items():
+        shutil.copyfile(path / HISTORY_FILE, folder / f"history-{seed}.csv")
+    write_json(folder / RECORD_FILE, record.to_json())
+    return folder
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="+", metavar="RECIPE")
@@ -112,7 +129,7 @@ def main() -> None:
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             **notes,
         )
-        write_json(KEPT / f"{record.model}.json", record.to_json())
+        print(f"  kept in {keep(record, run, {seed.seed: path for path, seed, _ in trained})}")
         for exported in record.exports:
             print(f"  {exported}")
 

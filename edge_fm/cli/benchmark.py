@@ -214,7 +214,9 @@ def _original(against: str | None, paths: list[Path], talk: Talk) -> Path | None
     if against == "none":
         return None
     if against is not None:
-        return Path(against)
+        from edge_fm.models.records import trained_model
+
+        return trained_model(against)
     run = paths[0].resolve().parents[1]
     if paths[0].resolve().parent.name == EXPORTS and is_run(run):
         talk.note(f"Original: {run} (leave it out with --against none)")

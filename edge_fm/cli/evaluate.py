@@ -66,12 +66,13 @@ def command(
     file, report.html, that needs no network. Without ARTIFACT or RUN it is the one that `edgefm infer` would take.
     """
     from edge_fm.evaluation import evaluate_probabilities
+    from edge_fm.models.records import trained_model
     from edge_fm_runtime.engines import EngineOptions
 
     talk = Talk(quiet)
     if layer is not None and report is None:
         raise click.UsageError("--layer belongs to --report DIR.")
-    path = choose_artifact(given, talk)
+    path = choose_artifact(given, talk) if given is None else trained_model(given)
     model = given or path.name
     runner, labels, photo, shape, training, original = _open(path, engine, EngineOptions(device, threads))
     name = source or (training or {}).get("data", {}).get("source")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export")
-@click.argument("model", required=False, type=click.Path(path_type=Path), metavar="[RUN|MODEL.keras]")
+@click.argument("model", required=False, type=click.Path(path_type=Path), metavar="[RUN|MODEL.keras|NAME]")
 @click.option(
     "--format",
     "formats",
@@ -97,7 +97,8 @@ def command(**given: Any) -> None:
     """Export to SavedModel, ONNX, OpenVINO IR and LiteRT; ship only what still answers like the original.
 
     Without an argument the newest run is exported. Each artifact is run on the whole held-out set beside the Keras
-    original; one that is out of tolerance is not written, and the exit code is 3.
+    original; one that is out of tolerance is not written, and the exit code is 3. NAME is a trained model of the
+    package, such as edgenet-n.
     """
     options = _Options(**given)
     talk = Talk(options.quiet)
@@ -109,7 +110,9 @@ def command(**given: Any) -> None:
         _print_plan(plan(targets, name=_name(options.model)), options.as_json)
         return
     path = _choose_model(options.model, talk)
-    out = options.out or (path if is_run(path) else RUNS / path.stem) / EXPORTS
+    # A model of the package is exported into the user's runs.
+    beside = is_run(path) and options.model in (path, None)
+    out = options.out or (path if beside else RUNS / path.stem) / EXPORTS
     results = run_export(path, targets, out, options, talk)
     if options.as_json:
         print_json([result.to_json() for result in results])
@@ -259,7 +262,9 @@ def _read_labels(file: Path) -> tuple[str, ...]:
 
 def _choose_model(given: Path | None, talk: Talk) -> Path:
     if given is not None:
-        return given
+        from edge_fm.models.records import trained_model
+
+        return trained_model(given)
     from edge_fm_runtime.errors import ModelError
 
     latest = RUNS / "latest"

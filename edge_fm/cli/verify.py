@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -61,9 +60,10 @@ def command(
 
 def _against(artifact: Artifact, engine: Engine, against: str, source: str | None, talk: Talk) -> Verification:
     from edge_fm.cli.inputs import evaluation_data, load_original
+    from edge_fm.models.records import trained_model
     from edge_fm_export.gate import verify_against
 
-    original = load_original(Path(against), artifact.metadata)
+    original = load_original(trained_model(against), artifact.metadata)
     with talk.progress() as progress:
         test = evaluation_data(source, original, progress).test
         return verify_against(artifact, original, test, engine, progress=progress)

@@ -1,6 +1,8 @@
-"""What the models of the edgenet family reached: one JSON file each, written by `tools/record_family.py`.
+"""What the models of the edgenet family reached, and the trained models themselves: one folder each.
 
-Never by hand: a record is the outcome of a recipe of the package, trained from scratch with several seeds.
+Written by `tools/record_family.py`, never by hand: a record is the outcome of a recipe of the package, trained from
+scratch with several seeds. Beside it stand the run of the median seed, which every command takes by the model's name,
+and each seed's history.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from edge_fm_runtime.errors import DataError
 
 KEPT = Path(__file__).parent / "kept"
 """Records that come with the package."""
+
+RECORD_FILE = "record.json"
 
 
 @dataclass(frozen=True)
@@ -135,13 +139,28 @@ def read_record(path: Path) -> Record:
         ) from error
 
 
-def kept_records(folder: Path = KEPT) -> dict[str, Record]:
+def kept_records() -> dict[str, Record]:
     """Model -> its record.
 
     Raises:
         DataError: a file is no record.
     """
-    return {record.model: record for record in map(read_record, sorted(folder.glob("*.json")))}
+    return {record.model: record for record in map(read_record, sorted(KEPT.glob(f"*/{RECORD_FILE}")))}
+
+
+def trained_model(name: str | Path) -> Path:
+    """What was named, where it exists; else the run of the trained model of that name that comes with the package.
+
+    Args:
+        name: a path, or a model such as "edgenet-n".
+
+    Returns:
+        A path, which may not exist.
+    """
+    path = Path(name).expanduser()
+    kept = KEPT / path.name
+    ours = str(name) == path.name and (kept / RECORD_FILE).is_file()
+    return kept if ours and not path.exists() else path
 
 
 def published_points() -> tuple[Published, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.models.keras_import import require_keras
+from edge_fm.models.records import trained_model
 from edge_fm.training import run_folder
 from edge_fm.training.recipe import DistillationPart, Recipe
 from edge_fm_export.keras_file import read_config, sha256_of
@@ -47,17 +48,18 @@ def with_teachers_known(recipe: Recipe) -> Recipe:
 
 
 def teacher_file(path: str) -> Path:
-    """The .keras file of a teacher: itself, or that of the finished run in a folder.
+    """The .keras file of a teacher: itself, or that of the finished run in a folder or in the package.
 
     Raises:
         TrainingError: there is none.
     """
-    place = Path(path).expanduser()
+    place = trained_model(path)
     file = place / run_folder.MODEL_FILE if place.is_dir() else place
     if not file.is_file():
         what = "a folder without a finished run" if place.is_dir() else "no file or folder"
         raise TrainingError(
-            f"The teacher {path} is {what}; supported: a run folder with {run_folder.MODEL_FILE}, or a .keras file.",
+            f"The teacher {path} is {what}; supported: a run folder with {run_folder.MODEL_FILE}, a .keras "
+            "file, or a trained model of the package.",
             hint="Train the teacher first, and name its run in the recipe's [distillation] teacher.",
         )
     return file

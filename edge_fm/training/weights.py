@@ -13,7 +13,9 @@ from edge_fm.models import find_model, model_options
 from edge_fm.models.backbones import build_backbone, imagenet_file
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.published_weights import copy_layers, fetch_weights
+from edge_fm.models.records import trained_model
 from edge_fm.models.weight_shapes import Shapes, differences, file_shapes, shapes_of
+from edge_fm.training.run_folder import MODEL_FILE
 from edge_fm_runtime.errors import ModelError
 
 _SUFFIXES = (".weights.h5", ".h5", ".keras")
@@ -24,9 +26,9 @@ def load_weights(model: Any, source: str, *, name: str = "", options: Mapping[st
 
     Args:
         model: a built Keras model.
-        source: "none"; "imagenet" for the published weights of the model's backbone; or the path of a `.weights.h5`,
-            `.h5` or `.keras` file with the weights of the same architecture, or of its backbone with or without the
-            ImageNet classifier.
+        source: "none"; "imagenet" for the published weights of the model's backbone; a run, or the name of a trained
+            model that comes with the package; or a `.weights.h5`, `.h5` or `.keras` file with the weights of the same
+            architecture, or of its backbone with or without the ImageNet classifier.
         name: of the model in the registry; without it only whole files fit.
         options: what the model was built with.
 
@@ -45,7 +47,8 @@ def load_weights(model: Any, source: str, *, name: str = "", options: Mapping[st
         known = {**model_options(name), **(options or {})}
         path = fetch_weights(imagenet_file(name, side=known["size"], alpha=known.get("alpha", 1.0)))
     else:
-        path = Path(source)
+        path = trained_model(source)
+        path = path / MODEL_FILE if path.is_dir() else path
         if not path.name.endswith(_SUFFIXES):
             raise ModelError(
                 f"Weights are asked from {source!r}. Supported: none, imagenet (for models with a backbone), or a file "

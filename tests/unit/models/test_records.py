@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from edge_fm.cli import cli
 from edge_fm.evaluation.pareto import family_points, plot_pareto
 from edge_fm.models import MODELS, describe_models, records
-from edge_fm.models.records import Exported, Record, Seed, kept_records, published_points, read_record
+from edge_fm.models.records import Exported, Record, Seed, kept_records, published_points, read_record, trained_model
 from edge_fm.training import load_recipe, recipe_hash
 from edge_fm_runtime.errors import DataError
 
@@ -44,14 +45,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = tmp_path / "kept"
     made.mkdir()
     for model, accuracy in (("edgenet-n", 0.93), ("edgenet-s", 0.945)):
-        (made / f"{model}.json").write_text(json.dumps(make_record(model, accuracy).to_json()))
-    # `kept_records` binds its default when it is defined.
-    monkeypatch.setattr(records.kept_records, "__defaults__", (made,))
+        (made / model).mkdir()
+        (made / model / "record.json").write_text(json.dumps(make_record(model, accuracy).to_json()))
+    shutil.copy(records.KEPT / "published.toml", made)
+    monkeypatch.setattr(records, "KEPT", made)
     return made
 
 
 def test_a_record_comes_back_as_it_was_written(folder: Path) -> None:
-    found = kept_records(folder)
+    found = kept_records()
     assert found["edgenet-n"] == make_record("edgenet-n", 0.93)
     assert found["edgenet-n"].accuracy == 0.93
     int8 = found["edgenet-s"].exported("openvino", "int8")
@@ -66,6 +68,18 @@ def test_a_file_that_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
         read_record(tmp_path / "odd.json")
 
 
+def test_a_name_means_the_trained_model_of_the_package(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert trained_model("edgenet-n") == folder / "edgenet-n"
+    for other in ("edgenet-l", "runs/edgenet-n", "..", "", "a.keras"):
+        assert trained_model(other) == Path(other)
+    # What the user has of that name is meant first.
+    Path("edgenet-n").mkdir()
+    assert trained_model(Path("edgenet-n")) == Path("edgenet-n")
+
+
 def test_what_is_kept_is_of_the_recipes_of_the_package() -> None:
     for name, record in kept_records().items():
         assert name in MODELS
@@ -76,6 +90,15 @@ def test_what_is_kept_is_of_the_recipes_of_the_package() -> None:
         assert {(e.format, e.precision) for e in record.exports} >= {
             (f, p) for f in ("onnx", "openvino") for p in ("fp32", "int8")
         }
+        run = trained_model(name)
+        metrics = json.loads((run / "metrics.json").read_text())
+        assert metrics["test_accuracy"] == record.accuracy
+        assert metrics["seed"] in {seed.seed for seed in record.seeds}
+        for seed in record.seeds:
+            history = (run / f"history-{seed.seed}.csv").read_text().splitlines()
+            assert len(history) == recipe.training.epochs + 1
+    models = records.KEPT.glob("*/model.keras")
+    assert sum(file.stat().st_size for file in models) <= 3 << 20
 
 
 def test_models_lists_what_was_reached(folder: Path) -> None:

@@ -1,0 +1,69 @@
+"""`tools/record_family.py`: a tiny recipe becomes a record, and its trained model one that commands take by name."""
+
+from __future__ import annotations
+
+import csv
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edge_fm.cli import cli
+from edge_fm.models import records
+from edge_fm.models.records import kept_records, trained_model
+from edge_fm.training import load_recipe
+
+pytest.importorskip("openvino")
+pytest.importorskip("tensorflow")
+
+ROOT = Path(__file__).parents[2]
+TINY = """
+schema = 1
+name = "tiny"
+[model]
+name = "edgenet-n"
+[data]
+source = "fashion-mnist-mini"
+samples = 1000
+[training]
+epochs = 2
+"""
+
+
+def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", ":".join(str(ROOT / part) for part in ("", "export", "runtime")))
+    monkeypatch.setattr(records, "KEPT", tmp_path / "kept")
+    Path("tiny.toml").write_text(TINY)
+    monkeypatch.setattr(sys, "argv", ["record_family.py", "tiny.toml", "--seeds", "3", "4", "--out", "runs"])
+    runpy.run_path(str(ROOT / "tools" / "record_family.py"), run_name="__main__")
+
+    record = kept_records()["edgenet-n"]
+    assert [seed.seed for seed in record.seeds] == [3, 4]
+    assert record.accuracy == min(seed.accuracy for seed in record.seeds)
+    assert {(e.format, e.precision) for e in record.exports} == {
+        (f, p) for f in ("onnx", "openvino") for p in ("fp32", "int8")
+    }
+    assert all(e.p50_ms > 0 for e in record.exports)
+    kept = trained_model("edgenet-n")
+    for seed in (3, 4):
+        with (kept / f"history-{seed}.csv").open() as file:
+            assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
+    assert json.loads((kept / "metrics.json").read_text())["test_accuracy"] == record.accuracy
+    assert load_recipe(str(kept / "recipe.toml")).seed in {3, 4}
+
+    runner = CliRunner()
+    exported = runner.invoke(cli, ["export", "edgenet-n", "--json", "--quiet"])
+    assert exported.exit_code == 0, exported.output
+    (row,) = json.loads(exported.stdout)
+    assert Path(row["artifact"]) == Path("runs/edgenet-n/export/edgenet-n-onnx-fp32")
+    assert not (kept / "export").exists()
+    evaluated = runner.invoke(cli, ["evaluate", "edgenet-n", "--json", "--quiet"])
+    assert evaluated.exit_code == 0, evaluated.output
+    assert json.loads(evaluated.stdout)["accuracy"] == pytest.approx(record.accuracy)
+    started = ["train", "--recipe", "tiny.toml", "--weights", "edgenet-n", "--quiet", "--json", "--out", "runs/on"]
+    trained = runner.invoke(cli, started)
+    assert trained.exit_code == 0, trained.output
