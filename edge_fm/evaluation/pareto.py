@@ -84,4 +84,6 @@ def _draw(axes: Axes, points: Mapping[str, tuple[float, float]], label: str) -> 
 
 def _mark(axes: Axes, cost: float, accuracy: float, name: str, colour: str, shape: str) -> None:
     axes.plot([cost], [accuracy], shape, color=colour)
-    axes.annotate(name, (cost, accuracy), xytext=(5, -11), textcoords="offset points", fontsize=8, color=colour)
+    # Ours below their points, others above: they lie close together.
+    offset = (5, -11) if shape == "o" else (4, 5)
+    axes.annotate(name, (cost, accuracy), xytext=offset, textcoords="offset points", fontsize=8, color=colour)
