@@ -82,7 +82,8 @@ def _rows(metadata: Metadata) -> list[str]:
     if data.get("name"):
         rows.append(f"| Trained on | {_plain(data['name'])} (SHA-256 {str(data.get('hash', '?'))[:16]}) |")
     if training.get("recipe_hash"):
-        rows.append(f"| Recipe | SHA-256 {str(training['recipe_hash'])[:16]} |")
+        seed = f", seed {training['seed']}" if isinstance(training.get("seed"), int) else ""
+        rows.append(f"| Recipe | SHA-256 {str(training['recipe_hash'])[:16]}{seed} |")
     if metadata.source:
         rows.append(f"| Made from | {_plain(metadata.source['name'])} (SHA-256 {metadata.source['sha256'][:16]}) |")
     quantization = metadata.quantization
