@@ -16,6 +16,7 @@ from edge_fm.training.averaging import settle_statistics, statistics_batches
 from edge_fm.training.checkpoint import RunState
 from edge_fm.training.distillation import distillation_accuracy, distillation_loss, load_teachers, with_teachers
 from edge_fm.training.features import NO_BACKBONE, NoteFn, split_at_features, with_features
+from edge_fm.training.fused_norm import with_fused_norm
 from edge_fm.training.optimizers import build_optimizer, peak_rate
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.schedules import build_schedule
@@ -35,7 +36,8 @@ class Learner:
 
     Attributes:
         model: learns, in the recipe's precision.
-        judge: is evaluated and kept: the model itself, or in float32 what its weights and their average make.
+        judge: is evaluated and kept: the model itself, or one in float32, of Keras's own layers, with its weights or
+            their average.
         fitted: what Keras fits: the model, the model beside its teachers, or its head on kept features.
         teachers: models to learn from; none without distillation.
         halves: the model, parted at its features; None where they are not kept.
@@ -47,7 +49,8 @@ class Learner:
         self.classes = len(dataset.label_names)
         self.input_shape = dataset.train.images.shape[1:]
         with _policy(recipe.training.precision):
-            self.model = self.fresh_model()
+            built = self.fresh_model()
+            self.model = with_fused_norm(built)
         self.weights_note = load_weights(self.model, weights, name=recipe.model.name, options=recipe.model.options)
         freeze_layers(self.model, *recipe.model.frozen)
         schedule = build_schedule(
@@ -57,7 +60,7 @@ class Learner:
             epochs=recipe.training.epochs,
         )
         self.optimizer = build_optimizer(recipe.optimizer, schedule, ema=recipe.training.ema)
-        plain = recipe.training.precision == "float32" and not recipe.training.ema
+        plain = recipe.training.precision == "float32" and not recipe.training.ema and self.model is built
         self.judge = self.model if plain else self.fresh_model()
         freeze_layers(self.judge, *recipe.model.frozen)
         self.halves, self.why_whole = split_at_features(self.model, recipe, images=len(dataset.train.images))
