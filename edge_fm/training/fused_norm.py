@@ -24,7 +24,7 @@ def with_fused_norm(model: Any) -> Any:
 
     Returns:
         keras.Model: a copy, or the model itself where the backend is not TensorFlow, where it holds other models, or
-        where it has no batch normalization of feature maps `[N,H,W,C]`.
+        where no batch normalization of feature maps `[N,H,W,C]` is to be trained.
     """
     keras = require_keras("training")
     nested = any(isinstance(layer, keras.Model) for layer in model.layers)
@@ -44,6 +44,7 @@ def _fits(layer: Any) -> bool:
     keras = require_keras("training")
     return (
         type(layer) is keras.layers.BatchNormalization
+        and layer.trainable
         and len(layer.input.shape) == 4
         and layer.axis in (-1, 3)
         and layer.scale

@@ -50,9 +50,9 @@ class Learner:
         self.input_shape = dataset.train.images.shape[1:]
         with _policy(recipe.training.precision):
             built = self.fresh_model()
-            self.model = with_fused_norm(built)
-        self.weights_note = load_weights(self.model, weights, name=recipe.model.name, options=recipe.model.options)
-        freeze_layers(self.model, *recipe.model.frozen)
+        self.weights_note = load_weights(built, weights, name=recipe.model.name, options=recipe.model.options)
+        freeze_layers(built, *recipe.model.frozen)
+        self.model = with_fused_norm(built)
         schedule = build_schedule(
             recipe.schedule,
             peak=peak_rate(recipe.optimizer),

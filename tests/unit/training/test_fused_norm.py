@@ -76,6 +76,18 @@ def test_what_has_nothing_to_gain_stays_itself() -> None:
         keras.Model(inputs, layer_model(3, "float32")(keras.layers.Resizing(6, 5)(inputs))),
     ):
         assert with_fused_norm(model) is model
+    frozen = layer_model(3, "float32")
+    frozen.trainable = False
+    assert with_fused_norm(frozen) is frozen
+
+
+def test_what_is_frozen_stays_frozen() -> None:
+    model = build_model("edgenet-n", input_shape=(28, 28, 1), classes=10)
+    for name in ("stem_conv", "stem_bn"):
+        model.get_layer(name).trainable = False
+    fused = with_fused_norm(model)
+    assert fused is not model
+    assert [v.path for v in fused.trainable_variables] == [v.path for v in model.trainable_variables]
 
 
 def test_weights_and_names_stay_in_their_order() -> None:
