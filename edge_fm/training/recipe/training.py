@@ -61,7 +61,8 @@ class DistillationPart:
     the very images that the student sees, as augmented.
 
     Attributes:
-        teacher: run folders or .keras files, whose probabilities are averaged; none for no distillation.
+        teacher: run folders, .keras files or names of trained models of the package, whose probabilities are averaged;
+            none for no distillation.
         temperature: divides the logits of both sides in the soft loss.
         weight: share of the soft loss.
         views: 0 asks the teachers anew about every batch. With a number, training sees so many differently augmented
