@@ -14,8 +14,8 @@ from edge_fm.training.augmentation import augment, mix
 from edge_fm.training.photo_augmentation import PhotoClasses, photo_classes, photograph
 from edge_fm.training.recipe import AugmentationPart, Recipe
 
-# First word of a generator's seed, so that order, augmentation and pruning never share a stream.
-_ORDER, _AUGMENT, _PRUNE = 1, 2, 3
+# First word of a generator's seed, so that order and augmentation never share a stream.
+_ORDER, _AUGMENT = 1, 2
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -30,21 +30,6 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 def is_clean(recipe: Recipe, epoch: int) -> bool:
     """Whether an epoch (from 0) is one of the last ones, which see the images as they are."""
     return epoch >= recipe.training.epochs - recipe.augmentation.clean_epochs
-
-
-def epoch_steps(images: int, recipe: Recipe) -> tuple[int, ...]:
-    """Batches of each epoch: fewer where a recipe prunes, but all in the clean ones."""
-    size = recipe.training.batch_size
-    whole = steps_per_epoch(images, size)
-    shown = min(whole * size, images)
-    pruned = steps_per_epoch(shown - _left_out(shown, recipe), size)
-    return tuple(whole if is_clean(recipe, epoch) else pruned for epoch in range(recipe.training.epochs))
-
-
-def _left_out(shown: int, recipe: Recipe) -> int:
-    """How many of the images of a whole epoch's batches a pruned one leaves out."""
-    part = recipe.distillation
-    return round(part.prune * shown) if part.teacher else 0
 
 
 def view_of(recipe: Recipe, epoch: int) -> int:
@@ -76,8 +61,7 @@ def epoch_batches(
 
     Returns:
         keras.utils.PyDataset of (uint8 `[B,H,W,C]`, float32 `[B,classes]`): one-hot targets, or mixed ones with mixup;
-        with answers, `[B,2*classes]`: targets and answers side by side. Pruned, also float32 `[B]`, what each counts
-        for (1 on average).
+        with answers, `[B,2*classes]`: targets and answers side by side.
     """
     part = recipe.augmentation
     photos = photo_classes(part, label_names)
@@ -85,10 +69,7 @@ def epoch_batches(
         part = AugmentationPart(
             flip=part.flip, photo=part.photo, photo_spread=part.photo_spread, photo_paired=part.photo_paired
         )
-    whole = _batches_class()(images, labels, recipe, np.eye(classes, dtype=np.float32), part, photos, epoch, answers)
-    if answers is None or is_clean(recipe, epoch) or not recipe.distillation.prune:
-        return whole
-    return _pruned_class()(whole, recipe, epoch)
+    return _batches_class()(images, labels, recipe, np.eye(classes, dtype=np.float32), part, photos, epoch, answers)
 
 
 @functools.cache
@@ -145,37 +126,3 @@ def _batches_class() -> Any:
             return images, targets
 
     return EpochBatches
-
-
-@functools.cache
-def _pruned_class() -> Any:
-    keras = require_keras("training")
-
-    class PrunedBatches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
-        """An epoch without some of the images that the teachers find easy."""
-
-        def __init__(self, whole: Any, recipe: Recipe, epoch: int) -> None:
-            super().__init__(workers=1, use_multiprocessing=False)
-            batches = [whole[index] for index in range(len(whole))]
-            self._images = np.concatenate([images for images, _ in batches])
-            self._targets = np.concatenate([targets for _, targets in batches])
-            labels, told = np.split(self._targets, 2, axis=1)
-            surest = np.argsort(-(labels * told).sum(axis=1), kind="stable")
-            left_out = _left_out(len(surest), recipe)
-            rng = np.random.default_rng([_PRUNE, recipe.seed, epoch])
-            easy, hard = rng.permutation(surest[: 2 * left_out])[left_out:], surest[2 * left_out :]
-            self._order = rng.permutation(np.concatenate([easy, hard]))
-            self._counts = np.ones(len(surest), np.float32)
-            self._counts[easy] = 2.0
-            self._counts /= self._counts[self._order].mean()
-            self._size = recipe.training.batch_size
-            self._steps = steps_per_epoch(len(self._order), self._size)
-
-        def __len__(self) -> int:
-            return self._steps
-
-        def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-            rows = self._order[index * self._size : (index + 1) * self._size]
-            return self._images[rows], self._targets[rows], self._counts[rows]
-
-    return PrunedBatches

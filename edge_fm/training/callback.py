@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from edge_fm.models.keras_import import require_keras
@@ -14,16 +13,17 @@ from edge_fm_runtime.errors import DivergedError
 from edge_fm_runtime.progress import ProgressFn
 
 
-def batch_callback(progress: ProgressFn, epoch: int, steps: Sequence[int], optimizer: OptimizerPart) -> Any:
+def batch_callback(progress: ProgressFn, epoch: int, epochs: int, steps: int, optimizer: OptimizerPart) -> Any:
     """Build the `keras.callbacks.Callback` of one epoch.
 
     Args:
         progress: told "training" with the batches done and to be done in the whole run.
         epoch: from 0.
-        steps: batches of each epoch of the whole run.
+        epochs: of the whole run.
+        steps: batches of one epoch.
         optimizer: whose learning rate the error speaks of.
     """
-    return _callback_class()(progress, epoch, steps, optimizer)
+    return _callback_class()(progress, epoch, epochs, steps, optimizer)
 
 
 @functools.cache
@@ -31,10 +31,10 @@ def _callback_class() -> Any:
     keras = require_keras("training")
 
     class BatchCallback(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
-        def __init__(self, progress: ProgressFn, epoch: int, steps: Sequence[int], optimizer: OptimizerPart) -> None:
+        def __init__(self, progress: ProgressFn, epoch: int, epochs: int, steps: int, optimizer: OptimizerPart) -> None:
             super().__init__()
             self._progress, self._epoch = progress, epoch
-            self._done, self._total = sum(steps[:epoch]), sum(steps)
+            self._done, self._total = epoch * steps, epochs * steps
             self._optimizer = optimizer
 
         def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:

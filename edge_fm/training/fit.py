@@ -20,7 +20,7 @@ import numpy as np
 
 from edge_fm.models.keras_import import require_keras
 from edge_fm.training import run_folder
-from edge_fm.training.batches import epoch_batches, epoch_steps
+from edge_fm.training.batches import epoch_batches, steps_per_epoch
 from edge_fm.training.callback import batch_callback
 from edge_fm.training.checkpoint import RunState, save_state
 from edge_fm.training.checks import check_classes, check_dataset
@@ -106,7 +106,7 @@ def train(
         require_writer()  # said now, not when the folder is made
 
     keras.utils.set_random_seed(recipe.seed)
-    steps = epoch_steps(len(learn.images), recipe)
+    steps = steps_per_epoch(len(learn.images), recipe.training.batch_size)
     learner = Learner(recipe, dataset, steps, weights="none" if state else recipe.model.weights)
     if state is None:
         out_dir.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ def _one_epoch(
         batches,
         shuffle=False,  # The order is the batches' own.
         verbose=0,
-        callbacks=[batch_callback(progress, epoch, learner.steps, recipe.optimizer)],
+        callbacks=[batch_callback(progress, epoch, recipe.training.epochs, learner.steps, recipe.optimizer)],
     ).history
     weights = learner.settle(batches)
     accuracy, loss = score(learner.probabilities(choose.images), choose.labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -39,13 +39,12 @@ class Learner:
         judge: is evaluated and kept: the model itself, or one in float32, of Keras's own layers, with its weights or
             their average.
         fitted: what Keras fits: the model, the model beside its teachers, or its head on kept features.
-        steps: batches of each epoch.
         teachers: models to learn from; none without distillation.
         halves: the model, parted at its features; None where they are not kept.
         why_whole: why they are not.
     """
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, steps: Sequence[int], *, weights: str) -> None:
+    def __init__(self, recipe: Recipe, dataset: Dataset, steps: int, *, weights: str) -> None:
         self.recipe, self.steps = recipe, steps
         self.classes = len(dataset.label_names)
         self.input_shape = dataset.train.images.shape[1:]
@@ -57,7 +56,8 @@ class Learner:
         schedule = build_schedule(
             recipe.schedule,
             peak=peak_rate(recipe.optimizer),
-            steps=steps,
+            steps_per_epoch=steps,
+            epochs=recipe.training.epochs,
         )
         self.optimizer = build_optimizer(recipe.optimizer, schedule, ema=recipe.training.ema)
         plain = recipe.training.precision == "float32" and not recipe.training.ema and self.model is built

@@ -15,13 +15,14 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.training.recipe import SchedulePart
 
 
-def build_schedule(part: SchedulePart, *, peak: float, steps: Sequence[int]) -> Any:
+def build_schedule(part: SchedulePart, *, peak: float, steps_per_epoch: int, epochs: int) -> Any:
     """Build the learning rate that an optimizer is given.
 
     Args:
         part: the recipe's [schedule].
         peak: the highest learning rate.
-        steps: batches of each epoch of the whole run.
+        steps_per_epoch: batches of one epoch.
+        epochs: of the whole run.
 
     Returns:
         A `keras.optimizers.schedules.LearningRateSchedule`, or the number `peak` for plateau.
@@ -31,11 +32,11 @@ def build_schedule(part: SchedulePart, *, peak: float, steps: Sequence[int]) -> 
     return _schedule_class()(
         kind=part.name,
         peak=peak,
-        steps=sum(steps),
-        warmup_steps=part.warmup * sum(steps),
+        steps=steps_per_epoch * epochs,
+        warmup_steps=part.warmup * steps_per_epoch * epochs,
         factor=part.factor,
-        every_steps=part.every * steps[0],
-        after_steps=part.after * steps[0],
+        every_steps=part.every * steps_per_epoch,
+        after_steps=part.after * steps_per_epoch,
     )
 
 

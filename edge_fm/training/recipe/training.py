@@ -69,9 +69,6 @@ class DistillationPart:
             epochs, over and over in another order of batches, and the teachers' answers to them are kept on disk for
             this and every other run that shows the same images (as in TinyViT, Wu et al. 2022): a large teacher then
             costs its time for so many epochs alone.
-        prune: with `views`, share of the images that each epoch leaves out: half of twice as many, those whose labels
-            the teachers are surest of, drawn anew for every epoch; the other half counts double. As in InfoBatch (Qin
-            et al. 2024, arXiv:2303.04947), but by what the teachers know. Clean epochs see all images.
         sha256: of each teacher's .keras file; a run writes them into its recipe, and a file that is not the one that is
             written there is refused.
     """
@@ -80,7 +77,6 @@ class DistillationPart:
     temperature: float = 1.0
     weight: float = 0.5
     views: int = 0
-    prune: float = 0.0
     sha256: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -96,16 +92,6 @@ class DistillationPart:
             "Leave `teacher` out to learn without one.",
         )
         check(self.views >= 0, f"[distillation] views is {self.views}; supported: 0 (ever new) or more epochs.")
-        check(
-            0 <= self.prune <= 0.5,
-            f"[distillation] prune is {self.prune}; supported: 0 (every image in every epoch) to 0.5.",
-            "0.4 leaves out half of the easiest four fifths.",
-        )
-        check(
-            not self.prune or self.views > 0,
-            "[distillation] prune needs to know what the teachers say before an epoch begins.",
-            "Give views too, the number of augmented epochs whose answers are kept, such as views = 12.",
-        )
         check(
             len(self.sha256) in {0, len(self.teacher)},
             f"[distillation] has {len(self.teacher)} teachers but {len(self.sha256)} hashes.",

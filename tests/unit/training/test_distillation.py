@@ -14,7 +14,7 @@ from test_fit import assert_same_run
 from edge_fm.data import Dataset
 from edge_fm.models import build_model
 from edge_fm.training import DistillationPart, Recipe, RunResult, load_recipe, recipe_hash, train
-from edge_fm.training.batches import epoch_batches, epoch_steps, view_of
+from edge_fm.training.batches import epoch_batches, view_of
 from edge_fm.training.distillation import distillation_accuracy, distillation_loss, load_teachers, with_teachers
 from edge_fm.training.recipe_data import learn_and_choose
 from edge_fm_runtime.errors import EdgeFMError, ModelError, TrainingError
@@ -180,70 +180,6 @@ def test_views_come_again_in_another_order_and_their_answers_are_kept(
     (folder / "view-0.npy").write_bytes(b"damaged")
     assert_same_run(train(recipe, strokes, tmp_path / "again", progress=watch), whole)
     assert len(asked) == 4
-
-
-def test_a_pruned_epoch_leaves_out_half_of_what_the_teachers_find_easiest(teacher: RunResult, strokes: Dataset) -> None:
-    recipe = taught(teacher.run_dir, epochs=6)
-    part = dataclasses.replace(recipe.distillation, views=2, prune=0.3)
-    recipe = dataclasses.replace(recipe, distillation=part)
-    images, labels = strokes.train.images, strokes.train.labels
-    size = recipe.training.batch_size
-    steps = epoch_steps(len(images), recipe)
-    shown = len(images) // size * size
-    assert steps == (*[round(0.7 * shown) // size] * 5, shown // size)
-    told = np.random.default_rng(0).dirichlet([1, 1, 1], shown).astype(np.float32)
-
-    def made(epoch: int, recipe: Recipe = recipe) -> list[tuple[np.ndarray, ...]]:
-        batches = epoch_batches(images, labels, recipe, classes=3, epoch=epoch, answers=told)
-        return [batches[index] for index in range(len(batches))]
-
-    whole = made(0, dataclasses.replace(recipe, distillation=dataclasses.replace(part, prune=0.0)))
-    assert [len(batch) for batch in whole] == [2] * (shown // size)
-    known = {(image.tobytes(), row.tobytes()) for batch in whole for image, row in zip(*batch, strict=True)}
-    rows = np.concatenate([targets for _, targets in whole])
-    bound = np.sort((rows[:, :3] * rows[:, 3:]).sum(axis=1))[::-1][round(0.6 * shown) - 1]
-    orders = []
-    for epoch in (0, 2, 4):
-        batches = made(epoch)
-        assert [len(images) for images, _, _ in batches] == [size] * steps[epoch]
-        seen, targets, counts = (np.concatenate(column) for column in zip(*batches, strict=True))
-        assert {(a.tobytes(), b.tobytes()) for a, b in zip(seen, targets, strict=True)} <= known
-        assert len(np.unique(targets, axis=0)) == len(targets)  # none twice
-        easy = (targets[:, :3] * targets[:, 3:]).sum(axis=1) >= bound
-        np.testing.assert_allclose(counts[easy], 1.4, rtol=0.03)
-        np.testing.assert_allclose(counts[~easy], 0.7, rtol=0.03)
-        # Up to the rows that fill no batch: half of the easy ones and all of the others.
-        assert 0 <= round(0.3 * shown) - easy.sum() < size
-        assert 0 <= round(0.4 * shown) - (~easy).sum() < size
-        orders.append(targets.tobytes())
-        assert [batch[1].tobytes() for batch in made(epoch)] == [batch[1].tobytes() for batch in batches]
-    assert len(set(orders)) == 3
-    assert [len(batch) for batch in made(5)] == [2] * steps[5]
-
-
-def test_a_pruned_run_goes_on_where_it_was_stopped(
-    teacher: RunResult, strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    recipe = taught(teacher.run_dir, epochs=4)
-    recipe = dataclasses.replace(recipe, distillation=dataclasses.replace(recipe.distillation, views=2, prune=0.5))
-    told: list[tuple[int, int | None]] = []
-
-    def watch(stage: str, done: int, total: int | None) -> None:
-        if stage == "training":
-            told.append((done, total))
-
-    whole = train(recipe, strokes, tmp_path / "whole", progress=watch)
-    assert [done for done, _ in told] == list(range(1, told[-1][0] + 1))
-    assert {total for _, total in told} == {told[-1][0]}
-
-    def interrupt(epoch: int, epochs: int, row: dict[str, float]) -> None:
-        if epoch == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe, strokes, tmp_path / "stopped", on_epoch=interrupt)
-    assert_same_run(train(recipe, strokes, tmp_path / "stopped", resume=True), whole)
 
 
 def test_who_cannot_teach(teacher: RunResult, strokes: Dataset, tmp_path: Path) -> None:

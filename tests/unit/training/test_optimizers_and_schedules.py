@@ -76,7 +76,7 @@ def test_muon_takes_an_orthogonal_step_on_convolutions() -> None:
 
 
 def rates(part: SchedulePart, steps_per_epoch: int = 10, epochs: int = 10) -> np.ndarray:
-    schedule = build_schedule(part, peak=2.0, steps=[steps_per_epoch] * epochs)
+    schedule = build_schedule(part, peak=2.0, steps_per_epoch=steps_per_epoch, epochs=epochs)
     return np.array([float(schedule(step)) for step in range(steps_per_epoch * epochs)])
 
 
@@ -129,7 +129,7 @@ def test_patience_counts_from_the_best_loss() -> None:
 
 def test_plateau_waits_and_then_lowers() -> None:
     part = SchedulePart(name="plateau", factor=0.5, every=2)
-    assert build_schedule(part, peak=2.0, steps=[10] * 10) == 2.0
+    assert build_schedule(part, peak=2.0, steps_per_epoch=10, epochs=10) == 2.0
     losses = [1.0, 0.9, 0.95, 0.92, 0.91, 0.93, 0.8]
     expected = [2.0, 2.0, 2.0, 2.0, 1.0, 1.0, 0.5, 0.5]
     assert [plateau_rate(part, peak=2.0, val_losses=losses[:n]) for n in range(8)] == expected

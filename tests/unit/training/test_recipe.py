@@ -139,8 +139,6 @@ def test_the_hash_ignores_names_and_nothing_else() -> None:
         ("[schedule]\nname = 'step'\nafter = -3", "at least 0"),
         ("[training]\nprecision = 'bfloat16'", "Did you mean 'mixed_bfloat16'?"),
         ("[distillation]\nweight = 0", "above 0"),
-        ("[distillation]\nviews = 2\nprune = 0.6", "to 0.5"),
-        ("[distillation]\nprune = 0.4", "Give views too"),
         ("[distillation]\ntemperatur = 2", "Did you mean 'temperature'?"),
         ("[data]\nvalidation = 0", "above 0"),
         ("[data]\nvalidation = 0.9", "at most 0.5"),
