@@ -268,7 +268,7 @@ def _provenance(result: Mapping[str, Any], evaluated: Evaluated) -> str:
             "data, SHA-256": (training.get("data") or {}).get("hash"),
             "recipe, SHA-256": training.get("recipe_hash"),
             "seed": training.get("seed"),
-            "epochs": f"{training['epochs']}, the weights of epoch {training['best_epoch']} kept (best on validation)"
+            "epochs": f"{training['epochs']}, the weights of epoch {training['best_epoch']} kept"
             if training.get("best_epoch")
             else training.get("epochs"),
             "versions": ", ".join(f"{name} {version}" for name, version in versions.items()) or None,

@@ -30,7 +30,7 @@ class RunState:
         epoch: epochs done.
         model: the model's variables, random generators included, in Keras's order.
         optimizer: the optimizer's variables, the step counter included.
-        best: weights of the epoch with the best validation accuracy.
+        best: weights of the epoch with the best validation accuracy, or of the last; see `keep` of [training].
         best_epoch: that epoch, from 1.
         history: one row for each epoch done.
         recipe_hash, data_hash: of what the run was started with.

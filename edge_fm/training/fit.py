@@ -59,7 +59,7 @@ def train(
     on_epoch: EpochFn | None = None,
     note: NoteFn = lambda line: None,
 ) -> RunResult:
-    """Train a model, keep the weights of its best epoch on validation images, test it once.
+    """Train a model, keep the weights of its best epoch on validation images or of its last, test it once.
 
     Sets the global seeds of Python, NumPy and the backend (`keras.utils.set_random_seed`).
 
@@ -181,6 +181,7 @@ def _one_epoch(
     before = history[state.best_epoch - 1] if state else None
     # Of equals in accuracy, the one that is less wrong; rank is (accuracy, -loss).
     better = before is None or (accuracy, -loss) > (before["val_accuracy"], -before["val_loss"])
+    better |= recipe.training.keep == "last"
     return row, RunState(
         epoch=epoch + 1,
         model=[np.array(v.numpy()) for v in learner.model.variables],

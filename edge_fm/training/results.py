@@ -65,7 +65,7 @@ def finish(
     *,
     test: bool,
 ) -> RunResult:
-    """Evaluate the best epoch's weights and leave metrics and model in the run's folder."""
+    """Evaluate the kept weights and leave metrics and model in the run's folder."""
     recipe, model = learner.recipe, learner.judge
     model.set_weights(state.best)
     progress("testing", 0, None)

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from edge_fm.training.recipe.checks import check, check_choice
 
 Precision = Literal["float32", "mixed_bfloat16"]
+Keep = Literal["best", "last"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,10 @@ class TrainingPart:
         label_smoothing: share of each target that is spread over all classes.
         ema: decay of the running average of the weights that is evaluated and kept in their place, such as 0.999;
             0 keeps the last weights themselves.
-        patience: stop after so many epochs in a row without a better validation loss; 0 runs all epochs. Kept are the
-            weights of the epoch with the best validation accuracy, as ever.
+        keep: the weights of which epoch: that with the best validation accuracy, or the last one. The last needs no
+            choice where the rate ends at 0, and a few validation images choose badly.
+        patience: stop after so many epochs in a row without a better validation loss; 0 runs all epochs. What is kept
+            is up to `keep` as ever.
         tensorboard: write TensorBoard logs into the run's folder too, beside history.csv.
         precision: of the arithmetic of training: float32, or mixed_bfloat16 (bfloat16 with float32 weights).
             Evaluation and the saved model are float32 in any case.
@@ -32,6 +35,7 @@ class TrainingPart:
     batch_size: int = 128
     label_smoothing: float = 0.0
     ema: float = 0.0
+    keep: Keep = "best"
     patience: int = 0
     tensorboard: bool = False
     precision: Precision = "float32"
@@ -49,6 +53,7 @@ class TrainingPart:
             "0.999 averages over about the last 1,000 steps.",
         )
         check(self.patience >= 0, f"[training] patience is {self.patience}; supported: 0 (off) or more epochs.")
+        check_choice(self.keep, get_args(Keep), "keep")
         check_choice(self.precision, get_args(Precision), "precision")
 
 

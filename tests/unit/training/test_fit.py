@@ -203,6 +203,27 @@ def test_patience_ends_a_run_and_a_resumed_one_at_the_same_epoch(strokes: Datase
     assert_same_run(train(recipe, strokes, tmp_path / "stopped", resume=True), whole)
 
 
+def test_the_last_epoch_is_kept_whatever_validation_says(whole: RunResult, strokes: Dataset, tmp_path: Path) -> None:
+    recipe = make_recipe()
+    # So high a rate that no epoch is better than the one before for long.
+    recipe = dataclasses.replace(
+        recipe,
+        training=dataclasses.replace(recipe.training, epochs=5, keep="last"),
+        optimizer=dataclasses.replace(recipe.optimizer, learning_rate=0.5),
+        schedule=dataclasses.replace(recipe.schedule, name="constant", warmup=0.0),
+    )
+    result = train(recipe, strokes, tmp_path / "last")
+    last = result.history[-1]
+    assert (result.metrics["best_epoch"], result.metrics["val_accuracy"]) == (5, last["val_accuracy"])
+    best = train(
+        dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, keep="best")),
+        strokes,
+        tmp_path / "best",
+    )
+    assert best.history[-1]["val_loss"] == last["val_loss"]
+    assert best.metrics["best_epoch"] < 5 and best.metrics["val_accuracy"] > last["val_accuracy"]
+
+
 def test_resuming_a_finished_run_says_so(whole: RunResult, strokes: Dataset) -> None:
     for resume in (True, False):
         with pytest.raises(TrainingError, match="is finished"):
