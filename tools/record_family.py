@@ -5,7 +5,8 @@
 Each run is DIR/RECIPE-SEED; the same command goes on where it was stopped. Several processes may share the trainings
 (`--seeds 1 --train-only`). The record of RECIPE's model is written to edge_fm/models/kept/MODEL/, where `edgefm models`
 finds it, beside the run of the median seed and the history of each; the test split is read once a seed, after training,
-and chooses nothing but that seed.
+and chooses nothing but that seed. Then every model with a record is timed anew, all in turn in one run: latencies of
+different days do not compare.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edge_fm.experiments.run import machine_name
 from edge_fm.models import records
-from edge_fm.models.records import RECORD_FILE, Exported, Record, Seed
+from edge_fm.models.records import RECORD_FILE, Exported, Record, Seed, kept_records
 from edge_fm.training import Recipe, load_recipe, recipe_hash
 from edge_fm.training.kept_run import kept_run
 from edge_fm.training.recipe_data import load_recipe_data
@@ -58,13 +61,17 @@ def train_seed(recipe: Recipe, seed: int, out: Path) -> tuple[Path, Seed, dict[s
     return run, figures, {"data": data, "versions": metrics["versions"]}
 
 
-def export_run(run: Path) -> tuple[Exported, ...]:
-    """Export a run, and time one image on every artifact in turn."""
-    command = [sys.executable, "-m", "edge_fm", "export", str(run), "--json", "--quiet", "--force"]
+def export_run(run: Path, out: Path) -> tuple[dict[str, Any], ...]:
+    """Export a run; what `edgefm export --json` says of each artifact."""
+    command = [sys.executable, "-m", "edge_fm", "export", str(run), "--out", str(out), "--json", "--quiet"]
     command += [word for name in FORMATS for word in ("--format", name)]
     command += [word for name in PRECISIONS for word in ("--precision", name)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    rows = json.loads(done.stdout)
+    return tuple(json.loads(done.stdout))
+
+
+def time_together(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Time one image on every artifact, in turn: artifact -> median milliseconds."""
     opened = {
         row["artifact"]: create_engine(
             load_artifact(row["artifact"]), FORMATS[row["format"]], options=EngineOptions(batch=1)
@@ -77,16 +84,18 @@ def export_run(run: Path) -> tuple[Exported, ...]:
     )
     for engine in opened.values():
         engine.close()
-    return tuple(
-        Exported(
-            format=row["format"],
-            precision=row["precision"],
-            bytes=row["bytes"],
-            accuracy=row["parity"]["accuracy"],
-            drop_points=row["parity"]["drop_points"],
-            p50_ms=round(timed[row["artifact"]].p50_ms, 4),
-        )
-        for row in rows
+    return {name: round(latency.p50_ms, 4) for name, latency in timed.items()}
+
+
+def exported(row: Mapping[str, Any], p50_ms: float) -> Exported:
+    """A row of `export_run` as the record has it."""
+    return Exported(
+        format=row["format"],
+        precision=row["precision"],
+        bytes=row["bytes"],
+        accuracy=row["parity"]["accuracy"],
+        drop_points=row["parity"]["drop_points"],
+        p50_ms=p50_ms,
     )
 
 
@@ -110,28 +119,45 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/family"))
     parser.add_argument("--train-only", action="store_true", help="no exports, no record")
     given = parser.parse_args()
+    trainings = {}
     for name in given.recipes:
         recipe = load_recipe(name)
         trained = [train_seed(recipe, seed, given.out) for seed in given.seeds]
         median = statistics.median_low(seed.accuracy for _, seed, _ in trained)
         print(f"{name}: {', '.join(f'{seed.accuracy:.4f}' for _, seed, _ in trained)}, median {median:.4f}")
-        if given.train_only:
-            continue
-        run, _, notes = next(entry for entry in trained if entry[1].accuracy == median)
-        machine = describe_machine()
+        trainings[recipe.model.name] = recipe, trained, median
+    if given.train_only:
+        return
+
+    older = {model: record for model, record in kept_records().items() if model not in trainings}
+    runs = {model: records.KEPT / model for model in older}
+    for model, (_, trained, median) in trainings.items():
+        runs[model] = next(run for run, seed, _ in trained if seed.accuracy == median)
+    machine = describe_machine()
+    timed_on = f"{machine['cpu']}, {machine['threads']} threads"
+    with tempfile.TemporaryDirectory() as folder:
+        rows = {model: export_run(run, Path(folder) / model) for model, run in runs.items()}
+        p50_ms = time_together([row for many in rows.values() for row in many])
+    for model, (recipe, trained, _) in trainings.items():
         record = Record(
-            model=recipe.model.name,
-            recipe=name,
+            model=model,
+            recipe=recipe.name,
             recipe_hash=recipe_hash(recipe),
             seeds=tuple(seed for _, seed, _ in trained),
-            exports=export_run(run),
-            machine={"training": machine_name(), "latency": f"{machine['cpu']}, {machine['threads']} threads"},
+            exports=tuple(exported(row, p50_ms[row["artifact"]]) for row in rows[model]),
+            machine={"training": machine_name(), "latency": timed_on},
             date=datetime.now(UTC).isoformat(timespec="seconds"),
-            **notes,
+            **next(notes for run, _, notes in trained if run == runs[model]),
         )
-        print(f"  kept in {keep(record, run, {seed.seed: path for path, seed, _ in trained})}")
-        for exported in record.exports:
-            print(f"  {exported}")
+        print(f"  kept in {keep(record, runs[model], {seed.seed: path for path, seed, _ in trained})}")
+        for line in record.exports:
+            print(f"  {line}")
+    for model, record in older.items():
+        now = {(row["format"], row["precision"]): p50_ms[row["artifact"]] for row in rows[model]}
+        exports = tuple(replace(old, p50_ms=now[old.format, old.precision]) for old in record.exports)
+        timed = replace(record, exports=exports, machine={**record.machine, "latency": timed_on})
+        write_json(records.KEPT / model / RECORD_FILE, timed.to_json())
+        print(f"{model}: timed anew, {', '.join(f'{e.format} {e.precision} {e.p50_ms} ms' for e in exports)}")
 
 
 if __name__ == "__main__":

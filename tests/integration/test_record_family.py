@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import runpy
 import sys
@@ -30,6 +31,7 @@ source = "fashion-mnist-mini"
 samples = 1000
 [training]
 epochs = 2
+batch_size = 32
 """
 
 
@@ -38,8 +40,12 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PYTHONPATH", ":".join(str(ROOT / part) for part in ("", "export", "runtime")))
     monkeypatch.setattr(records, "KEPT", tmp_path / "kept")
     Path("tiny.toml").write_text(TINY)
-    monkeypatch.setattr(sys, "argv", ["record_family.py", "tiny.toml", "--seeds", "3", "4", "--out", "runs"])
-    runpy.run_path(str(ROOT / "tools" / "record_family.py"), run_name="__main__")
+
+    def record_family(*arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["record_family.py", *arguments, "--out", "runs"])
+        runpy.run_path(str(ROOT / "tools" / "record_family.py"), run_name="__main__")
+
+    record_family("tiny.toml", "--seeds", "3", "4")
 
     record = kept_records()["edgenet-n"]
     assert [seed.seed for seed in record.seeds] == [3, 4]
@@ -48,12 +54,23 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (f, p) for f in ("onnx", "openvino") for p in ("fp32", "int8")
     }
     assert all(e.p50_ms > 0 for e in record.exports)
+    assert record.accuracy > 0.3
     kept = trained_model("edgenet-n")
     for seed in (3, 4):
         with (kept / f"history-{seed}.csv").open() as file:
             assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
     assert json.loads((kept / "metrics.json").read_text())["test_accuracy"] == record.accuracy
     assert load_recipe(str(kept / "recipe.toml")).seed in {3, 4}
+
+    # Another model's record times this one anew, and leaves all else of it as it was.
+    Path("other.toml").write_text(TINY.replace("edgenet-n", "cnn3").replace("tiny", "other"))
+    record_family("other.toml", "--seeds", "0")
+    assert set(kept_records()) == {"edgenet-n", "cnn3"}
+    again = kept_records()["edgenet-n"]
+    assert [e.p50_ms for e in again.exports] != [e.p50_ms for e in record.exports]
+    untimed = [dataclasses.replace(e, p50_ms=0.0) for e in record.exports]
+    assert [dataclasses.replace(e, p50_ms=0.0) for e in again.exports] == untimed
+    assert dataclasses.replace(again, exports=()) == dataclasses.replace(record, exports=())
 
     runner = CliRunner()
     exported = runner.invoke(cli, ["export", "edgenet-n", "--json", "--quiet"])
