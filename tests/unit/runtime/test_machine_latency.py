@@ -52,18 +52,22 @@ def test_percentiles_need_samples_above_them() -> None:
     assert Latency(np.arange(1000.0)).percentile_ms("p99") is not None
 
 
-def test_rest_waits_for_threads_that_still_spin() -> None:
-    import threading
+@pytest.mark.parametrize(("spinning_s", "rested_s"), [(0.0, 0.002), (0.06, 0.062), (9.0, 0.25)])
+def test_rest_waits_for_threads_that_still_spin(
+    spinning_s: float, rested_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A clock of its own: on a busy machine a thread that spins may not get the CPU for a while.
+    now = 0.0
 
-    def spin() -> None:
-        until = time.perf_counter() + 0.06
-        while time.perf_counter() < until:
-            pass
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
 
-    thread = threading.Thread(target=spin)
-    thread.start()
+    monkeypatch.setattr("edge_fm_runtime.latency.sleep", sleep)
+    monkeypatch.setattr("edge_fm_runtime.latency.perf_counter", lambda: now)
+    monkeypatch.setattr("edge_fm_runtime.latency.process_time", lambda: min(now, spinning_s))
     rest()
-    assert not thread.is_alive()
+    assert now == pytest.approx(rested_s, abs=0.0021)
 
 
 def test_every_case_gets_its_samples_and_the_collector_its_state_back() -> None:
