@@ -41,7 +41,7 @@ class EdgeNetSize:
 SIZES: dict[str, EdgeNetSize] = {
     "edgenet-n": EdgeNetSize(stem=8, full=1, widths=(16, 32), depths=(1, 1)),
     "edgenet-s": EdgeNetSize(stem=16, full=1, widths=(32, 64), depths=(1, 1)),
-    "edgenet-m": EdgeNetSize(stem=24, full=1, widths=(56, 112), depths=(1, 1)),
+    "edgenet-m": EdgeNetSize(stem=16, full=2, widths=(64, 104), depths=(1, 1)),
     "edgenet-l": EdgeNetSize(stem=32, full=2, widths=(96, 192), depths=(2, 2)),
 }
 

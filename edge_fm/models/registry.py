@@ -72,9 +72,9 @@ MODELS: dict[str, ModelEntry] = {
         builder="edge_fm.models.edgenet:build",
         input_shape=(28, 28, 1),
         classes=10,
-        params=264_114,
-        trainable=262_738,
-        macs=30_344_272,
+        params=265_106,
+        trainable=263_730,
+        macs=31_632_696,
         source="EdgeFM",
     ),
     "edgenet-l": ModelEntry(

@@ -84,8 +84,9 @@ def test_backbones_take_bytes_of_grey_and_colour(name: str, shape: tuple[int, in
     check_answers(model, shape, classes, training=True)
 
 
-def test_edgenet_s_stays_small() -> None:
-    assert MODELS["edgenet-s"].params <= 100_000
+@pytest.mark.parametrize(("name", "most"), [("edgenet-n", 25_000), ("edgenet-s", 100_000), ("edgenet-m", 270_000)])
+def test_the_family_stays_small(name: str, most: int) -> None:
+    assert MODELS[name].params <= most
 
 
 def test_descriptions_need_no_keras() -> None:
