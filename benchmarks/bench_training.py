@@ -11,7 +11,7 @@ from benchmarks import against
 from edge_fm.data import load_dataset
 from edge_fm.models import build_model
 from edge_fm.training import load_recipe
-from edge_fm.training.fused_norm import with_fused_norm
+from edge_fm.training.fast_layers import with_fast_layers
 from edge_fm.training.optimizers import build_optimizer
 
 MODEL, BATCH = "edgenet-s", 128
@@ -32,7 +32,7 @@ def test_training_step(benchmark: Any, precision: str) -> None:
             model = build_model(MODEL, input_shape=data.train.images.shape[1:], classes=10)
         finally:
             keras.config.set_dtype_policy("float32")
-        models[name] = with_fused_norm(model) if name == "ours" else model
+        models[name] = with_fast_layers(model) if name == "ours" else model
         optimizer = build_optimizer(load_recipe(MODEL).optimizer, 1e-3)
         models[name].compile(optimizer=optimizer, loss="categorical_crossentropy")
 

@@ -15,8 +15,8 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.training.averaging import settle_statistics, statistics_batches
 from edge_fm.training.checkpoint import RunState
 from edge_fm.training.distillation import distillation_accuracy, distillation_loss, load_teachers, with_teachers
+from edge_fm.training.fast_layers import with_fast_layers
 from edge_fm.training.features import NO_BACKBONE, NoteFn, split_at_features, with_features
-from edge_fm.training.fused_norm import with_fused_norm
 from edge_fm.training.optimizers import build_optimizer, peak_rate
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.schedules import build_schedule
@@ -52,7 +52,7 @@ class Learner:
             built = self.fresh_model()
         self.weights_note = load_weights(built, weights, name=recipe.model.name, options=recipe.model.options)
         freeze_layers(built, *recipe.model.frozen)
-        self.model = with_fused_norm(built)
+        self.model = with_fast_layers(built)
         schedule = build_schedule(
             recipe.schedule,
             peak=peak_rate(recipe.optimizer),
