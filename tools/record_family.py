@@ -2,10 +2,11 @@
 
     python tools/record_family.py RECIPE... [--seeds 0 1 2] [--out runs/family]
 
-Each run is DIR/RECIPE-SEED; the same command goes on where it was stopped. Several processes may share the trainings
-(`--seeds 1 --train-only`). The record of RECIPE's model is written to edge_fm/models/kept/MODEL/, where `edgefm models`
-finds it, beside the run of the median seed and the history of each; the test split is read once a seed, after training,
-and chooses nothing but that seed. Then every model with a record is timed anew, all in turn in one run: latencies of
+Each run is DIR/RECIPE-SEED; the same command goes on where it was stopped. Several processes may share the trainings:
+`--seeds 1 --train-only`, which leaves the test split alone, so that nobody reads a test figure while a recipe is still
+being changed. The record of RECIPE's model is written to edge_fm/models/kept/MODEL/, where `edgefm models` finds it,
+beside the run of the median seed and the history of each; the test split is read once a seed, after training, and
+chooses nothing but that seed. Then every model with a record is timed anew, all in turn in one run: latencies of
 different days do not compare.
 """
 
@@ -43,19 +44,25 @@ FORMATS, PRECISIONS = {"onnx": "onnxruntime", "openvino": "openvino"}, ("fp32", 
 _LATENCY_S = 3.0
 
 
-def train_seed(recipe: Recipe, seed: int, out: Path) -> tuple[Path, Seed, dict[str, dict[str, str]]]:
-    """Train, or read what is trained; the run's folder, its figures, and the data and versions that it notes."""
+def run_seed(recipe: Recipe, seed: int, out: Path, *, test: bool) -> tuple[Path, dict[str, Any]]:
+    """Train, or read what is trained: the run's folder and its metrics."""
     recipe = replace(recipe, seed=seed)
     run = out / f"{recipe.name}-{seed}"
     metrics = kept_run(
         recipe,
         load_recipe_data(recipe),
         run,
-        test=True,
+        test=test,
         on_epoch=lambda epoch, epochs, row: print(
             f"{run.name}: {epoch} of {epochs}: {dict(row)}", file=sys.stderr, flush=True
         ),
     )
+    return run, metrics
+
+
+def tested_seed(recipe: Recipe, seed: int, out: Path) -> tuple[Path, Seed, dict[str, dict[str, str]]]:
+    """A run, its figures, and the data and versions that it notes."""
+    run, metrics = run_seed(recipe, seed, out, test=True)
     figures = Seed(seed, metrics["test_accuracy"], metrics["val_accuracy"], metrics["seconds"])
     data = {key: metrics["data"][key] for key in ("name", "hash")}
     return run, figures, {"data": data, "versions": metrics["versions"]}
@@ -117,17 +124,22 @@ def main() -> None:
     parser.add_argument("recipes", nargs="+", metavar="RECIPE")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/family"))
-    parser.add_argument("--train-only", action="store_true", help="no exports, no record")
+    parser.add_argument("--train-only", action="store_true", help="no test, no exports, no record")
     given = parser.parse_args()
+    if given.train_only:
+        for name in given.recipes:
+            for seed in given.seeds:
+                run, metrics = run_seed(load_recipe(name), seed, given.out, test=False)
+                print(f"{run.name}: {metrics['val_accuracy']:.4f} on validation images")
+        return
+
     trainings = {}
     for name in given.recipes:
         recipe = load_recipe(name)
-        trained = [train_seed(recipe, seed, given.out) for seed in given.seeds]
+        trained = [tested_seed(recipe, seed, given.out) for seed in given.seeds]
         median = statistics.median_low(seed.accuracy for _, seed, _ in trained)
         print(f"{name}: {', '.join(f'{seed.accuracy:.4f}' for _, seed, _ in trained)}, median {median:.4f}")
         trainings[recipe.model.name] = recipe, trained, median
-    if given.train_only:
-        return
 
     older = {model: record for model, record in kept_records().items() if model not in trainings}
     runs = {model: records.KEPT / model for model in older}

@@ -45,6 +45,10 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(sys, "argv", ["record_family.py", *arguments, "--out", "runs"])
         runpy.run_path(str(ROOT / "tools" / "record_family.py"), run_name="__main__")
 
+    record_family("tiny.toml", "--seeds", "3", "--train-only")
+    assert json.loads(Path("runs/tiny-3/metrics.json").read_text())["test_accuracy"] is None
+    assert not kept_records()
+
     record_family("tiny.toml", "--seeds", "3", "4")
 
     record = kept_records()["edgenet-n"]
