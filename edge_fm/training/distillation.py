@@ -65,8 +65,14 @@ def teacher_file(path: str) -> Path:
     return file
 
 
-def load_teachers(part: DistillationPart, dataset: Dataset) -> list[Any]:
+def load_teachers(part: DistillationPart, dataset: Dataset, *, precision: str = "float32") -> list[Any]:
     """Load the teachers, and check that they answer the same question.
+
+    Args:
+        part: the recipe's [distillation].
+        dataset: what is learned.
+        precision: of the recipe's training, and of its teachers' arithmetic; their probabilities are float32 in any
+            case. Teachers that hold other models answer in their own precision.
 
     Returns:
         Keras models: uint8 `[N,H,W,C]` -> probabilities `[N,classes]`, in the order of the recipe.
@@ -74,7 +80,22 @@ def load_teachers(part: DistillationPart, dataset: Dataset) -> list[Any]:
     Raises:
         ModelError: a file is no Keras model, or it takes other images or knows other classes than the dataset.
     """
-    return [_load_teacher(path, dataset) for path in part.teacher]
+    return [_with_precision(_load_teacher(path, dataset), precision) for path in part.teacher]
+
+
+def _with_precision(model: Any, precision: str) -> Any:
+    keras = require_keras("distillation")
+    if precision == "float32" or any(isinstance(layer, keras.Model) for layer in model.layers):
+        return model
+
+    def copy(layer: Any) -> Any:
+        config = layer.get_config()
+        # The last one, a softmax, gives the answers.
+        return type(layer).from_config(config if layer is model.layers[-1] else config | {"dtype": precision})
+
+    made = keras.models.clone_model(model, clone_function=copy)
+    made.set_weights(model.get_weights())
+    return made
 
 
 def _load_teacher(path: str, dataset: Dataset) -> Any:

@@ -71,7 +71,7 @@ class Learner:
     def _compile(self, dataset: Dataset) -> Any:
         keras = require_keras("training")
         part, smoothing = self.recipe.distillation, self.recipe.training.label_smoothing
-        self.teachers = load_teachers(part, dataset)
+        self.teachers = load_teachers(part, dataset, precision=self.recipe.training.precision)
         if self.teachers:
             fitted = self.model if part.views else with_teachers(self.model, self.teachers)
             loss, metric = distillation_loss(part, label_smoothing=smoothing), distillation_accuracy(part)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
 
 # Raised when the same teachers and settings would mean other images.
-_VERSION = 1
+_VERSION = 2
 _MAX_CACHE_BYTES = 4 << 30
 
 
@@ -116,6 +116,7 @@ def _key(recipe: Recipe, learn: Split, dataset: Dataset) -> str:
         "keras": keras.__version__,
         "backend": [backend, _version(backend)],
         "teachers": list(recipe.distillation.sha256),
+        "precision": recipe.training.precision,
         "seed": recipe.seed,
         "batch_size": recipe.training.batch_size,
         "augmentation": augmentation,

@@ -27,8 +27,8 @@ class TrainingPart:
         patience: stop after so many epochs in a row without a better validation loss; 0 runs all epochs. What is kept
             is up to `keep` as ever.
         tensorboard: write TensorBoard logs into the run's folder too, beside history.csv.
-        precision: of the arithmetic of training: float32, or mixed_bfloat16 (bfloat16 with float32 weights).
-            Evaluation and the saved model are float32 in any case.
+        precision: of the arithmetic of training, teachers' too: float32, or mixed_bfloat16 (bfloat16 with float32
+            weights). Evaluation and the saved model are float32 in any case.
     """
 
     epochs: int = 10

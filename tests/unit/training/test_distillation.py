@@ -91,6 +91,18 @@ def test_teachers_answer_as_in_inference_and_learn_nothing(teacher: RunResult, s
         np.testing.assert_array_equal(old, new.numpy())
 
 
+def test_teachers_answer_in_the_precision_of_training(teacher: RunResult, strokes: Dataset) -> None:
+    part = DistillationPart(teacher=(str(teacher.run_dir),))
+    (exact,), (quick,) = load_teachers(part, strokes), load_teachers(part, strokes, precision="mixed_bfloat16")
+    *computing, last = quick.layers
+    assert {layer.compute_dtype for layer in computing[1:]} == {"bfloat16"}
+    assert last.compute_dtype == "float32"
+    ours, theirs = (model.predict(strokes.test.images, verbose=0) for model in (quick, exact))
+    assert ours.dtype == np.float32
+    assert 0 < np.abs(ours - theirs).max() < 0.05
+    np.testing.assert_allclose(ours.sum(axis=1), 1, atol=1e-5)
+
+
 def test_a_pupil_of_soft_answers_alone_agrees_with_its_teacher(
     teacher: RunResult, strokes: Dataset, tmp_path: Path
 ) -> None:
