@@ -5,9 +5,9 @@
 Each run is DIR/RECIPE-SEED; the same command goes on where it was stopped. Several processes may share the trainings:
 `--seeds 1 --train-only`, which leaves the test split alone, so that nobody reads a test figure while a recipe is still
 being changed. The record of RECIPE's model is written to edge_fm/models/kept/MODEL/, where `edgefm models` finds it,
-beside the run of the median seed and the history of each; the test split is read once a seed, after training, and
-chooses nothing but that seed. Then every model with a record is timed anew, all in turn in one run: latencies of
-different days do not compare.
+beside the run of the median seed, the history of each, and what the runs of its teachers noted; the test split is read
+once a seed, after training, and chooses nothing but that seed. Then every model with a record is timed anew, all in
+turn in one run: latencies of different days do not compare.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def exported(row: Mapping[str, Any], p50_ms: float) -> Exported:
     )
 
 
-def keep(record: Record, run: Path, runs: Mapping[int, Path]) -> Path:
-    """Write a record, the run of the median seed and each seed's history; returns the folder."""
+def keep(record: Record, run: Path, runs: Mapping[int, Path], teachers: Sequence[str]) -> Path:
+    """Write a record, the run of the median seed, each seed's history and what teachers' runs noted; the folder."""
     folder = records.KEPT / record.model
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -115,6 +115,12 @@ def keep(record: Record, run: Path, runs: Mapping[int, Path]) -> Path:
         shutil.copyfile(run / name, folder / name)
     for seed, path in runs.items():
         shutil.copyfile(path / HISTORY_FILE, folder / f"history-{seed}.csv")
+    for teacher in map(Path, teachers):
+        if (teacher / HISTORY_FILE).is_file():
+            beside = folder / "teachers" / teacher.name
+            beside.mkdir(parents=True)
+            for name in (HISTORY_FILE, METRICS_FILE, RECIPE_FILE):
+                shutil.copyfile(teacher / name, beside / name)
     write_json(folder / RECORD_FILE, record.to_json())
     return folder
 
@@ -161,7 +167,8 @@ def main() -> None:
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             **next(notes for run, _, notes in trained if run == runs[model]),
         )
-        print(f"  kept in {keep(record, runs[model], {seed.seed: path for path, seed, _ in trained})}")
+        seeds = {seed.seed: path for path, seed, _ in trained}
+        print(f"  kept in {keep(record, runs[model], seeds, recipe.distillation.teacher)}")
         for line in record.exports:
             print(f"  {line}")
     for model, record in older.items():

@@ -34,6 +34,11 @@ epochs = 2
 batch_size = 32
 """
 
+TAUGHT = """
+[distillation]
+teacher = ["runs/tiny-3", "edgenet-n"]
+"""
+
 
 def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -66,10 +71,15 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert json.loads((kept / "metrics.json").read_text())["test_accuracy"] == record.accuracy
     assert load_recipe(str(kept / "recipe.toml")).seed in {3, 4}
 
+    assert not (kept / "teachers").exists()
+
     # Another model's record times this one anew, and leaves all else of it as it was.
-    Path("other.toml").write_text(TINY.replace("edgenet-n", "cnn3").replace("tiny", "other"))
+    Path("other.toml").write_text(TINY.replace("edgenet-n", "cnn3").replace("tiny", "other") + TAUGHT)
     record_family("other.toml", "--seeds", "0")
     assert set(kept_records()) == {"edgenet-n", "cnn3"}
+    logs = trained_model("cnn3") / "teachers"
+    assert sorted(path.name for path in (logs / "tiny-3").iterdir()) == ["history.csv", "metrics.json", "recipe.toml"]
+    assert [path.name for path in logs.iterdir()] == ["tiny-3"]
     again = kept_records()["edgenet-n"]
     assert [e.p50_ms for e in again.exports] != [e.p50_ms for e in record.exports]
     untimed = [dataclasses.replace(e, p50_ms=0.0) for e in record.exports]
