@@ -2,8 +2,8 @@
 
 Batch normalization in one kernel: Keras 3 spells it out in elementary operations, each a pass through memory, and their
 gradients: a third of the time of training a small network. A depthwise convolution over a whole feature map as the
-weighted sum that it is: the kernel for its weights' gradient takes ten times as long. The mathematics, the weights and
-their names are the same; every other backend trains with Keras's own layers, and so does what is saved.
+weighted sum that it is: the kernel for its weights' gradient took 9 of 190 ms of a step of edgenet-m. The mathematics,
+the weights and their names are the same; every other backend trains with Keras's own layers, and so does what is saved.
 """
 
 from __future__ import annotations
