@@ -196,7 +196,11 @@ def _print(result: RunResult) -> None:
     rows = [
         ["model", f"{metrics['model']}, {metrics['params']:,} parameters"],
         ["test accuracy", f"{100 * metrics['test_accuracy']:.2f}%"],
-        ["validation accuracy", f"{100 * metrics['val_accuracy']:.2f}% (epoch {metrics['best_epoch']})"],
+        [
+            "validation accuracy",
+            f"{100 * metrics['val_accuracy']:.2f}% (epoch {metrics['best_epoch']})"
+            + (", too good: see above" if metrics["validation_leaks"] else ""),
+        ],
         ["training accuracy", f"{100 * metrics['train_accuracy']:.2f}%"],
         ["time", f"{metrics['seconds']:.0f} s, {metrics['epochs']} epochs"],
         ["files", f"{result.run_dir}/ model.keras recipe.toml history.csv metrics.json curves.png confusion.png"],

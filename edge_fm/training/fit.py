@@ -26,6 +26,7 @@ from edge_fm.training.checkpoint import RunState, save_state
 from edge_fm.training.checks import check_classes, check_dataset
 from edge_fm.training.distillation import with_teachers_known
 from edge_fm.training.features import NoteFn
+from edge_fm.training.leakage import find_leaks, notes_of_leaks
 from edge_fm.training.learner import Learner, score
 from edge_fm.training.optimizers import peak_rate
 from edge_fm.training.overrides import with_overrides
@@ -73,7 +74,7 @@ def train(
             None then, and there are no test probabilities.
         progress: told "training" after each batch (done and total count the whole run's batches), then "testing".
         on_epoch: told each epoch's figures.
-        note: told in a line where weights and features come from.
+        note: told in a line where weights and features come from, and what they know of the validation images.
 
     Returns:
         RunResult; the folder holds recipe.toml, history.csv, metrics.json, checkpoint/ and, written last, model.keras.
@@ -101,6 +102,9 @@ def train(
     learn, choose = learn_and_choose(recipe, dataset.train)
     check_classes(dataset, learn, choose)
     photo_classes(recipe.augmentation, dataset.label_names)
+    leaks = find_leaks(recipe, dataset, choose)
+    for line in notes_of_leaks(leaks, choose):
+        note(line)
 
     if recipe.training.tensorboard:
         require_writer()  # said now, not when the folder is made
@@ -129,7 +133,7 @@ def train(
             if on_epoch:
                 on_epoch(state.epoch, epochs, row)
 
-    return finish(learner, state, learn, dataset, out_dir, progress, started, test=test)
+    return finish(learner, state, learn, dataset, out_dir, progress, started, leaks=leaks, test=test)
 
 
 def _one_epoch(

@@ -78,7 +78,9 @@ def with_overrides(
         fashion = data.startswith("fashion-mnist")
         if fashion != recipe.data.source.startswith("fashion-mnist"):
             # Classes and counts of the former data mean nothing in these.
-            parts["data"] = DataPart(source=data, validation=recipe.data.validation)
+            parts["data"] = DataPart(
+                source=data, validation=recipe.data.validation, validation_seed=recipe.data.validation_seed
+            )
             parts["photo"] = _FASHION_PHOTO if fashion else PhotoSpec(mode="fit", background="any", fill=0)
     if epochs is not None or batch_size is not None:
         parts["training"] = dataclasses.replace(

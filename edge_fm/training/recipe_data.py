@@ -65,7 +65,7 @@ def learn_and_choose(recipe: Recipe, split: Split) -> tuple[Split, Split]:
     """Divide the training split into images to learn from and images to choose the best epoch by.
 
     Args:
-        recipe: whose `validation` or `split`, and seed, are used.
+        recipe: whose `validation` or `split`, and `validation_seed` or seed, are used.
         split: the training split of `load_recipe_data`.
 
     Raises:
@@ -73,7 +73,8 @@ def learn_and_choose(recipe: Recipe, split: Split) -> tuple[Split, Split]:
     """
     from edge_fm.data import split_validation
 
+    seed = recipe.seed if recipe.data.validation_seed is None else recipe.data.validation_seed
     if not recipe.data.split:
-        return split_validation(split, fraction=recipe.data.validation, seed=recipe.seed)
+        return split_validation(split, fraction=recipe.data.validation, seed=seed)
     learned, chosen, _ = recipe.data.split
-    return split_validation(split, count=max(1, round(len(split) * chosen / (learned + chosen))), seed=recipe.seed)
+    return split_validation(split, count=max(1, round(len(split) * chosen / (learned + chosen))), seed=seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_fm.training import run_folder
 from edge_fm.training.checkpoint import RunState
+from edge_fm.training.leakage import Leak
 from edge_fm.training.learner import Learner, score
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.schedules import stops_early
@@ -63,6 +65,7 @@ def finish(
     progress: ProgressFn,
     started: float,
     *,
+    leaks: Sequence[Leak],
     test: bool,
 ) -> RunResult:
     """Evaluate the kept weights and leave metrics and model in the run's folder."""
@@ -86,6 +89,7 @@ def finish(
         "val_accuracy": state.history[state.best_epoch - 1]["val_accuracy"],
         "test_accuracy": test_accuracy,
         "test_loss": test_loss,
+        "validation_leaks": [{"path": leak.path, "images": leak.images} for leak in leaks],
         "best_epoch": state.best_epoch,
         "seed": recipe.seed,
         "labels": list(dataset.label_names),

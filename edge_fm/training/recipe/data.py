@@ -17,6 +17,8 @@ class DataPart:
         source: a name or path that `edge_fm.data.load_dataset` takes.
         shape: height, width, channels that images are brought to; empty for the source's own.
         validation: share of the training images that is held out to choose the best epoch.
+        validation_seed: which images these are; None for the recipe's own seed. With one number for all, teachers and
+            students of every seed hold out the same images, and validation figures of taught runs mean something.
         relabel: class -> the class that it becomes, such as `{ "Sandal" = "shoe", "Sneaker" = "shoe" }`; several may
             become one.
         classes: names, after `relabel`, of the classes that are kept, in the order of their labels; empty for all.
@@ -33,6 +35,7 @@ class DataPart:
     source: str = "fashion-mnist"
     shape: tuple[int, ...] = ()
     validation: float = 0.1
+    validation_seed: int | None = None
     relabel: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     pool: bool = False
@@ -51,6 +54,11 @@ class DataPart:
             0 < self.validation <= 0.5,
             f"[data] validation is {self.validation}; supported: a share above 0 and at most 0.5.",
             "0.1 holds out every tenth training image.",
+        )
+        check(
+            self.validation_seed is None or 0 <= self.validation_seed < 2**32,
+            f"[data] validation_seed is {self.validation_seed}; supported: 0 to {2**32 - 1}, or left out for the "
+            "recipe's own seed.",
         )
         check(
             all(isinstance(new, str) and new for new in self.relabel.values()),
