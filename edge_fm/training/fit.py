@@ -31,6 +31,7 @@ from edge_fm.training.learner import Learner, score
 from edge_fm.training.optimizers import peak_rate
 from edge_fm.training.overrides import with_overrides
 from edge_fm.training.photo_augmentation import photo_classes
+from edge_fm.training.precision import precision_note
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_data import learn_and_choose
 from edge_fm.training.recipe_file import recipe_hash, recipe_toml
@@ -74,7 +75,8 @@ def train(
             None then, and there are no test probabilities.
         progress: told "training" after each batch (done and total count the whole run's batches), then "testing".
         on_epoch: told each epoch's figures.
-        note: told in a line where weights and features come from, and what they know of the validation images.
+        note: told in a line where weights and features come from, what they know of the validation images,
+            and where this machine has to emulate the recipe's precision.
 
     Returns:
         RunResult; the folder holds recipe.toml, history.csv, metrics.json, checkpoint/ and, written last, model.keras.
@@ -103,8 +105,9 @@ def train(
     check_classes(dataset, learn, choose)
     photo_classes(recipe.augmentation, dataset.label_names)
     leaks = find_leaks(recipe, dataset, choose)
-    for line in notes_of_leaks(leaks, choose):
-        note(line)
+    for line in (precision_note(recipe.training.precision), *notes_of_leaks(leaks, choose)):
+        if line:
+            note(line)
 
     if recipe.training.tensorboard:
         require_writer()  # said now, not when the folder is made

@@ -22,6 +22,7 @@ _FEATURES = {
     "asimddp": "NEON dot product",
     "asimdhp": "NEON fp16",
     "i8mm": "NEON i8mm",
+    "bf16": "NEON BF16",
 }
 
 

@@ -15,6 +15,7 @@ from edge_fm.data import Dataset
 from edge_fm.training import AugmentationPart, train
 from edge_fm.training.augmentation import mix
 from edge_fm.training.batches import epoch_batches
+from edge_fm.training.precision import precision_note
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -42,6 +43,29 @@ def test_a_bfloat16_run_leaves_a_float32_model(strokes: Dataset, tmp_path: Path,
     exact = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, precision="float32"))
     other = train(exact, strokes, tmp_path / "float32")
     assert [row["loss"] for row in other.history] != [row["loss"] for row in result.history]
+
+
+@pytest.mark.parametrize(
+    ("precision", "features", "emulated"),
+    [
+        ("mixed_bfloat16", ("AVX2", "AVX512F", "AVX512-VNNI"), True),
+        ("mixed_bfloat16", ("AVX512F", "AVX512-BF16"), False),
+        ("mixed_bfloat16", ("AMX-BF16",), False),
+        ("mixed_bfloat16", ("NEON",), True),
+        ("mixed_bfloat16", ("NEON", "NEON BF16"), False),
+        ("mixed_bfloat16", (), False),  # not known
+        ("float32", ("AVX2",), False),
+    ],
+)
+def test_a_precision_that_the_cpu_emulates_is_told(
+    monkeypatch: pytest.MonkeyPatch, precision: str, features: tuple[str, ...], emulated: bool
+) -> None:
+    monkeypatch.setattr("edge_fm.training.precision.cpu_features", lambda: features)
+    note = precision_note(precision)
+    assert (note is not None) == emulated
+    assert not note or "--set training.precision=float32" in note
+    monkeypatch.setattr("edge_fm.training.precision._on_cpu", lambda: False)
+    assert precision_note(precision) is None
 
 
 def test_mixup_mixes_images_and_targets_alike() -> None:
