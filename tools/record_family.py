@@ -5,9 +5,9 @@
 Each run is DIR/RECIPE-SEED; the same command goes on where it was stopped. Several processes may share the trainings:
 `--seeds 1 --train-only`, which leaves the test split alone, so that nobody reads a test figure while a recipe is still
 being changed. The record of RECIPE's model is written to edge_fm/models/kept/MODEL/, where `edgefm models` finds it,
-beside the run of the median seed, the history of each, and what the runs of its teachers noted; the test split is read
-once a seed, after training, and chooses nothing but that seed. Then every model with a record is timed anew, all in
-turn in one run: latencies of different days do not compare.
+beside the run of the median seed, the history of each, and what the runs of its teachers, and the run whose weights it
+started from, noted; the test split is read once a seed, after training, and chooses nothing but that seed. Then every
+model with a record is timed anew, all in turn in one run: latencies of different days do not compare.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ from edge_fm_runtime.machine import describe_machine
 
 FORMATS, PRECISIONS = {"onnx": "onnxruntime", "openvino": "openvino"}, ("fp32", "int8")
 _LATENCY_S = 3.0
+# Of a record or a run: what its teachers, and the run that it went on from, noted.
+BEFORE = "teachers"
 
 
 def run_seed(recipe: Recipe, seed: int, out: Path, *, test: bool) -> tuple[Path, dict[str, Any]]:
@@ -106,8 +108,8 @@ def exported(row: Mapping[str, Any], p50_ms: float) -> Exported:
     )
 
 
-def keep(record: Record, run: Path, runs: Mapping[int, Path], teachers: Sequence[str]) -> Path:
-    """Write a record, the run of the median seed, each seed's history and what teachers' runs noted; the folder."""
+def keep(record: Record, run: Path, runs: Mapping[int, Path], before: Sequence[str]) -> Path:
+    """Write a record, the run of the median seed, each seed's history and what the runs `before` noted; the folder."""
     folder = records.KEPT / record.model
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -115,14 +117,21 @@ def keep(record: Record, run: Path, runs: Mapping[int, Path], teachers: Sequence
         shutil.copyfile(run / name, folder / name)
     for seed, path in runs.items():
         shutil.copyfile(path / HISTORY_FILE, folder / f"history-{seed}.csv")
-    for teacher in map(Path, teachers):
-        if (teacher / HISTORY_FILE).is_file():
-            beside = folder / "teachers" / teacher.name
-            beside.mkdir(parents=True)
-            for name in (HISTORY_FILE, METRICS_FILE, RECIPE_FILE):
-                shutil.copyfile(teacher / name, beside / name)
+    for path in dict.fromkeys(map(Path, before)):
+        if (path / HISTORY_FILE).is_file():
+            keep_logs(path, folder / BEFORE / path.name)
     write_json(folder / RECORD_FILE, record.to_json())
     return folder
+
+
+def keep_logs(run: Path, folder: Path) -> None:
+    """Copy what a run noted, and the runs before it where they lie within: text, no models."""
+    folder.mkdir(parents=True)
+    for pattern in (HISTORY_FILE, METRICS_FILE, RECIPE_FILE, RECORD_FILE, "history-*.csv"):
+        for file in run.glob(pattern):
+            shutil.copyfile(file, folder / file.name)
+    for earlier in run.glob(f"{BEFORE}/*"):
+        keep_logs(earlier, folder / BEFORE / earlier.name)
 
 
 def main() -> None:
@@ -168,7 +177,8 @@ def main() -> None:
             **next(notes for run, _, notes in trained if run == runs[model]),
         )
         seeds = {seed.seed: path for path, seed, _ in trained}
-        print(f"  kept in {keep(record, runs[model], seeds, recipe.distillation.teacher)}")
+        before = (*recipe.distillation.teacher, recipe.model.weights)
+        print(f"  kept in {keep(record, runs[model], seeds, before)}")
         for line in record.exports:
             print(f"  {line}")
     for model, record in older.items():

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -74,12 +75,24 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not (kept / "teachers").exists()
 
     # Another model's record times this one anew, and leaves all else of it as it was.
-    Path("other.toml").write_text(TINY.replace("edgenet-n", "cnn3").replace("tiny", "other") + TAUGHT)
+    other = TINY.replace("edgenet-n", "cnn3").replace("tiny", "other") + TAUGHT
+    Path("other.toml").write_text(other)
     record_family("other.toml", "--seeds", "0")
     assert set(kept_records()) == {"edgenet-n", "cnn3"}
+    noted = ["history.csv", "metrics.json", "recipe.toml"]
     logs = trained_model("cnn3") / "teachers"
-    assert sorted(path.name for path in (logs / "tiny-3").iterdir()) == ["history.csv", "metrics.json", "recipe.toml"]
+    assert sorted(path.name for path in (logs / "tiny-3").iterdir()) == noted
     assert [path.name for path in logs.iterdir()] == ["tiny-3"]
+
+    # One that goes on from a kept run keeps what that noted, and the runs before it.
+    shutil.copytree(trained_model("cnn3"), "runs/first")
+    shutil.copyfile("runs/other-0/history.csv", "runs/first/history.csv")
+    Path("on.toml").write_text(other.replace('"other"', '"on"').replace('"cnn3"', '"cnn3"\nweights = "runs/first"'))
+    record_family("on.toml", "--seeds", "0")
+    first = trained_model("cnn3") / "teachers" / "first"
+    assert sorted(path.name for path in first.iterdir()) == sorted([*noted, "history-0.csv", "record.json", "teachers"])
+    assert sorted(path.name for path in (first / "teachers" / "tiny-3").iterdir()) == noted
+    assert not list((trained_model("cnn3") / "teachers").rglob("*.keras"))
     again = kept_records()["edgenet-n"]
     assert [e.p50_ms for e in again.exports] != [e.p50_ms for e in record.exports]
     untimed = [dataclasses.replace(e, p50_ms=0.0) for e in record.exports]
