@@ -75,8 +75,7 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not (kept / "teachers").exists()
 
     # Another model's record times this one anew, and leaves all else of it as it was.
-    other = TINY.replace("edgenet-n", "cnn3").replace("tiny", "other") + TAUGHT
-    Path("other.toml").write_text(other)
+    Path("other.toml").write_text(TINY.replace("edgenet-n", "cnn3").replace("tiny", "other") + TAUGHT)
     record_family("other.toml", "--seeds", "0")
     assert set(kept_records()) == {"edgenet-n", "cnn3"}
     noted = ["history.csv", "metrics.json", "recipe.toml"]
@@ -87,12 +86,13 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     # One that goes on from a kept run keeps what that noted, and the runs before it.
     shutil.copytree(trained_model("cnn3"), "runs/first")
     shutil.copyfile("runs/other-0/history.csv", "runs/first/history.csv")
-    Path("on.toml").write_text(other.replace('"other"', '"on"').replace('"cnn3"', '"cnn3"\nweights = "runs/first"'))
-    record_family("on.toml", "--seeds", "0")
-    first = trained_model("cnn3") / "teachers" / "first"
-    assert sorted(path.name for path in first.iterdir()) == sorted([*noted, "history-0.csv", "record.json", "teachers"])
-    assert sorted(path.name for path in (first / "teachers" / "tiny-3").iterdir()) == noted
-    assert not list((trained_model("cnn3") / "teachers").rglob("*.keras"))
+    run, before = Path("runs/other-0"), ("runs/tiny-3", "runs/first", "runs/first", "edgenet-n", "none")
+    keep = runpy.run_path(str(ROOT / "tools" / "record_family.py"))["keep"]
+    logs = keep(kept_records()["cnn3"], run, {0: run}, before) / "teachers"
+    assert sorted(path.name for path in logs.iterdir()) == ["first", "tiny-3"]
+    files = [*noted, "history-0.csv", "record.json", "teachers"]
+    assert sorted(path.name for path in (logs / "first").iterdir()) == sorted(files)
+    assert sorted(path.name for path in (logs / "first" / "teachers" / "tiny-3").iterdir()) == noted
     again = kept_records()["edgenet-n"]
     assert [e.p50_ms for e in again.exports] != [e.p50_ms for e in record.exports]
     untimed = [dataclasses.replace(e, p50_ms=0.0) for e in record.exports]
