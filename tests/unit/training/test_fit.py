@@ -44,6 +44,7 @@ METRICS = {
     "val_accuracy",
     "test_accuracy",
     "test_loss",
+    "validation_leaks",
     "best_epoch",
     "seed",
     "labels",
