@@ -6,8 +6,9 @@ Each run is DIR/RECIPE-SEED; the same command goes on where it was stopped. Seve
 `--seeds 1 --train-only`, which leaves the test split alone, so that nobody reads a test figure while a recipe is still
 being changed. The record of RECIPE's model is written to edge_fm/models/kept/MODEL/, where `edgefm models` finds it,
 beside the run of the median seed, the history of each, and what the runs of its teachers, and the run whose weights it
-started from, noted; the test split is read once a seed, after training, and chooses nothing but that seed. Then every
-model with a record is timed anew, all in turn in one run: latencies of different days do not compare.
+started from, noted; what another recipe reached before stays in others/, without its model. The test split is read once
+a seed, after training, and chooses nothing but that seed. Then every model with a record is timed anew, all in turn in
+one run: latencies of different days do not compare.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import numpy as np
 
 from edge_fm.experiments.run import machine_name
 from edge_fm.models import records
-from edge_fm.models.records import RECORD_FILE, Exported, Record, Seed, kept_records
+from edge_fm.models.records import OTHERS, RECORD_FILE, Exported, Record, Seed, kept_records, read_record
 from edge_fm.training import Recipe, load_recipe, recipe_hash
 from edge_fm.training.kept_run import kept_run
 from edge_fm.training.recipe_data import load_recipe_data
@@ -111,8 +112,13 @@ def exported(row: Mapping[str, Any], p50_ms: float) -> Exported:
 def keep(record: Record, run: Path, runs: Mapping[int, Path], before: Sequence[str]) -> Path:
     """Write a record, the run of the median seed, each seed's history and what the runs `before` noted; the folder."""
     folder = records.KEPT / record.model
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        aside = Path(temporary)
+        set_aside(folder, aside, but=record.recipe)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        if any(aside.iterdir()):
+            shutil.copytree(aside, folder / OTHERS)
     for name in (MODEL_FILE, METRICS_FILE, RECIPE_FILE):
         shutil.copyfile(run / name, folder / name)
     for seed, path in runs.items():
@@ -124,9 +130,16 @@ def keep(record: Record, run: Path, runs: Mapping[int, Path], before: Sequence[s
     return folder
 
 
+def set_aside(folder: Path, aside: Path, *, but: str) -> None:
+    """Copy what a record's folder notes of recipes other than `but` to folders of their names in `aside`."""
+    for kept in (folder, *folder.glob(f"{OTHERS}/*")):
+        if (kept / RECORD_FILE).is_file() and (recipe := read_record(kept / RECORD_FILE).recipe) != but:
+            keep_logs(kept, aside / recipe)
+
+
 def keep_logs(run: Path, folder: Path) -> None:
     """Copy what a run noted, and the runs before it where they lie within: text, no models."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for pattern in (HISTORY_FILE, METRICS_FILE, RECIPE_FILE, RECORD_FILE, "history-*.csv"):
         for file in run.glob(pattern):
             shutil.copyfile(file, folder / file.name)
@@ -140,6 +153,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/family"))
     parser.add_argument("--train-only", action="store_true", help="no test, no exports, no record")
+    parser.add_argument("--trained-on", default=machine_name(), help="what trained, where it was not this machine")
     given = parser.parse_args()
     if given.train_only:
         for name in given.recipes:
@@ -172,7 +186,7 @@ def main() -> None:
             recipe_hash=recipe_hash(recipe),
             seeds=tuple(seed for _, seed, _ in trained),
             exports=tuple(exported(row, p50_ms[row["artifact"]]) for row in rows[model]),
-            machine={"training": machine_name(), "latency": timed_on},
+            machine={"training": given.trained_on, "latency": timed_on},
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             **next(notes for run, _, notes in trained if run == runs[model]),
         )

@@ -22,6 +22,9 @@ KEPT = Path(__file__).parent / "kept"
 
 RECORD_FILE = "record.json"
 
+OTHERS = "others"
+"""Of a model's folder: one folder for each earlier recipe, with its record and logs, without a model."""
+
 
 @dataclass(frozen=True)
 class Seed:
@@ -146,6 +149,16 @@ def kept_records() -> dict[str, Record]:
         DataError: a file is no record.
     """
     return {record.model: record for record in map(read_record, sorted(KEPT.glob(f"*/{RECORD_FILE}")))}
+
+
+def other_records(model: str) -> list[Record]:
+    """What other recipes than that of the kept model reached, the best first.
+
+    Raises:
+        DataError: a file is no record.
+    """
+    found = map(read_record, sorted(KEPT.glob(f"{model}/{OTHERS}/*/{RECORD_FILE}")))
+    return sorted(found, key=lambda record: -record.accuracy)
 
 
 def trained_model(name: str | Path) -> Path:

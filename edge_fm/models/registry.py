@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edge_fm.models.records import Record, kept_records
+from edge_fm.models.records import Record, kept_records, other_records
 from edge_fm_runtime.errors import ModelError
 
 
@@ -351,10 +352,22 @@ def describe_models() -> list[dict[str, Any]]:
             "options": {k: list(v) if isinstance(v, tuple) else v for k, v in model_options(name).items()},
             "weights": ["none", "imagenet", "FILE"] if entry.backbone else ["none", "FILE"],
             **_recorded(records.get(name)),
+            "recipes": [_reached(record) for record in (*filter(None, [records.get(name)]), *other_records(name))],
             "source": entry.source,
         }
         for name, entry in MODELS.items()
     ]
+
+
+def _reached(record: Record) -> dict[str, Any]:
+    """What a recipe reached, seed by seed, on what, and the median seconds of one training."""
+    return {
+        "recipe": record.recipe,
+        "accuracy": record.accuracy,
+        "seeds": {str(seed.seed): seed.accuracy for seed in record.seeds},
+        "seconds": statistics.median_low(seed.seconds for seed in record.seeds),
+        "trained_on": record.machine["training"],
+    }
 
 
 def _recorded(record: Record | None) -> dict[str, Any]:

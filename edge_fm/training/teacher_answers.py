@@ -21,6 +21,7 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.training.batches import epoch_batches, is_clean, view_of
 from edge_fm.training.distillation import ask_teachers
 from edge_fm.training.recipe import Recipe
+from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.progress import ProgressFn
 from edge_fm_runtime.user_cache import cache_root, prune
 
@@ -62,6 +63,9 @@ class TeacherAnswers:
 
         Returns:
             float32 `[steps*B,classes]`, in the order of the batches of `view_of(recipe, epoch)`.
+
+        Raises:
+            TrainingError: the teachers answer with what is no number.
         """
         view = view_of(self._recipe, epoch)
         path = self._folder / f"{'clean' if is_clean(self._recipe, epoch) else 'view'}-{view}.npy"
@@ -81,12 +85,15 @@ class TeacherAnswers:
                 return kept
         except (OSError, ValueError, EOFError):  # not there, or not whole: asked anew
             pass
-        told = []
-        for index in range(len(batches)):
-            progress("asking the teachers", index, len(batches))
-            told.append(np.asarray(self._model.predict_on_batch(batches[index][0]), np.float32))
-        progress("asking the teachers", len(batches), len(batches))
-        answers = np.concatenate(told)
+        progress("asking the teachers", 0, len(batches))
+        asked = _asking_callback(progress, len(batches))
+        answers = np.asarray(self._model.predict(batches, verbose=0, callbacks=[asked]), np.float32)
+        if not np.isfinite(answers).all():
+            raise TrainingError(
+                f"The teachers' answers are no numbers for {int((~np.isfinite(answers)).any(axis=1).sum()):,} of "
+                f"{len(answers):,} images, in {self._recipe.training.precision}.",
+                hint="Try --set training.precision=float32; where they are none there either, train the teachers anew.",
+            )
         self._keep(path.name, answers)
         return answers
 
@@ -100,6 +107,13 @@ class TeacherAnswers:
             prune(self._folder.parent, keep=self._folder, max_bytes=_MAX_CACHE_BYTES)
         except OSError:  # read-only or full: asking anew is all that it costs
             beside.unlink(missing_ok=True)
+
+
+def _asking_callback(progress: ProgressFn, steps: int) -> Any:
+    def tell(batch: int, logs: object = None) -> None:
+        progress("asking the teachers", batch + 1, steps)
+
+    return require_keras("distillation").callbacks.LambdaCallback(on_predict_batch_end=tell)
 
 
 def _key(recipe: Recipe, learn: Split, dataset: Dataset) -> str:

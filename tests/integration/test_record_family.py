@@ -76,7 +76,8 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     # Another model's record times this one anew, and leaves all else of it as it was.
     Path("other.toml").write_text(TINY.replace("edgenet-n", "cnn3").replace("tiny", "other") + TAUGHT)
-    record_family("other.toml", "--seeds", "0")
+    record_family("other.toml", "--seeds", "0", "--trained-on", "A GPU")
+    assert kept_records()["cnn3"].machine["training"] == "A GPU"
     assert set(kept_records()) == {"edgenet-n", "cnn3"}
     noted = ["history.csv", "metrics.json", "recipe.toml"]
     logs = trained_model("cnn3") / "teachers"
@@ -93,6 +94,14 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     files = [*noted, "history-0.csv", "record.json", "teachers"]
     assert sorted(path.name for path in (logs / "first").iterdir()) == sorted(files)
     assert sorted(path.name for path in (logs / "first" / "teachers" / "tiny-3").iterdir()) == noted
+    # What another recipe reached before stays, without its model; its own record of before does not.
+    renamed = dataclasses.replace(kept_records()["cnn3"], recipe="renamed")
+    for record_now, others in ((renamed, ["other"]), (renamed, ["other"]), (kept_records()["cnn3"], ["renamed"])):
+        kept_now = keep(record_now, run, {0: run}, ())
+        assert sorted(path.name for path in (kept_now / "others").iterdir()) == others
+        noted_then = {path.name for path in (kept_now / "others" / others[0]).iterdir()}
+        assert noted_then >= {"record.json", "metrics.json", "recipe.toml", "history-0.csv"}
+        assert "model.keras" not in noted_then
     again = kept_records()["edgenet-n"]
     assert [e.p50_ms for e in again.exports] != [e.p50_ms for e in record.exports]
     untimed = [dataclasses.replace(e, p50_ms=0.0) for e in record.exports]

@@ -108,6 +108,7 @@ def test_descriptions_need_no_keras() -> None:
         "int8_accuracy",
         "int8_bytes",
         "int8_p50_ms",
+        "recipes",
         "source",
     }
 

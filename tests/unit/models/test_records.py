@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,16 @@ from click.testing import CliRunner
 from edge_fm.cli import cli
 from edge_fm.evaluation.pareto import family_points, plot_pareto
 from edge_fm.models import MODELS, describe_models, records
-from edge_fm.models.records import Exported, Record, Seed, kept_records, published_points, read_record, trained_model
+from edge_fm.models.records import (
+    Exported,
+    Record,
+    Seed,
+    kept_records,
+    other_records,
+    published_points,
+    read_record,
+    trained_model,
+)
 from edge_fm.training import load_recipe, recipe_hash
 from edge_fm_runtime.errors import DataError
 
@@ -109,6 +119,27 @@ def test_models_lists_what_was_reached(folder: Path) -> None:
     assert listed["edgenet-l"]["accuracy"] is None and listed["edgenet-l"]["int8_bytes"] is None
     table = CliRunner().invoke(cli, ["models"]).stdout
     assert "94.50%" in table and "110,000" in table
+    assert "92.90, 93.00, 93.20" in table and "A GPU" in table
+
+
+def test_what_other_recipes_reached_is_listed_after_the_kept_models_own(folder: Path) -> None:
+    for recipe, accuracy in (("quick", 0.91), ("long", 0.92)):
+        place = folder / "edgenet-n" / "others" / recipe
+        place.mkdir(parents=True)
+        other = dataclasses.replace(make_record("edgenet-n", accuracy), recipe=recipe)
+        (place / "record.json").write_text(json.dumps(other.to_json()))
+    assert [record.recipe for record in other_records("edgenet-n")] == ["long", "quick"]
+    listed = {entry["name"]: entry for entry in describe_models()}
+    assert listed["edgenet-n"]["accuracy"] == 0.93
+    assert [reached["recipe"] for reached in listed["edgenet-n"]["recipes"]] == ["edgenet-n-some", "long", "quick"]
+    assert listed["edgenet-n"]["recipes"][1] == {
+        "recipe": "long",
+        "accuracy": 0.92,
+        "seeds": {"0": pytest.approx(0.919), "1": 0.92, "2": pytest.approx(0.922)},
+        "seconds": 10.0,
+        "trained_on": "A GPU",
+    }
+    assert listed["edgenet-l"]["recipes"] == []
 
 
 def test_the_plot_marks_ours_and_theirs(folder: Path, tmp_path: Path) -> None:
