@@ -233,3 +233,17 @@ def test_a_teacher_of_the_same_kind_may_be_given_once_or_often(teacher: RunResul
         parse_recipe("[distillation]\nteacher = 3\n")
     with pytest.raises(EdgeFMError, match="above 0"):
         parse_recipe("[distillation]\ntemperature = 0\n")
+
+
+def test_answers_that_are_no_numbers_are_refused_and_not_kept(
+    strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    broken = build_model("edgenet-n", input_shape=strokes.train.images.shape[1:], classes=3)
+    broken.set_weights([np.full_like(weight, np.nan) for weight in broken.get_weights()])
+    broken.save(tmp_path / "broken.keras")
+    recipe = taught(tmp_path / "broken.keras")
+    recipe = dataclasses.replace(recipe, distillation=dataclasses.replace(recipe.distillation, views=1))
+    with pytest.raises(TrainingError, match=r"answers are no numbers for 48 of 48 images, in float32"):
+        train(recipe, strokes, tmp_path / "run")
+    assert not list((tmp_path / "cache").rglob("*.npy"))
