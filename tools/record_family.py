@@ -139,7 +139,7 @@ def set_aside(folder: Path, aside: Path, *, but: str) -> None:
 
 def keep_logs(run: Path, folder: Path) -> None:
     """Copy what a run noted, and the runs before it where they lie within: text, no models."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True)
     for pattern in (HISTORY_FILE, METRICS_FILE, RECIPE_FILE, RECORD_FILE, "history-*.csv"):
         for file in run.glob(pattern):
             shutil.copyfile(file, folder / file.name)
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/family"))
     parser.add_argument("--train-only", action="store_true", help="no test, no exports, no record")
-    parser.add_argument("--trained-on", default=machine_name(), help="what trained, where it was not this machine")
+    parser.add_argument("--trained-on", metavar="MACHINE", help="what trained, where it was not this machine")
     given = parser.parse_args()
     if given.train_only:
         for name in given.recipes:
@@ -186,7 +186,7 @@ def main() -> None:
             recipe_hash=recipe_hash(recipe),
             seeds=tuple(seed for _, seed, _ in trained),
             exports=tuple(exported(row, p50_ms[row["artifact"]]) for row in rows[model]),
-            machine={"training": given.trained_on, "latency": timed_on},
+            machine={"training": given.trained_on or machine_name(), "latency": timed_on},
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             **next(notes for run, _, notes in trained if run == runs[model]),
         )
