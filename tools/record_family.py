@@ -42,7 +42,6 @@ from edge_fm_runtime.latency import measure
 from edge_fm_runtime.machine import describe_machine
 
 FORMATS, PRECISIONS = {"onnx": "onnxruntime", "openvino": "openvino"}, ("fp32", "int8")
-_LATENCY_S = 3.0
 # Of a record or a run: what its teachers, and the run that it went on from, noted.
 BEFORE = "teachers"
 
@@ -80,8 +79,8 @@ def export_run(run: Path, out: Path) -> tuple[dict[str, Any], ...]:
     return tuple(json.loads(done.stdout))
 
 
-def time_together(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Time one image on every artifact, in turn: artifact -> median milliseconds."""
+def time_together(rows: Sequence[Mapping[str, Any]], *, duration_s: float) -> dict[str, float]:
+    """Time one image on every artifact, in turn, `duration_s` seconds each: artifact -> median milliseconds."""
     opened = {
         row["artifact"]: create_engine(
             load_artifact(row["artifact"]), FORMATS[row["format"]], options=EngineOptions(batch=1)
@@ -90,7 +89,7 @@ def time_together(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
     pixels = np.zeros((1, *load_artifact(rows[0]["artifact"]).metadata.input.shape), np.uint8)
     timed = measure(
-        {name: partial(engine.infer, pixels) for name, engine in opened.items()}, duration_s=_LATENCY_S, min_samples=64
+        {name: partial(engine.infer, pixels) for name, engine in opened.items()}, duration_s=duration_s, min_samples=64
     )
     for engine in opened.values():
         engine.close()
@@ -154,6 +153,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/family"))
     parser.add_argument("--train-only", action="store_true", help="no test, no exports, no record")
     parser.add_argument("--trained-on", metavar="MACHINE", help="what trained, where it was not this machine")
+    parser.add_argument("--latency-s", type=float, default=3.0, help="seconds of timing for each artifact (3)")
     given = parser.parse_args()
     if given.train_only:
         for name in given.recipes:
@@ -178,7 +178,7 @@ def main() -> None:
     timed_on = f"{machine['cpu']}, {machine['threads']} threads"
     with tempfile.TemporaryDirectory() as folder:
         rows = {model: export_run(run, Path(folder) / model) for model, run in runs.items()}
-        p50_ms = time_together([row for many in rows.values() for row in many])
+        p50_ms = time_together([row for many in rows.values() for row in many], duration_s=given.latency_s)
     for model, (recipe, trained, _) in trainings.items():
         record = Record(
             model=model,

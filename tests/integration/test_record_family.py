@@ -48,7 +48,7 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     Path("tiny.toml").write_text(TINY)
 
     def record_family(*arguments: str) -> None:
-        monkeypatch.setattr(sys, "argv", ["record_family.py", *arguments, "--out", "runs"])
+        monkeypatch.setattr(sys, "argv", ["record_family.py", *arguments, "--out", "runs", "--latency-s", "0.05"])
         runpy.run_path(str(ROOT / "tools" / "record_family.py"), run_name="__main__")
 
     record_family("tiny.toml", "--seeds", "3", "--train-only")
