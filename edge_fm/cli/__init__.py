@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from importlib import import_module
-from typing import IO, Any, cast
+from typing import IO, Any, TextIO, cast
 
 import click
 
 from edge_fm import __version__
-from edge_fm_runtime.errors import EdgeFMError
+from edge_fm_runtime.errors import EdgeFMError, SaturationWarning
 
 _COMMANDS = {
     "train": "train a model and leave a run",
@@ -93,8 +94,27 @@ def cli() -> None:
     """
 
 
+_python_shows = warnings.showwarning
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Say our own warnings in a line for a person, without the place in the code; others as Python does."""
+    if issubclass(category, SaturationWarning):
+        click.echo(f"Warning: {message}", err=True)
+    else:
+        _python_shows(message, category, filename, lineno, file, line)
+
+
 def main() -> None:
     """Run the command line; the entry point of `edgefm`."""
+    warnings.showwarning = _show_warning
     # TensorFlow greets with a screenful of notes about the machine; its errors arrive as exceptions all the same.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     cli()

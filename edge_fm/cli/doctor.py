@@ -153,12 +153,20 @@ def _unwritable(purpose: str) -> str:
     return " (not writable: compiled anew each time)" if purpose == "compiled models" else " (not writable)"
 
 
+_BYTE_PRODUCTS = {
+    "exact": "exact",
+    "saturating": "may saturate, without VNNI: have int8 for ONNX exported with --any-cpu",
+    "unknown": "may saturate, as the system does not tell: have int8 for ONNX exported with --any-cpu",
+}
+
+
 def _print(report: dict[str, Any]) -> None:
     machine = report["machine"]
     facts = [
         ["edgefm", report["edgefm"]],
         ["CPU", f"{machine['cpu']} ({machine['machine']})"],
         ["features", ", ".join(machine["features"]) or "none that matter here"],
+        ["8-bit products", _BYTE_PRODUCTS[machine["byte_products"]]],
         ["threads", f"{machine['threads']}: {machine['threads_reason']}"],
         ["memory", f"{machine['memory_mib']} MiB"],
         ["Python", machine["python"]],

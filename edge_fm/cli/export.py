@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     "--accuracy-control", is_flag=True, help="Leave in float what costs too much accuracy, to stay under --max-drop."
 )
 @click.option(
+    "--any-cpu", is_flag=True, help="int8 for ONNX that answers the same on CPUs without VNNI: weights of 7 bits."
+)
+@click.option(
     "--data", "source", metavar="SOURCE", help="Labelled images that judge the export. Default: the run's own."
 )
 @click.option(
@@ -135,6 +138,7 @@ class _Options:
     min_agreement: float | None = None
     max_diff: float | None = None
     accuracy_control: bool = False
+    any_cpu: bool = False
     source: str | None = None
     labels_file: Path | None = None
     preset: str | None = None
@@ -209,6 +213,7 @@ def run_export(
                 accuracy_control=options.accuracy_control,
                 max_drop_points=0.5 if options.max_drop is None else options.max_drop,
                 seed=options.seed,
+                any_cpu=options.any_cpu,
             ),
             static_batch=options.static_batch,
             force=options.force,

@@ -72,11 +72,13 @@ class QuantizeOptions:
         accuracy_control: leave in float what costs too much accuracy.
         max_drop_points: the accuracy drop, in points, that accuracy control aims for.
         seed: of everything random.
+        any_cpu: choose what answers the same on every CPU, not what suits this one.
     """
 
     accuracy_control: bool = False
     max_drop_points: float = 0.5
     seed: int = 0
+    any_cpu: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,8 @@ EdgeFMError                       exit 1   the root: catch this one
 │   └── DeviceError               exit 1   the device asked for does not exist, or another one would have run
 ├── PhotoError                    exit 1   a file is no picture that can be classified
 └── GateError                     exit 3   parity or accuracy is out of tolerance; `failures` lists every check
+
+SaturationWarning is no error: an artifact runs, on a CPU for which its answers were not proven.
 """
 
 from __future__ import annotations
@@ -120,3 +122,7 @@ class GateError(EdgeFMError):
     def __init__(self, message: str, failures: Sequence[str], *, hint: str | None = None) -> None:
         super().__init__("\n".join([message, *(f"  - {line}" for line in failures)]), hint=hint)
         self.failures = tuple(failures)
+
+
+class SaturationWarning(UserWarning):
+    """8-bit products may saturate on this CPU, so answers may differ from those that were proven."""

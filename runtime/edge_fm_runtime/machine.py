@@ -7,6 +7,7 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 _CPUINFO = Path("/proc/cpuinfo")
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -24,6 +25,11 @@ _FEATURES = {
     "i8mm": "NEON i8mm",
     "bf16": "NEON BF16",
 }
+X86 = ("x86_64", "amd64", "i686", "i386")
+ARM = ("aarch64", "arm64", "armv7l", "armv8l")
+"""Names of `platform.machine`, in lower case."""
+EXACT_BYTE_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8")
+"""Features of x86 CPUs that multiply bytes into 32-bit sums."""
 
 
 @dataclass(frozen=True)
@@ -123,13 +129,45 @@ def cpu_name() -> str:
 
 def cpu_features() -> tuple[str, ...]:
     """Those vector and matrix features of the CPU that matter to inference, by their usual names."""
-    flags: set[str] = set()
-    for line in _lines(_CPUINFO):
-        key, _, value = line.partition(":")
-        if key.strip() in ("flags", "Features"):
-            flags.update(value.split())
-            break
+    flags = cpu_flags()
     return tuple(name for flag, name in _FEATURES.items() if flag in flags)
+
+
+def cpu_flags(file: Path = _CPUINFO) -> frozenset[str]:
+    """This machine's CPU features by their Linux names; empty where the system does not say."""
+    try:
+        with file.open() as lines:
+            for line in lines:  # the first CPU's; there may be hundreds
+                key, _, value = line.partition(":")
+                if key.strip() in ("flags", "Features"):
+                    return frozenset(value.split())
+    except OSError:  # absent outside Linux
+        pass
+    return frozenset()
+
+
+def byte_products(
+    machine: str | None = None, flags: frozenset[str] | None = None
+) -> Literal["exact", "saturating", "unknown"]:
+    """What this CPU makes of a sum of products of full 8-bit weights and activations.
+
+    x86 without VNNI or AMX adds two such products in 16 bits (`vpmaddubsw`), where large ones saturate. Arm is exact.
+
+    Args:
+        machine: as `platform.machine()` says; None for this one.
+        flags: CPU features as /proc/cpuinfo names them; None for this machine's.
+
+    Example:
+        >>> byte_products("x86_64", frozenset({"avx2"})), byte_products("aarch64", frozenset())
+        ('saturating', 'exact')
+    """
+    machine = (machine or platform.machine()).lower()
+    if machine in ARM:
+        return "exact"
+    flags = cpu_flags() if flags is None else flags
+    if machine not in X86 or not flags:
+        return "unknown"
+    return "exact" if flags.intersection(EXACT_BYTE_PRODUCTS) else "saturating"
 
 
 def describe_machine() -> dict[str, object]:
@@ -143,6 +181,7 @@ def describe_machine() -> dict[str, object]:
         "cpu": cpu_name(),
         "machine": platform.machine(),
         "features": list(cpu_features()),
+        "byte_products": byte_products(),
         "cpus_present": budget.present,
         "cpus_affinity": budget.affinity,
         "cpu_quota": budget.quota,

@@ -1,14 +1,15 @@
-"""What this CPU can do with 8-bit integers, and the ONNX Runtime settings that follow."""
+"""What this CPU, or any, can do with 8-bit integers, and the ONNX Runtime settings that follow."""
 
 from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-_DOT_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8")
-_ARM = ("aarch64", "arm64", "armv7l", "armv8l")
+from edge_fm_runtime.machine import EXACT_BYTE_PRODUCTS, byte_products, cpu_flags
+
+ANY_CPU = "any CPU"
+_EXACT_CPUS = "x86 with VNNI or AMX, and Arm"
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class IntegerSettings:
     Attributes:
         activations: unsigned or signed 8-bit activations; weights are always signed.
         reduce_range: weights of 7 bits, for CPUs whose 8-bit products saturate.
-        chosen_for: the CPU feature that decided.
+        chosen_for: what decided: the CPU feature, or that any CPU is meant.
         safe_for: the devices on which the answers are the ones that were proven here.
     """
 
@@ -28,39 +29,33 @@ class IntegerSettings:
     safe_for: str
 
 
-def integer_settings(machine: str | None = None, flags: frozenset[str] | None = None) -> IntegerSettings:
+def integer_settings(
+    machine: str | None = None, flags: frozenset[str] | None = None, *, any_cpu: bool = False
+) -> IntegerSettings:
     """Choose by ONNX Runtime's guidance for CPU inference (documentation of `quantize_static`).
 
     x86 multiplies unsigned by signed bytes: exact with VNNI, but AVX2's `vpmaddubsw` adds pairs in 16 bits, which
-    saturate with full 8-bit weights. Arm multiplies signed by signed.
+    saturate with full 8-bit weights (measured: the shipped classifier of 8-bit weights gives 93.54% with VNNI and
+    93.28% without). Arm multiplies signed by signed.
 
     Args:
         machine: as `platform.machine()` says; None for this one.
         flags: CPU features as /proc/cpuinfo names them; None for this machine's.
+        any_cpu: what answers the same on every CPU, whatever this one can do.
 
     Example:
         >>> integer_settings("x86_64", frozenset({"avx2"})).reduce_range
         True
     """
+    if any_cpu:
+        return IntegerSettings("uint8", True, f"{ANY_CPU}: 7-bit weights, whose products nowhere saturate", ANY_CPU)
     machine = (machine or platform.machine()).lower()
-    if machine in _ARM:
-        return IntegerSettings("int8", False, "Arm: signed 8-bit products", "Arm, and x86 with VNNI or AMX")
     flags = cpu_flags() if flags is None else flags
-    found = next((f for f in _DOT_PRODUCTS if f in flags), None)
-    if found is not None:
-        return IntegerSettings(
-            "uint8", False, f"{found}: 8-bit products that do not saturate", "x86 with VNNI or AMX, and Arm"
-        )
-    reason = "x86 without VNNI" if flags else "a CPU whose features are unknown"
-    return IntegerSettings("uint8", True, f"{reason}: 7-bit weights, as 8-bit products may saturate", "any CPU")
-
-
-def cpu_flags(file: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """This machine's CPU features by their Linux names; empty where the system does not say."""
-    if not file.exists():
-        return frozenset()
-    for line in file.read_text(errors="replace").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("flags", "Features"):
-            return frozenset(value.split())
-    return frozenset()
+    products = byte_products(machine, flags)
+    found = next((f for f in EXACT_BYTE_PRODUCTS if f in flags), None)
+    if products == "exact" and found is None:
+        return IntegerSettings("int8", False, "Arm: signed 8-bit products", _EXACT_CPUS)
+    if products == "exact":
+        return IntegerSettings("uint8", False, f"{found}: 8-bit products that do not saturate", _EXACT_CPUS)
+    reason = "x86 without VNNI" if products == "saturating" else "a CPU whose features are unknown"
+    return IntegerSettings("uint8", True, f"{reason}: 7-bit weights, as 8-bit products may saturate", ANY_CPU)

@@ -39,7 +39,7 @@ def build(context: BuildContext, folder: Path) -> Built:
     for package in ("onnx", "onnxruntime"):
         require_package(package, "ONNX int8")
     calibration = require_calibration(context)
-    settings = integer_settings()
+    settings = integer_settings(any_cpu=context.quantize.any_cpu)
     prepared = prepare(fp32_model(context), context.scratch / "int8-prepared.onnx")
     target = folder / PAYLOAD
     recorded: dict[str, Any] = {
@@ -63,7 +63,8 @@ def build(context: BuildContext, folder: Path) -> Built:
             exclude=kept_float,
         )
 
-    notes: tuple[str, ...] = (f"The 8-bit answers were proven for {settings.safe_for}.",)
+    proven = f"The 8-bit answers were proven for {settings.safe_for}."
+    notes: tuple[str, ...] = (proven if settings.reduce_range else f"{proven} For other CPUs export with --any-cpu.",)
     if context.quantize.accuracy_control:
         from edge_fm_export.quantization.accuracy_control import control_onnx
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from typing import TYPE_CHECKING, cast
 
 from edge_fm_runtime.artifact import Artifact
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
-from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
-from edge_fm_runtime.machine import usable_cpus
+from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError, SaturationWarning
+from edge_fm_runtime.machine import X86, byte_products, usable_cpus
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -29,6 +30,9 @@ class OnnxRuntimeEngine:
     Raises:
         EngineError: another format, or a model that ONNX Runtime cannot load.
         DeviceError: the device has no execution provider here.
+
+    Warns:
+        SaturationWarning: 8-bit products may saturate on this CPU, and the artifact was not made for that.
     """
 
     name = "onnxruntime"
@@ -69,6 +73,8 @@ class OnnxRuntimeEngine:
                 f"{artifact.metadata.input.name!r} and {len(artifact.metadata.labels)} labels.",
                 hint="Export the model again: edgefm export",
             )
+        if provider == _PROVIDERS["CPU"]:
+            _warn_of_saturation(artifact)
         self._input = inputs[0].name
         self._outputs = [outputs[0].name]
 
@@ -122,5 +128,23 @@ def _load(
     return session
 
 
+def _warn_of_saturation(artifact: Artifact) -> None:
+    """Say so where 8-bit weights meet a CPU that adds their products in 16 bits, or may."""
+    quantization = artifact.metadata.quantization or {}
+    if artifact.metadata.precision != "int8" or quantization.get("reduce_range") is not False:
+        return
+    products = byte_products()
+    if products == "exact":
+        return
+    cpu = "This CPU has neither VNNI nor AMX" if products == "saturating" else "This CPU may have neither VNNI nor AMX"
+    warnings.warn(
+        f"{cpu}: sums of 8-bit products saturate there, and the answers of {artifact.path} may differ from those that "
+        f"were proven, for {quantization.get('safe_for', 'another CPU')}. "
+        "Export it for every CPU: edgefm export --precision int8 --any-cpu",
+        SaturationWarning,
+        stacklevel=2,
+    )
+
+
 def _is_x86() -> bool:
-    return platform.machine().lower() in ("x86_64", "amd64", "i686")
+    return platform.machine().lower() in X86

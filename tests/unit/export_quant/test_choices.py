@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge_fm_export.quantization.accuracy_control import fewest
-from edge_fm_export.quantization.cpu import cpu_flags, integer_settings
+from edge_fm_export.quantization.cpu import integer_settings
+from edge_fm_runtime.machine import byte_products, cpu_flags
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,14 @@ from edge_fm_export.quantization.cpu import cpu_flags, integer_settings
 def test_settings_follow_the_cpu(machine: str, flags: set[str], activations: str, reduce_range: bool) -> None:
     chosen = integer_settings(machine, frozenset(flags))
     assert (chosen.activations, chosen.reduce_range) == (activations, reduce_range)
-    assert chosen.safe_for
+    assert chosen.safe_for == ("any CPU" if reduce_range else "x86 with VNNI or AMX, and Arm")
+    assert (byte_products(machine, frozenset(flags)) == "exact") == (not reduce_range)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_any_cpu_is_independent_of_this_one(machine: str) -> None:
+    chosen = integer_settings(machine, frozenset({"avx512_vnni", "asimd"}), any_cpu=True)
+    assert (chosen.activations, chosen.reduce_range, chosen.safe_for) == ("uint8", True, "any CPU")
 
 
 def test_flags_are_read_from_the_system(tmp_path: Path) -> None:

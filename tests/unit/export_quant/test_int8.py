@@ -107,6 +107,20 @@ def test_pixels_and_answers_cross_no_float(exported: Exported) -> None:
     assert {v.name for v in (*graph.input, *graph.output)} == {"image", "probabilities"}
 
 
+def test_weights_for_any_cpu_have_seven_bits(tiny_sources: dict[str, SourceModel], tmp_path: Path) -> None:
+    """Two products of a byte with 64 at most fit into the 16 bits that x86 without VNNI adds them in."""
+    import onnx
+
+    context = context_of(tiny_sources["colour"], tmp_path / "scratch", quantize=QuantizeOptions(any_cpu=True))
+    built = find_builder(Target("onnx", "int8"))(context, tmp_path)
+    assert built.quantization is not None and built.quantization["safe_for"] == "any CPU"
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    weights = [onnx.numpy_helper.to_array(t) for t in graph.initializer if t.data_type == onnx.TensorProto.INT8]
+    weights = [w for w in weights if w.ndim > 1]
+    assert len(weights) >= 2
+    assert all(32 < np.abs(w.astype(int)).max() <= 64 for w in weights)
+
+
 @pytest.mark.parametrize("format", CONTROLLED)
 def test_accuracy_control_rescues_what_int8_breaks(format: Any, breakable: SourceModel, tmp_path: Path) -> None:
     from edge_fm_export.pipeline import export

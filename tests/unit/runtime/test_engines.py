@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from edge_fm_runtime.artifact import load_artifact
 from edge_fm_runtime.engines import ENGINES, EngineOptions, create_engine
-from edge_fm_runtime.errors import DeviceError, EngineError
+from edge_fm_runtime.errors import DeviceError, EngineError, SaturationWarning
 from edge_fm_runtime.golden import load_golden
 from edge_fm_runtime.metadata import Metadata
 from edge_fm_runtime.verification import infer_batched, verify_golden
@@ -120,3 +121,32 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
+
+
+@pytest.mark.parametrize("name", ONNX_ENGINES)
+@pytest.mark.parametrize("products", ["exact", "saturating", "unknown"])
+@pytest.mark.parametrize("reduced", [False, True])
+def test_what_may_saturate_here_is_said(
+    make_artifact: Callable[..., Path],
+    metadata: Metadata,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    products: str,
+    reduced: bool,
+) -> None:
+    """Only ONNX Runtime adds 8-bit products in 16 bits; OpenVINO's answers were found not to saturate."""
+    monkeypatch.setattr("edge_fm_runtime.engines.onnxruntime_engine.byte_products", lambda: products)
+    quantization = {"reduce_range": reduced, "safe_for": "x86 with VNNI or AMX, and Arm"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folder = make_artifact(metadata=replace(metadata, precision="int8", quantization=quantization))
+    artifact = load_artifact(folder)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        create_engine(artifact, name).close()
+    said = [str(w.message) for w in caught if issubclass(w.category, SaturationWarning)]
+    if reduced or products == "exact" or name == "openvino":
+        assert said == []
+    else:
+        (line,) = said
+        assert str(artifact.path) in line and "x86 with VNNI" in line and "--any-cpu" in line
