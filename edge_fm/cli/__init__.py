@@ -10,7 +10,7 @@ from typing import IO, Any, TextIO, cast
 import click
 
 from edge_fm import __version__
-from edge_fm_runtime.errors import EdgeFMError, SaturationWarning
+from edge_fm_runtime.errors import EdgeFMError, PrecisionWarning
 
 _COMMANDS = {
     "train": "train a model and leave a run",
@@ -106,7 +106,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Say our own warnings in a line for a person, without the place in the code; others as Python does."""
-    if issubclass(category, SaturationWarning):
+    if issubclass(category, PrecisionWarning):
         click.echo(f"Warning: {message}", err=True)
     else:
         _python_shows(message, category, filename, lineno, file, line)

@@ -155,8 +155,8 @@ def _unwritable(purpose: str) -> str:
 
 _BYTE_PRODUCTS = {
     "exact": "exact",
-    "saturating": "may saturate, without VNNI: have int8 for ONNX exported with --any-cpu",
-    "unknown": "may saturate, as the system does not tell: have int8 for ONNX exported with --any-cpu",
+    "saturating": "would saturate, without VNNI: for ONNX at int8 export with --any-cpu",
+    "unknown": "may saturate, as the system does not tell: for ONNX at int8 export with --any-cpu",
 }
 
 

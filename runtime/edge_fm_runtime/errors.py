@@ -16,7 +16,7 @@ EdgeFMError                       exit 1   the root: catch this one
 ├── PhotoError                    exit 1   a file is no picture that can be classified
 └── GateError                     exit 3   parity or accuracy is out of tolerance; `failures` lists every check
 
-SaturationWarning is no error: an artifact runs, on a CPU for which its answers were not proven.
+PrecisionWarning is no error: an artifact runs, in another precision than its own.
 """
 
 from __future__ import annotations
@@ -124,5 +124,5 @@ class GateError(EdgeFMError):
         self.failures = tuple(failures)
 
 
-class SaturationWarning(UserWarning):
-    """8-bit products may saturate on this CPU, so answers may differ from those that were proven."""
+class PrecisionWarning(UserWarning):
+    """An artifact is computed in another precision than its own, in which this CPU would not give the proven answers."""

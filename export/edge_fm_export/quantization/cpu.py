@@ -35,8 +35,8 @@ def integer_settings(
     """Choose by ONNX Runtime's guidance for CPU inference (documentation of `quantize_static`).
 
     x86 multiplies unsigned by signed bytes: exact with VNNI, but AVX2's `vpmaddubsw` adds pairs in 16 bits, which
-    saturate with full 8-bit weights (measured: the shipped classifier of 8-bit weights gives 93.54% with VNNI and
-    93.28% without). Arm multiplies signed by signed.
+    saturate with full 8-bit weights: a classifier that gave 93.54% with VNNI gave 93.28% without. Arm multiplies signed
+    by signed.
 
     Args:
         machine: as `platform.machine()` says; None for this one.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from edge_fm_runtime.artifact import Artifact
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
-from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError, SaturationWarning
+from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError, PrecisionWarning
 from edge_fm_runtime.machine import X86, byte_products, usable_cpus
 
 if TYPE_CHECKING:
@@ -31,8 +31,11 @@ class OnnxRuntimeEngine:
         EngineError: another format, or a model that ONNX Runtime cannot load.
         DeviceError: the device has no execution provider here.
 
+    On an x86 CPU without VNNI, where sums of 8-bit products saturate, an artifact with weights of all 8 bits is
+    computed in fp32: the answers are those that were proven, at the price of its speed.
+
     Warns:
-        SaturationWarning: 8-bit products may saturate on this CPU, and the artifact was not made for that.
+        PrecisionWarning: this is such a CPU, or may be one.
     """
 
     name = "onnxruntime"
@@ -54,7 +57,8 @@ class OnnxRuntimeEngine:
         self.threads = options.threads or usable_cpus()
         self.streams = self.threads if options.hint == "throughput" else 1
         # With several callers each computes in its own thread, which wastes none on waiting for another.
-        self._session = _load(ort, artifact, provider, options, self.threads // self.streams)
+        exact = provider != _PROVIDERS["CPU"] or not _may_saturate(artifact)
+        self._session = _load(ort, artifact, provider, options, self.threads // self.streams, in_float=not exact)
         ran = self._session.get_providers()[0]
         if ran != provider:
             raise DeviceError(
@@ -64,7 +68,7 @@ class OnnxRuntimeEngine:
         self.device = options.device
         # On x86 CPUs ONNX Runtime has no half-precision kernels: it casts the weights and computes in fp32.
         widened = artifact.metadata.precision == "fp16" and provider == "CPUExecutionProvider" and _is_x86()
-        self.precision = "fp32" if widened else artifact.metadata.precision
+        self.precision = "fp32" if widened or not exact else artifact.metadata.precision
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         classes = outputs[0].shape[-1] if outputs else None
         if [i.name for i in inputs] != [artifact.metadata.input.name] or classes != len(artifact.metadata.labels):
@@ -73,8 +77,8 @@ class OnnxRuntimeEngine:
                 f"{artifact.metadata.input.name!r} and {len(artifact.metadata.labels)} labels.",
                 hint="Export the model again: edgefm export",
             )
-        if provider == _PROVIDERS["CPU"]:
-            _warn_of_saturation(artifact)
+        if not exact:
+            _say_that_it_is_slow(artifact)
         self._input = inputs[0].name
         self._outputs = [outputs[0].name]
 
@@ -100,7 +104,7 @@ def _provider(device: str, available: list[str]) -> str:
 
 
 def _load(
-    ort: type[onnxruntime], artifact: Artifact, provider: str, asked: EngineOptions, threads: int
+    ort: type[onnxruntime], artifact: Artifact, provider: str, asked: EngineOptions, threads: int, *, in_float: bool
 ) -> onnxruntime.InferenceSession:
     settings: dict[str, str] = {}
     if provider == _PROVIDERS["OPENVINO"]:
@@ -110,6 +114,8 @@ def _load(
     options.inter_op_num_threads = 1
     options.log_severity_level = _LOG_ERRORS_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "0" if asked.one_shot else "1")
+    if in_float:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     if provider != _PROVIDERS["CPU"]:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:
@@ -128,21 +134,21 @@ def _load(
     return session
 
 
-def _warn_of_saturation(artifact: Artifact) -> None:
-    """Say so where 8-bit weights meet a CPU that adds their products in 16 bits, or may."""
+def _may_saturate(artifact: Artifact) -> bool:
+    """Whether 8-bit weights meet a CPU that adds their products in 16 bits, or may."""
     quantization = artifact.metadata.quantization or {}
-    if artifact.metadata.precision != "int8" or quantization.get("reduce_range") is not False:
-        return
-    products = byte_products()
-    if products == "exact":
-        return
-    cpu = "This CPU has neither VNNI nor AMX" if products == "saturating" else "This CPU may have neither VNNI nor AMX"
+    all_bits = artifact.metadata.precision == "int8" and quantization.get("reduce_range") is False
+    return all_bits and byte_products() != "exact"
+
+
+def _say_that_it_is_slow(artifact: Artifact) -> None:
+    cpu = "has neither VNNI nor AMX" if byte_products() == "saturating" else "may have neither VNNI nor AMX"
+    safe_for = (artifact.metadata.quantization or {}).get("safe_for", "another CPU")
     warnings.warn(
-        f"{cpu}: sums of 8-bit products saturate there, and the answers of {artifact.path} may differ from those that "
-        f"were proven, for {quantization.get('safe_for', 'another CPU')}. "
-        "Export it for every CPU: edgefm export --precision int8 --any-cpu",
-        SaturationWarning,
-        stacklevel=2,
+        f"{artifact.path} was quantized for {safe_for}. This CPU {cpu}: sums of 8-bit products would saturate, so it "
+        "is computed in fp32, which is slower. For int8 on every CPU: edgefm export --precision int8 --any-cpu",
+        PrecisionWarning,
+        stacklevel=3,
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from edge_fm_runtime.artifact import load_artifact
 from edge_fm_runtime.engines import ENGINES, EngineOptions, create_engine
-from edge_fm_runtime.errors import DeviceError, EngineError, SaturationWarning
+from edge_fm_runtime.errors import DeviceError, EngineError, PrecisionWarning
 from edge_fm_runtime.golden import load_golden
 from edge_fm_runtime.metadata import Metadata
 from edge_fm_runtime.verification import infer_batched, verify_golden
@@ -126,7 +126,7 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("name", ONNX_ENGINES)
 @pytest.mark.parametrize("products", ["exact", "saturating", "unknown"])
 @pytest.mark.parametrize("reduced", [False, True])
-def test_what_may_saturate_here_is_said(
+def test_what_would_saturate_here_is_computed_in_float(
     make_artifact: Callable[..., Path],
     metadata: Metadata,
     monkeypatch: pytest.MonkeyPatch,
@@ -143,10 +143,13 @@ def test_what_may_saturate_here_is_said(
     artifact = load_artifact(folder)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        create_engine(artifact, name).close()
-    said = [str(w.message) for w in caught if issubclass(w.category, SaturationWarning)]
+        engine = create_engine(artifact, name)
+    precision = engine.precision
+    engine.close()
+    said = [str(w.message) for w in caught if issubclass(w.category, PrecisionWarning)]
     if reduced or products == "exact" or name == "openvino":
-        assert said == []
+        assert (said, precision) == ([], "int8")
     else:
         (line,) = said
+        assert precision == "fp32"
         assert str(artifact.path) in line and "x86 with VNNI" in line and "--any-cpu" in line
