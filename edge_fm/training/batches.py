@@ -14,8 +14,8 @@ from edge_fm.training.augmentation import augment, mix
 from edge_fm.training.photo_augmentation import PhotoClasses, photo_classes, photograph
 from edge_fm.training.recipe import AugmentationPart, Recipe
 
-# First word of a generator's seed, so that order and augmentation never share a stream.
-_ORDER, _AUGMENT = 1, 2
+# First word of a generator's seed, so that none of them shares a stream with another.
+_ORDER, _AUGMENT, _PHOTO = 1, 2, 3
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -47,6 +47,7 @@ def epoch_batches(
     epoch: int,
     label_names: Sequence[str] = (),
     answers: NDArray[np.float32] | None = None,
+    photograph_them: bool = True,
 ) -> Any:
     """Build one epoch's batches.
 
@@ -58,13 +59,14 @@ def epoch_batches(
         epoch: from 0.
         label_names: of the classes, for a recipe that names some.
         answers: float32 `[steps*B,classes]`, the teachers' to the images of `view_of` this epoch.
+        photograph_them: False leaves those images as they are that the recipe makes photo-like.
 
     Returns:
         keras.utils.PyDataset of (uint8 `[B,H,W,C]`, float32 `[B,classes]`): one-hot targets, or mixed ones with mixup;
         with answers, `[B,2*classes]`: targets and answers side by side.
     """
     part = recipe.augmentation
-    photos = photo_classes(part, label_names)
+    photos = photo_classes(part, label_names) if photograph_them else None
     if is_clean(recipe, epoch):
         part = AugmentationPart(
             flip=part.flip, photo=part.photo, photo_spread=part.photo_spread, photo_paired=part.photo_paired
@@ -84,7 +86,7 @@ def _batches_class() -> Any:
             recipe: Recipe,
             targets: NDArray[np.float32],
             part: AugmentationPart,
-            photos: PhotoClasses,
+            photos: PhotoClasses | None,
             epoch: int,
             answers: NDArray[np.float32] | None,
         ) -> None:
@@ -111,18 +113,22 @@ def _batches_class() -> Any:
             photos = round(self._part.photo * len(images))
             images, first = augment(images[photos:], self._part, rng, fill=self._fill), images[:photos]
             if photos:
-                shot = photograph(
-                    first,
-                    rng,
-                    fill=self._fill,
-                    mirror=self._part.flip,
-                    spread=self._photos.spread[self._labels[chosen[:photos]]],
-                    paired=self._photos.paired[self._labels[chosen[:photos]]],
-                )
-                images = np.concatenate([shot, images])
+                images = np.concatenate([self._photographed(first, self._labels[chosen[:photos]], batch), images])
             images, targets = mix(images, self._targets[self._labels[chosen]], self._part.mixup, rng)
             if self._answers is not None:
                 targets = np.concatenate([targets, self._answers[rows]], axis=1)
             return images, targets
+
+        def _photographed(self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int) -> NDArray[np.uint8]:
+            if self._photos is None:
+                return images
+            return photograph(
+                images,
+                np.random.default_rng([_PHOTO, self._seed, self._view, batch]),
+                fill=self._fill,
+                mirror=self._part.flip,
+                spread=self._photos.spread[labels],
+                paired=self._photos.paired[labels],
+            )
 
     return EpochBatches

@@ -2,6 +2,9 @@
 
 A run with other weights, another model or another loss that shows the same images finds the same answers: a teacher is
 asked once for all students of one seed.
+
+About an image that is made photo-like a teacher is asked as it was before: it knows that image, and whatever it says of
+it is true of the photo, too.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
 
 # Raised when the same teachers and settings would mean other images.
-_VERSION = 2
+_VERSION = 3
 _MAX_CACHE_BYTES = 4 << 30
 
 
@@ -76,6 +79,7 @@ class TeacherAnswers:
             classes=len(self._dataset.label_names),
             epoch=view,
             label_names=self._dataset.label_names,
+            photograph_them=False,
         )
         size = min(self._recipe.training.batch_size, len(self._learn))
         try:

@@ -125,4 +125,4 @@ class GateError(EdgeFMError):
 
 
 class PrecisionWarning(UserWarning):
-    """An artifact is computed in another precision than its own, in which this CPU would not give the proven answers."""
+    """An artifact is computed in another precision than its own, as this CPU would give others in its own."""

@@ -63,7 +63,7 @@ class DistillationPart:
 
     The loss is `(1 - weight) * hard + weight * temperature**2 * soft`: hard is the cross-entropy with the labels, soft
     the Kullback-Leibler divergence from the teachers' answers, both softened by the temperature. The teachers answer
-    the very images that the student sees, as augmented.
+    the very images that the student sees, as augmented; of photo-like ones what they were before.
 
     Attributes:
         teacher: run folders, .keras files or names of trained models of the package, whose probabilities are averaged;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from edge_fm.training import DistillationPart, Recipe, RunResult, load_recipe, r
 from edge_fm.training.batches import epoch_batches, view_of
 from edge_fm.training.distillation import distillation_accuracy, distillation_loss, load_teachers, with_teachers
 from edge_fm.training.recipe_data import learn_and_choose
-from edge_fm_runtime.errors import EdgeFMError, ModelError, TrainingError
+from edge_fm_runtime.errors import EdgeFMError, ModelError, RecipeError, TrainingError
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -142,6 +143,34 @@ def test_a_run_is_tied_to_its_teacher_not_to_where_it_lies(
         train(recipe, strokes, stopped, resume=True)
     shutil.copy(teacher.model_path, copy)
     assert_same_run(train(recipe, strokes, stopped, resume=True), whole)
+
+
+def test_teachers_are_asked_about_images_before_they_become_photo_like(
+    teacher: RunResult, strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    recipe = taught(teacher.run_dir, epochs=2)
+    augmentation = dataclasses.replace(recipe.augmentation, photo=0.5, flip=True, shift=1, mixup=0.2)
+    with pytest.raises(RecipeError, match="views is 0"):
+        dataclasses.replace(recipe, augmentation=augmentation)
+    part = dataclasses.replace(recipe.distillation, views=1)
+    recipe = dataclasses.replace(recipe, distillation=part)
+    recipe = dataclasses.replace(recipe, augmentation=augmentation)
+    train(recipe, strokes, tmp_path / "run")
+    (told,) = (np.load(path) for path in (tmp_path / "cache" / "edgefm" / "teachers").glob("*/view-0.npy"))
+
+    learn, _ = learn_and_choose(recipe, strokes.train)
+    common: dict[str, Any] = {"classes": 3, "epoch": 0, "answers": told, "label_names": strokes.label_names}
+    shown = epoch_batches(learn.images, learn.labels, recipe, **common)
+    asked = epoch_batches(learn.images, learn.labels, recipe, photograph_them=False, **common)
+    (model,) = load_teachers(recipe.distillation, strokes)
+    for index in range(len(asked)):
+        batch, targets = asked[index]
+        np.testing.assert_allclose(targets[:, 3:], model.predict(batch, verbose=0), atol=1e-5)
+        # The same images, mixed alike, and the same targets: half of them photo-like.
+        np.testing.assert_array_equal(shown[index][1], targets)
+        differ = (shown[index][0] != batch).any(axis=(1, 2, 3))
+        assert differ[: len(batch) // 2].all()
 
 
 def test_views_come_again_in_another_order_and_their_answers_are_kept(
