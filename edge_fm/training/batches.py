@@ -94,7 +94,7 @@ def _batches_class() -> Any:
             self._images, self._labels, self._targets = images, labels, targets
             self._size, self._fill = recipe.training.batch_size, recipe.photo.fill
             self._part, self._photos, self._seed = part, photos, recipe.seed
-            self._answers, self._view = answers, view_of(recipe, epoch)
+            self._answers, self._epoch, self._view = answers, epoch, view_of(recipe, epoch)
             self._order = np.random.default_rng([_ORDER, recipe.seed, self._view, 0]).permutation(len(images))
             # A view that was shown before comes in another order of its batches.
             again = np.random.default_rng([_ORDER, recipe.seed, epoch, 1])
@@ -124,7 +124,8 @@ def _batches_class() -> Any:
                 return images
             return photograph(
                 images,
-                np.random.default_rng([_PHOTO, self._seed, self._view, batch]),
+                # Ever new: what the teachers say of an image as it was before holds for each of them.
+                np.random.default_rng([_PHOTO, self._seed, self._epoch, batch]),
                 fill=self._fill,
                 mirror=self._part.flip,
                 spread=self._photos.spread[labels],

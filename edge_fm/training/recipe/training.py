@@ -73,7 +73,7 @@ class DistillationPart:
         views: 0 asks the teachers anew about every batch. With a number, training sees so many differently augmented
             epochs, over and over in another order of batches, and the teachers' answers to them are kept on disk for
             this and every other run that shows the same images (as in TinyViT, Wu et al. 2022): a large teacher then
-            costs its time for so many epochs alone.
+            costs its time for so many epochs alone. What `photo` makes of them is new in every epoch.
         sha256: of each teacher's .keras file; a run writes them into its recipe, and a file that is not the one that is
             written there is refused.
     """

@@ -173,6 +173,30 @@ def test_teachers_are_asked_about_images_before_they_become_photo_like(
         assert differ[: len(batch) // 2].all()
 
 
+def test_a_view_that_comes_again_is_photographed_anew(strokes: Dataset) -> None:
+    recipe = taught(Path("big"), epochs=3)
+    recipe = dataclasses.replace(recipe, distillation=dataclasses.replace(recipe.distillation, views=1))
+    augmentation = dataclasses.replace(recipe.augmentation, photo=0.5, shift=1, mixup=0.0, clean_epochs=0)
+    recipe = dataclasses.replace(recipe, augmentation=augmentation)
+    assert [view_of(recipe, epoch) for epoch in range(2)] == [0, 0]
+    plain, photos = [], []
+    for epoch in range(2):
+        made = epoch_batches(
+            strokes.train.images,
+            strokes.train.labels,
+            recipe,
+            classes=3,
+            epoch=epoch,
+            label_names=strokes.label_names,
+        )
+        batches = [made[index][0] for index in range(len(made))]
+        half = round(len(batches[0]) / 2)
+        photos.append({image.tobytes() for batch in batches for image in batch[:half]})
+        plain.append({image.tobytes() for batch in batches for image in batch[half:]})
+    assert plain[0] == plain[1]
+    assert photos[0].isdisjoint(photos[1])
+
+
 def test_views_come_again_in_another_order_and_their_answers_are_kept(
     teacher: RunResult, strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
