@@ -18,7 +18,8 @@ from typing import Any
 from edge_fm_runtime.errors import DataError
 
 KEPT = Path(__file__).parent / "kept"
-"""Records that come with the package."""
+"""Trained models and their records that come with the package."""
+_MODEL_FILE = "model.keras"
 
 RECORD_FILE = "record.json"
 
@@ -165,14 +166,14 @@ def trained_model(name: str | Path) -> Path:
     """What was named, where it exists; else the run of the trained model of that name that comes with the package.
 
     Args:
-        name: a path, or a model such as "edgenet-n".
+        name: a path, or a model such as "edgenet-n", or "edgenet-s-photo", from which the shipped artifact was made.
 
     Returns:
         A path, which may not exist.
     """
     path = Path(name).expanduser()
     kept = KEPT / path.name
-    ours = str(name) == path.name and (kept / RECORD_FILE).is_file()
+    ours = str(name) == path.name and (kept / _MODEL_FILE).is_file()
     return kept if ours and not path.exists() else path
 
 

@@ -57,6 +57,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for model, accuracy in (("edgenet-n", 0.93), ("edgenet-s", 0.945)):
         (made / model).mkdir()
         (made / model / "record.json").write_text(json.dumps(make_record(model, accuracy).to_json()))
+        (made / model / "model.keras").touch()
+    (made / "edgenet-s-photo").mkdir()  # no record: one run
+    (made / "edgenet-s-photo" / "model.keras").touch()
     shutil.copy(records.KEPT / "published.toml", made)
     monkeypatch.setattr(records, "KEPT", made)
     return made
@@ -82,7 +85,8 @@ def test_a_name_means_the_trained_model_of_the_package(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert trained_model("edgenet-n") == folder / "edgenet-n"
+    for name in ("edgenet-n", "edgenet-s-photo"):
+        assert trained_model(name) == folder / name
     for other in ("edgenet-l", "runs/edgenet-n", "..", "", "a.keras"):
         assert trained_model(other) == Path(other)
     # What the user has of that name is meant first.
