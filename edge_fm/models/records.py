@@ -166,7 +166,7 @@ def trained_model(name: str | Path) -> Path:
     """What was named, where it exists; else the run of the trained model of that name that comes with the package.
 
     Args:
-        name: a path, or a model such as "edgenet-n", or "edgenet-s-photo", from which the shipped artifact was made.
+        name: a path, or a model such as "edgenet-n".
 
     Returns:
         A path, which may not exist.
