@@ -129,6 +129,18 @@ def pixel_prologue(graph: Any) -> Pixels | None:
         tensor = node.output[0]
 
 
+def pixel_convolutions(graph: Any) -> tuple[Any, ...]:
+    """The Conv nodes with constant weights that read the scaled pixels."""
+    view = GraphView(graph)
+    prologue = scaling_nodes(graph)
+    pixels = {i.name for i in graph.input} | {o for n in graph.node if n.name in prologue for o in n.output}
+    return tuple(
+        node
+        for node in graph.node
+        if node.op_type == "Conv" and node.input[0] in pixels and node.input[1] in view.constants
+    )
+
+
 def fold_pixels(model: Any, pixels: Pixels) -> bool:
     """Let the first quantized layer read the pixels as they are: `QuantizeLinear(image * scale)` is `image`.
 

@@ -17,6 +17,7 @@ from edge_fm_export.onnx_clean import to_bytes
 from edge_fm_export.quantization import onnx_graph
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.cpu import IntegerSettings, integer_settings
+from edge_fm_export.quantization.rounding import round_pixel_kernels
 from edge_fm_export.tensorflow_setup import require_package
 from edge_fm_runtime.errors import ExportError
 
@@ -157,6 +158,10 @@ def quantize_file(
         raise ExportError(
             f"ONNX Runtime cannot quantize the model: {error}", hint="Use --precision fp16, or --format openvino."
         ) from error
+    if settings.reduce_range:
+        quantized = onnx.load(target)
+        round_pixel_kernels(quantized, model)
+        target.write_bytes(quantized.SerializeToString())
     if ship:
         tidy(target, prologue)
 
