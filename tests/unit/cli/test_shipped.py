@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from click.testing import CliRunner
 from edge_fm.cli import cli
 from edge_fm.cli.common import shipped_model
 from edge_fm.data import load_dataset, sample_photo
+from edge_fm.models.records import trained_model
+from edge_fm.training import load_recipe, recipe_hash
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +49,15 @@ def test_it_is_as_accurate_as_its_card_says_within_the_mini_set() -> None:
     said = json.loads((folder / "edgefm.json").read_text())["accuracy"]["value"]
     # 1,000 of the 10,000 images: three standard errors.
     assert json.loads(done.stdout)["accuracy"] == pytest.approx(said, abs=0.025)
+
+
+def test_it_was_made_from_the_packages_own_keras_model_for_any_cpu() -> None:
+    folder = shipped_model()
+    said = json.loads((folder / "edgefm.json").read_text())
+    assert said["quantization"]["safe_for"] == "any CPU"
+    made_from = trained_model(said["training"]["run"]) / "model.keras"
+    assert hashlib.sha256(made_from.read_bytes()).hexdigest() == said["source"]["sha256"]
+    kept = load_recipe(made_from.with_name("recipe.toml"))
+    assert recipe_hash(kept) == said["training"]["recipe_hash"]
+    as_listed = replace(kept, distillation=replace(kept.distillation, sha256=()))
+    assert recipe_hash(as_listed) == recipe_hash(load_recipe(said["training"]["run"]))
