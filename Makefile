@@ -11,12 +11,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-quickstart: $(VENV)/.installed  ## train, export, verify, measure and classify, in about three minutes
+quickstart: $(VENV)/.installed  ## train, export, verify, measure and classify, in three minutes (ten with AVX2 alone)
 	$(BIN)/edgefm quickstart
 
 PYTEST_WORKERS ?= 2
-test: $(VENV)/.installed  ## every test, in two processes: most spend their time in one thread
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
+test: $(VENV)/.installed  ## every test, in two processes, the long files first: most spend their time in one thread
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed  ## ruff and the layer contracts
 	$(BIN)/ruff check .
