@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +89,24 @@ def _convert(graph_def: Any) -> Any:
     with quiet(), told_by("tf2onnx") as told:
         import tf2onnx
 
+        graph_def = spread_scalars(inline_functions(graph_def, inputs=[INPUT], outputs=[OUTPUT]))
+        convert = partial(
+            tf2onnx.convert.from_graph_def,
+            graph_def,
+            name="classifier",
+            input_names=[f"{INPUT}:0"],
+            output_names=[f"{OUTPUT}:0"],
+            tensors_to_rename={f"{INPUT}:0": INPUT, f"{OUTPUT}:0": OUTPUT},
+            opset=OPSET,
+        )
         try:
-            model, _ = tf2onnx.convert.from_graph_def(
-                spread_scalars(inline_functions(graph_def, inputs=[INPUT], outputs=[OUTPUT])),
-                name="classifier",
-                input_names=[f"{INPUT}:0"],
-                output_names=[f"{OUTPUT}:0"],
-                tensors_to_rename={f"{INPUT}:0": INPUT, f"{OUTPUT}:0": OUTPUT},
-                custom_op_handlers=operator_handlers(),
-                opset=OPSET,
-            )
+            try:
+                with _without_copies():
+                    model, _ = convert(custom_op_handlers=operator_handlers())
+            except Exception:  # noqa: BLE001 - whatever an optimizer raises
+                # Perhaps one of its optimizers alone failed: with copies of the graph it leaves that one out.
+                told.clear()
+                model, _ = convert(custom_op_handlers=operator_handlers())
         except Exception as error:
             raise ExportError(
                 f"tf2onnx cannot convert the model at opset {OPSET}: {'; '.join(told) or error}", hint=_REWRITE
@@ -103,6 +115,24 @@ def _convert(graph_def: Any) -> Any:
     return model
 
 
+@contextmanager
+def _without_copies() -> Iterator[None]:
+    """Spare tf2onnx the copy of the whole graph, weights included, that it makes before each of its optimizers.
+
+    It makes them to go on from if an optimizer fails. Its variable rules that out when set, to whatever value.
+    """
+    before = os.environ.get(_CATCH)
+    os.environ[_CATCH] = "FALSE"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_CATCH]
+        else:
+            os.environ[_CATCH] = before
+
+
+_CATCH = "TF2ONNX_CATCH_ERRORS"
 _REWRITE = "Rewrite the layer that needs it with usual Keras layers, or try --format savedmodel."
 
 

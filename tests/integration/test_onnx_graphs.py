@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -55,21 +56,28 @@ CASES: dict[str, tuple[Body, dict[str, int]]] = {
 MACS = {"grouped": 12 * 10 * (8 * 27 + 8 * 18) + 8 * 4, "shared": 2 * 12 * 10 * 4 * 27 + 8 * 4}
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_graph_is_clean_and_right(name: str, tmp_path: Path) -> None:
-    import onnx
-    import onnxruntime
-
-    _, keras = require_tensorflow("the tests")
-    body, expected = CASES[name]
+def small_model(body: Body) -> Any:
+    keras = require_tensorflow("the tests")[1]
     keras.utils.set_random_seed(3)
     image = keras.Input((12, 10, 3), dtype="uint8", name="image")
     x = body(keras.layers, keras.layers.Rescaling(1 / 255, name="scale")(image))
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     answer = keras.layers.Dense(4, activation="softmax", name="probabilities")(x)
-    model = keras.Model(image, answer, name="net")
-    spec = InputSpec(12, 10, 3)
-    file = fp32_model(BuildContext(SourceModel("m", model, spec, tuple("abcd"), PhotoSpec(), "0" * 64), tmp_path))
+    return keras.Model(image, answer, name="net")
+
+
+def source_of(model: Any) -> SourceModel:
+    return SourceModel("m", model, InputSpec(12, 10, 3), tuple("abcd"), PhotoSpec(), "0" * 64)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_graph_is_clean_and_right(name: str, tmp_path: Path) -> None:
+    import onnx
+    import onnxruntime
+
+    body, expected = CASES[name]
+    model = small_model(body)
+    file = fp32_model(BuildContext(source_of(model), tmp_path))
 
     operators = Counter(node.op_type for node in onnx.load(file).graph.node)
     assert {kind: operators[kind] for kind in expected} == expected
@@ -78,3 +86,24 @@ def test_the_graph_is_clean_and_right(name: str, tmp_path: Path) -> None:
     answers = session.run(["probabilities"], {"image": images})[0]
     np.testing.assert_allclose(answers, np.asarray(model(images, training=False)), atol=1e-6)
     assert count_macs(model) == MACS.get(name, count_macs(model))
+
+
+def test_an_optimizer_that_fails_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnx
+    from tf2onnx import optimizer
+
+    failed = []
+
+    def fail(self: Any, graph: Any) -> None:
+        failed.append(graph)
+        raise KeyError("no such node")
+
+    source = source_of(small_model(shared))
+    environment = dict(os.environ)
+    (tmp_path / "whole").mkdir()
+    whole = onnx.load(fp32_model(BuildContext(source, tmp_path / "whole")))
+    monkeypatch.setattr(optimizer.IdentityOptimizer, "_optimize", fail)
+    without = onnx.load(fp32_model(BuildContext(source, tmp_path)))
+    assert len(failed) > 1
+    assert Counter(n.op_type for n in without.graph.node) == Counter(n.op_type for n in whole.graph.node)
+    assert dict(os.environ) == environment
