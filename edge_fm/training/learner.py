@@ -79,6 +79,11 @@ class Learner:
             fitted = self.halves.head if self.halves else self.model
             loss, metric = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing), "accuracy"
         fitted.compile(optimizer=self.optimizer, loss=loss, metrics=[metric])
+        # The metrics' variables: made in the first step, they would have TensorFlow trace it twice.
+        targets = self.classes * (2 if self.teachers and part.views else 1)
+        zeros = keras.ops.zeros
+        fitted.compute_metrics(None, zeros((1, targets)), zeros((1, *fitted.output_shape[1:])))
+        fitted.reset_metrics()
         return fitted
 
     def fresh_model(self) -> Any:
