@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edge_fm_export.context import BuildContext, Built
+from edge_fm_export.lean_tf2onnx import lean_tf2onnx
 from edge_fm_export.onnx_clean import clean, finish, to_bytes
 from edge_fm_export.onnx_operators import inline_functions, operator_handlers, spread_scalars
 from edge_fm_export.savedmodel_format import INPUT, OUTPUT, read_graph, saved_model
@@ -101,10 +99,10 @@ def _convert(graph_def: Any) -> Any:
         )
         try:
             try:
-                with _without_copies():
+                with lean_tf2onnx():
                     model, _ = convert(custom_op_handlers=operator_handlers())
-            except Exception:  # noqa: BLE001 - whatever an optimizer raises
-                # Perhaps one of its optimizers alone failed: with copies of the graph it leaves that one out.
+            except Exception:  # noqa: BLE001 - whatever tf2onnx raises
+                # Perhaps one of its optimizers alone failed: as it comes, it leaves that one out.
                 told.clear()
                 model, _ = convert(custom_op_handlers=operator_handlers())
         except Exception as error:
@@ -115,24 +113,6 @@ def _convert(graph_def: Any) -> Any:
     return model
 
 
-@contextmanager
-def _without_copies() -> Iterator[None]:
-    """Spare tf2onnx the copy of the whole graph, weights included, that it makes before each of its optimizers.
-
-    It makes them to go on from if an optimizer fails. Its variable rules that out when set, to whatever value.
-    """
-    before = os.environ.get(_CATCH)
-    os.environ[_CATCH] = "FALSE"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_CATCH]
-        else:
-            os.environ[_CATCH] = before
-
-
-_CATCH = "TF2ONNX_CATCH_ERRORS"
 _REWRITE = "Rewrite the layer that needs it with usual Keras layers, or try --format savedmodel."
 
 
