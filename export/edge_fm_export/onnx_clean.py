@@ -101,7 +101,11 @@ def _captured(node: Any) -> list[str]:
 
 
 def _rename(graph: Any) -> None:
-    """Take tf2onnx's counters out of all names, but those of the graph's inputs and outputs."""
+    """Take tf2onnx's counters out of all names, but those of the graph's inputs and outputs.
+
+    A constant that several nodes use is named after the first: TensorFlow makes one of equal ones, now of this layer's
+    name and now of that one's.
+    """
     fixed = {v.name for v in (*graph.input, *graph.output)}
     taken = set(fixed)
     tensors: dict[str, str] = {name: name for name in fixed} | {"": ""}
@@ -116,8 +120,14 @@ def _rename(graph: Any) -> None:
 
     for node in graph.node:
         node.name = _layer_name(node)
+    uses: dict[str, list[str]] = {}
+    for node in graph.node:
+        for place, name in enumerate((*node.input, *_captured(node))):
+            uses.setdefault(name, []).append(f"{node.name}/input_{place}")
     for constant in graph.initializer:
-        tensors[constant.name] = constant.name = unique(_plain(constant.name, "constant"))
+        users = uses.get(constant.name, [])
+        wanted = users[0] if len(users) > 1 else _plain(constant.name, "constant")
+        tensors[constant.name] = constant.name = unique(wanted)
     for node in graph.node:
         for output in node.output:
             tensors.setdefault(output, "")
