@@ -24,9 +24,11 @@ def edgefm(*arguments: str | Path, cwd: Path, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which edgenet-s was trained for two epochs on the mini set, and exported."""
+    """A folder in which edgenet-s was trained for two epochs on half of the mini set, and exported."""
     folder = tmp_path_factory.mktemp("way")
-    metrics = json.loads(edgefm("train", "--data", "fashion-mnist-mini", "--epochs", "2", "--json", cwd=folder))
+    training = ["--data", "fashion-mnist-mini", "--epochs", "2"]
+    training += ["--set", "data.samples=3000", "--set", "training.batch_size=32"]
+    metrics = json.loads(edgefm("train", *training, "--json", cwd=folder))
     assert metrics["model"] == "edgenet-s"
     assert metrics["params"] <= 100_000
     assert metrics["test_accuracy"] > 0.5
@@ -126,7 +128,8 @@ def test_resume_goes_on_where_it_stopped(place: Path, tmp_path: Path) -> None:
     import signal
     import time
 
-    arguments = ["train", "--data", "fashion-mnist-mini", "--epochs", "30", "--out", tmp_path / "run"]
+    training = ["--data", "fashion-mnist-mini", "--set", "data.samples=1000", "--epochs", "30"]
+    arguments = ["train", *training, "--out", tmp_path / "run"]
     process = subprocess.Popen([EDGEFM, *map(str, arguments)], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     history = tmp_path / "run/history.csv"
     for _ in range(1200):
