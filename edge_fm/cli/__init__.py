@@ -10,7 +10,7 @@ from typing import IO, Any, TextIO, cast
 import click
 
 from edge_fm import __version__
-from edge_fm_runtime.errors import EdgeFMError, PrecisionWarning
+from edge_fm_runtime.errors import EdgeFMError, EdgeFMWarning
 
 _COMMANDS = {
     "train": "train a model and leave a run",
@@ -106,7 +106,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Say our own warnings in a line for a person, without the place in the code; others as Python does."""
-    if issubclass(category, PrecisionWarning):
+    if issubclass(category, EdgeFMWarning):
         click.echo(f"Warning: {message}", err=True)
     else:
         _python_shows(message, category, filename, lineno, file, line)

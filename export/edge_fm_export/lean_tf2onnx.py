@@ -1,4 +1,4 @@
-"""tf2onnx without the copies of every weight that it makes again and again: half the time, a third of the memory.
+"""tf2onnx without the copies of every weight that it makes again and again; benchmarks/conversion.py shows what for.
 
 tf2onnx 1.17 copies the whole graph before each of its some forty optimizer passes, to go on from if one fails, and
 after each writes every constant into its protobuf node anew, where the old ones stay until the end.

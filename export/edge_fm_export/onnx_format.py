@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from edge_fm_export.onnx_clean import clean, finish, to_bytes
 from edge_fm_export.onnx_operators import inline_functions, operator_handlers, spread_scalars
 from edge_fm_export.savedmodel_format import INPUT, OUTPUT, read_graph, saved_model
 from edge_fm_export.tensorflow_setup import quiet, require_package, require_tensorflow, told_by
-from edge_fm_runtime.errors import ExportError
+from edge_fm_runtime.errors import ConversionWarning, ExportError
 from edge_fm_runtime.metadata import EMBEDDED_KEY, Metadata
 
 PAYLOAD = "model.onnx"
@@ -95,22 +96,32 @@ def _convert(graph_def: Any) -> Any:
             input_names=[f"{INPUT}:0"],
             output_names=[f"{OUTPUT}:0"],
             tensors_to_rename={f"{INPUT}:0": INPUT, f"{OUTPUT}:0": OUTPUT},
+            custom_op_handlers=operator_handlers(),
             opset=OPSET,
         )
         try:
             try:
                 with lean_tf2onnx():
-                    model, _ = convert(custom_op_handlers=operator_handlers())
-            except Exception:  # noqa: BLE001 - whatever tf2onnx raises
+                    model, _ = convert()
+            except Exception as error:  # noqa: BLE001 - whatever tf2onnx raises
                 # Perhaps one of its optimizers alone failed: as it comes, it leaves that one out.
                 told.clear()
-                model, _ = convert(custom_op_handlers=operator_handlers())
+                model, _ = convert()
+                _warn_of_copies(error)
         except Exception as error:
             raise ExportError(
                 f"tf2onnx cannot convert the model at opset {OPSET}: {'; '.join(told) or error}", hint=_REWRITE
             ) from error
     _require_operators(model, told)
     return model
+
+
+def _warn_of_copies(error: Exception) -> None:
+    warnings.warn(
+        f"tf2onnx converted the model only as it comes, in more time and memory: {type(error).__name__}: {error}",
+        ConversionWarning,
+        stacklevel=3,
+    )
 
 
 _REWRITE = "Rewrite the layer that needs it with usual Keras layers, or try --format savedmodel."

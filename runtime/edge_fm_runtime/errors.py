@@ -16,7 +16,8 @@ EdgeFMError                       exit 1   the root: catch this one
 ├── PhotoError                    exit 1   a file is no picture that can be classified
 └── GateError                     exit 3   parity or accuracy is out of tolerance; `failures` lists every check
 
-PrecisionWarning is no error: an artifact runs, in another precision than its own.
+What is no error but must be known is an EdgeFMWarning: PrecisionWarning (an artifact runs, in another precision than
+its own), ConversionWarning (a model was converted, but not in the usual way).
 """
 
 from __future__ import annotations
@@ -124,5 +125,13 @@ class GateError(EdgeFMError):
         self.failures = tuple(failures)
 
 
-class PrecisionWarning(UserWarning):
+class EdgeFMWarning(UserWarning):
+    """What a person should know although it goes on."""
+
+
+class ConversionWarning(EdgeFMWarning):
+    """A model was converted, but not in the usual way."""
+
+
+class PrecisionWarning(EdgeFMWarning):
     """An artifact is computed in another precision than its own, as this CPU would give others in its own."""

@@ -24,7 +24,7 @@ def edgefm(*arguments: str | Path, cwd: Path, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which edgenet-s was trained for two epochs on half of the mini set, and exported."""
+    """A folder in which edgenet-s was trained for two epochs on 3,000 images of the mini set, and exported."""
     folder = tmp_path_factory.mktemp("way")
     training = ["--data", "fashion-mnist-mini", "--epochs", "2"]
     training += ["--set", "data.samples=3000", "--set", "training.batch_size=32"]

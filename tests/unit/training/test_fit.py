@@ -121,6 +121,20 @@ def test_the_same_seed_gives_the_same_run(whole: RunResult, strokes: Dataset, tm
     assert untimed(other.history) != untimed(whole.history)
 
 
+def test_tensorflow_traces_the_step_once(strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    step, traced = keras.Model.train_step, []
+
+    def train_step(model: keras.Model, data: object) -> object:
+        traced.append(data)
+        return step(model, data)
+
+    monkeypatch.setattr(keras.Model, "train_step", train_step)
+    train(with_overrides(make_recipe(), epochs=2), strokes, tmp_path)
+    assert len(traced) == 1
+
+
 def test_the_strokes_are_learnt_and_progress_counts_the_whole_run(strokes: Dataset, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int | None]] = []
     epochs: list[tuple[int, int, dict[str, float]]] = []
