@@ -81,11 +81,11 @@ if TYPE_CHECKING:
 @click.option("--input-scale", metavar="X|1/X", help="Pixels are multiplied by this, in the graph, such as 1/255.")
 @click.option("--mean", metavar="X[,X,X]", help="Then this is subtracted, one value or one for each channel.")
 @click.option("--std", metavar="X[,X,X]", help="Then this divides.")
-@click.option("--input-size", metavar="HxW", help="Input size of a model that takes any.")
+@click.option("--input-size", metavar="HxW", help="Input size of a model that takes any, or a flat vector.")
 @click.option(
     "--photo",
     type=click.Choice(["garment", "fit", "crop", "stretch"]),
-    help="How photos become the input. Default: the run's own, else fit.",
+    help="How photos become the input. Default: the run's own; stretch for models of your own, as Keras' loaders do.",
 )
 @click.option("--trust", is_flag=True, help="Load models that carry code (Lambda layers): it will run.")
 @click.option("--static-batch", type=click.IntRange(1), metavar="N", help="Fix the batch size in the graph.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from edge_fm_export import safety
 from edge_fm_export.context import SourceModel
 from edge_fm_export.foreign_files import find_saved_model, load_model, name_of
+from edge_fm_export.foreign_input import ModelInput, arrange, describe_shape, model_input
 from edge_fm_export.keras_file import sha256_of
 from edge_fm_export.presets import Preprocessing, apply_preprocessing, family_of
 from edge_fm_export.sources import labels_or_numbers
@@ -26,16 +26,6 @@ _SCALING_LAYERS = ("Rescaling", "Normalization")
 _TRANSPARENT_LAYERS = ("InputLayer", "ZeroPadding2D", "Resizing", "CenterCrop", "Identity", "Dropout", "Permute")
 _SUM_TOLERANCE = 1e-3
 _PROBES = 16
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """One image of the model's input, as far as the model says."""
-
-    height: int | None
-    width: int | None
-    channels: int | None
-    dtype: str
 
 
 def load_foreign(
@@ -73,12 +63,13 @@ def load_foreign(
     _, keras = require_tensorflow("loading a Keras model")
     if model is None:
         model = load_model(path, trust=trust)
-    shape = _input_shape(model, path, input_size)
-    inner, classes = _classes(keras, model, shape, path)
+    taken = model_input(model, path, input_size)
+    inner, classes = _classes(keras, model, taken, path)
+    size = (taken.height, taken.width, taken.channels)
     notes: list[str] = []
-    image = keras.Input((shape.height, shape.width, shape.channels), dtype="uint8", name="image")
-    pixels = _pixels(keras, image, model, shape, preprocessing, path, notes)
-    answer = model(pixels)
+    image = keras.Input(size, dtype="uint8", name="image")
+    pixels = _pixels(keras, image, model, taken, preprocessing, path, notes)
+    answer = model(arrange(keras, pixels, taken))
     answer = inner(answer) if inner is not None else answer
     scores = keras.Model(image, answer)
     probabilities = _probabilities(keras, scores, model, classes, path, notes)
@@ -87,99 +78,32 @@ def load_foreign(
     return SourceModel(
         name=name_of(path),
         model=wrapped,
-        input=InputSpec(shape.height or 0, shape.width or 0, shape.channels or 0),
+        input=InputSpec(*size),
         labels=labels_or_numbers(labels, count, path),
         named=labels is not None,
-        photo=photo or PhotoSpec(),
+        photo=_photo(photo, taken, notes),
         sha256=sha256_of(path),
         notes=tuple(notes),
         preprocessing=None if preprocessing is None else preprocessing.to_json(),
     )
 
 
-def _input_shape(model: Any, path: Path, input_size: tuple[int, int] | None) -> _Shape:
-    """What the model takes, with `input_size` put in where it takes any size."""
-    hint = "A classifier of images takes one tensor [N,height,width,channels]."
-    shapes, dtypes, names = _inputs(model)
-    if not shapes:
-        raise ModelError(
-            f"{path} does not say what it takes: it was saved before it had seen an image.",
-            hint="Call the model on one image, or model.build((None, height, width, channels)), and save it again.",
-        )
-    if len(shapes) != 1:
-        told = ", ".join(f"{name} {_told(s)}" for name, s in zip(names, shapes, strict=True))
-        raise ModelError(
-            f"{path} takes {len(shapes)} inputs: {told}.",
-            hint=hint + " Wrap it in one that computes the other inputs, or makes them constants.",
-        )
-    shape = shapes[0]
-    if len(shape) != 4:
-        raise ModelError(f"{path} takes {_told(shape)}, not an image.", hint=hint)
-    _, height, width, channels = shape
-    first = height in (1, 3, 4) and (channels is None or channels > 4)
-    if first or _channels_first(model):
-        raise ModelError(
-            f"{path} takes channels first, {_told(shape)}; supported is channels last, [N,height,width,channels].",
-            hint="Build it with keras.config.set_image_data_format('channels_last') and set its weights.",
-        )
-    if channels is None:
-        raise ModelError(f"{path} takes {_told(shape)}: the number of channels is open.", hint=hint)
-    if input_size is not None:
-        fixed = (height or input_size[0], width or input_size[1])
-        if min(input_size) < 1 or fixed != tuple(input_size):
-            raise ModelError(
-                f"The input size {input_size[0]}x{input_size[1]} was asked for; {path} takes {_told(shape)}.",
-                hint="Leave out --input-size: the model has its own.",
-            )
-        height, width = fixed
-    if height is None or width is None:
-        raise ModelError(
-            f"{path} takes images of any size, {_told(shape)}; an artifact has one.",
-            hint="Say which: --input-size HEIGHTxWIDTH, such as 224x224",
-        )
-    return _Shape(height, width, channels, dtypes[0])
-
-
-def _inputs(model: Any) -> tuple[list[tuple[int | None, ...]], list[str], list[str]]:
-    """Shapes, dtypes and names of the inputs."""
-    tensors = getattr(model, "inputs", None)
-    if tensors:
-        names = [getattr(t, "name", "") for t in tensors]
-        return [tuple(t.shape) for t in tensors], [str(t.dtype) for t in tensors], names
-    # A subclassed model knows the shape that it was built with.
-    config = model.get_build_config() or {}
-    shape = config.get("input_shape")
-    if shape is None:
-        many = config.get("shapes_dict") or {}
-        shapes = [tuple(s) for s in many.values() if isinstance(s, list | tuple)]
-        return shapes, ["float32"] * len(shapes), list(many)
-    if isinstance(shape, list | tuple) and all(s is None or isinstance(s, int) for s in shape):
-        return [tuple(shape)], [str(model.compute_dtype)], ["inputs"]
-    shapes = [tuple(s) for s in (shape.values() if isinstance(shape, dict) else shape)]
-    return shapes, ["float32"] * len(shapes), [str(i) for i in range(len(shapes))]
-
-
-def _channels_first(model: Any) -> bool:
-    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else ()
-    return any(getattr(layer, "data_format", None) == "channels_first" for layer in layers)
-
-
-def _classes(keras: Any, model: Any, shape: _Shape, path: Path) -> tuple[Any, int]:
+def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any, int]:
     """The number of classes, and what picks the answer out of a dict or list of one; refuses all but classifiers."""
     if model.count_params() == 0 and not getattr(model, "holds_frozen_graph", False):
         raise ModelError(f"{path} has no weights: there is nothing to export.", hint="Train it, and save it again.")
-    image = keras.KerasTensor((None, shape.height, shape.width, shape.channels), dtype=shape.dtype)
+    image = keras.KerasTensor((None, *taken.shape), dtype=taken.dtype)
     try:
         answer = model(image)
     except Exception as error:
         raise ModelError(
-            f"{path} does not take images of {shape.height}x{shape.width}x{shape.channels}: {_brief(error)}",
+            f"{path} does not take images of {taken.height}x{taken.width}x{taken.channels}: {_brief(error)}",
             hint="Give the size that it was trained on: --input-size HEIGHTxWIDTH",
         ) from error
     flat = keras.tree.flatten(answer)
     hint = "A classifier answers one tensor [N,classes]."
     if len(flat) != 1:
-        told = ", ".join(_told(tuple(t.shape)) for t in flat)
+        told = ", ".join(describe_shape(tuple(t.shape)) for t in flat)
         raise ModelError(
             f"{path} has {len(flat)} outputs: {told}.",
             hint=hint + " Take the one with the classes: keras.Model(model.input, model.output[0])",
@@ -188,41 +112,57 @@ def _classes(keras: Any, model: Any, shape: _Shape, path: Path) -> tuple[Any, in
     if len(answered) != 2 or answered[1] is None or answered[1] < 1:
         kind = {3: "a sequence", 4: "a map of features or segments"}.get(len(answered), "no classes")
         raise ModelError(
-            f"{path} answers {_told(answered)}, {kind}.",
+            f"{path} answers {describe_shape(answered)}, {kind}.",
             hint=hint + " A backbone needs a head: GlobalAveragePooling2D and Dense(classes, activation='softmax').",
         )
     nested = answer is not flat[0]
     return (lambda value: keras.tree.flatten(value)[0]) if nested else None, int(answered[1])
 
 
+def _photo(asked: PhotoSpec | None, taken: ModelInput, notes: list[str]) -> PhotoSpec:
+    """How a photo becomes the input: by default as Keras' own loader of image folders does it."""
+    if asked is not None:
+        return asked
+    notes.append(
+        f"Photos are stretched to {taken.height}x{taken.width}, as keras.utils.image_dataset_from_directory does; "
+        "--photo fit keeps their proportions, --photo crop cuts the centre."
+    )
+    return PhotoSpec("stretch")
+
+
 def _pixels(
     keras: Any,
     image: Any,
     model: Any,
-    shape: _Shape,
+    taken: ModelInput,
     preprocessing: Preprocessing | None,
     path: Path,
     notes: list[str],
 ) -> Any:
-    """The tensor that the model takes, from uint8 pixels."""
-    if not shape.dtype.startswith(("float", "bfloat")):
+    """The values that the model takes, `[N,H,W,C]`, from uint8 pixels."""
+    if taken.arranged:
+        notes.append(
+            f"The model takes {describe_shape((None, *taken.shape))}: each image, "
+            f"{taken.height}x{taken.width}x{taken.channels}, is brought into that shape row by row."
+        )
+    if not taken.dtype.startswith(("float", "bfloat")):
         if preprocessing is not None and not preprocessing.identity:
             raise ModelError(
-                f"{path} takes {shape.dtype} pixels, so they cannot be scaled in front of it.",
+                f"{path} takes {taken.dtype} pixels, so they cannot be scaled in front of it.",
                 hint="Leave out --preset, --input-scale, --mean and --std: its scaling is inside.",
             )
-        return image if shape.dtype == "uint8" else keras.ops.cast(image, shape.dtype)
+        return image if taken.dtype == "uint8" else keras.ops.cast(image, taken.dtype)
     scaling = scaling_inside(model)
     if preprocessing is None:
         notes.append(_note_on_raw(model, path, scaling))
-        return keras.ops.cast(image, shape.dtype)
+        return keras.ops.cast(image, taken.dtype)
     if not preprocessing.identity and scaling is not None:
         notes.append(
             f"The model scales its input itself ({scaling}), and the preprocessing {preprocessing.name!r} comes "
             "before that: check that this is how it was trained."
         )
     notes.append(f"Preprocessing {preprocessing.name!r} was put into the graph: {preprocessing.describe()}.")
-    return apply_preprocessing(keras, image, preprocessing, int(shape.channels or 0), shape.dtype)
+    return apply_preprocessing(keras, image, preprocessing, taken.channels, taken.dtype)
 
 
 def scaling_inside(model: Any) -> str | None:
@@ -307,12 +247,6 @@ def _last_activation(model: Any) -> str | None:
         return kind.lower()
     activation = getattr(last, "activation", None)
     return str(getattr(activation, "__name__", activation)) if activation is not None else None
-
-
-def _told(shape: Sequence[int | None]) -> str:
-    return (
-        "[" + ",".join("N" if i == 0 and s is None else "?" if s is None else str(s) for i, s in enumerate(shape)) + "]"
-    )
 
 
 def _brief(error: Exception) -> str:
