@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge_fm_runtime.artifact import Artifact, load_artifact
     from edge_fm_runtime.classifier import Classification, Classifier, Failure, Prediction
     from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
-    from edge_fm_runtime.errors import EdgeFMError
+    from edge_fm_runtime.errors import ClosedError, EdgeFMError
     from edge_fm_runtime.metadata import Metadata, PhotoSpec
     from edge_fm_runtime.photo import load_canvas
     from edge_fm_runtime.verification import verify_golden
@@ -24,6 +24,7 @@ _HOMES = {
     "Artifact": "artifact",
     "Classification": "classifier",
     "Classifier": "classifier",
+    "ClosedError": "errors",
     "EdgeFMError": "errors",
     "Engine": "engines",
     "EngineOptions": "engines",
@@ -41,6 +42,7 @@ __all__ = [
     "Artifact",
     "Classification",
     "Classifier",
+    "ClosedError",
     "EdgeFMError",
     "Engine",
     "EngineOptions",

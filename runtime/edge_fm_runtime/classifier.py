@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_runtime.artifact import Artifact, load_artifact
+from edge_fm_runtime.calls import Calls
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, Registry, create_engine
 from edge_fm_runtime.errors import EdgeFMError, PhotoError
 from edge_fm_runtime.machine import usable_cpus
@@ -115,6 +116,7 @@ class Classifier:
         self.profile_note: str | None = None
         self._shape = artifact.metadata.input.shape
         self._labels = artifact.metadata.labels
+        self._calls = Calls("The classifier")
 
     @classmethod
     def load(
@@ -170,8 +172,14 @@ class Classifier:
         self.close()
 
     def close(self) -> None:
-        """Release the engine."""
-        self.engine.close()
+        """Release the engine, once the calls in flight are answered; a second call does nothing.
+
+        A later call, also the next batch of `classify_many`, gets a `ClosedError`, which is an `EngineError`. So a
+        service changes its model while threads classify: replace the classifier that they take, then close the old
+        one; the thread that had already taken the old one, but not called it, takes the new one and calls again.
+        """
+        if self._calls.close():
+            self.engine.close()
 
     def predict_pixels(self, batch: Pixels) -> Probabilities:
         """Answer ready-made canvases.
@@ -184,6 +192,7 @@ class Classifier:
 
         Raises:
             PhotoError: another dtype or shape.
+            ClosedError: the classifier was closed.
         """
         if batch.dtype != np.uint8 or batch.shape[1:] != self._shape:
             raise PhotoError(
@@ -191,7 +200,8 @@ class Classifier:
                 f"the model takes uint8 [N, {', '.join(map(str, self._shape))}].",
                 hint="Use classify() for photos of any size.",
             )
-        return self.engine.infer(batch)
+        with self._calls:
+            return self.engine.infer(batch)
 
     def canvas(self, photo: Photo) -> Pixels:
         """What the model sees of a photo: uint8 `[H,W,C]`.
@@ -210,9 +220,11 @@ class Classifier:
 
         Raises:
             PhotoError: it is no picture that can be read.
+            ClosedError: the classifier was closed.
         """
-        (answer,) = self._answer([self._decode(photo)], top_k)
-        return answer
+        with self._calls:
+            (answer,) = self._answer([self._decode(photo)], top_k)
+            return answer
 
     def classify_many(
         self, photos: Iterable[Photo], *, batch_size: int = 32, top_k: int = 1, processes: bool = False
@@ -229,6 +241,9 @@ class Classifier:
 
         Yields:
             a `Classification` for each photo, or a `Failure` for one that cannot be read.
+
+        Raises:
+            ClosedError: the classifier was closed before the last answer.
 
         Example:
             >>> with Classifier.load(artifact) as classifier:  # doctest: +SKIP
@@ -247,7 +262,8 @@ class Classifier:
         )
         try:
             for ready in decoder.batches(batch_size):
-                answers = iter(self._answer([r for r in ready if isinstance(r, _Decoded)], top_k))
+                with self._calls:
+                    answers = iter(self._answer([r for r in ready if isinstance(r, _Decoded)], top_k))
                 for item in ready:
                     yield item if isinstance(item, Failure) else next(answers)
         finally:

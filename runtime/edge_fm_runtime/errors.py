@@ -12,7 +12,8 @@ EdgeFMError                       exit 1   the root: catch this one
 ├── ArtifactError                 exit 1   an artifact's metadata is malformed or of an unknown schema
 │   └── IntegrityError            exit 3   a file of an artifact is missing or is not what its hash says
 ├── EngineError                   exit 1   an engine cannot run this artifact
-│   └── DeviceError               exit 1   the device asked for does not exist, or another one would have run
+│   ├── DeviceError               exit 1   the device asked for does not exist, or another one would have run
+│   └── ClosedError               exit 1   a classifier or an engine was called after it was closed
 ├── PhotoError                    exit 1   a file is no picture that can be classified
 └── GateError                     exit 3   parity or accuracy is out of tolerance; `failures` lists every check
 
@@ -103,6 +104,10 @@ class EngineError(EdgeFMError):
 
 class DeviceError(EngineError):
     """The device asked for does not exist, or another one would have run."""
+
+
+class ClosedError(EngineError):
+    """A classifier or an engine was called after it was closed."""
 
 
 class PhotoError(EdgeFMError):

@@ -71,6 +71,11 @@ def usable_cpus() -> int:
     return cpu_budget().threads
 
 
+def thread_limit() -> int:
+    """Most compute threads that may be asked for: twice the CPUs of the machine, and at least 16."""
+    return max(16, 2 * (os.cpu_count() or 1))
+
+
 def _cgroup_quota() -> float | None:
     """The least CPU quota on the way from this process's cgroup to the root; None where none is set."""
     quotas = [quota(folder) for folder in cgroup_folders() for quota in (_quota_v2, _quota_v1)]

@@ -9,6 +9,7 @@ import numpy as np
 from edge_fm_export.context import SourceModel
 from edge_fm_export.engines.tensorflow_device import choose_device, choose_threads, require_ran_on
 from edge_fm_export.tensorflow_setup import require_tensorflow
+from edge_fm_runtime.calls import Calls
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
 from edge_fm_runtime.errors import EngineError
 
@@ -39,16 +40,18 @@ class KerasEngine:
         self._options, self.device = options, options.device
         self._place = choose_device(self._tf, options)
         self._model: Any = source.model
+        self._calls = Calls(f"The {self.name} engine")
 
     def infer(self, batch: Pixels, /) -> Probabilities:
-        with self._tf.device(self._place):
+        with self._calls, self._tf.device(self._place):
             answer = self._model(batch, training=False)
         require_ran_on(answer, self._options)
         return cast(Probabilities, np.asarray(answer))
 
     def close(self) -> None:
-        """Let go of the model."""
-        self._model = None
+        """Let go of the model, once the calls in flight are answered."""
+        if self._calls.close():
+            self._model = None
 
 
 class KerasPredictEngine(KerasEngine):
@@ -57,5 +60,5 @@ class KerasPredictEngine(KerasEngine):
     name = "keras-predict"
 
     def infer(self, batch: Pixels, /) -> Probabilities:
-        with self._tf.device(self._place):
+        with self._calls, self._tf.device(self._place):
             return cast(Probabilities, self._model.predict(batch, verbose=0, batch_size=len(batch)))

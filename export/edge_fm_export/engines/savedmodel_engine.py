@@ -10,6 +10,7 @@ from edge_fm_export.engines.tensorflow_device import choose_device, choose_threa
 from edge_fm_export.savedmodel_format import OUTPUT, VERSION
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.calls import Calls
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
 from edge_fm_runtime.errors import EngineError
 
@@ -47,12 +48,15 @@ class SavedModelEngine:
                 hint="Copy the artifact again from where it was exported, or export again: edgefm export",
             ) from error
 
+        self._calls = Calls("The savedmodel engine")
+
     def infer(self, batch: Pixels, /) -> Probabilities:
-        with self._tf.device(self._place):
+        with self._calls, self._tf.device(self._place):
             answer = self._answer(image=self._tf.constant(batch))[OUTPUT]
         require_ran_on(answer, self._options)
         return cast(Probabilities, np.asarray(answer))
 
     def close(self) -> None:
-        """Let go of the model."""
-        self._answer = self._loaded = None
+        """Let go of the model, once the calls in flight are answered."""
+        if self._calls.close():
+            self._answer = self._loaded = None

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_runtime.errors import EngineError
+from edge_fm_runtime.machine import thread_limit
 
 if TYPE_CHECKING:
     from edge_fm_runtime.artifact import Artifact
@@ -29,7 +30,8 @@ class EngineOptions:
 
     Attributes:
         device: "CPU", "GPU", "NPU" or a name of the library's own such as "GPU.1".
-        threads: compute threads; None for what the process may really use (`machine.usable_cpus`).
+        threads: compute threads, at most `machine.thread_limit`; None for what the process may really use
+            (`machine.usable_cpus`).
         arithmetic: see `Arithmetic`.
         one_shot: the process answers once and ends, so threads need not spin while they wait.
         batch: a batch size to compile for, where the library gains from it, beside a model for any batch; None for
@@ -43,6 +45,15 @@ class EngineOptions:
     one_shot: bool = False
     batch: int | None = None
     hint: Hint = "latency"
+
+    def __post_init__(self) -> None:
+        """Refuse more threads than the machine can make use of: starting them takes minutes, or all memory."""
+        limit = thread_limit()
+        if self.threads is not None and not 1 <= self.threads <= limit:
+            raise EngineError(
+                f"{self.threads} threads were asked for; this machine takes 1 to {limit}.",
+                hint="Leave --threads out for as many as this process may use.",
+            )
 
 
 class Engine(Protocol):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.calls import Calls
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
 from edge_fm_runtime.machine import usable_cpus
@@ -57,6 +58,7 @@ class LiteRtEngine:
         # Weights of half precision are widened when they are loaded: XNNPACK computes in fp32 on CPUs.
         integer = artifact.metadata.precision == "int8" and _computes_in_int8(runners[0].interpreter)
         self.precision = "int8" if integer else "fp32"
+        self._calls = Calls("The litert engine")
         self._free: SimpleQueue[_Runner] = SimpleQueue()
         for runner in runners:
             with native_noise_hidden(_NOISE):
@@ -64,17 +66,17 @@ class LiteRtEngine:
             self._free.put(runner)
 
     def infer(self, batch: Pixels, /) -> Probabilities:
-        runner = self._free.get()
-        try:
-            return runner.infer(batch)
-        finally:
-            self._free.put(runner)
+        with self._calls:
+            runner = self._free.get()
+            try:
+                return runner.infer(batch)
+            finally:
+                self._free.put(runner)
 
     def close(self) -> None:
-        """Release the interpreters."""
-        for _ in range(self.streams):
-            self._free.get()
-        del self._free
+        """Release the interpreters, once the calls in flight are answered."""
+        if self._calls.close():
+            del self._free
 
 
 class _Runner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.calls import Calls
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
 
 
@@ -18,9 +19,12 @@ class NullEngine:
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
         self._classes = len(artifact.metadata.labels)
+        self._calls = Calls("The null engine")
 
     def infer(self, batch: Pixels, /) -> Probabilities:
-        return np.full((len(batch), self._classes), 1.0 / self._classes, dtype=np.float32)
+        with self._calls:
+            return np.full((len(batch), self._classes), 1.0 / self._classes, dtype=np.float32)
 
     def close(self) -> None:
-        """Hold nothing, release nothing."""
+        """Refuse later calls; there is nothing to release."""
+        self._calls.close()

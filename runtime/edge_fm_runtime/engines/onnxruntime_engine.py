@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, cast
 
 from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.calls import Calls
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError, PrecisionWarning
 from edge_fm_runtime.machine import X86, byte_products, usable_cpus
@@ -81,13 +82,16 @@ class OnnxRuntimeEngine:
             _say_that_it_is_slow(artifact)
         self._input = inputs[0].name
         self._outputs = [outputs[0].name]
+        self._calls = Calls("The onnxruntime engine")
 
     def infer(self, batch: Pixels, /) -> Probabilities:
-        return cast(Probabilities, self._session.run(self._outputs, {self._input: batch})[0])
+        with self._calls:
+            return cast(Probabilities, self._session.run(self._outputs, {self._input: batch})[0])
 
     def close(self) -> None:
-        """Release the session."""
-        del self._session
+        """Release the session, once the calls in flight are answered."""
+        if self._calls.close():
+            del self._session
 
 
 def _provider(device: str, available: list[str]) -> str:

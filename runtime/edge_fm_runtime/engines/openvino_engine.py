@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.calls import Calls
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
 from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import DeviceError, EngineError
@@ -51,6 +52,7 @@ class OpenVinoEngine:
         self._artifact, self._options = artifact, options
         _require_device(options.device, self._core.available_devices)
         self.threads = options.threads or usable_cpus()
+        self._calls = Calls("The openvino engine")
         self._lock = threading.Lock()
         self._many_lock = threading.Lock()
         self._request: _Request | None = None
@@ -73,17 +75,16 @@ class OpenVinoEngine:
     @property
     def precision(self) -> str:
         """The arithmetic that most layers really run at, from OpenVINO's own account of the compiled model."""
-        floats = str(self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
-        if self._artifact.metadata.precision == "int8":
-            ran = [
-                str(op.get_rt_info()["runtimePrecision"].value) for op in self._compiled.get_runtime_model().get_ops()
-            ]
-            if any(_TYPE_NAMES.get(t.lower()) == "int8" for t in ran):
-                return "int8"
+        with self._calls:
+            floats = str(self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
+            ops = self._compiled.get_runtime_model().get_ops() if self._artifact.metadata.precision == "int8" else []
+        ran = [str(op.get_rt_info()["runtimePrecision"].value) for op in ops]
+        if any(_TYPE_NAMES.get(t.lower()) == "int8" for t in ran):
+            return "int8"
         return _TYPE_NAMES.get(floats, floats)
 
     def infer(self, batch: Pixels, /) -> Probabilities:
-        with self._lock:
+        with self._calls, self._lock:
             if self._request is not None and len(batch) == self._static_batch:
                 self._request.fill(batch)
                 self._request.request.infer(share_outputs=True)
@@ -96,43 +97,55 @@ class OpenVinoEngine:
     @property
     def streams(self) -> int:
         """How many batches OpenVINO works on at once."""
-        return int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        with self._calls:
+            return int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
 
     def infer_many(self, batches: Iterable[Pixels], /) -> Iterator[Probabilities]:
         """Answer batches in their order, several at once where they have the size that the engine was made for.
 
         One caller at a time; another waits until the iterator of the first is exhausted or closed.
+
+        Raises:
+            ClosedError: the engine was closed before the last answer.
         """
         with self._many_lock:
             if not self._idle and self._static_batch is not None:
                 # Twice as many as run at once: one is filled and emptied while another computes.
-                self._idle = [_Request(self._compiled) for _ in range(2 * self.streams)]
+                count = 2 * self.streams
+                with self._calls:
+                    self._idle = [_Request(self._compiled) for _ in range(count)]
             idle, busy = list(self._idle), deque[_Request]()
             try:
                 for batch in batches:
                     odd = len(batch) != self._static_batch
                     while busy and (odd or not idle):
-                        yield busy[0].wait()
+                        yield self._finish(busy[0])
                         idle.append(busy.popleft())
                     if odd:
                         yield self.infer(batch)
                         continue
                     request = idle.pop()
-                    request.fill(batch)
-                    request.request.start_async()
+                    with self._calls:
+                        request.fill(batch)
+                        request.request.start_async()
                     busy.append(request)
                 while busy:
-                    yield busy[0].wait()
+                    yield self._finish(busy[0])
                     busy.popleft()
             finally:
                 for request in busy:
                     request.request.wait()
 
+    def _finish(self, request: _Request) -> Probabilities:
+        with self._calls:
+            return request.wait()
+
     def close(self) -> None:
-        """Release the compiled models."""
-        self._idle.clear()
-        self._request = self._any_size = None
-        del self._compiled
+        """Release the compiled models, once the calls in flight are answered."""
+        if self._calls.close():
+            self._idle.clear()
+            self._request = self._any_size = None
+            del self._compiled
 
     def _compile(self, batch: int | None) -> openvino.CompiledModel:
         # There is no spinning to switch off: OpenVINO's threads sleep between requests.
