@@ -10,7 +10,7 @@ import click
 from edge_fm.cli.common import Talk, output_options, print_json, print_table, word
 
 if TYPE_CHECKING:
-    from edge_fm_runtime.autotune import Candidate
+    from edge_fm_runtime.autotune import Candidate, Tuning
 
 
 @click.command("autotune")
@@ -29,23 +29,38 @@ if TYPE_CHECKING:
     show_default=True,
     help="Counted seconds of each way to run.",
 )
+@click.option(
+    "--allow-load", is_flag=True, help="Keep the result even if other programs used the CPU during the measurement."
+)
 @output_options
-def command(artifacts: tuple[str, ...], max_drop: float, duration: float, as_json: bool, quiet: bool) -> None:
+def command(
+    artifacts: tuple[str, ...], max_drop: float, duration: float, allow_load: bool, as_json: bool, quiet: bool
+) -> None:
     """Measure engines, threads and static or dynamic batch, and keep each artifact's fastest in the device profile.
 
     ARTIFACTs are formats and precisions of one model. `edgefm infer` over many photos and `Classifier.load`, with
     engine auto, then run each of these very artifacts in its fastest way, on this machine as it is now; a single photo
     keeps the engine that starts fastest. The profile is $EDGEFM_PROFILE, else profile.json in the user's cache folder.
+    What was measured while other programs used the CPU, or the CPU was throttled, is printed but not kept: exit code 3.
     """
+    from edge_fm.evaluation.conditions import Watch
     from edge_fm_runtime.artifact import load_artifact
     from edge_fm_runtime.autotune import autotune
     from edge_fm_runtime.device_profile import save_choices
+    from edge_fm_runtime.errors import GateError
     from edge_fm_runtime.user_cache import payload_hash
 
     talk = Talk(quiet)
     opened = [load_artifact(Path(path)) for path in artifacts]
+    watch = Watch()
     with talk.progress() as progress:
-        tuning = autotune(opened, max_drop_points=max_drop, duration_s=duration, progress=progress)
+
+        def watched(stage: str, done: int, total: int | None) -> None:
+            watch.look()
+            progress(stage, done, total)
+
+        tuning = autotune(opened, max_drop_points=max_drop, duration_s=duration, progress=watched)
+    verdict = watch.stop().verdict()
     for line in tuning.skipped:
         talk.note(f"Skipped: {line}")
     choices = {}
@@ -54,23 +69,51 @@ def command(artifacts: tuple[str, ...], max_drop: float, duration: float, as_jso
             choices[digest] = candidate.choice()
     if (digest := payload_hash(tuning.best.artifact)) is not None:
         choices[digest] = tuning.best.choice()
-    path = save_choices(choices)
+    kept = verdict.valid or allow_load
+    path = save_choices(choices) if kept else None
     best = _row(tuning.best)
     if as_json:
         rows = [_row(c) for c in tuning.candidates]
-        print_json({"best": best, "candidates": rows, "skipped": list(tuning.skipped), "profile": str(path)})
-    else:
-        cells = [
-            [c.artifact.metadata.name, c.engine, str(c.threads), _batch(c), f"{c.p50_ms:.3f}", _drop(c)]
-            for c in tuning.candidates
-        ]
-        columns = ["artifact", "engine", "threads", "batch", "p50 ms", "drop, points"]
-        print_table("One image, fastest first", columns, cells, right=(2, 4, 5))
-        click.echo(
-            f"Fastest within {max_drop:g} points: {best['artifact']} on {best['engine']}, {best['threads']} threads"
+        profile = None if path is None else str(path)
+        print_json(
+            {
+                "best": best,
+                "candidates": rows,
+                "skipped": list(tuning.skipped),
+                "profile": profile,
+                **verdict.to_json(),
+            }
         )
+    else:
+        _print(tuning, max_drop)
+    if path is None:
+        raise GateError(
+            "The measurement is INVALID, so the device profile was left as it was.",
+            list(verdict.reasons),
+            hint="Measure again while this machine does nothing else, or keep what was measured: --allow-load",
+        )
+    if not verdict.valid:
+        talk.note(f"INVALID, kept because of --allow-load: {'; '.join(verdict.reasons)}")
     talk.note(f"Wrote {path}")
     talk.next(f"edgefm infer photo.jpg --model {word(best['artifact'])}")
+
+
+def _print(tuning: Tuning, max_drop: float) -> None:
+    cells = [
+        [
+            *(c.artifact.metadata.name, c.artifact.metadata.precision, c.engine),
+            *(str(c.threads), _batch(c), f"{c.p50_ms:.3f}", _drop(c)),
+        ]
+        for c in tuning.candidates
+    ]
+    columns = ["artifact", "precision", "engine", "threads", "batch", "p50 ms", "drop, points"]
+    lesser = ["drop, points", "precision"]
+    print_table("One image, fastest first", columns, cells, right=(3, 5, 6), lesser=lesser)
+    best = tuning.best
+    click.echo(
+        f"Fastest within {max_drop:g} points: {best.artifact.path} on {best.engine}, "
+        f"{best.threads} {'thread' if best.threads == 1 else 'threads'}"
+    )
 
 
 def _batch(candidate: Candidate) -> str:

@@ -45,7 +45,7 @@ def print_profile(profile: dict[str, Any]) -> None:
         cells = [
             [s["stage"], _ms(s["p50_ms"]), f"{100 * s['p50_ms'] / total:.0f}%", s["what"]] for s in profile["stages"]
         ]
-        print_table(title, ["stage", "p50 ms", "share", "what"], cells, right=(1, 2))
+        print_table(title, ["stage", "p50 ms", "share", "what"], cells, right=(1, 2), wraps=["what"])
     if profile["operators"]:
         cells = [
             [o["type"], o["name"], f"{o['p50_us']:.1f}", f"{100 * o['share']:.1f}%", o["kernel"] or "-"]
@@ -54,7 +54,8 @@ def print_profile(profile: dict[str, Any]) -> None:
         more = len(profile["operators"]) - len(cells)
         names = ["operator", "name", "p50 us", "share", "kernel"]
         left_out = f", the slowest {len(cells)} of {len(cells) + more}" if more > 0 else ""
-        print_table(f"{title}: operators, as {profile['source']} reports{left_out}", names, cells, right=(2, 3))
+        heading = f"{title}: operators, as {profile['source']} reports{left_out}"
+        print_table(heading, names, cells, right=(2, 3), lesser=["kernel"])
     elif profile["note"]:
         click.echo(f"{title}: {profile['note']}")
 
@@ -75,17 +76,17 @@ def _scaling(scaling: dict[str, Any]) -> None:
             for p in scaling[part]
         ]
         names = ["model", "engine", "images", "threads", key, "p50 ms", "images/s", "GFLOP/s"]
-        print_table(f"Scaling with {part.replace('_', ' ')}", names, cells, right=range(2, len(names)))
+        lesser = ["GFLOP/s", "images/s"]
+        print_table(f"Scaling with {part.replace('_', ' ')}", names, cells, right=range(2, len(names)), lesser=lesser)
 
 
 def _rows(report: dict[str, Any], title: str) -> None:
     rows, costs = [], []
     for r in report["rows"]:
-        invalid = "" if r["verdict"] == "VALID" else "INVALID"
         rows.append(
             [r["model"], r["engine"], r["precision"], str(r["batch"]), str(r["threads"]), str(r["n"])]
             + [_ms(r[k]) for k in ("p50_ms", "p90_ms", "p99_ms", "p99_9_ms", "photo_p50_ms")]
-            + [_whole(r["throughput_ips"]), _whole(r["streams_throughput_ips"]), invalid]
+            + [_whole(r["throughput_ips"]), _whole(r["streams_throughput_ips"]), r["verdict"]]
         )
         if r["load_ms"] is not None and r["batch"] == min(o["batch"] for o in report["rows"]):
             size = "-" if r.get("bytes") is None else f"{r['bytes'] / 1024:.0f}"
@@ -93,10 +94,14 @@ def _rows(report: dict[str, Any], title: str) -> None:
                 [r["model"], r["engine"], _ms(r["load_ms"]), _ms(r["first_ms"]), _whole(r["peak_rss_mib"]), size]
             )
     columns = ["model", "engine", "runs at", "batch", "threads", "n", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms"]
-    columns += ["photo ms", "images/s", "streams/s", ""]
-    print_table(title, columns, rows, right=range(3, len(columns) - 1))
+    columns += ["photo ms", "images/s", "streams/s", "verdict"]
+    lesser = ["p99.9 ms", "n", "streams/s", "p90 ms", "threads", "p99 ms", "images/s", "photo ms", "runs at"]
+    print_table(title, columns, rows, right=range(3, len(columns) - 1), lesser=lesser)
     columns = ["model", "engine", "load ms", "first ms", "peak MiB", "KiB on disk"]
-    print_table("Starting, each in a process of its own", columns, costs, right=range(2, len(columns)))
+    lesser = ["KiB on disk", "first ms"]
+    if costs:
+        title = "Starting, each in a process of its own"
+        print_table(title, columns, costs, right=range(2, len(columns)), lesser=lesser)
 
 
 def _interval(ratio: dict[str, Any], digits: int = 1) -> str:

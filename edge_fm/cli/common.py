@@ -131,33 +131,33 @@ def print_json(value: object) -> None:
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    wraps: Sequence[str] = (),
+    lesser: Sequence[str] = (),
 ) -> None:
-    """Print a table on stdout.
+    """Print a table on stdout; on a narrow terminal no name, value or verdict of it is cut.
 
     Args:
         title: above the table.
-        columns: headings.
+        columns: headings; the first column names the row.
         rows: cells as text.
         right: numbers of the columns that are aligned right.
+        wraps: headings of the columns of prose, which may be broken between words.
+        lesser: headings of the columns that a narrow terminal may do without, the first one first.
     """
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from edge_fm.cli.tables import Column, show
 
-    head = any(columns)
-    style = box.SIMPLE_HEAD if head else box.SIMPLE
-    table = Table(box=style, show_header=head)
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i in right else "left", no_wrap=i in right)
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    console = Console()
-    if not console.is_terminal:  # in a pipe or a log there is no width to respect: lines must not be cut
-        console = Console(width=200)
-    console.print(escape(title), style="bold", soft_wrap=True)
-    console.print(table)
+    if unknown := {*wraps, *lesser} - {*columns}:
+        raise ValueError(f"No columns are called {', '.join(sorted(unknown))}.")
+    made = [
+        Column(column, tuple(row[i] for row in rows), right=i in right, wraps=column in wraps)
+        for i, column in enumerate(columns)
+    ]
+    show(title, made, lesser=lesser)
 
 
 def parse_shape(text: str | None) -> tuple[int, int, int] | None:

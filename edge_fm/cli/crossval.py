@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table, word
 from edge_fm.cli.interrupt import many_runs
+
+if TYPE_CHECKING:
+    from edge_fm.training.crossval import CrossValidation
 
 
 @click.command("crossval")
@@ -55,13 +59,18 @@ def command(
     if as_json:
         print_json(result.to_json())
     else:
-        rows = [
-            [str(s.fold), f"{100 * s.accuracy:.2f}", f"{s.loss:.4f}", f"{s.train_images:,}", f"{s.held_out:,}", s.run]
-            for s in result.scores
-        ]
-        title = (
-            f"{recipe.name} on {result.data}: {100 * result.mean:.2f}% ± {100 * result.std:.2f} "
-            f"(mean and standard deviation of {folds} folds)"
-        )
-        print_table(title, ["fold", "accuracy %", "loss", "learned from", "judged by", "run"], rows, right=(1, 2, 3, 4))
+        _print(result)
     talk.next(f"edgefm train --recipe {word(recipe_name)}")
+
+
+def _print(result: CrossValidation) -> None:
+    rows = [
+        [str(s.fold), f"{100 * s.accuracy:.2f}", f"{s.loss:.4f}", f"{s.train_images:,}", f"{s.held_out:,}", s.run]
+        for s in result.scores
+    ]
+    title = (
+        f"{result.recipe} on {result.data}: {100 * result.mean:.2f}% ± {100 * result.std:.2f} "
+        f"(mean and standard deviation of {len(result.scores)} folds)"
+    )
+    columns = ["fold", "accuracy %", "loss", "learned from", "judged by", "run"]
+    print_table(title, columns, rows, right=(1, 2, 3, 4), lesser=["learned from", "judged by"])

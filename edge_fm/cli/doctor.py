@@ -175,13 +175,13 @@ def _print(report: dict[str, Any]) -> None:
             for f in report["folders"]
         ),
     ]
-    print_table("This machine", ["what", "found"], facts)
+    print_table("This machine", ["what", "found"], facts, wraps=["found"])
     engines = [
         [e["name"], "yes" if e["works"] else "no", ", ".join(e["devices"]), e["error"] or ""] for e in report["engines"]
     ]
-    print_table("Engines", ["engine", "works", "devices", "why not"], engines)
+    print_table("Engines", ["engine", "works", "devices", "why not"], engines, wraps=["devices", "why not"])
     packages = []
     for p in report["packages"]:
         mend = "" if p["installed"] else f"pip install 'edge-fm[{p['extra']}]'"
         packages.append([p["name"], p["version"] or "missing", p["for"], mend])
-    print_table("Packages", ["package", "version", "for", "to install"], packages)
+    print_table("Packages", ["package", "version", "for", "to install"], packages, wraps=["for"], lesser=["for"])

@@ -162,7 +162,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
             ]
         )
     columns = ["experiment", "model", "reported %", "achieved %", "difference", "s", "note"]
-    print_table("Published reports on Fashion-MNIST, rerun", columns, cells, right=(2, 3, 4, 5))
+    print_table("Published reports on Fashion-MNIST, rerun", columns, cells, right=(2, 3, 4, 5), lesser=["s", "model"])
     for note, number in notes.items():
         click.echo(f"{number:>3}  {note}")
 
@@ -190,4 +190,4 @@ def _print_pairings(run: Path, as_json: bool) -> None:
         for kind, pairing in found.items()
     ]
     title = f"Pairs of classes by how {run} confuses them on {int(confusion.sum()):,} validation images"
-    print_table(title, ["confused", "pairs", "images"], rows, right=(2,))
+    print_table(title, ["confused", "pairs", "images"], rows, right=(2,), wraps=["pairs"])

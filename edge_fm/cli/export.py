@@ -302,7 +302,7 @@ def _print_plan(planned: Sequence[PlannedTarget], as_json: bool) -> None:
         )
         return
     rows = [[p.folder, p.target.format, p.target.precision, ", ".join(p.missing) or "nothing"] for p in planned]
-    print_table("Would be built", ["artifact", "format", "precision", "missing here"], rows)
+    print_table("Would be built", ["artifact", "format", "precision", "missing here"], rows, wraps=["missing here"])
 
 
 def print_results(results: Sequence[ExportResult]) -> None:
@@ -311,26 +311,30 @@ def print_results(results: Sequence[ExportResult]) -> None:
     rows = []
     for result in results:
         parity = result.parity
-        drop = "-"
+        drop = interval = "-"
         if parity.drop_points is not None and parity.drop_ci95 is not None:
-            drop = f"{parity.drop_points:+.2f} [{parity.drop_ci95[0]:+.2f}, {parity.drop_ci95[1]:+.2f}]"
+            drop = f"{parity.drop_points:+.2f}"
+            interval = f"{parity.drop_ci95[0]:+.2f}..{parity.drop_ci95[1]:+.2f}"
         rows.append(
             [
                 result.path.name,
                 f"{result.bytes:,}",
                 "-" if parity.accuracy is None else f"{100 * parity.accuracy:.2f}",
                 drop,
+                interval,
                 f"{100 * parity.top1_agreement:.2f}",
                 f"{parity.max_abs_diff:.1e}",
                 f"{latency[result.path]:.3f}",
                 "passed",
             ]
         )
-    columns = ["artifact", "bytes", "accuracy %", "drop, 95% interval", "agreement %", "max diff", "batch 1 ms", "gate"]
+    columns = ["artifact", "bytes", "accuracy %", "drop", "95% interval"]
+    columns += ["agreement %", "max diff", "batch 1 ms", "gate"]
     where, n = results[0].path.parent, results[0].parity.n
     made = "1 artifact" if len(results) == 1 else f"{len(results)} artifacts"
     title = f"{made} in {where}, each held against the original on {n:,} images"
-    print_table(title, columns, rows, right=range(1, 7))
+    lesser = ["max diff", "batch 1 ms", "agreement %", "bytes"]
+    print_table(title, columns, rows, right=range(1, len(columns) - 1), lesser=lesser)
     for result in results:
         if result.target.precision != "int8":
             continue

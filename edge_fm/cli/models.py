@@ -51,7 +51,10 @@ def command(plot: Path | None, as_json: bool, quiet: bool) -> None:
         numbers = ("parameters", "MACs", "classes", "accuracy", "int8 bytes", "int8 ms")
         right = tuple(i for i, title in enumerate(columns) if title in numbers)
         rows = [list(row) for row in zip(*columns.values(), strict=True)]
-        print_table("Models", list(columns), rows, right=right)
+        order = ["source", "options", "classes", "input", "int8 ms", "MACs", "int8 bytes"]
+        lesser = [title for title in order if title in columns]
+        wraps = [title for title in ("options", "source") if title in columns]
+        print_table("Models", list(columns), rows, right=right, wraps=wraps, lesser=lesser)
         _print_recipes(models)
     talk = Talk(quiet)
     if plot is not None:
@@ -74,7 +77,14 @@ def _print_recipes(models: Sequence[Mapping[str, Any]]) -> None:
     ]
     if rows:
         columns = ["model", "recipe", "accuracy", "seeds", "minutes", "trained on"]
-        print_table("Recipes: accuracy on the 10,000 test images, minutes of one training", columns, rows, right=(2, 4))
+        print_table(
+            "Recipes: accuracy on the 10,000 test images, minutes of one training",
+            columns,
+            rows,
+            right=(2, 4),
+            wraps=["trained on"],
+            lesser=["trained on", "seeds", "minutes"],
+        )
 
 
 def _plot(file: Path) -> None:

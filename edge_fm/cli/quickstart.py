@@ -146,4 +146,5 @@ def _print(summary: list[dict[str, Any]], metrics: dict[str, Any], seconds: floa
     title = (
         f"{metrics['model']}, {metrics['params']:,} parameters: every artifact passed its gate ({seconds:.0f} s in all)"
     )
-    print_table(title, columns, rows, right=range(2, len(columns)))
+    lesser = ["peak MiB", "load ms", "agree %", "engine"]
+    print_table(title, columns, rows, right=range(2, len(columns)), lesser=lesser)

@@ -222,4 +222,10 @@ def _print(results: list[ScenarioResult], version: str, plan: Plan) -> None:
     )
     columns = ["model", "engine", "runs at", "scenario", "LoadGen", "result", "target"]
     columns += ["p50 ms", "p99 ms", "queries", "runs", "accuracy %"]
-    print_table(f"MLPerf LoadGen {version}, {settings}", columns, rows, right=range(7, len(columns)))
+    print_table(
+        f"MLPerf LoadGen {version}, {settings}",
+        columns,
+        rows,
+        right=range(7, len(columns)),
+        lesser=["runs", "queries", "target", "p50 ms", "p99 ms", "runs at", "accuracy %"],
+    )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table, word
 from edge_fm.cli.interrupt import many_runs, typed_command
+
+if TYPE_CHECKING:
+    from edge_fm.training.search import SearchResult
 
 
 @click.command("search")
@@ -83,25 +86,29 @@ def command(
     if as_json:
         print_json(result.to_json())
     else:
-        paths = [dimension.path for dimension in plan.dimensions]
-        rows = [
-            [
-                f"{trial['number']}{' *' if result.best and trial['number'] == result.best['number'] else ''}",
-                trial["state"],
-                *(_short(trial["values"].get(path, "-")) for path in paths),
-                "-" if trial["val_accuracy"] is None else f"{100 * trial['val_accuracy']:.2f}",
-                str(trial["epochs"]),
-                "-" if trial["seconds"] is None else f"{trial['seconds']:.0f}",
-            ]
-            for trial in result.trials
-        ]
-        last = len(paths) + 2
-        columns = ["trial", "state", *paths, "validation %", "epochs", "s"]
-        print_table(f"Search of {recipe.name} in {out} (* best)", columns, rows, right=(last, last + 1, last + 2))
+        _print(result, recipe.name, [dimension.path for dimension in plan.dimensions], out)
     if result.best_recipe is not None:
         talk.next(f"edgefm train --recipe {word(result.best_recipe)}")
     else:
         talk.next(typed_command())
+
+
+def _print(result: SearchResult, recipe: str, paths: Sequence[str], out: Path) -> None:
+    rows = [
+        [
+            f"{trial['number']}{' *' if result.best and trial['number'] == result.best['number'] else ''}",
+            trial["state"],
+            *(_short(trial["values"].get(path, "-")) for path in paths),
+            "-" if trial["val_accuracy"] is None else f"{100 * trial['val_accuracy']:.2f}",
+            str(trial["epochs"]),
+            "-" if trial["seconds"] is None else f"{trial['seconds']:.0f}",
+        ]
+        for trial in result.trials
+    ]
+    last = len(paths) + 2
+    columns = ["trial", "state", *paths, "validation %", "epochs", "s"]
+    title = f"Search of {recipe} in {out} (* best)"
+    print_table(title, columns, rows, right=(last, last + 1, last + 2), lesser=["s", "epochs"])
 
 
 def _short(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from edge_fm.cli.interrupt import many_runs
 
 if TYPE_CHECKING:
     from edge_fm.training import Recipe
+    from edge_fm.training.sweep import SweepRow
 
 
 @click.command("sweep")
@@ -74,26 +75,33 @@ def command(
     if as_json:
         print_json(sweep_json(recipe, rows))
     else:
-        columns = [*grid, "validation %", "loss", "best epoch", "s", *(["test % (chooses nothing)"] if test else [])]
-        cells = []
-        for row in rows:
-            mark = " *" if row is best else ""
-            figures = (
-                [
-                    f"{100 * row.val_accuracy:.2f}{mark}",
-                    f"{row.val_loss:.4f}",
-                    str(row.best_epoch),
-                    f"{row.seconds:.0f}",
-                ]
-                if row.val_accuracy is not None
-                else ["diverged", "-", "-", "-"]
-            )
-            tested = ["-" if row.test_accuracy is None else f"{100 * row.test_accuracy:.2f}"] if test else []
-            cells.append([*(str(value) for value in row.values.values()), *figures, *tested])
-        right = range(len(grid), len(columns))
-        print_table(f"Sweep of {recipe.name} in {out} (* best on validation)", columns, cells, right=list(right))
+        _print(rows, best, recipe.name, list(grid), out, test=test)
     if best is not None:
         talk.next(f"edgefm evaluate {word(best.run)}")
+
+
+def _print(
+    rows: Sequence[SweepRow], best: SweepRow | None, recipe: str, keys: Sequence[str], out: Path, *, test: bool
+) -> None:
+    columns = [*keys, "validation %", "loss", "best epoch", "s", *(["test % (chooses nothing)"] if test else [])]
+    cells = []
+    for row in rows:
+        mark = " *" if row is best else ""
+        figures = (
+            [
+                f"{100 * row.val_accuracy:.2f}{mark}",
+                f"{row.val_loss:.4f}",
+                str(row.best_epoch),
+                f"{row.seconds:.0f}",
+            ]
+            if row.val_accuracy is not None
+            else ["diverged", "-", "-", "-"]
+        )
+        tested = ["-" if row.test_accuracy is None else f"{100 * row.test_accuracy:.2f}"] if test else []
+        cells.append([*(str(value) for value in row.values.values()), *figures, *tested])
+    right = range(len(keys), len(columns))
+    title = f"Sweep of {recipe} in {out} (* best on validation)"
+    print_table(title, columns, cells, right=list(right), lesser=["s", "best epoch", "loss"])
 
 
 def _parse(text: str) -> tuple[str, list[Any]]:

@@ -205,4 +205,4 @@ def _print(result: RunResult) -> None:
         ["time", f"{metrics['seconds']:.0f} s, {metrics['epochs']} epochs"],
         ["files", f"{result.run_dir}/ model.keras recipe.toml history.csv metrics.json curves.png confusion.png"],
     ]
-    print_table(f"Run {result.run_dir}", ["", ""], rows)
+    print_table(f"Run {result.run_dir}", ["what", "value"], rows, wraps=["value"])

@@ -78,4 +78,4 @@ def _print(result: Verification) -> None:
         f"{result.artifact}: {'PASSED' if result.passed else 'FAILED'} on {result.parity.n} images "
         f"({result.engine}, {result.device}, {result.precision})"
     )
-    print_table(title, ["check", "value", "limit", ""], rows, right=(1, 2))
+    print_table(title, ["check", "value", "limit", "verdict"], rows, right=(1, 2))

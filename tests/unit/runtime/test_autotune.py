@@ -35,7 +35,7 @@ def judged(make_artifact: Callable[..., Path], metadata: Metadata) -> Path:
 def test_the_profile_decides_how_this_artifact_runs_and_no_other(
     judged: Path, make_artifact: Callable[..., Path], metadata: Metadata, profile: Path
 ) -> None:
-    result = CliRunner().invoke(cli, ["autotune", str(judged), "--duration", "0.02", "--json"])
+    result = CliRunner().invoke(cli, ["autotune", str(judged), "--duration", "0.02", "--allow-load", "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert {c["engine"] for c in report["candidates"]} == {"onnxruntime", "openvino"}
