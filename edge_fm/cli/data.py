@@ -61,18 +61,26 @@ def info_command(source: str, size: str | None, as_json: bool, quiet: bool) -> N
     copies = info["duplicates"]
     click.echo(
         f"Copies beyond the first: {copies['train']:,} in train, {copies['test']:,} in test; "
-        f"test images that are in train too: {copies['test_in_train']:,}."
+        f"test images that are in train too: {copies['test_in_train']:,}"
+        + (f"; validation images that are: {copies['validation_in_train']:,}." if "validation" in splits else ".")
     )
     if info.get("files"):
         print_table("Files", ["file", "SHA-256"], [[n, f["sha256"]] for n, f in info["files"].items()])
-    clean = " --set data.deduplicate=true" if copies["train"] or copies["test_in_train"] else ""
+    twice = copies["train"] or copies["test_in_train"] or copies.get("validation_in_train")
+    clean = " --set data.deduplicate=true" if twice else ""
     Talk(quiet).next(f"edgefm data show {word(source)}", f"edgefm train --data {word(source)}{clean}")
 
 
 @command.command("show")
 @click.argument("source", metavar="SOURCE")
 @click.option("--size", metavar="HxWxC", help="Bring images to this height, width and channels, such as 28x28x1.")
-@click.option("--split", type=click.Choice(["train", "test"]), default="train", show_default=True, help="Which images.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    default="train",
+    show_default=True,
+    help="Which images.",
+)
 @click.option("--per-class", type=click.IntRange(1), default=12, show_default=True, help="Images of each class.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("contact-sheet.png"), show_default=True, help="PNG to write."
@@ -85,7 +93,7 @@ def show_command(
     from edge_fm.data import contact_sheet
 
     talk = Talk(quiet)
-    sheet = contact_sheet(_load(source, size, talk), "test" if split == "test" else "train", per_class=per_class)
+    sheet = contact_sheet(_load(source, size, talk), split, per_class=per_class)
     out.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(out)
     if as_json:

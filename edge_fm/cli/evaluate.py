@@ -29,10 +29,10 @@ _MAPPED = 3
 @click.option("--data", "source", metavar="SOURCE", help="Labelled images. Default: what the model was trained on.")
 @click.option(
     "--split",
-    type=click.Choice(["test", "train", "all"]),
+    type=click.Choice(["test", "train", "validation", "all"]),
     default="test",
     show_default=True,
-    help="Which images; all: every image of a SOURCE that the model never saw.",
+    help="Which images; validation: a SOURCE's own; all: every image of a SOURCE that the model never saw.",
 )
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="DIR", help="Write evaluation.json, plots and report.html."
@@ -228,8 +228,13 @@ def choose_images(
 
     from edge_fm.data import Split, label_order
 
-    both = [dataset.train, dataset.test] if split == "all" else [dataset.train if split == "train" else dataset.test]
-    chosen = Split(np.concatenate([s.images for s in both]), np.concatenate([s.labels for s in both]))
+    if split not in (*dataset.splits, "all"):
+        raise DataError(
+            f"{dataset.name} has no {split} split; it has {', '.join(dataset.splits)}.",
+            hint="Choose one of these, or all.",
+        )
+    parts = list(dataset.splits.values()) if split == "all" else [dataset.splits[split]]
+    chosen = Split(np.concatenate([s.images for s in parts]), np.concatenate([s.labels for s in parts]))
     if chosen.images.shape[1:] != shape:
         raise DataError(
             f"{dataset.name} has images of shape {list(chosen.images.shape[1:])}; the model takes {list(shape)}.",

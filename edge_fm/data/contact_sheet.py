@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +21,7 @@ _PAPER, _INK, _DIM = "#ffffff", "#1a1a1a", "#6b6b6b"
 
 def contact_sheet(
     dataset: Dataset,
-    split: Literal["train", "test"] = "train",
+    split: str = "train",
     *,
     per_class: int = 12,
     scale: float | None = None,
@@ -30,7 +30,7 @@ def contact_sheet(
 
     Args:
         dataset: what to show; grey or RGB.
-        split: which images.
+        split: which images: train, test, or validation where the dataset has its own.
         per_class: at most so many of each class.
         scale: of each image; None brings its longer side to about 64 pixels.
 
@@ -47,9 +47,9 @@ def contact_sheet(
     """
     from PIL import Image, ImageDraw
 
-    if split not in ("train", "test"):
-        raise DataError(f"There is no split {split!r}; supported are train and test.")
-    shown = dataset.train if split == "train" else dataset.test
+    if split not in dataset.splits:
+        raise DataError(f"There is no split {split!r} in {dataset.name}; it has {', '.join(dataset.splits)}.")
+    shown = dataset.splits[split]
     height, width, channels = dataset.shape
     if channels not in (1, 3):
         raise DataError(f"Images of {channels} channels cannot be shown; supported are 1 (grey) and 3 (RGB).")

@@ -53,18 +53,19 @@ class SourceFile:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images to learn from and images to be judged by, which never overlap.
+    """Images to learn from, to choose the best epoch by and to be judged by, which never overlap.
 
     Attributes:
         name: what a person calls it.
         source: what `load_dataset` was given.
         label_names: one for each class; a label is a position in it.
-        train: what a model may learn from; validation images are taken out of it.
+        train: what a model may learn from; where there is no `validation`, such images are taken out of it.
         test: touched once, at the end.
         content_hash: SHA-256 (hex) of the pixels, labels and label names; see `hash_content`.
         notes: what was done to the source's own data (a test split drawn, labels renumbered, values scaled), for people
             and reports.
         files: name of each file that was read -> its path, size in bytes and SHA-256.
+        validation: the source's own validation split, which chooses the best epoch; None where it has none.
     """
 
     name: str
@@ -75,12 +76,19 @@ class Dataset:
     content_hash: str
     notes: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, SourceFile] = field(default_factory=dict)
+    validation: Split | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of every image."""
         height, width, channels = self.train.images.shape[1:]
         return (int(height), int(width), int(channels))
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits there are, by name: train, validation where the source has its own, and test."""
+        own = {} if self.validation is None else {"validation": self.validation}
+        return {"train": self.train, **own, "test": self.test}
 
 
 def make_dataset(
@@ -90,10 +98,11 @@ def make_dataset(
     train: Split,
     test: Split,
     *,
+    validation: Split | None = None,
     notes: Mapping[str, Any] | None = None,
     files: Mapping[str, SourceFile] | None = None,
 ) -> Dataset:
-    """Check that the parts fit together, and hash them.
+    """Check that the splits fit together, and hash them.
 
     Raises:
         DataError: wrong dtypes or shapes, labels out of range, repeated label names, or a split without images.
@@ -108,22 +117,25 @@ def make_dataset(
         raise DataError(
             f"{name}: label names occur twice: {', '.join(repeated)}.", hint="Give each class its own name."
         )
-    for what, split in (("training", train), ("test", test)):
+    own = {} if validation is None else {"validation": validation}
+    for what, split in {"training": train, **own, "test": test}.items():
         _check_split(split, f"{name}: the {what} split", len(label_names))
-    if train.images.shape[1:] != test.images.shape[1:]:
-        raise DataError(
-            f"{name}: training images are {list(train.images.shape[1:])}, test images {list(test.images.shape[1:])}.",
-            hint="Bring both to one size, or give the shape (height, width, channels).",
-        )
+        if train.images.shape[1:] != split.images.shape[1:]:
+            raise DataError(
+                f"{name}: training images are {list(train.images.shape[1:])}, {what} images "
+                f"{list(split.images.shape[1:])}.",
+                hint="Bring them to one size, or give the shape (height, width, channels).",
+            )
     return Dataset(
         name=name,
         source=source,
         label_names=label_names,
         train=train,
         test=test,
-        content_hash=hash_content(train, test, label_names),
+        content_hash=hash_content(train, test, label_names, validation),
         notes=notes or {},
         files=files or {},
+        validation=validation,
     )
 
 
@@ -142,8 +154,8 @@ def _check_split(split: Split, where: str, classes: int) -> None:
         raise DataError(f"{where} has label {labels[first]} at image {first}; there are {classes} label names.")
 
 
-def hash_content(train: Split, test: Split, label_names: tuple[str, ...]) -> str:
-    """SHA-256 (hex) over shapes, dtypes and bytes of both splits and over the label names.
+def hash_content(train: Split, test: Split, label_names: tuple[str, ...], validation: Split | None = None) -> str:
+    """SHA-256 (hex) over shapes, dtypes and bytes of the splits and over the label names.
 
     Example:
         >>> split = Split(np.zeros((1, 2, 2, 1), np.uint8), np.array([0]))
@@ -151,7 +163,7 @@ def hash_content(train: Split, test: Split, label_names: tuple[str, ...]) -> str
         False
     """
     digest = hashlib.sha256()
-    for array in (train.images, train.labels, test.images, test.labels):
+    for array in (a for split in (train, test, validation) if split is not None for a in (split.images, split.labels)):
         little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         digest.update(f"{little.dtype.str}{list(little.shape)};".encode())
         digest.update(little.data if little.size else b"")

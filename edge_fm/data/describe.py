@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from edge_fm.data.dataset import Dataset, balance
 from edge_fm.data.splits import fingerprints
 
+_LISTED = 6
 _FASHION_MNIST = {
     "licence": "MIT, copyright 2017 Zalando SE",
     "homepage": "https://github.com/zalandoresearch/fashion-mnist",
@@ -17,12 +19,43 @@ ORIGINS: dict[str, dict[str, str]] = {"fashion-mnist": _FASHION_MNIST, "fashion-
 """Licence, homepage and citation of each dataset that has a name."""
 
 
+_TITLES = {
+    "train": "Training images",
+    "validation": "Validation images",
+    "test": "Test images",
+    "labels": "Labels",
+    "relabelled": "Labels that do not run from 0 were numbered anew",
+    "columns": "Columns",
+    "axes": "Axes of the images",
+    "pixels": "Pixels",
+    "resized": "Images were resized",
+    "not_read": "Not read",
+}
+
+
+def note_lines(notes: Mapping[str, Any]) -> list[str]:
+    """What was done to a source's own data, a line each for a person.
+
+    Example:
+        >>> note_lines({"pixels": "scaled from 0..1 to 0..255", "relabelled": {"1": 0, "2": 1}})
+        ['Labels that do not run from 0 were numbered anew: 1 is 0, 2 is 1.', 'Pixels: scaled from 0..1 to 0..255.']
+    """
+    return [f"{title}: {_in_words(notes[key])}." for key, title in _TITLES.items() if key in notes]
+
+
+def _in_words(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    pairs = [f"{old} is {new}" for old, new in value.items()]
+    return ", ".join(pairs) if len(pairs) <= _LISTED else f"{', '.join(pairs[:2])}, ... {pairs[-1]}"
+
+
 def dataset_info(dataset: Dataset) -> dict[str, Any]:
     """Describe a dataset as JSON values, for `edgefm data info --json`.
 
     Returns:
         `name, source, shape, classes, label_names, hash, splits` (of each its `n` and the `balance` of its classes),
-        `duplicates` (copies beyond the first in each split, and test images that training has too), `files` (name ->
+        `duplicates` (copies beyond the first, and test and validation images that training has too), `files` (name ->
         `path, bytes, sha256`), `notes`, and `licence, homepage, citation` where they are known.
 
     Example:
@@ -30,8 +63,8 @@ def dataset_info(dataset: Dataset) -> dict[str, Any]:
         >>> dataset_info(load_dataset("fashion-mnist-mini"))["splits"]["test"]["n"]
         1000
     """
-    splits = {"train": dataset.train, "test": dataset.test}
     train, test = fingerprints(dataset.train.images), fingerprints(dataset.test.images)
+    validation = [] if dataset.validation is None else fingerprints(dataset.validation.images)
     seen = set(train)
     return {
         "name": dataset.name,
@@ -41,12 +74,14 @@ def dataset_info(dataset: Dataset) -> dict[str, Any]:
         "label_names": list(dataset.label_names),
         "hash": dataset.content_hash,
         "splits": {
-            name: {"n": len(split), "balance": balance(split, dataset.label_names)} for name, split in splits.items()
+            name: {"n": len(split), "balance": balance(split, dataset.label_names)}
+            for name, split in dataset.splits.items()
         },
         "duplicates": {
             "train": len(train) - len(seen),
             "test": len(test) - len(set(test)),
             "test_in_train": sum(key in seen for key in test),
+            **({"validation_in_train": sum(key in seen for key in validation)} if validation else {}),
         },
         "files": {
             name: {"path": file.path, "bytes": file.bytes, "sha256": file.sha256}

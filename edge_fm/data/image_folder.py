@@ -1,4 +1,4 @@
-"""A folder of pictures, one subfolder for each class, with or without a training and a test part."""
+"""A folder of pictures, one subfolder for each class, with or without a training, a validation and a test part."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_fm.data.dataset import Images, Split
+from edge_fm.data.parts import DESCRIPTION, PART_NAMES, PartName, notes_of_parts
 from edge_fm.data.raw import Raw, Shape
 from edge_fm_runtime.errors import DataError, PhotoError
 from edge_fm_runtime.machine import usable_cpus
@@ -21,15 +22,8 @@ from edge_fm_runtime.progress import ProgressFn
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
-_PARTS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
+# What archives and tools leave beside the folders that a person made.
+_LEFT_BY_TOOLS = frozenset({"__MACOSX", "__pycache__"})
 _MAX_BYTES = 16 << 30
 _LISTED = 10
 
@@ -43,9 +37,9 @@ class _Picture:
 def read_image_folder(folder: Path, *, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn) -> Raw:
     """Read a folder of pictures; see `edge_fm.data.sources.load_dataset`.
 
-    A class is a subfolder, called by its name; deeper folders belong to it. Names that begin with a dot or an
-    underscore are passed over. `train/` and `test/` (or `val/`, where there is no `test/`) are splits; with all three,
-    `val/` joins the training images, out of which validation is drawn anyway.
+    A class is a subfolder, called by its name; deeper folders belong to it. Names that begin with a dot are passed
+    over. `train/`, `val/` and `test/` of such subfolders are splits (`PART_NAMES` has their other names): `val/` is the
+    validation set, whether or not there is a `test/`.
 
     Args:
         folder: what to read.
@@ -54,29 +48,23 @@ def read_image_folder(folder: Path, *, shape: Shape | None, photo: PhotoSpec, pr
         progress: called with pictures.
 
     Raises:
-        DataError: no pictures, sizes that differ without a shape, or pictures that cannot be read (all are listed).
+        DataError: no pictures, parts that cannot be told apart, sizes that differ without a shape, or pictures that
+            cannot be read (all are listed).
     """
-    parts = {_PARTS[p.name.lower()]: p for p in _folders(folder) if p.name.lower() in _PARTS}
+    parts, unread = _find_parts(folder)
     notes: dict[str, object] = {}
-    if "train" not in parts or len(parts) == 1:
-        if parts and len(parts) == len(_folders(folder)):
-            have, need = ", ".join(p.name for p in parts.values()), "test" if "train" in parts else "train"
-            raise DataError(
-                f"{folder} has the part {have} alone.", hint=f"Add {need}/, or give the folder of the classes itself."
-            )
-        names = _class_names([folder])
-        train, test = _pictures(folder, names), None
-    else:
-        learn = [parts["train"], *([parts["validation"]] if len(parts) == 3 else [])]
-        judge = parts.get("test") or parts["validation"]
-        names = _class_names([*learn, judge])
-        train, test = [p for part in learn for p in _pictures(part, names)], _pictures(judge, names)
-        if len(parts) == 3:
-            notes["validation"] = f"the pictures of {parts['validation'].name}/ are among the training images"
-        elif "test" not in parts:
-            notes["test"] = f"the pictures of {judge.name}/"
-    _check_counts(folder, names, train, alone=test is None)
-    every = [*train, *(test or [])]
+    if unread:
+        notes["not_read"] = ", ".join(f"{sub.name}/" for sub in unread) + f" (parts are called {DESCRIPTION})"
+    folders = parts or {"train": folder}
+    names = _class_names(list(folders.values()))
+    pictures = {part: _pictures(sub, names) for part, sub in folders.items()}
+    train = pictures["train"]
+    if parts:
+        notes |= notes_of_parts(
+            {part: f"{sub.name}/" for part, sub in parts.items()}, {part: len(p) for part, p in pictures.items()}
+        )
+    _check_counts(folder, names, train, alone="test" not in pictures)
+    every = [picture for part in pictures.values() for picture in part]
     if shape is not None and len(every) * int(np.prod(shape)) > _MAX_BYTES:
         raise DataError(
             f"{len(every)} pictures of {'x'.join(map(str, shape))} need more than {_MAX_BYTES >> 30} GiB.",
@@ -84,14 +72,55 @@ def read_image_folder(folder: Path, *, shape: Shape | None, photo: PhotoSpec, pr
         )
     pixels, keys = _decode(every, shape, photo, folder, progress)
     labels = np.array([picture.label for picture in every], dtype=np.int64)
-    cut = len(train)
+    splits: dict[PartName, Split] = {}
+    start = 0
+    for part, those in pictures.items():
+        splits[part] = Split(pixels[start : start + len(those)], labels[start : start + len(those)])
+        start += len(those)
     return Raw(
         label_names=names,
-        train=Split(pixels[:cut], labels[:cut]),
-        test=None if test is None else Split(pixels[cut:], labels[cut:]),
-        keys=keys[:cut],
+        train=splits["train"],
+        test=splits.get("test"),
+        keys=keys[: len(train)],
         notes=notes,
+        validation=splits.get("validation"),
     )
+
+
+def _find_parts(folder: Path) -> tuple[dict[PartName, Path], list[Path]]:
+    """The parts of a folder, and its folders of pictures that are none of them; no parts where it holds the classes.
+
+    Raises:
+        DataError: a part is there twice, or what is there lacks one to learn from or one to be judged by.
+    """
+    named = [p for p in _folders(folder) if p.name.lower() in PART_NAMES]
+    others = [p for p in _folders(folder) if p not in named and _files(p)]
+    if others:  # beside classes, a folder called test that holds pictures itself is a class
+        named = [p for p in named if any(_files(sub) for sub in _folders(p))]
+    parts: dict[PartName, Path] = {}
+    for path in named:
+        part = PART_NAMES[path.name.lower()]
+        if part in parts:
+            raise DataError(
+                f"{folder} has {parts[part].name}/ and {path.name}/, which both mean the {part} images.",
+                hint="Put the pictures of both into one of them.",
+            )
+        parts[part] = path
+    if "train" not in parts and others:
+        return {}, []
+    if others and len(parts) == 1:
+        raise DataError(
+            f"{folder} has train/ and, beside it, {', '.join(f'{p.name}/' for p in others[:_LISTED])}, which is the "
+            f"name of no part; parts are called {DESCRIPTION}.",
+            hint="Rename it (val/ chooses the best epoch, test/ judges the model), or give the folder of the classes.",
+        )
+    if parts and ("train" not in parts or len(parts) == 1):
+        have, need = ", ".join(p.name for p in parts.values()), "test" if "train" in parts else "train"
+        raise DataError(
+            f"{folder} has the part {have} alone.", hint=f"Add {need}/, or give the folder of the classes itself."
+        )
+    order: tuple[PartName, ...] = ("train", "validation", "test")
+    return {part: parts[part] for part in order if part in parts}, others if parts else []
 
 
 def has_pictures(folder: Path) -> bool:
@@ -100,14 +129,16 @@ def has_pictures(folder: Path) -> bool:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """Subfolders, without those that no person means as a class, such as __MACOSX."""
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "_")))
+    """Subfolders, without those that no person means as a class, such as __MACOSX and hidden ones."""
+    return sorted(
+        p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".") and p.name not in _LEFT_BY_TOOLS
+    )
 
 
 def _files(folder: Path) -> list[Path]:
     found = []
     for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _LEFT_BY_TOOLS]
         found += [Path(root, n) for n in names if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 

@@ -6,7 +6,7 @@ All of it is a function of the dataset and the settings, so that whoever judges 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -28,7 +28,7 @@ class Preparation:
         split: how many images go to training, validation and test: three counts, or three shares of the whole; none
             leaves the dataset's own test split. Each class keeps its share. What is not asked for is left out.
         split_seed: which images go where.
-        deduplicate: drop training images that occur before, or in the test split.
+        deduplicate: drop training images that occur before, or in the validation or test split.
         samples: how many training images are kept, each class in its share; 0 for all.
     """
 
@@ -86,22 +86,28 @@ def prepare(dataset: Dataset, preparation: Preparation) -> Dataset:
     if preparation == Preparation():
         return dataset
     notes: dict[str, Any] = dict(dataset.notes)
-    names, train, test = dataset.label_names, dataset.train, dataset.test
+    names, train, test, validation = dataset.label_names, dataset.train, dataset.test, dataset.validation
     if preparation.relabel or preparation.classes:
         names, table = _classes(dataset, preparation)
         train, test = _renumbered(train, table), _renumbered(test, table)
+        validation = None if validation is None else _renumbered(validation, table)
         notes["classes"] = _say_classes(dataset.label_names, names, table)
     if preparation.split:
         if preparation.pool:
-            train = Split(np.concatenate([train.images, test.images]), np.concatenate([train.labels, test.labels]))
+            pooled = [split for split in (train, validation, test) if split is not None]
+            train = Split(np.concatenate([s.images for s in pooled]), np.concatenate([s.labels for s in pooled]))
         if preparation.deduplicate:
-            train = _without_copies(train, (), notes)
-        train, test = _split(dataset.name, train, preparation, notes)
+            train = _without_copies(train, (), (), notes)
+        train, test = _split(dataset, train, preparation, notes)
+        validation = None  # drawn from the training images, as the split says
     elif preparation.deduplicate:
-        train = _without_copies(train, fingerprints(test.images), notes)
+        chosen_by = () if validation is None else fingerprints(validation.images)
+        train = _without_copies(train, fingerprints(test.images), chosen_by, notes)
     if preparation.samples:
         train = _sample(dataset.name, train, preparation, notes)
-    return make_dataset(dataset.name, dataset.source, names, train, test, notes=notes, files=dataset.files)
+    return make_dataset(
+        dataset.name, dataset.source, names, train, test, validation=validation, notes=notes, files=dataset.files
+    )
 
 
 def prepare_as_trained(dataset: Dataset, preparation: Preparation, *, trained_on: str | None) -> Dataset:
@@ -166,23 +172,30 @@ def _say_classes(old: tuple[str, ...], new: tuple[str, ...], table: np.ndarray[A
     return ", ".join(told) + (f"; {left_out} classes left out" if left_out else "")
 
 
-def _without_copies(train: Split, test_keys: Any, notes: dict[str, Any]) -> Split:
-    keys, test = fingerprints(train.images), set(test_keys)
+def _without_copies(
+    train: Split, test_keys: Collection[bytes], validation_keys: Collection[bytes], notes: dict[str, Any]
+) -> Split:
+    keys, test, validation = fingerprints(train.images), set(test_keys), set(validation_keys)
     seen: set[bytes] = set()
-    kept, in_test = [], 0
+    kept, in_test, in_validation = [], 0, 0
     for index, key in enumerate(keys):
         in_test += key in test
-        if key not in test and key not in seen:
+        in_validation += key in validation and key not in test
+        if key not in test and key not in validation and key not in seen:
             kept.append(index)
         seen.add(key)
-    notes["duplicates_removed"] = {"repeated": len(keys) - len(kept) - in_test, "in_test": in_test}
+    removed = {"repeated": len(keys) - len(kept) - in_test - in_validation, "in_test": in_test}
+    notes["duplicates_removed"] = removed | ({"in_validation": in_validation} if validation else {})
     return train.take(np.array(kept, np.intp))
 
 
-def _split(name: str, split: Split, preparation: Preparation, notes: dict[str, Any]) -> tuple[Split, Split]:
+def _split(dataset: Dataset, split: Split, preparation: Preparation, notes: dict[str, Any]) -> tuple[Split, Split]:
+    name = dataset.name
     wanted, total = preparation.split, len(split)
     counts = [int(n) for n in wanted] if min(wanted) >= 1 else [int(total * share + 0.5) for share in wanted]
-    what = "the pooled training and test images" if preparation.pool else "the training images"
+    own = dataset.validation is not None
+    pooled = "the pooled training, validation and test images" if own else "the pooled training and test images"
+    what = pooled if preparation.pool else "the training images"
     if sum(counts) > total + (0 if min(wanted) >= 1 else 1) or min(counts) < 1:
         raise DataError(
             f"{name} cannot be split into {', '.join(f'{n:,}' for n in counts)} images: {what} are {total:,}.",
@@ -200,8 +213,11 @@ def _split(name: str, split: Split, preparation: Preparation, notes: dict[str, A
             hint="Drop copies: deduplicate = true in the recipe's [data].",
         )
     notes["test"] = f"{len(held):,} of {what} ({total:,}), stratified, drawn with seed {preparation.split_seed}"
+    for part in ("train", "validation"):  # said of the source's own
+        notes.pop(part, None)
     if not preparation.pool:
-        notes["test"] += "; the dataset's own test split is not used"
+        unused = "validation and test splits are" if own else "test split is"
+        notes["test"] += f"; the dataset's own {unused} not used"
     return split.take(rest), split.take(held)
 
 

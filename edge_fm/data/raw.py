@@ -36,6 +36,7 @@ class Raw:
         keys: of each image of `train`; copies have the same one. None: the pixels decide.
         notes: see `Dataset`.
         files: see `Dataset`.
+        validation: the source's own validation split, or None.
     """
 
     label_names: tuple[str, ...]
@@ -44,6 +45,7 @@ class Raw:
     keys: Sequence[bytes] | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, SourceFile] = field(default_factory=dict)
+    validation: Split | None = None
 
 
 @dataclass(frozen=True, eq=False)

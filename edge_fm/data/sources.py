@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_fm.data import fashion_mnist, mini
 from edge_fm.data.dataset import Dataset, Split, make_dataset
+from edge_fm.data.describe import note_lines
 from edge_fm.data.raw import Raw, Shape
 from edge_fm.data.splits import fingerprints, hold_out
 from edge_fm.data.store import Notify, mute
@@ -42,7 +43,7 @@ def load_dataset(
     Args:
         source: `fashion-mnist` (fetched on first use), `fashion-mnist-mini`, or a path, which is read by what it holds:
 
-            - a folder with one subfolder of pictures for each class, or with `train/` and `test/` (`val/`) of such;
+            - a folder with one subfolder of pictures for each class, or with `train/` and `val/` or `test/` of such;
             - a folder of IDX files (as MNIST's, unpacked or .gz), or of a train and a test CSV file;
             - .csv: a label column and a column for each pixel, with or without a header;
             - .npz: `x_train, y_train, x_test, y_test`, or `images, labels`, and other names in use;
@@ -54,7 +55,7 @@ def load_dataset(
         test_fraction: share of each class that is held out where the source has no test split of its own.
         test_seed: which images those are; the same seed means the same images always.
         progress: called as work goes on.
-        on_try: told what is tried when something is fetched.
+        on_try: told in a line each what is tried when something is fetched, and what was done to the source's own data.
 
     Raises:
         DataError: there is no such dataset or file, or it is not what it should be; names the file and the row.
@@ -81,10 +82,18 @@ def load_dataset(
         train = raw.train.take(np.setdiff1d(np.arange(len(raw.train)), held))
         test = raw.train.take(held)
         notes["test"] = f"{test_fraction:.0%} of each class, drawn with seed {test_seed}"
+        if "train" in notes:
+            notes["test"] = f"{len(test):,} out of the {notes['train']}: {notes['test']}"
+            notes["train"] = f"the other {len(train):,}"
     else:
         train, test = raw.train, raw.test
-    dataset = make_dataset(name, source, raw.label_names, train, test, notes=notes, files=raw.files)
-    return _bring_to(dataset, shape, spec, progress)
+    dataset = make_dataset(
+        name, source, raw.label_names, train, test, validation=raw.validation, notes=notes, files=raw.files
+    )
+    dataset = _bring_to(dataset, shape, spec, progress)
+    for line in note_lines(dataset.notes):
+        on_try(line)
+    return dataset
 
 
 def _read(path: Path, source: str, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn) -> Raw:
@@ -152,13 +161,23 @@ def _guess(source: str) -> str:
 def _bring_to(dataset: Dataset, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn) -> Dataset:
     if shape is None or dataset.shape == tuple(shape):
         return dataset
-    total = len(dataset.train) + len(dataset.test)
-    train = _resize(dataset.train, shape, photo, progress, 0, total)
-    test = _resize(dataset.test, shape, photo, progress, len(dataset.train), total)
+    total = sum(map(len, dataset.splits.values()))
+    done = 0
+    resized: dict[str, Split] = {}
+    for part, split in dataset.splits.items():
+        resized[part] = _resize(split, shape, photo, progress, done, total)
+        done += len(split)
     size = "x".join(map(str, dataset.shape))
     notes: dict[str, Any] = {**dataset.notes, "resized": f"from {size} to {'x'.join(map(str, shape))} ({photo.mode})"}
     return make_dataset(
-        dataset.name, dataset.source, dataset.label_names, train, test, notes=notes, files=dataset.files
+        dataset.name,
+        dataset.source,
+        dataset.label_names,
+        resized["train"],
+        resized["test"],
+        validation=resized.get("validation"),
+        notes=notes,
+        files=dataset.files,
     )
 
 

@@ -114,7 +114,7 @@ def validation_confusion(run: Path) -> tuple[npt.NDArray[np.int64], tuple[str, .
     dataset = load_recipe_data(recipe)
     if dataset.content_hash != metrics["data"]["hash"]:
         raise DataError(f"{recipe.data.source} is no longer what the run in {run} was trained on.")
-    _, choose = learn_and_choose(recipe, dataset.train)
+    _, choose = learn_and_choose(recipe, dataset)
     model = require_keras("pairings").models.load_model(run / "model.keras", compile=False)
     answers = model.predict(choose.images, batch_size=250, verbose=0)
     return evaluate_probabilities(answers, choose.labels, dataset.label_names).confusion, dataset.label_names

@@ -48,7 +48,7 @@ def run_experiment(
     metrics = kept_run(
         replace(recipe, name=experiment.name), dataset, run, test=True, progress=progress, on_epoch=on_epoch
     )
-    learn, choose = learn_and_choose(recipe, dataset.train)
+    learn, choose = learn_and_choose(recipe, dataset)
     return Result(
         name=experiment.name,
         model=recipe.model.name,

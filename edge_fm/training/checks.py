@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_dataset(dataset: Dataset) -> None:
-    """Check shapes, dtypes and labels of both splits.
+    """Check shapes, dtypes and labels of the splits.
 
     Raises:
         TrainingError: what is wrong, in which split.
@@ -21,7 +21,8 @@ def check_dataset(dataset: Dataset) -> None:
     classes = len(dataset.label_names)
     if classes < 2:
         raise TrainingError(f"{dataset.name} has {classes} class; a classifier takes at least 2.")
-    for name, split in (("training", dataset.train), ("test", dataset.test)):
+    for part, split in dataset.splits.items():
+        name = "training" if part == "train" else part
         images, labels = split.images, split.labels
         if images.ndim != 4 or images.dtype != np.uint8:
             raise TrainingError(
@@ -40,12 +41,11 @@ def check_dataset(dataset: Dataset) -> None:
                 f"{len(wrong)} {name} labels of {dataset.name} are outside 0..{classes - 1}, the first is {wrong[0]}.",
                 hint=f"It has {classes} label names: {', '.join(dataset.label_names[:10])}.",
             )
-    if dataset.train.images.shape[1:] != dataset.test.images.shape[1:]:
-        raise TrainingError(
-            f"Training images are {list(dataset.train.images.shape[1:])}, "
-            f"test images {list(dataset.test.images.shape[1:])}.",
-            hint="Give both one shape: shape = [height, width, channels] in the recipe's [data].",
-        )
+        if dataset.train.images.shape[1:] != images.shape[1:]:
+            raise TrainingError(
+                f"Training images are {list(dataset.train.images.shape[1:])}, {name} images {list(images.shape[1:])}.",
+                hint="Give all one shape: shape = [height, width, channels] in the recipe's [data].",
+            )
 
 
 def check_classes(dataset: Dataset, learn: Split, choose: Split) -> None:
@@ -56,11 +56,12 @@ def check_classes(dataset: Dataset, learn: Split, choose: Split) -> None:
     """
     classes = len(dataset.label_names)
     total = np.bincount(dataset.train.labels, minlength=classes)
-    parts = [np.bincount(part.labels, minlength=classes) for part in (learn, choose)]
-    few = [f"{dataset.label_names[i]} ({total[i]})" for i in range(classes) if not (parts[0][i] and parts[1][i])]
+    own = dataset.validation is not None  # and may lack a class
+    parts = [np.bincount(part.labels, minlength=classes) for part in ((learn,) if own else (learn, choose))]
+    few = [f"{dataset.label_names[i]} ({total[i]})" for i in range(classes) if not all(part[i] for part in parts)]
     if few:
         raise TrainingError(
             f"Too few training images in {len(few)} of {classes} classes: {', '.join(few[:10])}. "
-            "Each needs one to learn from and one to choose the best epoch by.",
+            f"Each needs one to learn from{'' if own else ' and one to choose the best epoch by'}.",
             hint="Add images to them, or leave those classes out.",
         )

@@ -26,7 +26,7 @@ from edge_fm.training.checkpoint import RunState, save_state
 from edge_fm.training.checks import check_classes, check_dataset
 from edge_fm.training.distillation import with_teachers_known
 from edge_fm.training.features import NoteFn
-from edge_fm.training.leakage import find_leaks, notes_of_leaks
+from edge_fm.training.leakage import find_leaks, note_of_copies, notes_of_leaks
 from edge_fm.training.learner import Learner, score
 from edge_fm.training.optimizers import peak_rate
 from edge_fm.training.overrides import with_overrides
@@ -67,7 +67,7 @@ def train(
 
     Args:
         recipe: everything that decides the run.
-        dataset: uint8 images; the validation images are taken from its training split.
+        dataset: uint8 images; without a validation split of its own, validation images are taken from training.
         out_dir: the run's folder; empty or new, or an unfinished run's with `resume`.
         resume: go on after the last whole epoch of the run in `out_dir`.
         weights: "none" or a file, in place of the recipe's own.
@@ -101,11 +101,11 @@ def train(
     started = time.monotonic() - (state.duration_s if state else 0.0)
 
     check_dataset(dataset)
-    learn, choose = learn_and_choose(recipe, dataset.train)
+    learn, choose = learn_and_choose(recipe, dataset)
     check_classes(dataset, learn, choose)
     photo_classes(recipe.augmentation, dataset.label_names)
     leaks = find_leaks(recipe, dataset, choose)
-    for line in (precision_note(recipe.training.precision), *notes_of_leaks(leaks, choose)):
+    for line in (precision_note(recipe.training.precision), note_of_copies(dataset), *notes_of_leaks(leaks, choose)):
         if line:
             note(line)
 

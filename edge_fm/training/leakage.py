@@ -62,11 +62,27 @@ def find_leaks(recipe: Recipe, dataset: Dataset, choose: Split) -> tuple[Leak, .
         theirs = _recipe_of_run(path, dataset)
         if theirs is None:
             continue
-        learned, _ = learn_and_choose(theirs, dataset.train)
+        learned, _ = learn_and_choose(theirs, dataset)
         images = len(judged_by & set(fingerprints(learned.images)))
         if images:
             leaks.append(Leak(path, images, _advice(theirs)))
     return tuple(leaks)
+
+
+def note_of_copies(dataset: Dataset) -> str | None:
+    """What a person is told of a source's own validation images that are among its training images; None of none."""
+    from edge_fm.data.splits import fingerprints
+
+    if dataset.validation is None:
+        return None
+    learned = set(fingerprints(dataset.train.images))
+    copies = sum(key in learned for key in fingerprints(dataset.validation.images))
+    if not copies:
+        return None
+    return (
+        f"{copies:,} of the {len(dataset.validation):,} validation images are among the training images: validation "
+        "figures will be too good. --set data.deduplicate=true drops them from the training images."
+    )
 
 
 def notes_of_leaks(leaks: tuple[Leak, ...], choose: Split) -> list[str]:

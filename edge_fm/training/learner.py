@@ -63,7 +63,7 @@ class Learner:
         plain = recipe.training.precision == "float32" and not recipe.training.ema and self.model is built
         self.judge = self.model if plain else self.fresh_model()
         freeze_layers(self.judge, *recipe.model.frozen)
-        self.halves, self.why_whole = split_at_features(self.model, recipe, images=len(dataset.train.images))
+        self.halves, self.why_whole = split_at_features(self.model, recipe, images=len(_seen_images(dataset)))
         self.fitted = self._compile(dataset)
         # Built now, so that a checkpoint can be put into it before the first step.
         self.optimizer.build(self.model.trainable_variables)
@@ -115,7 +115,7 @@ class Learner:
         """What is learned from and judged by: the images, or their features where these can be kept.
 
         Args:
-            dataset: whose training images the parts were taken from.
+            dataset: whose training and validation images the parts were taken from.
             parts: uint8 images and labels.
             progress: told as features are computed.
             note: told where weights and features come from.
@@ -123,7 +123,7 @@ class Learner:
         if self.weights_note:
             note(self.weights_note)
         if self.halves:
-            images = dataset.train.images
+            images = _seen_images(dataset)
             return with_features(self.halves.trunk, self.recipe, images, parts, progress=progress, note=note)
         if self.why_whole != NO_BACKBONE:
             note(f"The backbone's features are computed anew for every batch and not kept: {self.why_whole}.")
@@ -150,6 +150,13 @@ class Learner:
         judge = self.halves.head if self.halves and images.dtype != np.uint8 else self.judge
         answers: NDArray[np.float32] = judge.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)
         return answers
+
+
+def _seen_images(dataset: Dataset) -> NDArray[np.uint8]:
+    """All images that training sees: to learn from, and to choose the best epoch by."""
+    if dataset.validation is None:
+        return dataset.train.images
+    return np.concatenate([dataset.train.images, dataset.validation.images])
 
 
 @contextmanager

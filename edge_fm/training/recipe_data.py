@@ -20,7 +20,7 @@ def load_recipe_data(
     Args:
         recipe: whose [data] and [photo] are used.
         progress: called as work goes on.
-        on_try: told what is tried when something is fetched.
+        on_try: told what is tried when something is fetched, and what was done to the source's own data.
 
     Raises:
         DataError: as for `edge_fm.data.load_dataset`.
@@ -52,7 +52,8 @@ def notes_of_preparation(recipe: Recipe, dataset: Dataset) -> list[str]:
         removed = notes["duplicates_removed"]
         lines.append(
             f"Dropped {removed['repeated']:,} training images that occur before and {removed['in_test']:,} that are in "
-            "the test split."
+            "the test split"
+            + (f", {removed['in_validation']:,} in the validation split." if "in_validation" in removed else ".")
         )
     if asked.split:
         lines.append(f"Test images: {notes['test']}.")
@@ -61,18 +62,23 @@ def notes_of_preparation(recipe: Recipe, dataset: Dataset) -> list[str]:
     return lines
 
 
-def learn_and_choose(recipe: Recipe, split: Split) -> tuple[Split, Split]:
-    """Divide the training split into images to learn from and images to choose the best epoch by.
+def learn_and_choose(recipe: Recipe, dataset: Dataset) -> tuple[Split, Split]:
+    """The images to learn from, and the images to choose the best epoch by.
+
+    A dataset's own validation split chooses; where there is none, it is taken out of the training split.
 
     Args:
         recipe: whose `validation` or `split`, and `validation_seed` or seed, are used.
-        split: the training split of `load_recipe_data`.
+        dataset: as from `load_recipe_data`.
 
     Raises:
         DataError: as for `edge_fm.data.split_validation`.
     """
     from edge_fm.data import split_validation
 
+    if dataset.validation is not None:
+        return dataset.train, dataset.validation
+    split = dataset.train
     seed = recipe.seed if recipe.data.validation_seed is None else recipe.data.validation_seed
     if not recipe.data.split:
         return split_validation(split, fraction=recipe.data.validation, seed=seed)

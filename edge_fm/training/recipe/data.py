@@ -16,18 +16,19 @@ class DataPart:
     Attributes:
         source: a name or path that `edge_fm.data.load_dataset` takes.
         shape: height, width, channels that images are brought to; empty for the source's own.
-        validation: share of the training images that is held out to choose the best epoch.
+        validation: share of the training images that is held out to choose the best epoch; not used where the source
+            has a validation split of its own.
         validation_seed: which images these are; None for the recipe's own seed. With one number for all, teachers and
             students of every seed hold out the same images, and validation figures of taught runs mean something.
         relabel: class -> the class that it becomes, such as `{ "Sandal" = "shoe", "Sneaker" = "shoe" }`; several may
             become one.
         classes: names, after `relabel`, of the classes that are kept, in the order of their labels; empty for all.
-        pool: put training and test images together, for `split` to divide anew.
+        pool: put training, validation and test images together, for `split` to divide anew.
         split: images for training, validation and test, as three counts or three shares, each class in its share; in
-            place of the source's own test split and of `validation`. Empty keeps these.
+            place of the source's own splits and of `validation`. Empty keeps these.
         split_seed: which images go to test, and which `samples` are taken; the same whatever the recipe's seed, so that
             runs of several seeds are judged by the same test images.
-        deduplicate: drop training images that occur before, or in the test split.
+        deduplicate: drop training images that occur before, or in the source's validation or test split.
         samples: use so many of the training images, each class in its share; 0 for all. Validation images come out of
             them.
     """

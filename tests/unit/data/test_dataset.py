@@ -83,7 +83,7 @@ def test_the_contact_sheet_shows_each_class(shape: tuple[int, int, int]) -> None
 
 def test_the_contact_sheet_says_what_it_cannot_do() -> None:
     with pytest.raises(DataError, match="no split 'validation'"):
-        contact_sheet(make(make_split(), make_split()), "validation")  # type: ignore[arg-type]
+        contact_sheet(make(make_split(), make_split()), "validation")
     two = Split(np.zeros((4, 3, 3, 2), np.uint8), np.arange(4) % 2)
     with pytest.raises(DataError, match="2 channels"):
         contact_sheet(make(two, two))

@@ -9,27 +9,96 @@ import pytest
 from datafiles import write_pictures
 from PIL import Image
 
-from edge_fm.data import dataset_info, load_dataset
+from edge_fm.data import Preparation, dataset_info, load_dataset, prepare
+from edge_fm.training.leakage import note_of_copies
+from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe_data import learn_and_choose
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.metadata import PhotoSpec
 
 
-def test_folder_with_train_val_and_test(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["val", "valid", "Validation", "dev"])
+def test_folder_with_train_validation_and_test(name: str, tmp_path: Path) -> None:
     counts = {"Ankle boot": 3, "Bag": 4}
-    for seed, part in enumerate(("train", "val", "test")):
+    for seed, part in enumerate(("train", name, "test")):
         write_pictures(tmp_path / part, counts, seed=seed)
-    dataset = load_dataset(str(tmp_path))
+    said: list[str] = []
+    dataset = load_dataset(str(tmp_path), on_try=said.append)
     assert dataset.label_names == ("Ankle boot", "Bag")
-    assert (len(dataset.train), len(dataset.test)) == (14, 7)
-    assert "val/" in dataset.notes["validation"]
+    assert {part: len(split) for part, split in dataset.splits.items()} == {"train": 7, "validation": 7, "test": 7}
+    assert dataset.validation is not None
+    given = {np.asarray(Image.open(p)).tobytes() for p in (tmp_path / name).rglob("*.png")}
+    assert {image.tobytes() for image in dataset.validation.images} == given
+    learn, choose = learn_and_choose(Recipe(), dataset)
+    assert learn is dataset.train and choose is dataset.validation
+    assert said == [
+        "Training images: 7 of train/.",
+        f"Validation images: 7 of {name}/, which choose the best epoch.",
+        "Test images: 7 of test/, which judge the model.",
+    ]
 
 
-@pytest.mark.parametrize("name", ["test", "val", "Validation", "valid"])
-def test_folder_with_two_parts(name: str, tmp_path: Path) -> None:
-    write_pictures(tmp_path / "train", {"a": 4, "b": 4})
+@pytest.mark.parametrize("name", ["val", "Validation", "valid", "dev"])
+def test_folder_with_train_and_validation(name: str, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "train", {"a": 10, "b": 10})
     write_pictures(tmp_path / name, {"a": 2, "b": 1}, seed=1)
+    said: list[str] = []
+    dataset = load_dataset(str(tmp_path), on_try=said.append)
+    assert dataset.validation is not None
+    assert np.bincount(dataset.validation.labels).tolist() == [2, 1]
+    assert (len(dataset.train), len(dataset.test)) == (16, 4)
+    assert said == [
+        "Training images: the other 16.",
+        f"Validation images: 3 of {name}/, which choose the best epoch.",
+        "Test images: 4 out of the 20 of train/: 20% of each class, drawn with seed 0.",
+    ]
+
+
+def test_folder_with_train_and_test(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "train", {"a": 4, "b": 4})
+    write_pictures(tmp_path / "test", {"a": 2, "b": 1}, seed=1)
     dataset = load_dataset(str(tmp_path))
-    assert np.bincount(dataset.test.labels).tolist() == [2, 1]
+    assert np.bincount(dataset.test.labels).tolist() == [2, 1] and dataset.validation is None
+
+
+def test_parts_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "train", {"a": 4, "b": 4})
+    write_pictures(tmp_path / "holdout", {"a": 4, "b": 4}, seed=1)
+    with pytest.raises(DataError, match="beside it, holdout/, which is the name of no part"):
+        load_dataset(str(tmp_path))
+    write_pictures(tmp_path / "val", {"a": 4, "b": 4}, seed=2)
+    said: list[str] = []
+    load_dataset(str(tmp_path), on_try=said.append)
+    assert any(line.startswith("Not read: holdout/ (parts are called train") for line in said)
+    write_pictures(tmp_path / "valid", {"a": 4, "b": 4}, seed=3)
+    with pytest.raises(DataError, match="val/ and valid/, which both mean the validation images"):
+        load_dataset(str(tmp_path))
+
+
+def test_classes_may_be_called_like_a_part_or_begin_with_an_underscore(tmp_path: Path) -> None:
+    write_pictures(tmp_path, {"train": 3, "_bus": 3, "car": 3})
+    assert load_dataset(str(tmp_path)).label_names == ("_bus", "car", "train")
+
+
+def test_training_images_that_validation_has_too_can_be_dropped(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "train", {"a": 6, "b": 6})
+    write_pictures(tmp_path / "val", {"a": 2, "b": 2})  # the same seed: the pictures of a are those of train/a
+    write_pictures(tmp_path / "test", {"a": 2, "b": 2}, seed=2)
+    dataset = load_dataset(str(tmp_path))
+    copies = dataset_info(dataset)["duplicates"]["validation_in_train"]
+    assert copies >= 2 and f"{copies} of the 4 validation images" in str(note_of_copies(dataset))
+    clean = prepare(dataset, Preparation(deduplicate=True))
+    assert clean.notes["duplicates_removed"]["in_validation"] == copies
+    assert note_of_copies(clean) is None and len(clean.train) == 12 - copies
+
+
+def test_a_split_anew_may_pool_validation_images(tmp_path: Path) -> None:
+    for seed, part in enumerate(("train", "val", "test")):
+        write_pictures(tmp_path / part, {"a": 10, "b": 10}, seed=seed)
+    dataset = prepare(load_dataset(str(tmp_path)), Preparation(pool=True, split=(0.5, 0.25, 0.25)))
+    assert dataset.validation is None and (len(dataset.train), len(dataset.test)) == (45, 15)
+    relabelled = prepare(load_dataset(str(tmp_path)), Preparation(relabel={"a": "x"}))
+    assert relabelled.validation is not None and len(relabelled.validation) == 20
 
 
 def test_folder_goes_through_the_photo_preprocessing(tmp_path: Path) -> None:

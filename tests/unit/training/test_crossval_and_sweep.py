@@ -65,7 +65,7 @@ def test_no_image_is_learned_from_and_judged_by_in_one_fold(source: str) -> None
     hidden = set(fingerprints(dataset.test.images))
     for fold in range(5):
         part = fold_dataset(dataset, assigned, fold)
-        learn, choose = learn_and_choose(recipe, part.train)
+        learn, choose = learn_and_choose(recipe, part)
         sets = [set(fingerprints(images)) for images in (learn.images, choose.images, part.test.images)]
         assert not sets[0] & sets[2] and not sets[1] & sets[2]
         assert not sets[2] & hidden - set(fingerprints(dataset.train.images))

@@ -31,7 +31,7 @@ def short(*teachers: str | Path, seed: int = 7, **data: object) -> Recipe:
 
 
 def held_out(recipe: Recipe, dataset: Dataset) -> set[bytes]:
-    _, choose = learn_and_choose(recipe, dataset.train)
+    _, choose = learn_and_choose(recipe, dataset)
     return {image.tobytes() for image in choose.images}
 
 
@@ -84,7 +84,7 @@ def test_a_teacher_that_knows_the_validation_images_is_told(
 def test_weights_to_start_from_are_looked_at_too_and_named_once(teacher: RunResult, strokes: Dataset) -> None:
     recipe = short(teacher.model_path, seed=1)
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, weights=str(teacher.model_path)))
-    _, choose = learn_and_choose(recipe, strokes.train)
+    _, choose = learn_and_choose(recipe, strokes)
     (leak,) = find_leaks(recipe, strokes, choose)
     assert leak.path == str(teacher.model_path)
     alone = dataclasses.replace(recipe, distillation=DistillationPart())
@@ -102,13 +102,13 @@ def test_of_files_alone_and_of_runs_on_other_data_nothing_is_said(
         ("edgenet-s", strokes),  # of the package, which has learned from Fashion-MNIST
     ):
         recipe = short(path, seed=1)
-        _, choose = learn_and_choose(recipe, data.train)
+        _, choose = learn_and_choose(recipe, data)
         assert find_leaks(recipe, data, choose) == ()
 
 
 def test_a_run_that_cannot_be_read_is_an_error(teacher: RunResult, strokes: Dataset, tmp_path: Path) -> None:
     recipe = short(tmp_path / "run", seed=1)
-    _, choose = learn_and_choose(recipe, strokes.train)
+    _, choose = learn_and_choose(recipe, strokes)
     for name, text in (("metrics.json", "{"), ("metrics.json", json.dumps({"data": 3})), ("recipe.toml", "seed = ")):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
         shutil.copytree(teacher.run_dir, tmp_path / "run")
@@ -118,5 +118,5 @@ def test_a_run_that_cannot_be_read_is_an_error(teacher: RunResult, strokes: Data
 
 
 def test_every_image_is_either_learned_from_or_held_out(strokes: Dataset) -> None:
-    learn, choose = learn_and_choose(short(seed=1, validation_seed=2), strokes.train)
+    learn, choose = learn_and_choose(short(seed=1, validation_seed=2), strokes)
     assert len(np.unique(np.concatenate([learn.images, choose.images]), axis=0)) == len(strokes.train)
