@@ -7,6 +7,7 @@ from typing import Any
 
 from edge_fm_export import safety
 from edge_fm_export.keras_file import load_keras_file, read_config
+from edge_fm_export.savedmodel_safety import require_safe_graph
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.errors import ModelError
 
@@ -80,7 +81,7 @@ def _load_saved_model(folder: Path, *, trust: bool) -> Any:
     keras.layers.TFSMLayer does the like, but takes no signature that wants its input by name.
     """
     tf, keras = require_tensorflow("loading a SavedModel")
-    safety.require_safe_graph(folder, trust=trust)
+    require_safe_graph(folder, trust=trust)
     try:
         with quiet():
             loaded = tf.saved_model.load(str(folder))

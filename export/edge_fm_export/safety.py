@@ -15,15 +15,6 @@ from edge_fm_runtime.errors import ModelError
 _CODE_CLASSES = ("Lambda", "__lambda__")
 _LOADING_CLASSES = ("TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 """Layers that bring a graph or a pickle of their own from another file or from the description."""
-_UNSAFE_OPS = frozenset(
-    {"PyFunc", "PyFuncStateless", "EagerPyFunc"}  # call Python
-    | {"ReadFile", "WriteFile", "MatchingFiles", "DebugIdentity", "DebugIdentityV2", "DebugIdentityV3"}  # touch files
-    | {"RemoteCall", "Send", "Recv"}  # talk to others
-)
-"""TensorFlow operators that call Python, touch files or talk to others; a classifier needs none of them.
-
-Those that save and restore checkpoints are in every SavedModel with variables; no answer runs through them.
-"""
 _KERAS = ("keras", "keras_hub", "keras_cv", "keras_nlp", "builtins")
 _MAX_CONFIG_BYTES = 64 << 20
 
@@ -164,37 +155,6 @@ def read_h5_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ModelError(f"The model's description in {path} is no JSON object.", hint=hint)
     return config
-
-
-def require_safe_graph(folder: Path, *, trust: bool) -> None:
-    """Raise if a SavedModel's graph calls Python or touches files, unless it is trusted.
-
-    Raises:
-        ModelError: `saved_model.pb` is malformed, or names the operators.
-    """
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    message = saved_model_pb2.SavedModel()
-    file = folder / "saved_model.pb"
-    try:
-        message.ParseFromString(file.read_bytes())
-    except (OSError, DecodeError) as error:
-        raise ModelError(
-            f"{file} is no SavedModel: {error}.", hint="Export it again: model.export('folder')"
-        ) from error
-    found = {
-        node.op
-        for graph in message.meta_graphs
-        for nodes in (graph.graph_def.node, *(f.node_def for f in graph.graph_def.library.function))
-        for node in nodes
-        if node.op in _UNSAFE_OPS
-    }
-    if found and not trust:
-        raise ModelError(
-            f"{folder} runs {', '.join(sorted(found))}, which call code or touch files; a classifier needs none.",
-            hint="If you trust who made it: --trust.",
-        )
 
 
 def _objects(value: object, owner: str) -> Iterator[tuple[Mapping[str, Any], str]]:

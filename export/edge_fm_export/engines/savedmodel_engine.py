@@ -8,11 +8,12 @@ import numpy as np
 
 from edge_fm_export.engines.tensorflow_device import choose_device, choose_threads, require_ran_on
 from edge_fm_export.savedmodel_format import OUTPUT, VERSION
+from edge_fm_export.savedmodel_safety import require_safe_graph
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.artifact import Artifact
 from edge_fm_runtime.calls import Calls
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
-from edge_fm_runtime.errors import EngineError
+from edge_fm_runtime.errors import EngineError, ModelError
 
 
 class SavedModelEngine:
@@ -23,7 +24,8 @@ class SavedModelEngine:
         options: `device` is "CPU" or "GPU".
 
     Raises:
-        EngineError: another format, or a SavedModel that TensorFlow cannot load.
+        EngineError: another format, operators that no classifier needs (nothing is then loaded), or a SavedModel that
+            TensorFlow cannot load.
         DeviceError: TensorFlow has no such device.
     """
 
@@ -37,6 +39,12 @@ class SavedModelEngine:
         self.threads = choose_threads(self._tf, options)
         self._options, self.device = options, options.device
         self._place = choose_device(self._tf, options)
+        try:
+            require_safe_graph(artifact.payload / VERSION)
+        except ModelError as error:
+            raise EngineError(
+                error.message, hint="Do not run it. Export the original model again: edgefm export --format savedmodel"
+            ) from error
         try:
             with quiet(), self._tf.device(self._place):
                 # Kept alive: the signature does not hold the model that it belongs to.
