@@ -12,6 +12,7 @@ from edge_fm_export.keras_file import load_keras_file, read_config, sha256_of
 from edge_fm_export.tensorflow_setup import require_tensorflow
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.metadata import Background, InputSpec, PhotoMode, PhotoSpec
+from edge_fm_runtime.names import NAME_RULE, is_plain_name
 
 if TYPE_CHECKING:
     from edge_fm_export.presets import Preprocessing
@@ -118,8 +119,14 @@ def make_source(
     """Pack a model that follows our contract, with its labels checked.
 
     Raises:
-        ModelError: labels are missing, doubled, empty, or their number is not that of the classes.
+        ModelError: the name is no plain name, or labels are missing, doubled, empty, or not as many as the classes.
     """
+    if not is_plain_name(name):
+        raise ModelError(
+            f"The model in {where} is called {name!r}; its artifacts' folders are named after it, so wanted are "
+            f"{NAME_RULE}.",
+            hint="Rename the file, or the model in metrics.json.",
+        )
     classes = int(model.outputs[0].shape[-1])
     checked = check_labels(labels, classes, where)
     height, width, channels = (int(side) for side in model.inputs[0].shape[1:])

@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
-from edge_fm_runtime.metadata import MAX_METADATA_BYTES, METADATA_FILE, FileEntry, Metadata, parse_metadata
+from edge_fm_runtime.metadata import (
+    MAX_METADATA_BYTES,
+    METADATA_FILE,
+    FileEntry,
+    Metadata,
+    differences,
+    parse_metadata,
+)
 
+GOLDEN_FILE = "golden.npz"
 _BARE = (".onnx", ".xml", ".tflite")
 _READS = 3
 """How often a folder is read that is being replaced meanwhile."""
@@ -94,10 +102,10 @@ def list_files(folder: Path) -> list[str]:
 
 
 def check_files(folder: Path, metadata: Metadata) -> None:
-    """Compare every file that `metadata` lists with its size and SHA-256.
+    """Compare every file that `metadata` lists with its size and SHA-256, and look for files that it does not list.
 
     Raises:
-        IntegrityError: names each file that is missing, changed or outside the folder.
+        IntegrityError: names each file that is missing, changed, a link, or would be loaded without being listed.
     """
     wrong = []
     root = folder.resolve()
@@ -105,17 +113,28 @@ def check_files(folder: Path, metadata: Metadata) -> None:
         file = folder / name
         if not file.is_file():
             wrong.append(f"{file} is missing")
-        elif not file.resolve().is_relative_to(root):
-            wrong.append(f"{file} is a link that leaves the artifact")
+        elif file.resolve() != root / name:
+            wrong.append(f"{file} is a link, or lies behind one; an artifact's files are regular files inside it")
         elif file.stat().st_size != entry.bytes:
             wrong.append(f"{file} has {file.stat().st_size} bytes, not {entry.bytes}")
         elif hash_file(file).sha256 != entry.sha256:
             wrong.append(f"{file} was changed: its SHA-256 is not the one in {METADATA_FILE}")
+    wrong += [f"{folder / name} is not listed in {METADATA_FILE}" for name in _loaded_too(folder, metadata)]
     if wrong:
         raise IntegrityError(
             "The artifact is damaged: " + "; ".join(wrong) + ".",
             hint=f"Copy {folder} again from where it was exported, or export again: edgefm export",
         )
+
+
+def _loaded_too(folder: Path, metadata: Metadata) -> list[str]:
+    """Files that a library or `verify` would read with the payload though nothing says what is in them."""
+    payload = metadata.payload
+    beside = [payload.removesuffix(".xml") + ".bin"] if metadata.format == "openvino" else []
+    names = [name for name in (*beside, GOLDEN_FILE) if (folder / name).exists() or (folder / name).is_symlink()]
+    if metadata.format == "savedmodel":
+        names += [f"{payload}/{name}" for name in list_files(folder / payload)]
+    return [name for name in names if name not in metadata.files]
 
 
 def _load_folder(folder: Path, *, check_hashes: bool) -> Artifact:
@@ -137,7 +156,12 @@ def _load_folder(folder: Path, *, check_hashes: bool) -> Artifact:
 
 
 def _open_folder(folder: Path, metadata: Metadata, *, check_hashes: bool) -> Artifact:
-    covered = any(name == metadata.payload or name.startswith(metadata.payload + "/") for name in metadata.files)
+    payload = folder / metadata.payload
+    inside = metadata.payload + "/"
+    if metadata.format == "savedmodel":
+        covered = any(name.startswith(inside) for name in metadata.files)
+    else:
+        covered = metadata.payload in metadata.files
     if not covered:
         raise IntegrityError(
             f"{folder / METADATA_FILE}: the payload {metadata.payload} has no entry under files to check it by.",
@@ -145,9 +169,10 @@ def _open_folder(folder: Path, metadata: Metadata, *, check_hashes: bool) -> Art
         )
     if check_hashes:
         check_files(folder, metadata)
-    payload = folder / metadata.payload
     _check_alone(payload)
-    return Artifact(folder, metadata, payload)
+    artifact = Artifact(folder, metadata, payload)
+    _compare_embedded(artifact)
+    return artifact
 
 
 def _load_bare(path: Path) -> Artifact:
@@ -162,6 +187,25 @@ def _load_bare(path: Path) -> Artifact:
     metadata = parse_metadata(text, where=f"{path} (embedded metadata)")
     _check_alone(path)
     return Artifact(path, metadata, path, bare=True)
+
+
+def _compare_embedded(artifact: Artifact) -> None:
+    """Hold `edgefm.json` against the copy inside the payload, which was written with it."""
+    if artifact.metadata.format == "savedmodel":
+        return  # it has none
+    from edge_fm_runtime.embedded import read_embedded
+
+    text = read_embedded(artifact.payload)
+    if text == artifact.metadata.embedded():
+        return
+    file = artifact.path / METADATA_FILE
+    where = f"{artifact.payload} (embedded metadata)"
+    differ = ["all of it"] if text is None else differences(artifact.metadata, parse_metadata(text, where=where))
+    if differ:
+        raise IntegrityError(
+            f"{file} differs from the copy inside {artifact.payload.name}: {', '.join(differ)}.",
+            hint=f"Copy {artifact.path} again from where it was exported, or export again: edgefm export",
+        )
 
 
 def _check_alone(payload: Path) -> None:

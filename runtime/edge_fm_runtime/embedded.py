@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+from collections.abc import Iterator
 from pathlib import Path
 
 from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.metadata import EMBEDDED_KEY, MAX_METADATA_BYTES
 
 _METADATA_PROPS = 14  # field number in ModelProto, onnx/onnx.proto
+_MOST_TOP_FIELDS = 100_000
+_MOST_FIELDS = 1_000_000
+"""In one message of a model: bounds the time that a file of tiny fields takes."""
 BROKEN = "Copy the file again from where it was exported, or export again: edgefm export"
 
 
@@ -38,7 +43,7 @@ def read_embedded(path: Path) -> str | None:
 def _read_onnx(path: Path) -> str | None:
     """Walk the top-level fields of the ModelProto; only the small ones are looked into."""
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for number, start, end in protobuf_fields(data, 0, len(data)):
+        for number, start, end in protobuf_fields(data, 0, len(data), most=_MOST_TOP_FIELDS):
             if number == _METADATA_PROPS and end - start <= MAX_METADATA_BYTES:
                 entry = {n: data[s:e] for n, s, e in protobuf_fields(data, start, end)}
                 if entry.get(1) == EMBEDDED_KEY.encode():
@@ -54,11 +59,23 @@ def _read_litert(path: Path) -> str | None:
     return None if content is None else content.decode()
 
 
-def protobuf_fields(data: mmap.mmap, start: int, end: int) -> list[tuple[int, int, int]]:
-    """Split a protobuf message into (field number, start, end of its content); see protobuf.dev, Encoding."""
-    fields = []
+def protobuf_fields(
+    data: mmap.mmap, start: int, end: int, *, most: int = _MOST_FIELDS
+) -> Iterator[tuple[int, int, int]]:
+    """Walk a protobuf message, field by field; see protobuf.dev, Encoding.
+
+    Yields:
+        field number, start and end of its content.
+
+    Raises:
+        ValueError: the message is malformed, or has more than `most` fields.
+    """
     at = start
+    left = most
     while at < end:
+        if not left:
+            raise ValueError(f"a protobuf message has more than {most} fields")
+        left -= 1
         key, at = _varint(data, at, end)
         number, wire = key >> 3, key & 7
         if wire == 0:
@@ -74,8 +91,7 @@ def protobuf_fields(data: mmap.mmap, start: int, end: int) -> list[tuple[int, in
             raise ValueError(f"protobuf wire type {wire} at byte {at}")
         if at > end:
             raise ValueError(f"a protobuf field ends at byte {at}, after the end at {end}")
-        fields.append((number, first, at))
-    return fields
+        yield number, first, at
 
 
 def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
@@ -93,6 +109,14 @@ def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
 def _read_openvino(path: Path) -> str | None:
     from xml.etree import ElementTree  # for this format alone
 
+    # The model's own section is the last one: where it can be read alone, the layers are passed over.
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        first, last = data.rfind(b"<rt_info>"), data.rfind(b"</rt_info>")
+        if 0 <= first < last <= first + MAX_METADATA_BYTES:
+            with contextlib.suppress(ElementTree.ParseError):
+                entry = ElementTree.fromstring(data[first : last + len(b"</rt_info>")]).find(EMBEDDED_KEY)
+                if entry is not None:
+                    return str(entry.get("value", ""))
     for _, element in ElementTree.iterparse(path, events=("end",)):
         if element.tag == "layers":
             element.clear()

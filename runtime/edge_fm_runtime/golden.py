@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -9,13 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_fm_runtime.artifact import GOLDEN_FILE
 from edge_fm_runtime.engines import Pixels, Probabilities
 from edge_fm_runtime.errors import ArtifactError
 
-GOLDEN_FILE = "golden.npz"
+__all__ = ["GOLDEN_FILE", "Golden", "load_golden", "save_golden"]
+
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 """What zipfile and numpy raise on bytes that are no such archive, or one that is compressed or encrypted otherwise."""
+_ARRAYS = ("images", "reference", "exported")
 _MAX_BYTES = 256 * 1024 * 1024
+MAX_IMAGES = 4096
+"""A few dozen are written, or as many as fill a fixed batch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +62,12 @@ def load_golden(path: Path) -> Golden:
         with zipfile.ZipFile(path) as archive:
             if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
                 raise ArtifactError(f"{path} unpacks to more than {_MAX_BYTES} bytes.", hint=hint)
+            for name in _ARRAYS:
+                _check_claim(archive, f"{name}.npy")
         with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in ("images", "reference", "exported")}
+            arrays = {name: data[name] for name in _ARRAYS}
     except _DAMAGED as error:
         raise ArtifactError(f"{path} holds no golden answers: {error}", hint=hint) from error
-    for name, array in arrays.items():
-        # NumPy gives back the bytes of a member that does not start as its format does.
-        if not isinstance(array, np.ndarray):
-            raise ArtifactError(f"{path} holds no golden answers: {name} is no array.", hint=hint)
     golden = Golden(**arrays)
     images, reference, exported = golden.images, golden.reference, golden.exported
     fits = (
@@ -80,4 +84,16 @@ def load_golden(path: Path) -> Golden:
             f"and exported {exported.dtype} {list(exported.shape)} do not fit together.",
             hint=hint,
         )
+    if len(images) > MAX_IMAGES:
+        raise ArtifactError(f"{path} holds {len(images)} images; at most {MAX_IMAGES} are replayed.", hint=hint)
     return golden
+
+
+def _check_claim(archive: zipfile.ZipFile, name: str) -> None:
+    """Raise ValueError if an array claims more bytes than its member holds: NumPy would set memory aside for them."""
+    with archive.open(name) as stream:
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError(f"{name} is not of NumPy's format 1.0")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        if math.prod(shape) * dtype.itemsize > archive.getinfo(name).file_size:
+            raise ValueError(f"{name} claims shape {list(shape)}, more than it holds")

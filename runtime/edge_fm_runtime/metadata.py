@@ -7,13 +7,15 @@ The same metadata stands in `edgefm.json` and, less what is only known once the 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypeAlias, cast, get_args
 
-from edge_fm_runtime.errors import ArtifactError
+from edge_fm_runtime.errors import ArtifactError, IntegrityError
+from edge_fm_runtime.names import NAME_RULE, is_plain_name
 
 SCHEMA_VERSION = 1
 METADATA_FILE = "edgefm.json"
@@ -23,7 +25,12 @@ EMBEDDED_KEY = "edgefm"
 MAX_METADATA_BYTES = 4 * 1024 * 1024
 MAX_LABELS = 100_000
 MAX_SIDE = 8192
+MAX_INPUT_BYTES = 128 * 1024 * 1024
+"""Of one image, and of one batch where the batch size is fixed."""
 _MAX_DEPTH = 16
+_CHECKSUM = "metadata_sha256"
+_SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite"}
+"""Format -> how the payload's name ends; a SavedModel is a folder."""
 
 Format: TypeAlias = Literal["savedmodel", "onnx", "openvino", "litert"]
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
@@ -167,8 +174,17 @@ class Metadata:
 
 
 def dump_metadata(metadata: Metadata) -> str:
-    """Return the text of `edgefm.json`."""
-    return json.dumps(metadata.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Return the text of `edgefm.json`: the metadata and, last, a checksum of it."""
+    content = metadata.to_json()
+    content[_CHECKSUM] = _checksum(content)
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of the JSON value of `content`, whatever its layout. It shows damage, not who wrote the file."""
+    covered = {key: value for key, value in content.items() if key != _CHECKSUM}
+    text = json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def parse_metadata(text: str | bytes, *, where: str) -> Metadata:
@@ -180,6 +196,7 @@ def parse_metadata(text: str | bytes, *, where: str) -> Metadata:
 
     Raises:
         ArtifactError: not JSON, of another schema version, or a field missing, of the wrong type or out of range.
+        IntegrityError: it was changed after it was written: its checksum, where it has one, is another.
 
     Example:
         >>> spec = InputSpec(28, 28, 1)
@@ -196,6 +213,17 @@ def parse_metadata(text: str | bytes, *, where: str) -> Metadata:
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{where} is not valid JSON: {error}", hint=_REEXPORT) from error
     return metadata_from_json(raw, where=where)
+
+
+def differences(metadata: Metadata, embedded: Metadata) -> list[str]:
+    """Names of the fields in which `metadata` is not what was embedded with it; see `Metadata.embedded`."""
+    one, other = metadata.to_json(), embedded.to_json()
+    for content in (one, other):
+        for key in ("files", "parity", "accuracy"):
+            content.pop(key)
+        # Only known once the payload's bytes are final.
+        content["graph"] = {key: value for key, value in (content["graph"] or {}).items() if key != "bytes"}
+    return [key for key in one if one[key] != other[key]]
 
 
 def metadata_from_json(raw: object, *, where: str) -> Metadata:
@@ -215,14 +243,18 @@ def metadata_from_json(raw: object, *, where: str) -> Metadata:
     if reader.integer(classes, "output.shape[1]", 1, MAX_LABELS) != len(labels):
         raise ArtifactError(
             f"{where}: labels has {len(labels)} entries, but output.shape says {classes} classes.",
-            hint=f"Give one label for each class in {where}, or export again with a right --labels FILE.",
+            hint="Export the model again with one label for each class: edgefm export MODEL --labels FILE",
         )
     photo = reader.mapping(top.get("photo"), "photo")
-    return Metadata(
-        name=reader.text(top.get("name"), "name"),
-        format=cast(Format, reader.choice(top.get("format"), "format", FORMATS)),
+    kind = cast(Format, reader.choice(top.get("format"), "format", FORMATS))
+    payload = reader.relative_path(top.get("payload"), "payload")
+    if not payload.endswith(suffix := _SUFFIXES.get(kind, "")) or payload == METADATA_FILE:
+        reader.fail("payload", f"a file that ends in {suffix}" if suffix else "a folder", payload)
+    metadata = Metadata(
+        name=reader.name(top.get("name"), "name"),
+        format=kind,
         precision=cast(Precision, reader.choice(top.get("precision"), "precision", PRECISIONS)),
-        payload=reader.relative_path(top.get("payload"), "payload"),
+        payload=payload,
         input=spec,
         labels=labels,
         photo=PhotoSpec(
@@ -243,6 +275,12 @@ def metadata_from_json(raw: object, *, where: str) -> Metadata:
         parity=reader.section(top, "parity"),
         files=_read_files(reader, top),
     )
+    if _CHECKSUM in top and top[_CHECKSUM] != _checksum(top):
+        raise IntegrityError(
+            f"{where} was changed after it was written: its checksum ({_CHECKSUM}) is another.",
+            hint="Copy the artifact again from where it was exported, or export again: edgefm export",
+        )
+    return metadata
 
 
 _REEXPORT = "Export the model again: edgefm export"
@@ -257,13 +295,16 @@ def _read_input(reader: _Reader, top: Mapping[str, Any]) -> InputSpec:
     batch, height, width, channels = reader.items(raw.get("shape"), "input.shape", 4, 4)
     reader.choice(raw.get("dtype"), "input.dtype", ("uint8",))
     reader.choice(raw.get("layout"), "input.layout", ("NHWC",))
-    return InputSpec(
+    spec = InputSpec(
         name=reader.text(raw.get("name"), "input.name"),
         height=reader.integer(height, "input.shape[1]", 1, MAX_SIDE),
         width=reader.integer(width, "input.shape[2]", 1, MAX_SIDE),
         channels=reader.integer(channels, "input.shape[3]", 1, 1024),
         batch=None if batch is None else reader.integer(batch, "input.shape[0]", 1, 65536),
     )
+    if (spec.batch or 1) * spec.height * spec.width * spec.channels > MAX_INPUT_BYTES:
+        reader.fail("input.shape", f"of at most {MAX_INPUT_BYTES} bytes of pixels", raw.get("shape"))
+    return spec
 
 
 def _read_files(reader: _Reader, top: Mapping[str, Any]) -> dict[str, FileEntry]:
@@ -276,6 +317,13 @@ def _read_files(reader: _Reader, top: Mapping[str, Any]) -> dict[str, FileEntry]
         size = reader.integer(entry.get("bytes"), f"files.{name}.bytes", 0, 1 << 50)
         files[reader.relative_path(name, "files")] = FileEntry(digest, size)
     return files
+
+
+def _is_text(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and 0 < len(value.encode()) <= 4 * 4096 and len(value) <= 4096
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and no file or terminal can hold
+        return False
 
 
 class _Reader:
@@ -321,8 +369,12 @@ class _Reader:
     def text(self, value: object, name: str) -> str:
         return cast(
             str,
-            self._typed(lambda v: isinstance(v, str) and 0 < len(v) <= 4096, value, name, "a non-empty string"),
+            self._typed(_is_text, value, name, "a non-empty string of at most 4096 characters"),
         )
+
+    def name(self, value: object, name: str) -> str:
+        text = self.text(value, name)
+        return cast(str, self._typed(is_plain_name, text, name, NAME_RULE))
 
     def integer(self, value: object, name: str, least: int, most: int) -> int:
         def fits(v: Any) -> bool:

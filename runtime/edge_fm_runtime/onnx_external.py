@@ -23,6 +23,8 @@ _INSIDE: dict[str, dict[int, str]] = {
 }
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _DEEPEST = 100
+_MOST_FIELDS = 5_000_000
+"""In all messages together: bounds the time and memory that a file of tiny fields takes."""
 
 
 def refuse_external_data(path: Path) -> None:
@@ -49,11 +51,15 @@ def refuse_external_data(path: Path) -> None:
 
 def _refers(data: mmap.mmap) -> bool:
     todo = [("model", 0, len(data), 0)]
+    seen = 0
     while todo:
         kind, start, end, depth = todo.pop()
         if depth > _DEEPEST:
             raise ValueError(f"graphs lie {_DEEPEST} deep in each other")
         for number, first, last in protobuf_fields(data, start, end):
+            seen += 1
+            if seen > _MOST_FIELDS:
+                raise ValueError(f"it has more than {_MOST_FIELDS} fields")
             if kind == "tensor":
                 if number in (_EXTERNAL_DATA, _DATA_LOCATION) and data[first:last] != b"\0":
                     return True

@@ -19,6 +19,10 @@ _DEVICE_MAX_ABS_DIFF = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25}
 """How far a device's answers may be from those of the exporting machine; integer kernels round in different places."""
 
 
+_MOST_AT_ONCE, _PIXELS_AT_ONCE = 256, 8 << 20
+"""Images and bytes of one batch: golden inputs of a stranger's artifact must not decide how much memory is used."""
+
+
 @dataclass(frozen=True)
 class Verification:
     """The outcome of `edgefm verify`.
@@ -63,7 +67,7 @@ def infer_batched(engine: Engine, images: Pixels, *, batch: int = 256) -> Probab
 
 
 def verify_golden(artifact: Artifact, engine: Engine) -> Verification:
-    """Replay the artifact's golden inputs, one by one and all at once.
+    """Replay the artifact's golden inputs, one by one and in batches.
 
     The answers are held against the exporting machine's answers (the same payload must answer the same anywhere)
     and against the original model's.
@@ -87,7 +91,8 @@ def verify_golden(artifact: Artifact, engine: Engine) -> Verification:
             hint="Export the model again: edgefm export",
         )
     fixed = spec.batch
-    at_once = infer_batched(engine, golden.images, batch=fixed or len(golden.images))
+    several = max(1, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // golden.images[0].nbytes))
+    at_once = infer_batched(engine, golden.images, batch=fixed or several)
     parity = compare_probabilities(golden.reference, at_once)
     checks = list(_checks_against_original(artifact, parity, compare_probabilities(golden.reference, golden.exported)))
     precision = artifact.metadata.precision

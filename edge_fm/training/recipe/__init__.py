@@ -14,6 +14,7 @@ from edge_fm.training.recipe.model import ModelPart
 from edge_fm.training.recipe.optimizer import OptimizerName, OptimizerPart, ScheduleName, SchedulePart
 from edge_fm.training.recipe.training import DistillationPart, Precision, TrainingPart
 from edge_fm_runtime.metadata import PhotoSpec
+from edge_fm_runtime.names import NAME_RULE, is_plain_name
 
 __all__ = [
     "AugmentationPart",
@@ -60,7 +61,10 @@ class Recipe:
     photo: PhotoSpec = field(default_factory=PhotoSpec)
 
     def __post_init__(self) -> None:
-        check(bool(self.name) and "/" not in self.name, f"The recipe's name is {self.name!r}; it names a folder.")
+        check(
+            is_plain_name(self.name),
+            f"The recipe's name is {self.name!r}; it names a folder, so wanted are {NAME_RULE}.",
+        )
         check(0 <= self.seed < 2**32, f"seed is {self.seed}; supported: 0 to {2**32 - 1}.")
         check(
             self.augmentation.clean_epochs <= self.training.epochs,

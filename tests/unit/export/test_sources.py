@@ -99,3 +99,13 @@ def test_code_in_a_file_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"(?s)Lambda layer.*sneaky.*--trust"):
         load_source(file, labels=["a", "b"])
     assert load_source(file, labels=["a", "b"], trust=True).labels == ("a", "b")
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/tmp/outside", "..", ".hidden", "a\\b", "a\nb", "", "x" * 300])
+def test_a_run_whose_metrics_name_a_path_is_refused(tiny_runs: dict[str, Any], tmp_path: Path, name: str) -> None:
+    run = tiny_runs["grey"]
+    (tmp_path / "model.keras").write_bytes(run.file.read_bytes())
+    metrics = json.loads((run.folder / "metrics.json").read_text()) | {"model": name}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(ModelError, match="folders are named after it"):
+        load_source(tmp_path)

@@ -24,10 +24,10 @@ ONE, OTHER = "1" * 64, "2" * 64
 
 
 def write_artifact(folder: Path, text: str = "payload", *, source: str = ONE) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "model.onnx").write_text(text)
+    (folder / "saved_model").mkdir(parents=True)
+    (folder / "saved_model" / "graph").write_text(text)
     metadata = Metadata(
-        "m", "onnx", "fp32", "model.onnx", InputSpec(4, 4, 1), ("a", "b"), source={"name": "m", "sha256": source}
+        "m", "savedmodel", "fp32", "saved_model", InputSpec(4, 4, 1), ("a", "b"), source={"name": "m", "sha256": source}
     )
     metadata = replace(metadata, files={n: hash_file(folder / n) for n in list_files(folder)})
     (folder / "edgefm.json").write_text(dump_metadata(metadata))
@@ -42,7 +42,7 @@ def put(out: Path, text: str, *, source: str = ONE, force: bool = False) -> Path
 
 
 def read(target: Path) -> str:
-    return load_artifact(target).payload.read_text()
+    return (load_artifact(target).payload / "graph").read_text()
 
 
 def hidden(out: Path) -> list[str]:
@@ -106,7 +106,7 @@ def test_a_file_that_someone_put_into_an_artifact_is_not_lost(tmp_path: Path) ->
 
 
 def test_a_damaged_artifact_is_replaced_and_an_unreadable_one_with_force(tmp_path: Path) -> None:
-    (put(tmp_path, "old") / "model.onnx").write_text("damaged")
+    (put(tmp_path, "old") / "saved_model" / "graph").write_text("damaged")
     assert read(put(tmp_path, "new")) == "new"
     (tmp_path / "m" / "edgefm.json").write_text("{")
     with pytest.raises(ExportError, match="--force"):
@@ -228,4 +228,4 @@ def test_fsync_reaches_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "fsync", note)
     put(tmp_path, "new")
     names = {Path(p).name for p in synced}
-    assert {"model.onnx", "edgefm.json", tmp_path.name} <= names
+    assert {"graph", "edgefm.json", tmp_path.name} <= names

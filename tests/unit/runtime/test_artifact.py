@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import zipfile
 from collections.abc import Callable
@@ -17,8 +16,8 @@ import pytest
 from edge_fm_runtime.artifact import hash_file, list_files, load_artifact
 from edge_fm_runtime.embedded import read_embedded
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
-from edge_fm_runtime.golden import load_golden
-from edge_fm_runtime.metadata import Metadata, dump_metadata, parse_metadata
+from edge_fm_runtime.golden import Golden, load_golden, save_golden
+from edge_fm_runtime.metadata import InputSpec, Metadata, PhotoSpec, dump_metadata, parse_metadata
 
 
 def test_folder_metadata_file_and_bare_payload_all_open(artifact_folder: Path, metadata: Metadata) -> None:
@@ -67,20 +66,107 @@ def test_every_damage_is_listed_at_once(artifact_folder: Path) -> None:
 
 
 def test_a_payload_without_a_hash_is_refused(artifact_folder: Path) -> None:
-    file = artifact_folder / "edgefm.json"
-    raw = json.loads(file.read_text())
-    del raw["files"]["model.onnx"]
-    file.write_text(json.dumps(raw))
+    change(artifact_folder, lambda m: replace(m, files={"golden.npz": m.files["golden.npz"]}))
     with pytest.raises(IntegrityError, match="no entry under files"):
         load_artifact(artifact_folder)
 
 
-def test_a_link_that_leaves_the_folder_is_refused(artifact_folder: Path, tmp_path: Path) -> None:
-    outside = tmp_path / "outside.onnx"
-    (artifact_folder / "model.onnx").replace(outside)
-    (artifact_folder / "model.onnx").symlink_to(outside)
-    with pytest.raises(IntegrityError, match="link that leaves"):
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_link_in_place_of_a_file_is_refused(artifact_folder: Path, tmp_path: Path, inside: bool) -> None:
+    other = (artifact_folder if inside else tmp_path) / "other.onnx"
+    (artifact_folder / "model.onnx").replace(other)
+    (artifact_folder / "model.onnx").symlink_to(other)
+    with pytest.raises(IntegrityError, match=r"model\.onnx is a link"):
         load_artifact(artifact_folder)
+
+
+def test_golden_answers_that_are_not_listed_are_refused(artifact_folder: Path) -> None:
+    change(artifact_folder, lambda m: replace(m, files={"model.onnx": m.files["model.onnx"]}))
+    with pytest.raises(IntegrityError, match=r"golden\.npz is not listed"):
+        load_artifact(artifact_folder)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_weights_beside_an_ir_that_are_not_listed_are_refused(
+    artifact_folder: Path, metadata: Metadata, tmp_path: Path, link: bool
+) -> None:
+    metadata = replace(metadata, format="openvino", payload="model.xml")
+    embedded = metadata.embedded().replace('"', "&quot;")
+    (artifact_folder / "model.xml").write_text(f'<net><layers/><rt_info><edgefm value="{embedded}"/></rt_info></net>')
+    files = {name: hash_file(artifact_folder / name) for name in ("model.xml", "golden.npz")}
+    (artifact_folder / "edgefm.json").write_text(dump_metadata(replace(metadata, files=files)))
+    assert load_artifact(artifact_folder).payload.name == "model.xml"
+    (tmp_path / "weights").write_bytes(b"x")
+    if link:
+        (artifact_folder / "model.bin").symlink_to(tmp_path / "weights")
+    else:
+        (artifact_folder / "model.bin").write_bytes(b"x")
+    with pytest.raises(IntegrityError, match=r"model\.bin is not listed"):
+        load_artifact(artifact_folder)
+
+
+def test_a_file_inside_a_saved_model_that_is_not_listed_is_refused(tmp_path: Path, metadata: Metadata) -> None:
+    folder = tmp_path / "artifact"
+    (folder / "saved_model" / "1").mkdir(parents=True)
+    (folder / "saved_model" / "1" / "saved_model.pb").write_bytes(b"x")
+    metadata = replace(metadata, format="savedmodel", payload="saved_model")
+    files = {name: hash_file(folder / name) for name in ("saved_model/1/saved_model.pb",)}
+    (folder / "edgefm.json").write_text(dump_metadata(replace(metadata, files=files)))
+    load_artifact(folder)
+    (folder / "saved_model" / "1" / "saved_model.cpb").write_bytes(b"x")
+    with pytest.raises(IntegrityError, match=r"saved_model\.cpb is not listed"):
+        load_artifact(folder)
+
+
+def test_no_changed_bit_of_the_metadata_is_read_with_another_meaning(artifact_folder: Path) -> None:
+    file = artifact_folder / "edgefm.json"
+    whole = file.read_bytes()
+    meant = load_artifact(artifact_folder).metadata
+    read = 0
+    for at in range(8 * len(whole)):
+        data = bytearray(whole)
+        data[at // 8] ^= 1 << at % 8
+        try:
+            found = parse_metadata(bytes(data), where="edgefm.json")
+        except ArtifactError:
+            continue
+        assert found == meant, f"bit {at}"
+        read += 1
+    assert read < len(whole) // 4, "blanks and the checksum's own name may change, and little else"
+
+
+@pytest.mark.parametrize("field", ["name", "labels", "photo", "input", "precision"])
+def test_metadata_that_differs_from_the_copy_in_the_payload_is_refused(artifact_folder: Path, field: str) -> None:
+    others: dict[str, object] = {
+        "name": "other",
+        "labels": ("Bag", "Ankle boot", "T-shirt/top"),
+        "photo": PhotoSpec("crop"),
+        "input": InputSpec(4, 4, 1, batch=2),
+        "precision": "fp16",
+    }
+    change(artifact_folder, lambda m: replace(m, **{field: others[field]}))  # type: ignore[arg-type]
+    with pytest.raises(IntegrityError, match=rf"differs from the copy inside model\.onnx: .*{field}"):
+        load_artifact(artifact_folder)
+
+
+def test_a_payload_whose_name_does_not_fit_its_format_is_refused(artifact_folder: Path) -> None:
+    (artifact_folder / "model.onnx").replace(artifact_folder / "model.bin")
+    change(artifact_folder, lambda m: replace(m, payload="model.bin", files={"model.bin": m.files["model.onnx"]}))
+    with pytest.raises(ArtifactError, match=r"payload must be a file that ends in \.onnx"):
+        load_artifact(artifact_folder)
+
+
+def test_a_model_of_many_tiny_fields_is_refused_in_little_memory(tmp_path: Path) -> None:
+    import tracemalloc
+
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"\x08\x08" * 4_000_000)
+    tracemalloc.start()
+    with pytest.raises(ArtifactError, match="more than 100000 fields"):
+        load_artifact(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_what_is_no_artifact_is_refused(tmp_path: Path) -> None:
@@ -152,7 +238,7 @@ def test_golden_members_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name in ("images", "reference", "exported"):
             archive.writestr(f"{name}.npy", b"no array")
-    with pytest.raises(ArtifactError, match="images is no array"):
+    with pytest.raises(ArtifactError, match="holds no golden answers"):
         load_golden(file)
 
 
@@ -180,10 +266,8 @@ def test_an_artifact_that_is_replaced_while_it_is_read_is_read_again(
     from edge_fm_runtime import artifact as module
 
     old, new = make_artifact("old"), make_artifact("new")
-    raw = json.loads((new / "edgefm.json").read_text())
     (new / "golden.npz").write_bytes(b"another")
-    raw["files"]["golden.npz"] = {"sha256": module.hash_file(new / "golden.npz").sha256, "bytes": 7}
-    (new / "edgefm.json").write_text(json.dumps(raw))
+    change(new, lambda m: replace(m, files={**m.files, "golden.npz": hash_file(new / "golden.npz")}))
     check, calls = module.check_files, []
 
     def swap_then_check(folder: Path, metadata: Metadata) -> None:
@@ -232,7 +316,35 @@ def test_a_model_that_only_speaks_of_a_location_opens(artifact_folder: Path) -> 
     assert load_artifact(payload).bare
 
 
-def _list_anew(folder: Path) -> None:
+@pytest.mark.parametrize("member", ["images", "reference"])
+def test_golden_arrays_that_claim_more_than_they_hold_are_refused(artifact_folder: Path, member: str) -> None:
+    file = artifact_folder / "golden.npz"
+    with np.load(file) as data:
+        arrays = dict(data)
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as stream:
+                shape = (1 << 40, *array.shape[1:]) if name == member else array.shape
+                header = {"descr": array.dtype.str, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(stream, header)
+                stream.write(array.tobytes())
+    with pytest.raises(ArtifactError, match=f"{member}.npy claims shape"):
+        load_golden(file)
+
+
+def test_more_golden_images_than_are_ever_written_are_refused(tmp_path: Path) -> None:
+    images = np.zeros((5000, 1, 1, 1), np.uint8)
+    answers = np.full((5000, 2), 0.5, np.float32)
+    save_golden(Golden(images, answers, answers), tmp_path / "golden.npz")
+    with pytest.raises(ArtifactError, match="5000 images; at most 4096"):
+        load_golden(tmp_path / "golden.npz")
+
+
+def change(folder: Path, how: Callable[[Metadata], Metadata]) -> None:
+    """Change the metadata of an artifact as one who knows the format would: its checksum fits."""
     metadata = parse_metadata((folder / "edgefm.json").read_bytes(), where="test")
-    files = {name: hash_file(folder / name) for name in metadata.files}
-    (folder / "edgefm.json").write_text(dump_metadata(replace(metadata, files=files)))
+    (folder / "edgefm.json").write_text(dump_metadata(how(metadata)))
+
+
+def _list_anew(folder: Path) -> None:
+    change(folder, lambda m: replace(m, files={name: hash_file(folder / name) for name in m.files}))

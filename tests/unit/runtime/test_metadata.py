@@ -49,7 +49,8 @@ def full() -> Metadata:
 def test_round_trip_keeps_everything(format: Any, precision: Any) -> None:
     from dataclasses import replace
 
-    metadata = replace(full(), format=format, precision=precision)
+    payload = {"onnx": "model.onnx", "openvino": "model.xml", "litert": "model.tflite"}.get(format, "saved_model")
+    metadata = replace(full(), format=format, precision=precision, payload=payload)
     assert parse_metadata(dump_metadata(metadata), where="x") == metadata
 
 
@@ -79,6 +80,13 @@ def test_label_list_of_the_wrong_length_names_both_counts() -> None:
     [
         (("name",), ""),
         (("name",), 3),
+        (("name",), "../elsewhere"),
+        (("name",), "/etc/cron.d/x"),
+        (("name",), ".."),
+        (("name",), "a\nb"),
+        (("name",), "a\x1b[2J"),
+        (("name",), "x" * 201),
+        (("labels",), ["a", "b", "\ud800"]),
         (("format",), "torch"),
         (("format",), ["onnx"]),
         (("precision",), "int4"),
@@ -92,6 +100,10 @@ def test_label_list_of_the_wrong_length_names_both_counts() -> None:
         (("input", "shape"), [None, 28, True, 1]),
         (("input", "shape"), [None, 10**30, 28, 1]),
         (("input", "shape"), [0, 28, 28, 1]),
+        (("input", "shape"), [65536, 224, 224, 3]),
+        (("input", "shape"), [None, 8192, 8192, 3]),
+        (("payload",), "model.xml"),
+        (("payload",), "edgefm.json"),
         (("labels",), []),
         (("labels",), "abc"),
         (("labels",), ["a", "", "c"]),

@@ -239,3 +239,9 @@ def test_overrides_are_checked_too(wrong: dict[str, object]) -> None:
 def test_a_recipe_that_uses_no_later_key_keeps_its_hash() -> None:
     # As the first version printed it; runs and kept results of experiments name it.
     assert recipe_hash(load_recipe("quickstart")).startswith("784f5a22cf714516")
+
+
+@pytest.mark.parametrize("name", ["", "..", ".", "../x", "/x", "a/b", "a\\b", ".hidden", "a\nb", "x" * 300])
+def test_a_recipe_is_named_like_a_folder_and_not_like_a_path(name: str) -> None:
+    with pytest.raises(RecipeError, match="it names a folder"):
+        Recipe(name=name)
