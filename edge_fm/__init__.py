@@ -1,3 +1,5 @@
 """EdgeFM: image classifiers from Keras to a device, with proof."""
 
-__version__ = "0.1.0"
+from edge_fm_runtime import __version__
+
+__all__ = ["__version__"]

@@ -150,7 +150,7 @@ def main() -> None:
 def find_artifact() -> Path:
     """The newest ONNX export of this working tree, else the shipped model."""
     found = sorted(ROOT.glob("runs/*/export/*-onnx-*/edgefm.json"), key=lambda p: p.stat().st_mtime)
-    return found[-1].parent if found else ROOT / "edge_fm" / "shipped"
+    return found[-1].parent if found else ROOT / "runtime/edge_fm_runtime/models/edgenet-s-onnx-int8"
 
 
 def compare(artifact: Path, emulator: Path, root: Path, site: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import Talk, output_options, print_json, print_table, word
+from edge_fm.cli.common import Talk, artifact_word, output_options, print_json, print_table
 
 if TYPE_CHECKING:
     from edge_fm_runtime.autotune import Candidate, Tuning
@@ -95,7 +95,7 @@ def command(
     if not verdict.valid:
         talk.note(f"INVALID, kept because of --allow-load: {'; '.join(verdict.reasons)}")
     talk.note(f"Wrote {path}")
-    talk.next(f"edgefm infer photo.jpg --model {word(best['artifact'])}")
+    talk.next(f"edgefm infer photo.jpg --model {artifact_word(best['artifact'])}")
 
 
 def _print(tuning: Tuning, max_drop: float) -> None:

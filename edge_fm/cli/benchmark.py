@@ -13,12 +13,12 @@ from edge_fm.cli.benchmark_tables import print_report
 from edge_fm.cli.common import (
     EXPORTS,
     Talk,
+    artifact_word,
     engine_options,
     is_run,
     latest_export,
     output_options,
     print_json,
-    word,
 )
 from edge_fm.cli.scenarios import scenario_options
 
@@ -112,8 +112,8 @@ def command(
 
     talk = Talk(quiet)
     paths = [Path(a) for a in artifacts] or newest_exports(talk)
-    original = _original(against, paths, talk)
     opened = [load_artifact(p) for p in paths]
+    original = _original(against, [artifact.path for artifact in opened], talk)
     cases = _cases(opened, original, engine, EngineOptions(device, threads), skip, talk)
     with TemporaryDirectory() as scratch, talk.progress() as progress:
         if photo is None and "photos" not in skip:
@@ -147,7 +147,7 @@ def command(
     verdict = report.verdict
     if not verdict.valid:
         talk.note(f"INVALID: {len(verdict.reasons)} reasons, the first: {verdict.reasons[0]}")
-    talk.next(f"edgefm infer photo.jpg --model {word(paths[0])}")
+    talk.next(f"edgefm infer photo.jpg --model {artifact_word(opened[0].path)}")
     if strict and not verdict.valid:
         raise GateError(
             "The measurement is INVALID.",

@@ -197,8 +197,17 @@ def latest_export() -> Path | None:
 
 def shipped_model() -> Path | None:
     """The artifact inside the package, or None where none is shipped."""
-    folder = Path(__file__).parents[1] / "shipped"
-    return folder if (folder / "edgefm.json").is_file() else None
+    from edge_fm_runtime.packaged import DEFAULT_MODEL, packaged_artifact
+
+    return packaged_artifact(DEFAULT_MODEL)
+
+
+def artifact_word(artifact: str | Path) -> str:
+    """How an artifact is named in a command that a person pastes: one of the package by its name."""
+    from edge_fm_runtime.packaged import packaged_artifact
+
+    path = Path(artifact)
+    return word(path.name if packaged_artifact(path.name) == path and not Path(path.name).exists() else path)
 
 
 def choose_artifact(given: str | None, talk: Talk) -> Path:
@@ -216,7 +225,7 @@ def choose_artifact(given: str | None, talk: Talk) -> Path:
         talk.note(f"Model: {newest} (the newest export under {RUNS}/)")
         return newest
     if (shipped := shipped_model()) is not None:
-        talk.note("Model: the one shipped with edge-fm")
+        talk.note(f"Model: {shipped.name}, shipped with edge-fm")
         return shipped
     raise ArtifactError(
         f"No model: --model was not given, $EDGEFM_MODEL is not set, and nothing is exported under {RUNS}/ here.",

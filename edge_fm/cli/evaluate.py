@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import Talk, choose_artifact, engine_options, output_options, print_json, print_table, word
+from edge_fm.cli.common import (
+    Talk,
+    artifact_word,
+    choose_artifact,
+    engine_options,
+    output_options,
+    print_json,
+    print_table,
+)
 from edge_fm_runtime.errors import DataError
 
 if TYPE_CHECKING:
@@ -98,8 +106,8 @@ def command(
         print_json(result)
     else:
         _print(result)
-    name = word(path)
-    talk.next(f"edgefm benchmark {name}" if (path / "edgefm.json").is_file() else f"edgefm export {name}")
+    verb = "benchmark" if original is None else "export"
+    talk.next(f"edgefm {verb} {artifact_word(path)}")
 
 
 def _answer(

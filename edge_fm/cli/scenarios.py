@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from edge_fm.cli.common import Talk, print_json, print_table, word
+from edge_fm.cli.common import Talk, artifact_word, print_json, print_table
 
 if TYPE_CHECKING:
     from edge_fm.evaluation.mlperf import Plan, ScenarioResult, Subject
@@ -147,7 +147,7 @@ def _run(
         if strict:
             raise gate
         talk.note(str(gate))
-    talk.next(f"edgefm infer photo.jpg --model {word(opened[0].path)}")
+    talk.next(f"edgefm infer photo.jpg --model {artifact_word(opened[0].path)}")
 
 
 @contextmanager

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_fm.cli.common import Talk, choose_artifact, engine_options, output_options, print_json, print_table, word
+from edge_fm.cli.common import (
+    Talk,
+    artifact_word,
+    choose_artifact,
+    engine_options,
+    output_options,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from edge_fm_runtime.artifact import Artifact
@@ -55,7 +63,7 @@ def command(
     if not result.passed:
         talk.note("Verification failed: do not ship this artifact; export it again: edgefm export")
         sys.exit(3)
-    talk.next(f"edgefm infer photo.jpg --model {word(artifact)}")
+    talk.next(f"edgefm infer photo.jpg --model {artifact_word(opened.path)}")
 
 
 def _against(artifact: Artifact, engine: Engine, against: str, source: str | None, talk: Talk) -> Verification:

@@ -2,7 +2,7 @@
 
 Example:
     >>> from edge_fm_runtime import Classifier
-    >>> Classifier.load("artifacts/edgenet-s-onnx-fp32").classify("photo.jpg").label  # doctest: +SKIP
+    >>> Classifier.load("edgenet-s-onnx-int8").classify("photo.jpg").label  # doctest: +SKIP
     'Ankle boot'
 """
 
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from edge_fm_runtime.artifact import Artifact, load_artifact
     from edge_fm_runtime.classifier import Classification, Classifier, Failure, Prediction
     from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
-    from edge_fm_runtime.errors import ClosedError, EdgeFMError
+    from edge_fm_runtime.errors import ClosedError, EdgeFMError, PhotoError
     from edge_fm_runtime.metadata import Metadata, PhotoSpec
     from edge_fm_runtime.photo import load_canvas
     from edge_fm_runtime.verification import verify_golden
+
+__version__ = "0.1.0"
 
 _HOMES = {
     "Artifact": "artifact",
@@ -30,6 +32,7 @@ _HOMES = {
     "EngineOptions": "engines",
     "Failure": "classifier",
     "Metadata": "metadata",
+    "PhotoError": "errors",
     "PhotoSpec": "metadata",
     "Prediction": "classifier",
     "create_engine": "engines",
@@ -48,8 +51,10 @@ __all__ = [
     "EngineOptions",
     "Failure",
     "Metadata",
+    "PhotoError",
     "PhotoSpec",
     "Prediction",
+    "__version__",
     "create_engine",
     "load_artifact",
     "load_canvas",

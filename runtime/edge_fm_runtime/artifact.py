@@ -44,7 +44,8 @@ def load_artifact(path: str | Path, *, check_hashes: bool = True) -> Artifact:
     """Open an artifact and check it.
 
     Args:
-        path: the folder, its `edgefm.json`, or a bare `.onnx`, `.xml` or `.tflite` with embedded metadata.
+        path: the folder, its `edgefm.json`, or a bare `.onnx`, `.xml` or `.tflite` with embedded metadata; or, where
+            there is no such file or folder, the name of an artifact that comes with the package.
         check_hashes: compare every file with its SHA-256.
 
     Raises:
@@ -58,10 +59,15 @@ def load_artifact(path: str | Path, *, check_hashes: bool = True) -> Artifact:
         return _load_folder(path, check_hashes=check_hashes)
     if path.suffix.lower() in _BARE and path.is_file():
         return _load_bare(path)
-    what = "is a file, not an artifact" if path.exists() else "does not exist"
+    from edge_fm_runtime.packaged import packaged_artifact, packaged_names
+
+    exists = path.exists()
+    if not exists and (packaged := packaged_artifact(path)) is not None:
+        return _load_folder(packaged, check_hashes=check_hashes)
+    what = "is a file, not an artifact" if exists else "does not exist"
     raise ArtifactError(
-        f"{path} {what}; an artifact is a folder with {METADATA_FILE}, or an .onnx, .xml or .tflite "
-        "file that edgefm exported.",
+        f"{path} {what}; an artifact is a folder with {METADATA_FILE}, an .onnx, .xml or .tflite "
+        f"file that edgefm exported, or the name of one in the package: {', '.join(packaged_names())}.",
         hint="Make one: edgefm export",
     )
 

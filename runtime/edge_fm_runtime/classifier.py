@@ -18,6 +18,7 @@ from edge_fm_runtime.calls import Calls
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, Registry, create_engine
 from edge_fm_runtime.errors import EdgeFMError, PhotoError
 from edge_fm_runtime.machine import usable_cpus
+from edge_fm_runtime.packaged import DEFAULT_MODEL
 from edge_fm_runtime.photo import DEFAULT_MAX_PIXELS, load_canvas
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Classifier:
     @classmethod
     def load(
         cls,
-        path: str | Path,
+        path: str | Path = DEFAULT_MODEL,
         engine: str = "auto",
         device: str = "CPU",
         threads: int | None = None,
@@ -134,7 +135,8 @@ class Classifier:
         """Open an artifact and start its engine.
 
         Args:
-            path: artifact folder, or a bare `.onnx`, `.xml` or `.tflite` that edgefm exported.
+            path: artifact folder, a bare `.onnx`, `.xml` or `.tflite` that edgefm exported, or the name of an artifact
+                in the package. Default: the classifier of clothes in the package.
             engine: "auto" or a name in `registry`. "auto" on the CPU without `threads` is what `edgefm autotune` found
                 for this very artifact on this machine, else the format's own engine.
             device: where to run; never replaced by another.

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
+import edge_fm
+import edge_fm_runtime
 from edge_fm.cli import cli
 from edge_fm.cli.common import shipped_model
 from edge_fm.data import load_dataset, sample_photo
 from edge_fm.models.records import trained_model
 from edge_fm.training import load_recipe, recipe_hash
+from edge_fm_runtime import Classifier, load_artifact
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +46,66 @@ def test_it_verifies_and_is_small() -> None:
     assert folder is not None
     assert CliRunner().invoke(cli, ["verify", str(folder), "--quiet"]).exit_code == 0
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 300 * 1024
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["infer", "photo.png", "--model"],
+        ["verify"],
+        ["evaluate", "--data", "fashion-mnist-mini"],
+        [
+            "benchmark",
+            "--duration",
+            "0.05",
+            "--min-samples",
+            "2",
+            "--skip",
+            "bare",
+            "--skip",
+            "starts",
+            "--skip",
+            "streams",
+        ],
+        ["autotune", "--duration", "0.02", "--allow-load"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_it_has_a_name_that_every_command_knows(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEFM_PROFILE", str(tmp_path / "profile.json"))
+    Image.fromarray(np.zeros((28, 28), np.uint8)).save("photo.png")
+    done = CliRunner().invoke(cli, [*arguments, "edgenet-s-onnx-int8"])
+    assert done.exit_code == 0, done.output
+    for line in done.stderr.splitlines():
+        if line.startswith("Next: "):
+            assert line.endswith(" edgenet-s-onnx-int8")
+
+
+def test_its_name_loads_it_in_python_and_so_does_none() -> None:
+    with Classifier.load() as unnamed, Classifier.load("edgenet-s-onnx-int8") as named:
+        assert unnamed.artifact.path == named.artifact.path == shipped_model()
+
+
+def test_a_folder_of_that_name_comes_first(artifact_folder: Path, tmp_path: Path) -> None:
+    artifact_folder.rename(tmp_path / "edgenet-s-onnx-int8")
+    assert load_artifact("edgenet-s-onnx-int8").metadata.name == "tiny"
+
+
+def test_an_unknown_name_says_which_there_is() -> None:
+    done = CliRunner().invoke(cli, ["verify", "edgenet-s-onnx-fp32"])
+    assert done.exit_code == 1
+    assert "the name of one in the package: edgenet-s-onnx-int8" in done.stderr
+
+
+def test_the_packages_have_one_version_and_export_their_errors() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert edge_fm.__version__ == edge_fm_runtime.__version__ == project["version"]
+    with Classifier.load() as classifier, pytest.raises(edge_fm_runtime.PhotoError):
+        classifier.classify(b"no picture")
+    assert {"PhotoError", "__version__"} <= set(edge_fm_runtime.__all__)
+    assert all(hasattr(edge_fm_runtime, name) for name in edge_fm_runtime.__all__)
 
 
 def test_it_is_as_accurate_as_its_card_says_within_the_mini_set() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +55,33 @@ def test_the_profile_decides_how_this_artifact_runs_and_no_other(
         assert plain.engine.name == "onnxruntime"
     with Classifier.load(judged, threads=2) as asked:
         assert (asked.engine.name, asked.engine.threads) == ("onnxruntime", 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux's affinity")
+def test_a_measurement_under_load_of_others_is_not_kept(judged: Path, profile: Path) -> None:
+    cpu = min(os.sched_getaffinity(0))
+
+    def pinned() -> None:
+        os.sched_setaffinity(0, {cpu})
+
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=pinned) as busy:  # noqa: PLW1509
+        command = [
+            sys.executable,
+            "-c",
+            "from edge_fm.cli import main; main()",
+            "autotune",
+            str(judged),
+            "--duration",
+            "0.2",
+            "--json",
+        ]
+        done = subprocess.run(command, preexec_fn=pinned, capture_output=True, text=True, check=False)
+        busy.kill()
+    assert done.returncode == 3, done.stderr
+    assert "other load seen" in done.stderr and "--allow-load" in done.stderr
+    report = json.loads(done.stdout)
+    assert report["verdict"] == "INVALID" and report["profile"] is None and report["candidates"]
+    assert not profile.exists()
 
 
 def _ov() -> str:
