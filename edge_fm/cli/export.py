@@ -187,7 +187,7 @@ def run_export(
         progress("loading the model", 0, None)
         original = _open(path, options)
         for note in original.notes:
-            talk.note(f"Note: {note}")
+            talk.note(f"{'Warning' if note in original.warnings else 'Note'}: {note}")
         sets = evaluation_data(options.source, original, progress, on_try=talk.note)
         if sets.note:
             talk.note(f"Note: {sets.note}")

@@ -30,6 +30,7 @@ class SourceModel:
         sha256: of the model's file, or of the concatenated files of a SavedModel.
         training: recipe and dataset hashes of our own runs; None for a stranger's model.
         notes: what was added to the model (scaling, softmax) and why, one sentence each.
+        warnings: those of the notes that name a probable mistake.
         preprocessing: the scaling that was put into the graph, as JSON values (see `presets.Preprocessing`), so that
             the original can be opened in the same way again; None where none was.
         named: whether anybody named the labels; else they are class_0, class_1, ...
@@ -43,6 +44,7 @@ class SourceModel:
     sha256: str
     training: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     preprocessing: Mapping[str, Any] | None = None
     named: bool = True
 

@@ -14,16 +14,16 @@ from edge_fm_export.context import SourceModel
 from edge_fm_export.foreign_files import find_saved_model, load_model, name_of
 from edge_fm_export.foreign_input import ModelInput, arrange, describe_shape, model_input
 from edge_fm_export.keras_file import sha256_of
-from edge_fm_export.presets import Preprocessing, apply_preprocessing, family_of
+from edge_fm_export.pixel_scale import examine, notes_on_scale
+from edge_fm_export.presets import Preprocessing, apply_preprocessing
 from edge_fm_export.sources import labels_or_numbers
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
+from edge_fm_export.traced import TracedModel
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.metadata import InputSpec, PhotoSpec
 
 __all__ = ["find_saved_model", "load_foreign", "safety"]
 
-_SCALING_LAYERS = ("Rescaling", "Normalization")
-_TRANSPARENT_LAYERS = ("InputLayer", "ZeroPadding2D", "Resizing", "CenterCrop", "Identity", "Dropout", "Permute")
 _SUM_TOLERANCE = 1e-3
 _PROBES = 16
 
@@ -68,11 +68,13 @@ def load_foreign(
     size = (taken.height, taken.width, taken.channels)
     notes: list[str] = []
     image = keras.Input(size, dtype="uint8", name="image")
-    pixels = _pixels(keras, image, model, taken, preprocessing, path, notes)
+    pixels = _pixels(keras, image, taken, preprocessing, path, notes)
+    traced = TracedModel(model, taken)
+    warnings = _examine_scale(traced, taken, model, path, preprocessing, notes)
     answer = model(arrange(keras, pixels, taken))
     answer = inner(answer) if inner is not None else answer
     scores = keras.Model(image, answer)
-    probabilities = _probabilities(keras, scores, model, classes, path, notes)
+    probabilities = _probabilities(keras, scores, traced.activation, classes, path, notes)
     wrapped = keras.Model(image, probabilities, name="classifier")
     count = 2 if classes == 1 else classes
     return SourceModel(
@@ -84,6 +86,7 @@ def load_foreign(
         photo=_photo(photo, taken, notes),
         sha256=sha256_of(path),
         notes=tuple(notes),
+        warnings=warnings,
         preprocessing=None if preprocessing is None else preprocessing.to_json(),
     )
 
@@ -133,7 +136,6 @@ def _photo(asked: PhotoSpec | None, taken: ModelInput, notes: list[str]) -> Phot
 def _pixels(
     keras: Any,
     image: Any,
-    model: Any,
     taken: ModelInput,
     preprocessing: Preprocessing | None,
     path: Path,
@@ -145,66 +147,51 @@ def _pixels(
             f"The model takes {describe_shape((None, *taken.shape))}: each image, "
             f"{taken.height}x{taken.width}x{taken.channels}, is brought into that shape row by row."
         )
-    if not taken.dtype.startswith(("float", "bfloat")):
+    if not _takes_floats(taken):
         if preprocessing is not None and not preprocessing.identity:
             raise ModelError(
                 f"{path} takes {taken.dtype} pixels, so they cannot be scaled in front of it.",
                 hint="Leave out --preset, --input-scale, --mean and --std: its scaling is inside.",
             )
         return image if taken.dtype == "uint8" else keras.ops.cast(image, taken.dtype)
-    scaling = scaling_inside(model)
     if preprocessing is None:
-        notes.append(_note_on_raw(model, path, scaling))
         return keras.ops.cast(image, taken.dtype)
-    if not preprocessing.identity and scaling is not None:
-        notes.append(
-            f"The model scales its input itself ({scaling}), and the preprocessing {preprocessing.name!r} comes "
-            "before that: check that this is how it was trained."
-        )
-    notes.append(f"Preprocessing {preprocessing.name!r} was put into the graph: {preprocessing.describe()}.")
     return apply_preprocessing(keras, image, preprocessing, taken.channels, taken.dtype)
 
 
-def scaling_inside(model: Any) -> str | None:
-    """Name of the Rescaling or Normalization layer that a model's pixels meet first, or None.
-
-    Followed through layers that leave values alone, and into models used as layers.
-    """
-    layers = list(getattr(model, "layers", ()))
-    for layer in layers:
-        kind = type(layer).__name__
-        if kind in _SCALING_LAYERS:
-            return str(layer.name)
-        if kind in _TRANSPARENT_LAYERS:
-            continue
-        return scaling_inside(layer) if getattr(layer, "layers", None) else None
-    return None
-
-
-def _note_on_raw(model: Any, path: Path, scaling: str | None) -> str:
-    if scaling is not None:
-        return f"The model scales its input itself ({scaling}): it gets pixels 0..255 as floats."
-    family = family_of(str(getattr(model, "name", ""))) or family_of(path.stem)
-    advice = f"--preset {family}" if family else "--preset NAME, or --input-scale 1/255"
-    return (
-        "No preprocessing was given and the model starts without any: it gets pixels 0..255 as floats. "
-        f"If it was trained on scaled pixels its answers will be wrong; say how with {advice}."
-    )
+def _examine_scale(
+    traced: TracedModel,
+    taken: ModelInput,
+    model: Any,
+    path: Path,
+    preprocessing: Preprocessing | None,
+    notes: list[str],
+) -> tuple[str, ...]:
+    """Add what there is to say about the scaling of pixels to `notes`; returns what of it is a warning."""
+    if not _takes_floats(taken):
+        return ()
+    said, warnings = notes_on_scale(examine(traced, taken), traced, taken, model, path.stem, preprocessing)
+    notes += [*said, *warnings]
+    return tuple(warnings)
 
 
-def _probabilities(keras: Any, scores: Any, model: Any, classes: int, path: Path, notes: list[str]) -> Any:
+def _takes_floats(taken: ModelInput) -> bool:
+    return taken.dtype.startswith(("float", "bfloat"))
+
+
+def _probabilities(keras: Any, scores: Any, activation: str | None, classes: int, path: Path, notes: list[str]) -> Any:
     """The symbolic answer as float32 probabilities named `probabilities`."""
     values = _probe(scores, path)
     inside = bool((values >= -_SUM_TOLERANCE).all() and (values <= 1.0 + _SUM_TOLERANCE).all())
     answer = keras.ops.cast(scores.output, "float32") if scores.output.dtype != "float32" else scores.output
-    activation = _last_activation(model)
     if classes == 1:
         if activation == "linear" or not inside:
             answer = keras.layers.Activation("sigmoid", dtype="float32")(answer)
             notes.append("The single answer is a logit: a sigmoid was added.")
         notes.append("The model answers one probability p: it became two classes, 1-p and p.")
         return keras.layers.Concatenate(name="probabilities", dtype="float32")([1.0 - answer, answer])
-    if inside and bool((np.abs(values.sum(axis=1) - 1.0) <= _SUM_TOLERANCE).all()):
+    # The sum alone is no proof: in half precision a softmax adds up to 1 within some thousandths.
+    if activation == "softmax" or (inside and bool((np.abs(values.sum(axis=1) - 1.0) <= _SUM_TOLERANCE).all())):
         return keras.layers.Activation("linear", name="probabilities", dtype="float32")(answer)
     if activation == "sigmoid" or (inside and activation is None):
         raise ModelError(
@@ -230,23 +217,6 @@ def _probe(scores: Any, path: Path) -> npt.NDArray[np.float32]:
             hint="Check its weights and what it wants done to pixels: --preset NAME, or --input-scale 1/255",
         )
     return values
-
-
-def _last_activation(model: Any) -> str | None:
-    """The activation that ends the model, such as "softmax"; None where the model does not show its layers."""
-    layers = list(getattr(model, "layers", ()))
-    outputs = getattr(model, "outputs", None)
-    if not layers or not outputs or len(outputs) != 1:
-        return None
-    producer = getattr(outputs[0], "_keras_history", None)
-    last = producer.operation if producer is not None else layers[-1]
-    if getattr(last, "layers", None):
-        return _last_activation(last)
-    kind = type(last).__name__
-    if kind in ("Softmax", "Sigmoid"):
-        return kind.lower()
-    activation = getattr(last, "activation", None)
-    return str(getattr(activation, "__name__", activation)) if activation is not None else None
 
 
 def _brief(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_fm_export.foreign import load_foreign, scaling_inside
+from edge_fm_export.foreign import load_foreign
 from edge_fm_export.presets import find_preset, parse_preprocessing
 from edge_fm_export.tensorflow_setup import require_tensorflow
 from edge_fm_runtime.errors import ModelError
@@ -201,17 +201,6 @@ def test_numbers_do_what_they_say(keras: Any, images: Any, tmp_path: Path) -> No
     source = load_foreign(tmp_path / "net.keras", preprocessing=asked)
     scaled = (images / np.float32(255) - np.float32([0.1, 0.2, 0.3])) / np.float32([0.5, 0.6, 0.7])
     np.testing.assert_allclose(np.asarray(source.model(images)), np.asarray(model(scaled)), atol=1e-5)
-
-
-def test_raw_pixels_are_told_apart_by_the_model(keras: Any, tmp_path: Path) -> None:
-    sequential(keras, scaled=False).save(tmp_path / "bare.keras")
-    (note, *_) = load_foreign(tmp_path / "bare.keras").notes
-    assert "--preset" in note and "answers will be wrong" in note
-    inside = sequential(keras)
-    inside.save(tmp_path / "inside.keras")
-    assert scaling_inside(inside) == inside.layers[0].name
-    (note, *_) = load_foreign(tmp_path / "inside.keras").notes
-    assert "scales its input itself" in note
 
 
 def test_open_input_size_needs_an_option(keras: Any, images: Any, tmp_path: Path) -> None:
