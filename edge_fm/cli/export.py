@@ -185,7 +185,7 @@ def run_export(
     require_ready(targets)
     with talk.progress() as progress:
         progress("loading the model", 0, None)
-        original = _open(path, options)
+        original = _open(path, options, talk)
         for note in original.notes:
             talk.note(f"{'Warning' if note in original.warnings else 'Note'}: {note}")
         sets = evaluation_data(options.source, original, progress, on_try=talk.note)
@@ -228,7 +228,7 @@ def run_export(
     return list(report.results)
 
 
-def _open(path: Path, options: _Options) -> SourceModel:
+def _open(path: Path, options: _Options, talk: Talk) -> SourceModel:
     from edge_fm_export.presets import parse_preprocessing
     from edge_fm_export.sources import load_source
     from edge_fm_runtime.metadata import PhotoSpec
@@ -236,7 +236,7 @@ def _open(path: Path, options: _Options) -> SourceModel:
     preprocessing = parse_preprocessing(options.preset, options.input_scale, options.mean, options.std)
     return load_source(
         path,
-        labels=None if options.labels_file is None else _read_labels(options.labels_file),
+        labels=None if options.labels_file is None else _read_labels(options.labels_file, talk),
         preprocessing=preprocessing,
         trust=options.trust,
         photo=None if options.photo is None else PhotoSpec(mode=cast("PhotoMode", options.photo)),
@@ -253,16 +253,13 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return int(height), int(width or height)
 
 
-def _read_labels(file: Path) -> tuple[str, ...]:
-    from edge_fm_runtime.errors import ModelError
+def _read_labels(file: Path, talk: Talk) -> tuple[str, ...]:
+    from edge_fm.data.label_file import read_label_file
 
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(
-            f"The labels in {file} cannot be read: {error}.", hint="Give a UTF-8 text file, one label a line."
-        ) from error
-    return tuple(line.strip() for line in text.strip().splitlines())
+    labels = read_label_file(file)
+    if labels.note is not None:
+        talk.note(f"Note: {labels.note}")
+    return labels.names
 
 
 def _choose_model(given: Path | None, talk: Talk) -> Path:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
+import codecs
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from edge_fm.data.raw import Array, Part, Raw, Shape, assemble, describe_file, read_names
+from edge_fm.data.csv_layout import Layout, find_csv_parts, find_layout, is_number, split_cells
+from edge_fm.data.parts import ORDER, Array, Part, PartName, notes_of_parts
+from edge_fm.data.raw import Raw, Shape, assemble, describe_file, read_names
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn
 
-_LABEL_COLUMNS = ("label", "labels", "class", "target", "y")
 _CHUNK = 2048
 _MAX_LINE = 16 << 20
 _FLOAT_SIGNS = ".eEnN"
@@ -23,54 +23,62 @@ _FLOAT_SIGNS = ".eEnN"
 def read_csv(path: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
     """Read one CSV file; see `edge_fm.data.sources.load_dataset`.
 
-    The label column is the one that the header calls label, class, target or y, else the first. Labels are whole
-    numbers or text.
+    The label column is the one that the header calls label, class, target or y, or the only one that is called unlike
+    the others; without a header the first. A column that counts the rows is left out. Labels are whole numbers or text.
 
     Raises:
         DataError: names the line and the column.
     """
+    part, layout = _read(path, shape, progress)
+    notes = {} if layout.note is None else {"columns": layout.note}
     names = read_names(path.parent)
-    return assemble(_read(path, progress), None, shape=shape, names=names, files={path.name: describe_file(path)})
+    return assemble({"train": part}, shape=shape, names=names, files={path.name: describe_file(path)}, notes=notes)
 
 
-def read_csv_pair(train: Path, test: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
-    """Read a training and a test file; see `read_csv`."""
-    files = {path.name: describe_file(path) for path in (train, test)}
-    names = read_names(train.parent)
-    return assemble(_read(train, progress), _read(test, progress), shape=shape, names=names, files=files)
+def find_csv_folder(folder: Path) -> dict[PartName, Path] | None:
+    """The training, validation and test file of a folder, told apart by their names; None where they are not there."""
+    found = find_csv_parts(folder)
+    parts: dict[PartName, Path] = {part: found[part][0] for part in ORDER if len(found.get(part, ())) == 1}
+    alone = all(len(found[part]) == 1 for part in found if part)
+    return parts if alone and "train" in parts and len(parts) > 1 else None
 
 
-def find_csv_pair(folder: Path) -> tuple[Path, Path] | None:
-    """The training and the test file of a folder with two CSV files, told apart by their names."""
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".csv" and p.is_file())
-    train = [p for p in found if "train" in p.stem.lower()]
-    test = [p for p in found if "test" in p.stem.lower()]
-    return (train[0], test[0]) if len(found) == 2 and len(train) == len(test) == 1 and train != test else None
+def read_csv_folder(parts: Mapping[PartName, Path], *, shape: Shape | None, progress: ProgressFn) -> Raw:
+    """Read a training file and a validation or a test file; see `read_csv`."""
+    folder = parts["train"].parent
+    read = {part: _read(path, shape, progress) for part, path in parts.items()}
+    notes: dict[str, str] = notes_of_parts(
+        {part: path.name for part, path in parts.items()}, {part: len(one.images) for part, (one, _) in read.items()}
+    )
+    told = dict.fromkeys(layout.note for _, layout in read.values() if layout.note is not None)
+    if told:
+        notes["columns"] = "; ".join(told)
+    if unread := find_csv_parts(folder).get(""):
+        notes["not_read"] = ", ".join(path.name for path in unread)
+    return assemble(
+        {part: one for part, (one, _) in read.items()},
+        shape=shape,
+        names=read_names(folder),
+        files={path.name: describe_file(path) for path in parts.values()},
+        notes=notes,
+    )
 
 
-@dataclass(frozen=True)
-class _Layout:
-    path: Path
-    delimiter: str
-    columns: int
-    label: int
-    header: bool
-
-    def where(self, line: int) -> str:
-        return f"{self.path}, line {line}"
-
-
-def _read(path: Path, progress: ProgressFn) -> Part:
+def _read(path: Path, shape: Shape | None, progress: ProgressFn) -> tuple[Part, Layout]:
     size = path.stat().st_size
     stage = f"Reading {path.name}"
     labels: list[str] = []
     lines: list[int] = []
     blocks: list[Array] = []
+    encoding = "utf-8-sig"
     try:
-        with path.open("rb") as binary, io.TextIOWrapper(binary, encoding="utf-8-sig", newline=None) as stream:
-            layout: _Layout | None = None
+        with path.open("rb") as binary:
+            if binary.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):  # as spreadsheets save "Unicode text"
+                encoding = "utf-16"
+        with path.open("rb") as binary, io.TextIOWrapper(binary, encoding=encoding, newline=None) as stream:
+            layout: Layout | None = None
             for chunk in _chunks(stream, path):
-                layout = layout or _find_layout(path, chunk)
+                layout = layout or find_layout(path, chunk, shape)
                 rows = [(number, text) for number, text in chunk if text]
                 if layout.header and rows and not blocks and rows[0][0] == chunk[0][0]:
                     rows = rows[1:]
@@ -82,7 +90,8 @@ def _read(path: Path, progress: ProgressFn) -> Part:
                 progress(stage, binary.tell(), size)
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path} is no CSV file: it is not UTF-8 text ({error.reason} at byte {error.start})."
+            f"{path} is no CSV file: it is not UTF-8 text ({error.reason} at byte {error.start}).",
+            hint="Save it as UTF-8.",
         ) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
@@ -95,7 +104,7 @@ def _read(path: Path, progress: ProgressFn) -> Part:
         if len({b.dtype for b in blocks}) > 1
         else np.concatenate(blocks)
     )
-    return Part(images, _labels(labels, lines, layout), lambda row: layout.where(lines[row]))
+    return Part(images, _labels(labels, lines, layout), lambda row: layout.where(lines[row])), layout
 
 
 def _chunks(stream: io.TextIOWrapper, path: Path) -> Iterator[list[tuple[int, str]]]:
@@ -114,52 +123,18 @@ def _chunks(stream: io.TextIOWrapper, path: Path) -> Iterator[list[tuple[int, st
         yield chunk
 
 
-def _find_layout(path: Path, chunk: list[tuple[int, str]]) -> _Layout:
-    first = next(((number, text) for number, text in chunk if text), None)
-    if first is None:
-        raise DataError(f"{path} begins with {len(chunk)} empty lines.", hint="Is it a CSV file?")
-    text = first[1]
-    delimiter = max(",;\t", key=text.count)
-    cells = _cells(text, delimiter)
-    if len(cells) < 2:
-        raise DataError(
-            f"{path}, line {first[0]} has a single column: {text[:60]!r}.",
-            hint="A row is a label and its pixels, with commas between them.",
-        )
-    lowered = [cell.lower() for cell in cells]
-    named = [lowered.index(name) for name in _LABEL_COLUMNS if name in lowered]
-    header = bool(named) or sum(not _is_number(cell) for cell in cells) > 1
-    if header:
-        chunk[:] = chunk[chunk.index(first) :]
-    return _Layout(path, delimiter, len(cells), named[0] if named else 0, header)
-
-
-def _cells(text: str, delimiter: str) -> list[str]:
-    if '"' not in text:
-        return [cell.strip() for cell in text.split(delimiter)]
-    return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter))]
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _parse(rows: list[tuple[int, str]], layout: _Layout) -> tuple[Array, list[str]]:
+def _parse(rows: list[tuple[int, str]], layout: Layout) -> tuple[Array, list[str]]:
     """The pixels of some rows, as uint8 where they are whole numbers of 0..255, and their labels."""
     labels, texts = [], []
     for number, text in rows:
-        if layout.label == 0 and '"' not in text:  # the usual case, without making a string of each cell
+        if layout.plain and '"' not in text:  # the usual case, without making a string of each cell
             columns = text.count(layout.delimiter) + 1
             label, _, pixels = text.partition(layout.delimiter)
         else:
-            cells = _cells(text, layout.delimiter)
+            cells = split_cells(text, layout.delimiter)
             columns = len(cells)
-            label = cells.pop(layout.label) if layout.label < columns else ""
-            pixels = layout.delimiter.join(cells)
+            label = cells[layout.label] if layout.label < columns else ""
+            pixels = layout.delimiter.join(cells[i] for i in layout.pixels if i < columns)
         if columns != layout.columns:
             raise DataError(
                 f"{layout.where(number)} has {columns} columns; the first line has {layout.columns}.",
@@ -180,8 +155,8 @@ def _parse(rows: list[tuple[int, str]], layout: _Layout) -> tuple[Array, list[st
     except ValueError as error:
         for (number, _), text in zip(rows, texts, strict=True):
             for column, cell in enumerate(text.split(layout.delimiter)):
-                if not _is_number(cell):
-                    place = column + 1 + (column >= layout.label)
+                if not is_number(cell):
+                    place = layout.pixels[column] + 1
                     what = f"{cell.strip()[:40]!r}, which is no number" if cell.strip() else "empty"
                     raise DataError(
                         f"{layout.where(number)}: column {place} is {what}.",
@@ -190,11 +165,11 @@ def _parse(rows: list[tuple[int, str]], layout: _Layout) -> tuple[Array, list[st
         raise DataError(f"{layout.where(rows[0][0])} or one after it cannot be read: {error}.") from error
 
 
-def _labels(texts: list[str], lines: list[int], layout: _Layout) -> Array:
+def _labels(texts: list[str], lines: list[int], layout: Layout) -> Array:
     empty = next((line for text, line in zip(texts, lines, strict=True) if not text), None)
     if empty is not None:
         raise DataError(f"{layout.where(empty)}: the label is empty.", hint="Correct the row, or leave it out.")
-    numeric = [_is_number(text) for text in texts]
+    numeric = [is_number(text) for text in texts]
     if all(numeric):
         return np.array([float(text) for text in texts])
     if sum(numeric) > 0.5 * len(texts):

@@ -25,6 +25,7 @@ _TITLES = {
     "test": "Test images",
     "labels": "Labels",
     "relabelled": "Labels that do not run from 0 were numbered anew",
+    "arrays": "Arrays",
     "columns": "Columns",
     "axes": "Axes of the images",
     "pixels": "Pixels",

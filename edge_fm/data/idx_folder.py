@@ -8,7 +8,8 @@ from pathlib import Path
 from edge_fm.data.dataset import SourceFile
 from edge_fm.data.fashion_mnist import FILES, LABEL_NAMES
 from edge_fm.data.idx import is_idx, read_idx
-from edge_fm.data.raw import Part, Raw, Shape, assemble, describe_file, read_names
+from edge_fm.data.parts import ORDER, PART_NAMES, Part, PartName, notes_of_parts
+from edge_fm.data.raw import Raw, Shape, assemble, describe_file, read_names
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn
 
@@ -22,31 +23,34 @@ def read_idx_folder(folder: Path, *, shape: Shape | None, progress: ProgressFn) 
     """Read a folder of IDX files; see `edge_fm.data.sources.load_dataset`.
 
     An images file belongs to the labels file of the same name with "labels" for "images". A name with "t10k" or "test"
-    is the test split.
+    is the test split, one with the word "val", "valid", "validation" or "dev" the validation split.
 
     Raises:
         DataError: files are missing, ambiguous or damaged.
     """
     found = _named(folder)
     images = [p for p in found if "images" in p.name.lower()]
-    pairs = {"train": [p for p in images if not _is_test(p)], "test": [p for p in images if _is_test(p)]}
-    if len(pairs["train"]) != 1 or len(pairs["test"]) > 1:
+    pairs = {name: [p for p in images if _part_of(p) == name] for name in ORDER}
+    if len(pairs["train"]) != 1 or any(len(those) > 1 for those in pairs.values()):
         raise DataError(
             f"{folder} has the IDX files {', '.join(p.name for p in found)}; supported is one file of images for "
-            "training, and at most one for test, each with its labels.",
+            "training, and at most one for validation and for test, each with its labels.",
             hint=f"Name them {', '.join(spec.name for spec in FILES)}.",
         )
-    parts: list[Part] = []
+    parts: dict[PartName, Part] = {}
     files: dict[str, SourceFile] = {}
-    chosen = [*pairs["train"], *pairs["test"]]
-    for done, path in enumerate(chosen):
+    chosen = {name: those[0] for name, those in pairs.items() if those}
+    for done, (name, path) in enumerate(chosen.items()):
         progress(f"Reading {folder.name}", done, len(chosen))
         labels = _labels_of(path, found)
-        parts.append(_read_pair(path, labels))
+        parts[name] = _read_pair(path, labels)
         files |= {p.name: describe_file(p) for p in (path, labels)}
     progress(f"Reading {folder.name}", len(chosen), len(chosen))
-    names = read_names(folder) or _known_names(parts)
-    return assemble(parts[0], parts[1] if len(parts) > 1 else None, shape=shape, names=names, files=files)
+    names = read_names(folder) or _known_names(list(parts.values()))
+    counts = {name: len(part.images) for name, part in parts.items()}
+    own = "validation" in parts
+    notes = notes_of_parts({name: path.name for name, path in chosen.items()}, counts) if own else {}
+    return assemble(parts, shape=shape, names=names, files=files, notes=notes)
 
 
 def _named(folder: Path) -> list[Path]:
@@ -56,8 +60,12 @@ def _named(folder: Path) -> list[Path]:
     return [p for p in found if not (p.suffix == ".gz" and p.with_suffix("") in found)]
 
 
-def _is_test(path: Path) -> bool:
-    return "t10k" in path.name.lower() or "test" in path.name.lower()
+def _part_of(path: Path) -> PartName:
+    name = path.name.lower()
+    if "t10k" in name or "test" in name:
+        return "test"
+    words = (PART_NAMES.get(word) for word in re.split(r"[^a-z0-9]+", name))
+    return "validation" if "validation" in words else "train"
 
 
 def _labels_of(images: Path, found: list[Path]) -> Path:

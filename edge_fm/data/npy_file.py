@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from edge_fm.data.array_names import Choice, choose_arrays
 from edge_fm.data.array_pickle import load_arrays
-from edge_fm.data.raw import Part, Raw, Shape, assemble, describe_file, one_column, read_names
+from edge_fm.data.dataset import SourceFile
+from edge_fm.data.parts import Part, PartName, notes_of_parts
+from edge_fm.data.raw import Raw, Shape, assemble, describe_file, read_names
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn
 
 MAGIC = b"\x93NUMPY"
-DICT_KEYS: tuple[tuple[str, str], ...] = (
-    ("features", "target"),
-    ("features", "labels"),
-    ("data", "target"),
-    ("data", "labels"),
-    ("images", "labels"),
-    ("x", "y"),
-    ("X", "y"),
-)
 
 
 def read_npy(path: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
@@ -36,22 +31,62 @@ def read_npy(path: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
     content = _open(path)
     names = read_names(path.parent)
     if isinstance(content, Mapping):
-        keys = next((k for k in DICT_KEYS if all(isinstance(content.get(name), np.ndarray) for name in k)), None)
-        if keys is None:
-            raise DataError(
-                f"{path} holds a dict of {', '.join(map(str, content)) or 'nothing'}; supported are dicts of arrays "
-                f"called {'; '.join(', '.join(k) for k in DICT_KEYS)}.",
-                hint="Save it so: numpy.savez(path, images=..., labels=...).",
-            )
-        part = Part(content[keys[0]], one_column(content[keys[1]]), lambda row: f"{path}, {keys[0]}, image {row}")
-        return assemble(part, None, shape=shape, names=names, files={path.name: describe_file(path)})
+        arrays = {str(key): value for key, value in content.items() if isinstance(value, np.ndarray)}
+        choice = choose_arrays(list(arrays), str(path))
+        parts = {
+            part: Part(arrays[images], arrays[labels], partial(_locate, path, images))
+            for part, (images, labels) in choice.keys.items()
+        }
+        return assemble(parts, shape=shape, names=names, files={path.name: describe_file(path)}, notes=choice.notes)
     beside = _labels_beside(path)
-    labels = _open(beside)
-    if isinstance(labels, Mapping):
-        raise DataError(f"{beside} holds a dict; labels are an array [N].")
-    part = Part(content, one_column(labels), lambda row: f"{path}, image {row}")
     files = {p.name: describe_file(p) for p in (path, beside)}
-    return assemble(part, None, shape=shape, names=names, files=files)
+    return assemble({"train": _pair(path, content, beside)}, shape=shape, names=names, files=files)
+
+
+def find_npy_parts(folder: Path) -> Choice | None:
+    """The NPY files of a folder that are images and labels by their names; None where they are not."""
+    stems = [p.stem for p in sorted(folder.glob("*.npy"))]
+    try:
+        return choose_arrays(stems, str(folder)) if len(stems) > 1 else None
+    except DataError:  # other files: what the folder holds is said by whoever finds nothing in it
+        return None
+
+
+def read_npy_folder(folder: Path, choice: Choice, *, shape: Shape | None, progress: ProgressFn) -> Raw:
+    """Read a folder of NPY files, such as x_train.npy and y_train.npy; see `edge_fm.data.sources.load_dataset`.
+
+    Raises:
+        DataError: as for `read_npy`.
+    """
+    parts: dict[PartName, Part] = {}
+    files: dict[str, SourceFile] = {}
+    for done, (part, stems) in enumerate(choice.keys.items()):
+        progress(f"Reading {folder.name}", done, len(choice.keys))
+        images, labels = (folder / f"{stem}.npy" for stem in stems)
+        parts[part] = _pair(images, _open(images), labels)
+        files |= {p.name: describe_file(p) for p in (images, labels)}
+    notes = notes_of_parts(
+        {part: f"{stems[0]}.npy" for part, stems in choice.keys.items()}, {p: len(v.images) for p, v in parts.items()}
+    )
+    return assemble(
+        parts,
+        shape=shape,
+        names=read_names(folder),
+        files=files,
+        notes={**choice.notes, **(notes if len(parts) > 1 else {})},
+    )
+
+
+def _pair(path: Path, images: Any, beside: Path) -> Part:
+    labels = _open(beside)
+    for file, content, what in ((path, images, "images"), (beside, labels, "labels")):
+        if not isinstance(content, np.ndarray) or (what == "images" and not content.ndim):
+            raise DataError(f"{file} holds no array of {what}.", hint="Write it again: numpy.save.")
+    return Part(images, labels, lambda row: f"{path}, image {row}")
+
+
+def _locate(path: Path, key: str, row: int) -> str:
+    return f"{path}, {key}, image {row}"
 
 
 def _labels_beside(path: Path) -> Path:
@@ -106,7 +141,7 @@ def read_array(stream: IO[bytes], size: int, where: str, *, pickled: bool = Fals
         if not pickled:
             raise DataError(
                 f"{where} holds pickled Python objects; supported are arrays of numbers.",
-                hint="Convert it first, where it comes from: array.astype(numpy.uint8).",
+                hint="Convert it first, where it comes from: images.astype(numpy.uint8), labels.astype(str).",
             )
         return load_arrays(stream, where=where)
     expected = math.prod(shape) * dtype.itemsize

@@ -7,29 +7,13 @@ import zlib
 from functools import partial
 from pathlib import Path
 
+from edge_fm.data.array_names import CLASS_NAMES, choose_arrays
 from edge_fm.data.npy_file import read_array
-from edge_fm.data.raw import Array, Part, Raw, Shape, assemble, describe_file, one_column, read_names
+from edge_fm.data.parts import Array, Part, notes_of_parts
+from edge_fm.data.raw import Raw, Shape, assemble, describe_file, read_names
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn
 
-SPLIT_KEYS: tuple[tuple[str, str, str, str], ...] = (
-    ("x_train", "y_train", "x_test", "y_test"),
-    ("X_train", "y_train", "X_test", "y_test"),
-    ("train_images", "train_labels", "test_images", "test_labels"),
-    ("train_x", "train_y", "test_x", "test_y"),
-)
-WHOLE_KEYS: tuple[tuple[str, str], ...] = (
-    ("x_train", "y_train"),
-    ("train_images", "train_labels"),
-    ("images", "labels"),
-    ("x", "y"),
-    ("X", "y"),
-    ("data", "target"),
-    ("data", "labels"),
-    ("features", "target"),
-    ("features", "labels"),
-)
-_NAME_KEYS = ("label_names", "class_names", "target_names", "classes")
 _MAX_BYTES = 16 << 30
 
 
@@ -43,8 +27,9 @@ def read_npz(path: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {i.filename.removesuffix(".npy"): i for i in archive.infolist() if i.filename.endswith(".npy")}
-            keys = _choose(set(members), path)
-            wanted = [*keys, *(k for k in _NAME_KEYS if k in members)]
+            choice = choose_arrays(list(members), str(path))
+            wanted = [key for pair in choice.keys.values() for key in pair]
+            wanted += [key for key in CLASS_NAMES if key in members]
             # A zip names the unpacked sizes, and Python's reader gives no byte more: a bomb is refused unlit.
             total = sum(members[k].file_size for k in wanted)
             if total > _MAX_BYTES:
@@ -59,26 +44,19 @@ def read_npz(path: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
             progress(stage, done, total)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path} cannot be read: {error}.", hint="Write it again: numpy.savez.") from error
-    pairs = [(keys[i], keys[i + 1]) for i in range(0, len(keys), 2)]
-    parts = [Part(arrays[x], one_column(arrays[y]), partial(_locate, path, x)) for x, y in pairs]
-    names = next((tuple(map(str, arrays[k].reshape(-1).tolist())) for k in _NAME_KEYS if k in arrays), None)
+    parts = {
+        part: Part(arrays[images], arrays[labels], partial(_locate, path, images))
+        for part, (images, labels) in choice.keys.items()
+    }
+    counts = {part: len(given.images) if given.images.ndim else 0 for part, given in parts.items()}
+    notes = notes_of_parts({part: images for part, (images, _) in choice.keys.items()}, counts)
+    names = next((tuple(map(str, arrays[k].reshape(-1).tolist())) for k in CLASS_NAMES if k in arrays), None)
     return assemble(
-        parts[0],
-        parts[1] if len(parts) > 1 else None,
+        parts,
         shape=shape,
         names=names or read_names(path.parent),
         files={path.name: describe_file(path)},
-    )
-
-
-def _choose(present: set[str], path: Path) -> tuple[str, ...]:
-    for keys in (*SPLIT_KEYS, *WHOLE_KEYS):
-        if present.issuperset(keys):
-            return keys
-    known = "; ".join(", ".join(keys) for keys in (*SPLIT_KEYS, *WHOLE_KEYS))
-    raise DataError(
-        f"{path} has the arrays {', '.join(sorted(present)) or 'none'}; supported are {known}.",
-        hint="Name them so: numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...).",
+        notes={**choice.notes, **(notes if len(parts) > 1 else {})},
     )
 
 

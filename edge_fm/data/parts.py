@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+Locate: TypeAlias = Callable[[int], str]
+"""Says where image number i (from 0) stands, such as "train.csv, line 17"."""
 PartName: TypeAlias = Literal["train", "validation", "test"]
+ORDER: tuple[PartName, ...] = ("train", "validation", "test")
 
 PART_NAMES: Mapping[str, PartName] = {
     "train": "train",
@@ -18,6 +25,22 @@ PART_NAMES: Mapping[str, PartName] = {
     "testing": "test",
 }
 """Names that folders, files and arrays have, in lower case -> the part that is meant."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One split as it stands in a file.
+
+    Attributes:
+        images: numbers `[N,...]`.
+        labels: numbers or text `[N]`, or numbers `[N,1]` or one-hot `[N,classes]`.
+        locate: where image i stands.
+    """
+
+    images: Array
+    labels: Array
+    locate: Locate
+
 
 DESCRIPTION = "train (training), val (valid, validation, dev) and test (testing)"
 """The names, for messages."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,13 +12,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.data.dataset import Images, Labels, SourceFile, Split
+from edge_fm.data.class_numbers import class_columns, is_one_axis, number_labels
+from edge_fm.data.dataset import Images, SourceFile, Split
+from edge_fm.data.label_file import read_label_file
+from edge_fm.data.parts import Array, Locate, Part, PartName
 from edge_fm_runtime.errors import DataError
 
-Array: TypeAlias = npt.NDArray[Any]
 Shape: TypeAlias = tuple[int, int, int]
-Locate: TypeAlias = Callable[[int], str]
-"""Says where image number i (from 0) stands, such as "train.csv, line 17"."""
 
 LABELS_FILE = "labels.txt"
 _MAX_CHANNELS = 4
@@ -48,24 +48,8 @@ class Raw:
     validation: Split | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """One split as it stands in a file.
-
-    Attributes:
-        images: numbers `[N,...]`.
-        labels: numbers or text `[N]`.
-        locate: where image i stands.
-    """
-
-    images: Array
-    labels: Array
-    locate: Locate
-
-
 def assemble(
-    train: Part,
-    test: Part | None,
+    parts: Mapping[PartName, Part],
     *,
     shape: Shape | None,
     names: Sequence[str] | None,
@@ -75,8 +59,7 @@ def assemble(
     """Turn a file's values into pixels and class numbers.
 
     Args:
-        train: all images where there is no `test`.
-        test: the source's own test split.
+        parts: training, and the source's own validation and test splits where it has them.
         shape: height, width, channels; how flat rows are folded. Images of another size stay as they are.
         names: label names, where the source has them.
         files: what was read.
@@ -85,26 +68,55 @@ def assemble(
     Raises:
         DataError: values, shapes or labels that cannot be right; names the file and the row.
     """
-    parts = [train] if test is None else [train, test]
-    for part in parts:
-        if not len(part.images):
-            raise DataError(f"{part.locate(0)}: there are no images.")
-        if len(part.images) != len(part.labels):
-            raise DataError(
-                f"{part.locate(0)}: {len(part.images)} images but {len(part.labels)} labels.",
-                hint="Give each image one label.",
-            )
-    scaled, pixel_note = to_pixels(parts)
-    images = [fold(values, shape, part.locate) for values, part in zip(scaled, parts, strict=True)]
-    labels, label_names, label_note = number_labels(parts, names)
-    splits = [Split(i, n) for i, n in zip(images, labels, strict=True)]
+    for part in parts.values():
+        _check_counts(part)
+    given = list(parts.values())
+    given, column_note = class_columns(given)
+    scaled, pixel_note = to_pixels(given)
+    images = [fold(values, shape, part.locate) for values, part in zip(scaled, given, strict=True)]
+    labels, label_names, label_note = number_labels(given, names)
+    splits = {name: Split(i, n) for name, i, n in zip(parts, images, labels, strict=True)}
+    told = {**(notes or {}), **_axes_note(scaled[0], images[0]), **pixel_note, **column_note, **label_note}
     return Raw(
         label_names=label_names,
-        train=splits[0],
-        test=None if test is None else splits[1],
-        notes={**(notes or {}), **pixel_note, **label_note},
+        train=splits["train"],
+        test=splits.get("test"),
+        notes=told,
         files=files,
+        validation=splits.get("validation"),
     )
+
+
+def _check_counts(part: Part) -> None:
+    images, labels = part.images, part.labels
+    if labels.ndim > images.ndim > 0:
+        raise DataError(
+            f"{part.locate(0)}: the images have the shape {list(images.shape)} and the labels {list(labels.shape)}: "
+            "they seem to be swapped.",
+            hint="Name them the other way round: numpy.savez(path, images=..., labels=...).",
+        )
+    if not images.ndim or not labels.ndim:
+        raise DataError(f"{part.locate(0)}: the {'labels are' if images.ndim else 'images are'} a single value.")
+    if not len(images):
+        raise DataError(f"{part.locate(0)}: there are no images.")
+    if len(images) == len(labels) or is_one_axis(labels, len(images)):
+        return
+    last = images.shape[-1] == labels.size
+    raise DataError(
+        f"{part.locate(0)}: {len(images)} images but {len(labels)} labels (shapes {list(images.shape)} and "
+        f"{list(labels.shape)}).",
+        hint="The first axis must count the images: numpy.moveaxis(images, -1, 0)."
+        if last
+        else "Give each image one label.",
+    )
+
+
+def _axes_note(given: Images, images: Images) -> dict[str, Any]:
+    if given.ndim == 4 and given.shape != images.shape:
+        return {"axes": "turned from [N,C,H,W] to [N,H,W,C]"}
+    if given.ndim == 2 and images.shape[3] > 1:
+        return {"axes": f"rows of {given.shape[1]} values were folded to {'x'.join(map(str, images.shape[1:]))}"}
+    return {}
 
 
 def to_pixels(parts: Sequence[Part]) -> tuple[list[Images], dict[str, Any]]:
@@ -165,12 +177,12 @@ def fold(images: Images, shape: Shape | None, locate: Locate) -> Images:
     n, axes = len(images), images.shape[1:]
     if len(axes) == 1:
         # A shape that the values do not fill is what the images are brought to later on.
-        folded = shape if shape is not None and math.prod(shape) == axes[0] else _square(axes[0])
+        folded = shape if shape is not None and math.prod(shape) == axes[0] else square(axes[0])
         if folded is None:
             raise DataError(
                 f"{locate(0)}: images have {axes[0]} values each, which is no square, grey or RGB"
                 f"{'' if shape is None else ', and not ' + 'x'.join(map(str, shape))}.",
-                hint="Give the shape: height, width and channels, such as --size 32x24x1.",
+                hint=f"Give the shape: height, width and channels, such as --size {_divided(axes[0])}.",
             )
         return images.reshape(n, *folded)
     if len(axes) == 2:
@@ -185,7 +197,14 @@ def fold(images: Images, shape: Shape | None, locate: Locate) -> Images:
     )
 
 
-def _square(values: int) -> Shape | None:
+def _divided(values: int) -> str:
+    """The shape nearest to a square that so many values fill, as `--size` takes it."""
+    height = next(side for side in range(math.isqrt(values), 0, -1) if values % side == 0)
+    return f"{height}x{values // height}x1"
+
+
+def square(values: int) -> Shape | None:
+    """The square, grey or RGB, that so many values fill; None where there is none."""
     for channels in (1, 3):
         side = math.isqrt(values // channels)
         if side * side * channels == values:
@@ -193,110 +212,14 @@ def _square(values: int) -> Shape | None:
     return None
 
 
-def number_labels(
-    parts: Sequence[Part], names: Sequence[str] | None
-) -> tuple[list[Labels], tuple[str, ...], dict[str, Any]]:
-    """Number the classes from 0.
-
-    With `names`, labels are positions in them. Without, the classes are those that occur in training, in ascending
-    order, called by what stands in the file; numbers that do not run from 0 without a gap are renumbered.
-
-    Returns:
-        labels of each part, label names, and a note where labels were renumbered.
-
-    Raises:
-        DataError: a label that is no class; names the row.
-    """
-    if parts[0].labels.dtype.kind in "US":
-        texts = [np.char.decode(p.labels, "utf-8") if p.labels.dtype.kind == "S" else p.labels for p in parts]
-        classes = np.unique(texts[0])
-        _check_classes(parts, texts, classes)
-        return [np.searchsorted(classes, t).astype(np.int64) for t in texts], tuple(map(str, classes)), {}
-    numbers = [_whole(part) for part in parts]
-    if names is not None:
-        for part, values in zip(parts, numbers, strict=True):
-            outside = np.flatnonzero(values >= len(names))
-            if len(outside):
-                row = int(outside[0])
-                raise DataError(
-                    f"{part.locate(row)}: label {values[row]} is out of range; there are {len(names)} label names, so "
-                    f"labels run from 0 to {len(names) - 1}.",
-                    hint="Correct the label, or the list of names.",
-                )
-        return numbers, tuple(names), {}
-    classes = np.unique(numbers[0])
-    _check_classes(parts, numbers, classes)
-    label_names = tuple(str(c) for c in classes.tolist())
-    if np.array_equal(classes, np.arange(len(classes))):
-        return numbers, label_names, {}
-    mapping = {str(old): new for new, old in enumerate(classes.tolist())}
-    return [np.searchsorted(classes, v).astype(np.int64) for v in numbers], label_names, {"relabelled": mapping}
-
-
-def _whole(part: Part) -> Labels:
-    labels = part.labels.reshape(-1)
-    if labels.dtype.kind == "f":
-        bad = np.flatnonzero(~(np.isfinite(labels) & (np.rint(labels) == labels)))
-    elif labels.dtype.kind in "biu":
-        bad = np.zeros(0, np.intp)
-    else:
-        raise DataError(f"{part.locate(0)}: labels are of type {labels.dtype}; supported are whole numbers and text.")
-    if not len(bad):
-        bad = np.flatnonzero((labels < 0) | (labels > np.iinfo(np.int32).max))
-    if len(bad):
-        row = int(bad[0])
-        raise DataError(
-            f"{part.locate(row)}: label {labels[row]} is out of range; labels are whole numbers from 0.",
-            hint="Correct the label, or leave the row out.",
-        )
-    return labels.astype(np.int64)
-
-
-def _check_classes(parts: Sequence[Part], labels: Sequence[Array], classes: Array) -> None:
-    """A class of one image is a slip, and one that training lacks cannot be learnt."""
-    values, first, counts = np.unique(labels[0], return_index=True, return_counts=True)
-    lone = np.flatnonzero(counts == 1)
-    if len(lone):
-        row = int(first[lone[0]])
-        raise DataError(
-            f"{parts[0].locate(row)}: label {values[lone[0]]!s} is out of range or occurs only here: of the "
-            f"{len(values)} classes, {len(lone)} {'has' if len(lone) == 1 else 'have'} a single image.",
-            hint="Correct the label, or give the class a second image: one to learn from, one to be judged by.",
-        )
-    for part, given in zip(parts[1:], labels[1:], strict=True):
-        unknown = np.flatnonzero(~np.isin(given, classes))
-        if len(unknown):
-            row = int(unknown[0])
-            raise DataError(
-                f"{part.locate(row)}: label {given[row]!s} does not occur in training, which has {len(classes)} "
-                f"classes: {', '.join(map(str, classes[:10]))}{' ...' if len(classes) > 10 else ''}.",
-                hint="Correct the label, or leave the row out.",
-            )
-
-
-def one_column(labels: Array) -> Array:
-    """Labels `[N,1]` as `[N]`; others as they are."""
-    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-
-
 def read_names(folder: Path) -> tuple[str, ...] | None:
     """The label names in `labels.txt` of a folder, one a line in the order of their numbers; None without such a file.
 
     Raises:
-        DataError: it is not UTF-8, empty, or has a name twice.
+        DataError: as for `read_label_file`.
     """
     path = folder / LABELS_FILE
-    if not path.is_file():
-        return None
-    try:
-        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", hint="Write one label a line, as UTF-8.") from error
-    if not names or len(set(names)) != len(names):
-        raise DataError(
-            f"{path} has {len(names)} names, {len(set(names))} of them different; each line names one class."
-        )
-    return names
+    return read_label_file(path).names if path.is_file() else None
 
 
 def describe_file(path: Path) -> SourceFile:

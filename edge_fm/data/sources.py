@@ -44,7 +44,8 @@ def load_dataset(
         source: `fashion-mnist` (fetched on first use), `fashion-mnist-mini`, or a path, which is read by what it holds:
 
             - a folder with one subfolder of pictures for each class, or with `train/` and `val/` or `test/` of such;
-            - a folder of IDX files (as MNIST's, unpacked or .gz), or of a train and a test CSV file;
+            - a folder of IDX files (as MNIST's, unpacked or .gz), of a train and a val or test CSV file, or of
+              x_train.npy, y_train.npy and so on;
             - .csv: a label column and a column for each pixel, with or without a header;
             - .npz: `x_train, y_train, x_test, y_test`, or `images, labels`, and other names in use;
             - .npy: images with a labels file beside them, or a pickled dict of `features` and `target`.
@@ -99,16 +100,19 @@ def load_dataset(
 def _read(path: Path, source: str, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn) -> Raw:
     """Choose the reader by what is there; each is imported when it is needed."""
     if path.is_dir():
-        from edge_fm.data.csv_file import find_csv_pair, read_csv_pair
+        from edge_fm.data.csv_file import find_csv_folder, read_csv_folder
         from edge_fm.data.idx_folder import find_idx, read_idx_folder
         from edge_fm.data.image_folder import has_pictures, read_image_folder
+        from edge_fm.data.npy_file import find_npy_parts, read_npy_folder
 
         if find_idx(path) or any(path.glob("*-idx[0-9]-*")):
             return read_idx_folder(path, shape=shape, progress=progress)
-        if (pair := find_csv_pair(path)) is not None:
-            return read_csv_pair(*pair, shape=shape, progress=progress)
         if has_pictures(path):
             return read_image_folder(path, shape=shape, photo=photo, progress=progress)
+        if (files := find_csv_folder(path)) is not None:
+            return read_csv_folder(files, shape=shape, progress=progress)
+        if (choice := find_npy_parts(path)) is not None:
+            return read_npy_folder(path, choice, shape=shape, progress=progress)
         raise DataError(f"{path} is a folder, but holds no dataset that is known.", hint=_SUPPORTED)
     if not path.is_file():
         raise DataError(f"There is no dataset {source!r}, and no file or folder of that name.", hint=_guess(source))

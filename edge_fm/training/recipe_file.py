@@ -123,7 +123,7 @@ def recipe_text(name_or_path: str | os.PathLike[str]) -> str:
         )
     path = Path(text)
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")  # editors on Windows write a byte order mark, which TOML forbids
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"The recipe {path} cannot be read: {error}.", hint="It must be a TOML file.") from error
 
