@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edge_fm_export import safety
 from edge_fm_export.context import SourceModel
+from edge_fm_export.float32 import as_float32, rebuilt_note
 from edge_fm_export.foreign_files import find_saved_model, load_model, name_of
 from edge_fm_export.foreign_input import ModelInput, arrange, describe_shape, model_input
 from edge_fm_export.keras_file import sha256_of
@@ -63,10 +64,12 @@ def load_foreign(
     _, keras = require_tensorflow("loading a Keras model")
     if model is None:
         model = load_model(path, trust=trust)
+    model, had = as_float32(model, path, trust=trust)
+    had = had or getattr(model, "rebuilt_from", None)
     taken = model_input(model, path, input_size)
     inner, classes = _classes(keras, model, taken, path)
     size = (taken.height, taken.width, taken.channels)
-    notes: list[str] = []
+    notes = [] if had is None else [rebuilt_note(had)]
     image = keras.Input(size, dtype="uint8", name="image")
     pixels = _pixels(keras, image, taken, preprocessing, path, notes)
     traced = TracedModel(model, taken)

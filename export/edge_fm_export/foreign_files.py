@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm_export import safety
+from edge_fm_export.float32 import graph_as_float32
 from edge_fm_export.keras_file import load_keras_file, read_config
 from edge_fm_export.savedmodel_safety import require_safe_graph
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
@@ -139,6 +140,8 @@ def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Pat
             f"TensorFlow {tf.__version__} cannot freeze {folder}: {_brief(error)}",
             hint="A classifier is a pure function of its pixels; export it without lookup tables and state.",
         ) from error
+    had = graph_as_float32(graph_def)
+    dtype = "float32" if spec.dtype.is_floating else spec.dtype.name
     source, answer = frozen.inputs[0].name, frozen.outputs[0].name
 
     def run(inputs: Any) -> Any:
@@ -154,11 +157,12 @@ def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Pat
             # Within a trace, not through `eager`: that would take the graph it made for the open batch.
             return eager(inputs) if tf.executing_eagerly() else run(inputs)
 
-    image = keras.Input(tuple(spec.shape[1:]), dtype=spec.dtype.name, name=name)
-    layer = SavedModelLayer(name="saved_model", dtype=spec.dtype.name if spec.dtype.is_floating else "float32")
+    image = keras.Input(tuple(spec.shape[1:]), dtype=dtype, name=name)
+    layer = SavedModelLayer(name="saved_model", dtype="float32")
     model = keras.Model(image, layer(image), name="saved" if folder.name.isdigit() else folder.name)
     # Its weights are constants of the graph: count_params says 0.
     model.holds_frozen_graph = True
+    model.rebuilt_from = had
     return model
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from edge_fm_export.context import SourceModel
+from edge_fm_export.float32 import as_float32, rebuilt_note
 from edge_fm_export.keras_file import load_keras_file, read_config, sha256_of
 from edge_fm_export.tensorflow_setup import require_tensorflow
 from edge_fm_runtime.errors import ModelError
@@ -73,6 +74,7 @@ def load_source(
     require_tensorflow("opening a Keras model")
     model = load_model(file, trust=trust)
     if preprocessing is None and file.suffix == ".keras" and follows_contract(model):
+        model, had = as_float32(model, file, trust=trust)
         return make_source(
             model,
             name=file.stem,
@@ -80,6 +82,7 @@ def load_source(
             photo=photo or PhotoSpec(),
             sha256=sha256_of(file),
             where=file,
+            notes=() if had is None else (rebuilt_note(had),),
             named=labels is not None,
         )
     return load_foreign(
