@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from edge_fm_runtime.errors import ArtifactError
+from edge_fm_runtime.metadata import MAX_CHANNELS, MAX_SIDE
 from edge_fm_runtime.progress import ProgressFn, silent
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -165,9 +166,14 @@ def parse_shape(text: str | None) -> tuple[int, int, int] | None:
     if text is None:
         return None
     parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdigit() and int(part) for part in parts):
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and part.strip("0") for part in parts):
         raise click.BadParameter(f"{text!r} is not HEIGHTxWIDTHxCHANNELS, such as 28x28x1.", param_hint="--size")
-    height, width, channels = (int(part) for part in parts)
+    height, width, channels = (int(part) if len(part) < 10 else MAX_SIDE + 1 for part in parts)
+    if max(height, width) > MAX_SIDE or channels > MAX_CHANNELS:
+        raise click.BadParameter(
+            f"{text!r} is too large; at most {MAX_SIDE}x{MAX_SIDE} pixels of {MAX_CHANNELS} channels are supported.",
+            param_hint="--size",
+        )
     return height, width, channels
 
 
@@ -181,14 +187,15 @@ def latest_export() -> Path | None:
     from importlib.util import find_spec
 
     from edge_fm_runtime.artifact import read_small
+    from edge_fm_runtime.json_text import parse_json
     from edge_fm_runtime.metadata import METADATA_FILE
 
     found = [p for p in RUNS.glob(f"*/{EXPORTS}/*/{METADATA_FILE}") if not p.parts[1].startswith("latest")]
     packages = {"onnx": "onnxruntime", "openvino": "openvino", "litert": "ai_edge_litert"}
     for file in sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True):
         try:
-            package = packages.get(json.loads(read_small(file)).get("format"))
-        except (ArtifactError, ValueError, AttributeError):
+            package = packages.get(parse_json(read_small(file)).get("format"))
+        except (ArtifactError, ValueError, AttributeError, TypeError):
             continue  # not readable as an artifact: naming it with --model says what is wrong with it
         if package and find_spec(package):
             return file.parent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +72,7 @@ def command(
     Artifacts run on this device's own engine and need no Keras; a run is answered by Keras itself. The report is one
     file, report.html, that needs no network. Without ARTIFACT or RUN it is the one that `edgefm infer` would take.
     """
+    from edge_fm.cli.inputs import own_data
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.records import trained_model
     from edge_fm_runtime.engines import EngineOptions
@@ -83,7 +83,7 @@ def command(
     path = choose_artifact(given, talk) if given is None else trained_model(given)
     model = given or path.name
     runner, labels, photo, shape, training, original = _open(path, engine, EngineOptions(device, threads))
-    name = source or (training or {}).get("data", {}).get("source")
+    name = source or own_data(path, training)
     if name is None:
         raise DataError(
             f"{model} does not name the data it was trained on.", hint="Name labelled images: --data SOURCE"
@@ -157,8 +157,10 @@ def _feature_maps(model: Any, layer: str | None, images: Any) -> tuple[str, Any,
 
 def _metrics(run: Path) -> dict[str, Any]:
     """What a run knows of its training; nothing for an artifact."""
+    from edge_fm_runtime.json_text import parse_json
+
     file = run / "metrics.json"
-    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return dict(parse_json(file.read_bytes())) if file.is_file() else {}  # load_source has checked it
 
 
 def _open(

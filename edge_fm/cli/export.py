@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from edge_fm.cli.common import EXPORTS, RUNS, Talk, is_run, output_options, print_json, print_table, word
+from edge_fm_runtime.metadata import MAX_SIDE
 
 if TYPE_CHECKING:
     from edge_fm_export.context import SourceModel
@@ -248,9 +249,15 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and (width or height).isdigit()):
-        raise click.BadParameter(f"{text!r} is not HEIGHTxWIDTH, such as 224x224.", param_hint="--input-size")
-    return int(height), int(width or height)
+    sides = [
+        int(side) if side.isascii() and side.isdigit() and len(side) < 10 else 0 for side in (height, width or height)
+    ]
+    if not all(1 <= side <= MAX_SIDE for side in sides):
+        raise click.BadParameter(
+            f"{text!r} is not HEIGHTxWIDTH, such as 224x224, of at most {MAX_SIDE} pixels each.",
+            param_hint="--input-size",
+        )
+    return sides[0], sides[1]
 
 
 def _read_labels(file: Path, talk: Talk) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_fm.cli.common import EXPORTS, is_run, word
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -116,6 +117,34 @@ def as_trained(dataset: Dataset, training: Mapping[str, Any] | None) -> Dataset:
     if not isinstance(data, dict) or "preparation" not in data:
         return dataset
     return prepare_as_trained(dataset, Preparation.from_json(data["preparation"]), trained_on=data.get("source"))
+
+
+def own_data(path: Path, training: Mapping[str, Any] | None) -> str | None:
+    """The data that a model says it was trained on, where that may be opened without being named by the user.
+
+    Args:
+        path: the run, model file or artifact.
+        training: what its metadata says of its training.
+
+    Returns:
+        None where it names none.
+
+    Raises:
+        DataError: an artifact outside the run that it was exported from names a path: a stranger could name any file.
+    """
+    from edge_fm.data import DATASETS
+
+    data = (training or {}).get("data")
+    source = data.get("source") if isinstance(data, dict) else None
+    if not isinstance(source, str):
+        return None
+    inside_run = path.parent.name == EXPORTS and is_run(path.parent.parent)
+    if source in DATASETS or inside_run or is_run(path) or is_run(path.parent):
+        return source
+    raise DataError(
+        f"{path} says that it was trained on {source!r}. A path that an artifact names is opened only if you name it.",
+        hint=f"If these are the images you mean: --data {word(source)}",
+    )
 
 
 RANDOM_NOTE = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,12 +106,13 @@ def _print(
 def _parse(text: str) -> tuple[str, list[Any]]:
     """Read KEY=A,B: values as TOML writes them, else as words."""
     from edge_fm.training.keys import parse_value
+    from edge_fm.training.toml_text import parse_toml
 
     key, equals, values = text.partition("=")
     if not key or not equals or not values:
         raise click.BadParameter(f"{text!r} is not KEY=A,B,... such as training.batch_size=16,32.", param_hint="--grid")
     try:
-        table = tomllib.loads(f"values = [{values}]")
-    except tomllib.TOMLDecodeError:
+        table = parse_toml(f"values = [{values}]")
+    except ValueError:
         return key.strip(), [parse_value(value.strip()) for value in values.split(",")]
     return key.strip(), table["values"]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm.data.memory import require_memory
 from edge_fm_runtime.errors import DataError
 
 _DTYPES: dict[int, str] = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -75,8 +76,10 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
                 raise DataError(
                     f"{path} says {list(shape)} values of {dtype.name}; at most {_MAX_BYTES >> 30} GiB are read."
                 )
+            require_memory(expected, str(path))
             # One byte more than the header says is enough to know, whatever else a hostile gzip unpacks to.
-            content = head + stream.read(max(0, expected - len(head)) + 1)
+            size = max(0, expected - len(head)) + 1
+            content = head + stream.read(size if packed else min(size, path.stat().st_size))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}.", hint="Copy or download it again.") from error
     return parse_idx(content, where=str(path))

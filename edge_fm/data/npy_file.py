@@ -144,6 +144,8 @@ def read_array(stream: IO[bytes], size: int, where: str, *, pickled: bool = Fals
                 hint="Convert it first, where it comes from: images.astype(numpy.uint8), labels.astype(str).",
             )
         return load_arrays(stream, where=where)
+    if any(side < 0 for side in shape):
+        raise DataError(f"{where} says that its shape is {list(shape)}.", hint="Write it again: numpy.save.")
     expected = math.prod(shape) * dtype.itemsize
     content = stream.read(min(expected, size) + 1)
     if len(content) != expected:

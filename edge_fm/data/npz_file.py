@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from edge_fm.data.array_names import CLASS_NAMES, choose_arrays
+from edge_fm.data.memory import require_memory
 from edge_fm.data.npy_file import read_array
 from edge_fm.data.parts import Array, Part, notes_of_parts
 from edge_fm.data.raw import Raw, Shape, assemble, describe_file, read_names
@@ -34,6 +35,7 @@ def read_npz(path: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
             total = sum(members[k].file_size for k in wanted)
             if total > _MAX_BYTES:
                 raise DataError(f"{path} unpacks to {total / 2**30:.1f} GiB; at most {_MAX_BYTES >> 30} GiB are read.")
+            require_memory(total, str(path))
             arrays: dict[str, Array] = {}
             done = 0
             for key in wanted:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from edge_fm_runtime.errors import DataError, DownloadError
+from edge_fm_runtime.json_text import parse_json
 from edge_fm_runtime.progress import ProgressFn
 
 Notify: TypeAlias = Callable[[str], None]
@@ -158,7 +159,7 @@ def _candidates(folder: Path, spec: FileSpec) -> list[Path]:
 
 def _fetched_names(folder: Path) -> set[str]:
     try:
-        names = json.loads((folder / FETCHED_FILE).read_text(encoding="utf-8"))["files"]
+        names = parse_json((folder / FETCHED_FILE).read_text(encoding="utf-8"))["files"]
         return set(names)
     except (OSError, ValueError, KeyError, TypeError):
         return set()  # no list, or no readable one: nothing in there may be replaced

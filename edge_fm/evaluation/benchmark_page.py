@@ -21,6 +21,7 @@ from edge_fm.evaluation.page import badge, document, figures, heading, paragraph
 from edge_fm.evaluation.recommendation import RULE, recommend
 from edge_fm.evaluation.scaling_page import scaling_section
 from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.json_text import parse_json
 
 JSON_FILE, HTML_FILE = "benchmark.json", "benchmark.html"
 _REASONS = 4
@@ -55,7 +56,7 @@ def read_benchmark(path: Path) -> dict[str, Any]:
     """
     file = path / JSON_FILE if path.is_dir() else path
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = parse_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(
             f"{file} does not exist.", hint=f"Measure first: edgefm benchmark ARTIFACT... --out {path}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from edge_fm.training.run_folder import write_json
 from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.json_text import parse_json
 
 KEPT = Path(__file__).parent / "kept"
 """Results that come with the package."""
@@ -78,7 +78,7 @@ def read_result(path: Path) -> Result:
         DataError: the file is not what `write_result` writes.
     """
     try:
-        values = json.loads(path.read_text("utf-8"))
+        values = parse_json(path.read_text("utf-8"))
         known = {f.name for f in fields(Result)}
         return Result(**{key: value for key, value in values.items() if key in known})
     except (OSError, ValueError, TypeError, AttributeError) as error:

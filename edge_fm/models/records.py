@@ -7,7 +7,6 @@ and each seed's history.
 
 from __future__ import annotations
 
-import json
 import statistics
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.json_text import parse_json
 
 KEPT = Path(__file__).parent / "kept"
 """Trained models and their records that come with the package."""
@@ -131,7 +131,7 @@ def read_record(path: Path) -> Record:
         DataError: the file is no record.
     """
     try:
-        values = json.loads(path.read_text("utf-8"))
+        values = parse_json(path.read_text("utf-8"))
         seeds = tuple(Seed(**seed) for seed in values.pop("seeds"))
         exports = tuple(Exported(**exported) for exported in values.pop("exports"))
         if not seeds or set(values) != {f.name for f in fields(Record)} - {"seeds", "exports"}:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_fm_runtime.errors import TrainingError
+from edge_fm_runtime.json_text import parse_json
 
 FILE = Path("checkpoint") / "state.npz"
 _GROUPS = ("model", "optimizer", "best")
@@ -85,7 +86,7 @@ def load_state(run_dir: Path) -> RunState | None:
         return None
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            facts = json.loads(file["facts"].tobytes())
+            facts = parse_json(file["facts"].tobytes())
             counts = facts.pop("counts")
             groups: dict[str, Any] = {group: [file[f"{group}.{i}"] for i in range(counts[group])] for group in _GROUPS}
         history = tuple(facts.pop("history"))

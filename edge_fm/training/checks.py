@@ -48,6 +48,20 @@ def check_dataset(dataset: Dataset) -> None:
             )
 
 
+def check_shift(shift: int, shape: tuple[int, ...]) -> None:
+    """Check that images that are moved by up to `shift` pixels stay in sight.
+
+    Raises:
+        TrainingError: they may leave the frame.
+    """
+    side = min(shape[:2])
+    if shift >= side:
+        raise TrainingError(
+            f"[augmentation] shift is {shift} pixels; the images are {shape[0]}x{shape[1]} and would leave the frame.",
+            hint=f"Usual are up to an eighth of the side: --set augmentation.shift={max(1, side // 8)}",
+        )
+
+
 def check_classes(dataset: Dataset, learn: Split, choose: Split) -> None:
     """Check that each class has images to learn from and images to choose the best epoch by.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from edge_fm.training import run_folder
 from edge_fm.training.recipe import DistillationPart, Recipe
 from edge_fm_export.keras_file import read_config, sha256_of
 from edge_fm_runtime.errors import ModelError, TrainingError
+from edge_fm_runtime.json_text import parse_json
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
@@ -143,7 +143,7 @@ def _labels(file: Path) -> tuple[str, ...] | None:
     if file.name != run_folder.MODEL_FILE or not metrics.is_file():
         return None
     try:
-        return tuple(json.loads(metrics.read_text("utf-8"))["labels"])
+        return tuple(parse_json(metrics.read_text("utf-8"))["labels"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{metrics} cannot be read: {error}.", hint="Train the teacher anew.") from error
 

@@ -23,7 +23,7 @@ from edge_fm.training import run_folder
 from edge_fm.training.batches import epoch_batches, steps_per_epoch
 from edge_fm.training.callback import batch_callback
 from edge_fm.training.checkpoint import RunState, save_state
-from edge_fm.training.checks import check_classes, check_dataset
+from edge_fm.training.checks import check_classes, check_dataset, check_shift
 from edge_fm.training.distillation import with_teachers_known
 from edge_fm.training.features import NoteFn
 from edge_fm.training.leakage import find_leaks, note_of_copies, notes_of_leaks
@@ -101,6 +101,7 @@ def train(
     started = time.monotonic() - (state.duration_s if state else 0.0)
 
     check_dataset(dataset)
+    check_shift(recipe.augmentation.shift, dataset.train.images.shape[1:])
     learn, choose = learn_and_choose(recipe, dataset)
     check_classes(dataset, learn, choose)
     photo_classes(recipe.augmentation, dataset.label_names)

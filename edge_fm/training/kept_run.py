@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from edge_fm.training.learner import score
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_file import recipe_hash
 from edge_fm_runtime.errors import TrainingError
+from edge_fm_runtime.json_text import parse_json
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """
     path = folder / run_folder.METRICS_FILE
     try:
-        metrics: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        metrics: dict[str, Any] = parse_json(path.read_text("utf-8"))
         _ = metrics["recipe_hash"], metrics["data"]["hash"], metrics["test_accuracy"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(

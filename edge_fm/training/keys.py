@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_file import recipe_from_table, recipe_table
+from edge_fm.training.toml_text import parse_toml
 from edge_fm_runtime.errors import RecipeError
 
 
@@ -66,8 +66,8 @@ def parse_value(text: str) -> Any:
         [0.001, 16, True, [28, 28, 1], 'adam']
     """
     try:
-        table = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+        table = parse_toml(f"value = {text}")
+    except ValueError:
         return text
     return table["value"] if list(table) == ["value"] else text
 

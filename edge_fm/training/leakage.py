@@ -7,7 +7,6 @@ whoever chooses by them chooses wrong.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from edge_fm.training.recipe_data import learn_and_choose
 from edge_fm.training.recipe_file import load_recipe
 from edge_fm.training.run_folder import METRICS_FILE, MODEL_FILE, RECIPE_FILE
 from edge_fm_runtime.errors import ModelError, RecipeError
+from edge_fm_runtime.json_text import parse_json
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
@@ -110,7 +110,7 @@ def _recipe_of_run(path: str, dataset: Dataset) -> Recipe | None:
     if not (metrics.is_file() and recipe.is_file()):
         return None
     try:
-        noted: dict[str, Any] = json.loads(metrics.read_text("utf-8"))
+        noted: dict[str, Any] = parse_json(metrics.read_text("utf-8"))
         same = noted["data"]["hash"] == dataset.content_hash
         return load_recipe(recipe) if same else None
     except (OSError, ValueError, KeyError, TypeError, RecipeError) as error:

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -14,6 +13,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from edge_fm.training.recipe import Recipe, nearest
+from edge_fm.training.toml_text import parse_toml
 from edge_fm_runtime.errors import MissingDependencyError, RecipeError
 from edge_fm_runtime.metadata import Background, PhotoMode, PhotoSpec
 
@@ -135,9 +135,9 @@ def parse_recipe(text: str, *, where: str = "the recipe") -> Recipe:
         RecipeError: as for `load_recipe`; `where` names the text in the message.
     """
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{where} is no TOML: {error}.") from error
+        table = parse_toml(text)
+    except ValueError as error:
+        raise RecipeError(f"{where} is not readable as TOML: {error}.") from error
     try:
         return recipe_from_table(table)
     except RecipeError as error:

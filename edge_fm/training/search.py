@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import time
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +31,7 @@ from edge_fm.training.search_study import (
     sqlite_url,
     this_process,
 )
+from edge_fm.training.toml_text import parse_toml
 from edge_fm_runtime.errors import DivergedError, RecipeError
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -83,7 +83,7 @@ def load_search(name_or_path: str | os.PathLike[str]) -> tuple[Recipe, SearchPla
         RecipeError: it cannot be read, has no [search], or something in it is wrong.
     """
     recipe = load_recipe(name_or_path)
-    table = tomllib.loads(recipe_text(name_or_path)).get(SEARCH)
+    table = parse_toml(recipe_text(name_or_path)).get(SEARCH)
     if table is None:
         raise RecipeError(
             f"{os.fspath(name_or_path)}: there is no [search] table.",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.errors import ModelError
+from edge_fm_runtime.json_text import parse_json
 
 _CONFIG = "config.json"
 _MAX_CONFIG_BYTES = 64 << 20
+_MAX_DEPTH = 200
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, NotImplementedError, RuntimeError)
+"""What zipfile raises on an archive that is damaged, encrypted or compressed in a way that Python cannot read."""
 
 
 def load_keras_file(path: Path, *, trust: bool = False) -> Any:
@@ -53,14 +57,37 @@ def read_config(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo(_CONFIG).file_size > _MAX_CONFIG_BYTES:
                 raise ModelError(f"The {_CONFIG} in {path} is larger than {_MAX_CONFIG_BYTES} bytes.", hint=hint)
-            config = json.loads(archive.read(_CONFIG))
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-        raise ModelError(f"{path} is no .keras file: {error}.", hint=hint) from error
+            config = parse_json(archive.read(_CONFIG))
+    except DAMAGED_ZIP as error:
+        raise ModelError(f"{path} is not a readable .keras file: {error}.", hint=hint) from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}.", hint=hint) from error
     if not isinstance(config, dict):
-        raise ModelError(f"{path} is no .keras file: its {_CONFIG} holds no object.", hint=hint)
+        raise ModelError(f"{path} is not a readable .keras file: its {_CONFIG} holds no object.", hint=hint)
+    require_shallow(config, path)
     return config
+
+
+def require_shallow(config: object, path: Path) -> None:
+    """Raise if a model's description is nested deeper than any model's is: its readers, Keras's too, are recursive.
+
+    Raises:
+        ModelError: it is.
+    """
+    level: list[Any] = [config]
+    for _ in range(_MAX_DEPTH):
+        if not level:
+            return
+        level = [
+            child
+            for value in level
+            for child in (value.values() if isinstance(value, dict) else value)
+            if isinstance(child, dict | list)
+        ]
+    raise ModelError(
+        f"The model's description in {path} is nested more than {_MAX_DEPTH} deep.",
+        hint="The file is damaged or hostile; models nested in each other a few times are fine.",
+    )
 
 
 def sha256_of(path: Path) -> str:

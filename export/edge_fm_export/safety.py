@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_fm_export.keras_file import require_shallow
 from edge_fm_runtime.errors import ModelError
+from edge_fm_runtime.json_text import parse_json
 
 _CODE_CLASSES = ("Lambda", "__lambda__")
 _LOADING_CLASSES = ("TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
@@ -149,11 +150,12 @@ def read_h5_config(path: Path) -> dict[str, Any]:
     try:
         if len(text) > _MAX_CONFIG_BYTES:
             raise ValueError(f"it is longer than {_MAX_CONFIG_BYTES} bytes")
-        config = json.loads(text)
+        config = parse_json(text)
     except ValueError as error:
         raise ModelError(f"The model's description in {path} is no JSON: {error}.", hint=hint) from error
     if not isinstance(config, dict):
         raise ModelError(f"The model's description in {path} is no JSON object.", hint=hint)
+    require_shallow(config, path)
     return config
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -12,8 +11,10 @@ from edge_fm_export.float32 import as_float32, rebuilt_note
 from edge_fm_export.keras_file import load_keras_file, read_config, sha256_of
 from edge_fm_export.tensorflow_setup import require_tensorflow
 from edge_fm_runtime.errors import ModelError
+from edge_fm_runtime.json_text import parse_json
 from edge_fm_runtime.metadata import Background, InputSpec, PhotoMode, PhotoSpec
 from edge_fm_runtime.names import NAME_RULE, is_plain_name
+from edge_fm_runtime.sections import first_fault
 
 if TYPE_CHECKING:
     from edge_fm_export.presets import Preprocessing
@@ -206,7 +207,7 @@ def _read_metrics(file: Path) -> dict[str, Any]:
         "Train again: edgefm train   or export the model alone with its labels: edgefm export MODEL.keras --labels FILE"
     )
     try:
-        metrics = json.loads(file.read_text(encoding="utf-8"))
+        metrics = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read as JSON: {error}.", hint=hint) from error
     if not isinstance(metrics, dict) or not isinstance(metrics.get("model"), str):
@@ -214,6 +215,10 @@ def _read_metrics(file: Path) -> dict[str, Any]:
     labels = metrics.get("labels")
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise ModelError(f"{file} holds no list of labels.", hint=hint)
+    fault = first_fault("training", {key: metrics[key] for key in _TRAINING_KEYS if key in metrics})
+    if fault is not None:
+        key, wanted, got = fault
+        raise ModelError(f"{file}: {key.partition('.')[2]} must be {wanted}, got {got!r}.", hint=hint)
     return metrics
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
 from edge_fm_runtime.names import NAME_RULE, is_plain_name
+from edge_fm_runtime.sections import first_fault
 
 SCHEMA_VERSION = 1
 METADATA_FILE = "edgefm.json"
@@ -25,6 +26,7 @@ EMBEDDED_KEY = "edgefm"
 MAX_METADATA_BYTES = 4 * 1024 * 1024
 MAX_LABELS = 100_000
 MAX_SIDE = 8192
+MAX_CHANNELS = 1024
 MAX_INPUT_BYTES = 128 * 1024 * 1024
 """Of one image, and of one batch where the batch size is fixed."""
 _MAX_DEPTH = 16
@@ -99,7 +101,8 @@ class FileEntry:
 class Metadata:
     """Everything that an artifact says about itself.
 
-    The free-form sections are JSON objects for people and reports; nothing in the runtime acts on them.
+    The sections (`training` to `parity`) are JSON objects; what the code reads of them is checked (`sections`), the
+    rest is for people and reports.
 
     Attributes:
         name: what a person calls it, such as "edgenet-s-onnx-int8".
@@ -299,7 +302,7 @@ def _read_input(reader: _Reader, top: Mapping[str, Any]) -> InputSpec:
         name=reader.text(raw.get("name"), "input.name"),
         height=reader.integer(height, "input.shape[1]", 1, MAX_SIDE),
         width=reader.integer(width, "input.shape[2]", 1, MAX_SIDE),
-        channels=reader.integer(channels, "input.shape[3]", 1, 1024),
+        channels=reader.integer(channels, "input.shape[3]", 1, MAX_CHANNELS),
         batch=None if batch is None else reader.integer(batch, "input.shape[0]", 1, 65536),
     )
     if (spec.batch or 1) * spec.height * spec.width * spec.channels > MAX_INPUT_BYTES:
@@ -350,7 +353,10 @@ class _Reader:
         if value is None:
             return None
         self._depth(value, name, 0)
-        return self.mapping(value, name)
+        content = self.mapping(value, name)
+        if (fault := first_fault(name, content)) is not None:
+            self.fail(*fault)
+        return content
 
     def _depth(self, value: object, name: str, depth: int) -> None:
         if depth > _MAX_DEPTH:

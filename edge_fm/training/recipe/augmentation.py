@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from edge_fm.training.recipe.checks import check
+from edge_fm_runtime.metadata import MAX_SIDE
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,12 @@ class AugmentationPart:
         for name in ("zoom", "brightness", "contrast"):
             share = getattr(self, name)
             check(0 <= share < 1, f"[augmentation] {name} is {share}; supported: a share, at least 0 and below 1.")
-        check(self.cutout >= 0, f"[augmentation] cutout is {self.cutout}; it must be at least 0 pixels.")
-        check(self.shift >= 0, f"[augmentation] shift is {self.shift}; it must be at least 0 pixels.")
+        for name in ("cutout", "shift"):
+            pixels = getattr(self, name)
+            check(
+                0 <= pixels <= MAX_SIDE,
+                f"[augmentation] {name} is {pixels}; supported: 0 to {MAX_SIDE} pixels.",
+            )
         check(0 <= self.erase <= 1, f"[augmentation] erase is {self.erase}; supported: a share from 0 to 1.")
         check(
             0 <= self.mixup < math.inf,

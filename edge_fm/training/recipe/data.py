@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edge_fm.data import Preparation
 from edge_fm.training.recipe.checks import check
+from edge_fm_runtime.metadata import MAX_CHANNELS, MAX_SIDE
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,11 @@ class DataPart:
     def __post_init__(self) -> None:
         check(bool(self.source), "[data] source is empty.", "`edgefm data info --help` lists the kinds of source.")
         check(
-            len(self.shape) in {0, 3} and all(side >= 1 for side in self.shape),
-            f"[data] shape is {list(self.shape)}; supported: [height, width, channels], or [] for the source's own.",
+            len(self.shape) in {0, 3}
+            and all(1 <= side <= MAX_SIDE for side in self.shape[:2])
+            and all(1 <= count <= MAX_CHANNELS for count in self.shape[2:]),
+            f"[data] shape is {list(self.shape)}; supported: [height, width, channels], up to {MAX_SIDE} pixels by "
+            f"{MAX_SIDE} of {MAX_CHANNELS} channels, or [] for the source's own.",
         )
         check(
             0 < self.validation <= 0.5,

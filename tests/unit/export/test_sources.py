@@ -59,11 +59,11 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_only_looks_like_a_model_is_refused(tmp_path: Path) -> None:
     fake = tmp_path / "fake.keras"
     fake.write_bytes(b"no zip")
-    with pytest.raises(ModelError, match=r"no \.keras file"):
+    with pytest.raises(ModelError, match=r"not a readable \.keras file"):
         load_source(fake)
     with zipfile.ZipFile(fake, "w") as archive:
         archive.writestr("config.json", "[]")
-    with pytest.raises(ModelError, match=r"no \.keras file"):
+    with pytest.raises(ModelError, match=r"not a readable \.keras file"):
         load_source(fake)
     with zipfile.ZipFile(fake, "w") as archive:
         archive.writestr("config.json", '{"class_name": "Functional", "config": {}}')

@@ -264,7 +264,7 @@ def test_who_cannot_teach(teacher: RunResult, strokes: Dataset, tmp_path: Path) 
     for path, data, error, says in (
         (tmp_path / "absent.keras", strokes, TrainingError, "no file or folder"),
         (tmp_path / "empty", strokes, TrainingError, "without a finished run"),
-        (tmp_path / "noise.keras", strokes, ModelError, "no .keras file"),
+        (tmp_path / "noise.keras", strokes, ModelError, "not a readable .keras file"),
         (tmp_path / "floats.keras", strokes, ModelError, "uint8 pixels"),
         (tmp_path / "unsafe.keras", strokes, ModelError, "cannot load the teacher"),
         (saved("large.keras", shape=(16, 14, 1)), strokes, ModelError, r"takes images \[16, 14, 1\]"),

@@ -353,7 +353,7 @@ def test_weights_that_do_not_fit(whole: RunResult, strokes: Dataset, tmp_path: P
     for name, says in (
         ("stranger.keras", "do not fit"),
         ("stranger.weights.h5", "do not fit"),
-        ("noise.keras", "is no .keras file"),
+        ("noise.keras", "is not a readable .keras file"),
         ("absent.keras", "no file"),
         ("weights.pickle", "Supported: none"),
     ):

@@ -1,0 +1,117 @@
+"""The free sections of an artifact's metadata: which of their keys the code reads, and what must be in them.
+
+Other keys may stand in a section; nothing acts on them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+Kind: TypeAlias = tuple[str, Callable[[Any], bool]]
+"""What a value must be, in words, and the check."""
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _integer(value: Any) -> bool:
+    return type(value) is int and abs(value) < 1 << 63
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _check(value: Any) -> bool:
+    return (
+        isinstance(value, dict) and _text(value.get("name")) and all(_number(value.get(k)) for k in ("value", "limit"))
+    )
+
+
+TEXT: Kind = ("text", _text)
+NUMBER: Kind = ("a number", _number)
+SHARE: Kind = ("a number from 0 to 1", lambda value: _number(value) and 0 <= value <= 1)
+INTEGER: Kind = ("an integer", _integer)
+COUNT: Kind = ("an integer, at least 0", lambda value: _integer(value) and value >= 0)
+OBJECT: Kind = ("an object", _object)
+TEXTS: Kind = ("a list of texts", lambda value: isinstance(value, list) and all(map(_text, value)))
+INTERVAL: Kind = (
+    "a list of two numbers",
+    lambda value: isinstance(value, list) and len(value) == 2 and all(map(_number, value)),
+)
+CHECKS: Kind = (
+    "a list of objects with name, value and limit",
+    lambda value: isinstance(value, list) and all(map(_check, value)),
+)
+
+SECTIONS: Mapping[str, Mapping[str, Kind]] = {
+    "training": {
+        "run": TEXT,
+        "model": TEXT,
+        "recipe_hash": TEXT,
+        "data": OBJECT,
+        "data.name": TEXT,
+        "data.source": TEXT,
+        "data.hash": TEXT,
+        "data.preparation": OBJECT,
+        "epochs": COUNT,
+        "seed": INTEGER,
+        "keras_backend": TEXT,
+    },
+    "accuracy": {"value": SHARE, "n": COUNT, "dataset": TEXT},
+    "graph": {"nodes": COUNT, "parameters": COUNT, "macs": COUNT, "bytes": COUNT},
+    "source": {"name": TEXT, "sha256": TEXT, "preprocessing": OBJECT, "notes": TEXTS},
+    "parity": {
+        "n": COUNT,
+        "dataset": TEXT,
+        "dataset_sha256": TEXT,
+        "engine": TEXT,
+        "max_abs_diff": NUMBER,
+        "mean_abs_diff": NUMBER,
+        "top1_agreement": SHARE,
+        "accuracy": SHARE,
+        "accuracy_reference": SHARE,
+        "drop_points": NUMBER,
+        "drop_ci95": INTERVAL,
+        "checks": CHECKS,
+    },
+}
+"""Section -> key (dots for inner objects) -> what its value must be where it is there and not null."""
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "accuracy": ("value", "n", "dataset"),
+    "source": ("name", "sha256"),
+    "parity": ("n", "dataset", "engine", "checks"),
+}
+"""Section -> keys that must be there where the section is."""
+
+
+def first_fault(section: str, content: Mapping[str, Any]) -> tuple[str, str, Any] | None:
+    """Find the first key of a section whose value is not what the code relies on.
+
+    Args:
+        section: one of `SECTIONS`; others have no rules.
+        content: the section.
+
+    Returns:
+        the key's path, what it must be, and what it is; None where all is well.
+
+    Example:
+        >>> first_fault("accuracy", {"value": 2, "n": 10, "dataset": "mini"})
+        ('accuracy.value', 'a number from 0 to 1', 2)
+    """
+    kinds = SECTIONS.get(section, {})
+    for key, (wanted, fits) in kinds.items():
+        value: Any = content
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        needed = key in NEEDED.get(section, ())
+        if (value is None and needed) or (value is not None and not fits(value)):
+            return f"{section}.{key}", wanted, value
+    return None
