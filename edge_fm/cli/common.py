@@ -86,7 +86,7 @@ class Talk:
 
         console = Console(stderr=True)
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # a folder's name may look like markup
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

@@ -47,6 +47,8 @@ def contact_sheet(
     """
     from PIL import Image, ImageDraw
 
+    from edge_fm_runtime.photo_file import shown_name
+
     if split not in dataset.splits:
         raise DataError(f"There is no split {split!r} in {dataset.name}; it has {', '.join(dataset.splits)}.")
     shown = dataset.splits[split]
@@ -61,10 +63,11 @@ def contact_sheet(
     font, small = _font(_FONT_PX), _font(_FONT_PX - 3)
     counts = np.bincount(shown.labels, minlength=len(dataset.label_names))
     columns = max(1, min(per_class, int(counts.max())))
-    names = [name if len(name) <= 32 else f"{name[:31]}…" for name in dataset.label_names]
+    plain = [shown_name(name) for name in dataset.label_names]
+    names = [name if len(name) <= 32 else f"{name[:31]}…" for name in plain]
     label_w = int(max(font.getlength(name) for name in names)) + _MARGIN
     row_h = max(tile_h, 2 * _FONT_PX + 6) + _GAP
-    title = f"{dataset.name}, {split}: {len(shown):,} images, {height}x{width}x{channels}"
+    title = f"{shown_name(dataset.name)}, {split}: {len(shown):,} images, {height}x{width}x{channels}"
     head = _FONT_PX + 2 * _GAP + _MARGIN
     sheet_w = max(label_w + columns * (tile_w + _GAP), int(font.getlength(title))) + 2 * _MARGIN
     sheet = Image.new("RGB", (sheet_w, head + len(names) * row_h + _MARGIN), _PAPER)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm.evaluation.plain_figure import plain_figure
 from edge_fm_runtime.errors import DataError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -18,16 +19,16 @@ _TRAIN, _VALIDATION = "#4477aa", "#cc6677"  # Paul Tol's colour-blind safe blue 
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of its own, in inches: no global state, no display.
+    """A figure of its own, in inches: no global state, no display, no text read as a formula.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure
+        figure = plain_figure()
     except ImportError as error:
         raise MissingDependencyError.for_extra("matplotlib", "train", "A plot") from error
-    return Figure(figsize=(width, height), dpi=120, layout="constrained")
+    return figure(figsize=(width, height), dpi=120, layout="constrained")
 
 
 def plot_curves(history: Sequence[Mapping[str, float]], path: Path) -> Path:

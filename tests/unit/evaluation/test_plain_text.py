@@ -1,0 +1,81 @@
+"""Labels and names are text, never markup: in plots, on the page, on contact sheets, in progress bars."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_fm.data import Split, contact_sheet, make_dataset
+from edge_fm.evaluation import Evaluated, evaluate_probabilities, plot_confusion, plot_samples, write_report
+from edge_fm.evaluation.plots import new_figure
+
+HOSTILE = ("$$", r"$\frac{$", "$a_1$", "<script>alert(1)</script>", "a|b\\", "[/bold]", "_hidden", "two\nlines")
+
+
+def _svg_texts(figure: object) -> str:
+    import matplotlib as mpl
+
+    stream = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(stream, format="svg")  # type: ignore[attr-defined]
+    return html.unescape(re.sub(r"<!--.*?-->", "", stream.getvalue(), flags=re.DOTALL))
+
+
+def test_every_text_of_a_figure_is_literal() -> None:
+    figure = new_figure(6, 6)
+    axes = figure.subplots()
+    names = HOSTILE[:5]
+    axes.plot(range(1, 6), range(1, 6), label=names[0])
+    axes.set_xticks(range(1, 6), names)
+    axes.set(title=names[1], xlabel=names[2])
+    axes.annotate(names[1], (2, 2))
+    axes.legend()
+    axes.set_yscale("log")
+    figure.suptitle(names[0])
+    drawn = _svg_texts(figure)
+    for name in names:
+        assert f">{name}<" in drawn
+    assert drawn.count(f">{names[0]}<") == 3 and drawn.count(f">{names[1]}<") == 3
+    assert r"\mathdefault" not in drawn  # the powers of ten on the logarithmic axis are still typeset
+
+
+def test_plots_and_the_page_take_any_label(tmp_path: Path) -> None:
+    n = len(HOSTILE)
+    plot_confusion(np.eye(n) * 10, HOSTILE, tmp_path / "confusion.png")
+    with Image.open(tmp_path / "confusion.png") as image:
+        assert np.asarray(image.convert("L")).std() > 5
+    plot_samples(np.zeros((n, 8, 8, 1), np.uint8), HOSTILE, tmp_path / "samples.png")
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(n), 200).astype(np.float32)
+    labels = rng.integers(0, n, 200)
+    result = {"model": "$$", "engine": "keras", "device": "CPU", "precision": "fp32", "data": "[/]", "split": "test"}
+    result["inference"] = {"ms_per_image": 0.5, "images_per_s": 2000.0, "batch": 64, "threads": 2}  # type: ignore[assignment]
+    result |= evaluate_probabilities(probabilities, labels, HOSTILE).to_json()
+    images = rng.integers(0, 256, (200, 8, 8, 1), dtype=np.uint8)
+    evaluated = Evaluated(
+        images, labels, probabilities, HOSTILE, [], {}, "$layer$", images[:1].astype(np.float32), images[:1]
+    )
+    page = write_report(tmp_path / "report", result, evaluated).read_text("utf-8")
+    assert "<script" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert re.search(r">\s*\$\$\s*<", page)
+
+
+def test_a_contact_sheet_takes_any_label() -> None:
+    labels = np.repeat(np.arange(len(HOSTILE)), 2)
+    split = Split(np.zeros((len(labels), 6, 6, 1), np.uint8), labels)
+    assert contact_sheet(make_dataset("a\nb", "a", HOSTILE, split, split)).width > 50
+
+
+def test_a_progress_bar_takes_any_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from edge_fm.cli.common import Talk
+
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Talk(quiet=False).progress() as progress:
+        progress("Reading [/bold] [red]", 1, 2)
+    assert "[/bold] [red]" in capsys.readouterr().err
