@@ -25,7 +25,8 @@ _PACKAGES: dict[str, tuple[str, str, str]] = {
     "keras": ("keras", "train", "train, export"),
     "tensorflow": ("tensorflow", "train", "train, export"),
     "scikit-learn": ("sklearn", "train", "train"),
-    "matplotlib": ("matplotlib", "train", "plots"),
+    "matplotlib": ("matplotlib", "train", "plots, pages"),
+    "jinja2": ("jinja2", "train", "pages"),
     "tomli-w": ("tomli_w", "train", "train"),
     "tf2onnx": ("tf2onnx", "export", "export to onnx"),
     "onnx": ("onnx", "export", "export to onnx"),
@@ -52,7 +53,8 @@ def command(as_json: bool, quiet: bool) -> None:
     if not report["base_works"]:
         talk.note("The base cannot work: pip install --force-reinstall edge-fm")
         sys.exit(1)
-    talk.next("edgefm quickstart" if not report["missing"] else report["missing"][0]["install"])
+    if report["missing"]:
+        talk.next(report["missing"][0]["install"])
 
 
 def examine() -> dict[str, Any]:

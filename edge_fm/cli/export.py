@@ -111,7 +111,7 @@ def command(**given: Any) -> None:
 
     targets = parse_targets(options.formats, options.precisions)
     if options.dry_run:
-        _print_plan(plan(targets, name=_name(options.model)), options.as_json)
+        _print_plan(plan(targets, name=_planned_name(options.model)), options.as_json)
         return
     path = _choose_model(options.model, talk)
     # A model of the package is exported into the user's runs.
@@ -287,8 +287,13 @@ def _choose_model(given: Path | None, talk: Talk) -> Path:
     return run
 
 
-def _name(model: Path | None) -> str:
-    return "model" if model is None else model.stem
+def _planned_name(model: Path | None) -> str:
+    """What the artifacts will be called: as `load_source` names the model, or "model" where there is none yet."""
+    from edge_fm.models.records import trained_model
+    from edge_fm_export.sources import source_name
+
+    path = RUNS / "latest" if model is None else trained_model(model)
+    return "model" if model is None and not is_run(path) else source_name(path)
 
 
 def _print_plan(planned: Sequence[PlannedTarget], as_json: bool) -> None:

@@ -64,7 +64,9 @@ def command(
     out = RUNS / f"search-{recipe.name}" if out is None else out
 
     def on_trial(number: int, of: int, values: Mapping[str, Any]) -> None:
-        talk.note(f"trial {number}/{of}  " + "  ".join(f"{key}={_short(value)}" for key, value in values.items()))
+        talk.note(
+            f"trial {number} ({of} in all)  " + "  ".join(f"{key}={_short(value)}" for key, value in values.items())
+        )
 
     with many_runs(talk) as progress:
         dataset = load_recipe_data(recipe, progress=progress, on_try=talk.note)

@@ -92,6 +92,13 @@ class CrossValidation:
         }
 
 
+def _judging(progress: ProgressFn) -> ProgressFn:
+    """What a run calls its test split is the fold held out: no test image is seen, and none is said to be."""
+    return lambda stage, done, total: progress(
+        "evaluating the fold held out" if stage == "testing" else stage, done, total
+    )
+
+
 def cross_validate(
     recipe: Recipe,
     dataset: Dataset,
@@ -129,7 +136,7 @@ def cross_validate(
             on_fold(fold + 1, folds)
         part = fold_dataset(dataset, assigned, fold)
         folder = out_dir / f"fold-{fold + 1}"
-        metrics = kept_run(recipe, part, folder, test=True, progress=progress, on_epoch=on_epoch)
+        metrics = kept_run(recipe, part, folder, test=True, progress=_judging(progress), on_epoch=on_epoch)
         scores.append(
             FoldScore(
                 fold=fold + 1,

@@ -73,7 +73,8 @@ def train(
         weights: "none" or a file, in place of the recipe's own.
         test: False leaves the test split alone, as whatever chooses among runs must; test_accuracy and test_loss are
             None then, and there are no test probabilities.
-        progress: told "training" after each batch (done and total count the whole run's batches), then "testing".
+        progress: told "training" after each batch (done and total count the whole run's batches), then
+            "testing", or "evaluating" where the test split is left alone.
         on_epoch: told each epoch's figures.
         note: told in a line where weights and features come from, what they know of the validation images,
             and where this machine has to emulate the recipe's precision.

@@ -71,7 +71,8 @@ def finish(
     """Evaluate the kept weights and leave metrics and model in the run's folder."""
     recipe, model = learner.recipe, learner.judge
     model.set_weights(state.best)
-    progress("testing", 0, None)
+    stage = "testing" if test else "evaluating"
+    progress(stage, 0, None)
     train_accuracy, _ = score(learner.probabilities(learn.images), learn.labels)
     probabilities = np.zeros((0, learner.classes), np.float32)
     test_accuracy, test_loss = None, None
@@ -116,7 +117,7 @@ def finish(
     }
     run_folder.write_json(out_dir / run_folder.METRICS_FILE, metrics)
     _save_model(learner, state, out_dir / run_folder.MODEL_FILE)
-    progress("testing", 1, 1)
+    progress(stage, 1, 1)
     return RunResult(out_dir, recipe, metrics, state.history, probabilities)
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 BEST_FILE, RESULT_FILE, STUDY_FILE = "best.toml", "search.json", "study.db"
 TrialFn: TypeAlias = Callable[[int, int, Mapping[str, Any]], None]
-"""Called as `on_trial(number, of, values)` before each trial, from 1."""
+"""Called as `on_trial(number, of, values)` before each trial; the number is the one that `trials` has."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def search(
             trial.set_user_attr(key, value)
         trial.set_user_attr("values", values)
         if on_trial:
-            on_trial(min(len(earlier), wanted), wanted, values)
+            on_trial(trial.number, wanted, values)
         return _train(trial, chosen, dataset, folder, progress, on_epoch)
 
     while deadline is None or time.monotonic() < deadline:

@@ -171,6 +171,17 @@ def check_labels(labels: Sequence[str] | None, classes: int, where: Path) -> tup
     return tuple(labels)
 
 
+def source_name(path: Path) -> str:
+    """What the model at `path` is called, and its artifacts after it, without loading it: a run by its model's name."""
+    from edge_fm_export.foreign_files import name_of
+
+    file = path / RUN_MODEL if (path / RUN_MODEL).is_file() else path
+    metrics = file.parent / RUN_METRICS
+    if file.is_file() and file.name == RUN_MODEL and metrics.is_file():
+        return str(_read_metrics(metrics)["model"])
+    return name_of(path) if path.exists() else path.stem
+
+
 def _load_run(
     file: Path,
     metrics_file: Path,

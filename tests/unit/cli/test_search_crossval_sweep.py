@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,10 @@ def run(*arguments: object, code: int = 0) -> tuple[str, str]:
 
 def test_search_writes_a_recipe_that_trains(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "found"
-    answer = json.loads(run("search", recipe, "--out", out, "--json")[0])
+    stdout, notes = run("search", recipe, "--out", out, "--json")
+    answer = json.loads(stdout)
+    said = [int(number) for number in re.findall(r"^trial (\d+) \(2 in all\)", notes, re.M)]
+    assert said == [trial["number"] for trial in answer["trials"]] and "testing" not in notes
     assert [trial["state"] for trial in answer["trials"]] == ["complete", "complete"]
     assert answer["chosen_by"] == "val_accuracy" and answer["best"]["val_accuracy"] > 0.4
     best = load_recipe(out / "best.toml")
@@ -58,12 +62,16 @@ def test_search_writes_a_recipe_that_trains(recipe: Path, tmp_path: Path) -> Non
     assert list(best.model.options["kernels"]) == answer["best"]["values"]["model.options.kernels"]
     table, notes = run("search", recipe, "--out", out)
     assert "validation %" in table and "complete" in table and "epoch" not in notes
+    rows = [line.split()[0] for line in table.splitlines() if "complete" in line]
+    assert rows == [str(trial["number"]) for trial in answer["trials"]]
     assert f"Next: edgefm train --recipe {out / 'best.toml'}" in notes
 
 
 def test_crossval_prints_mean_and_spread(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "folds"
-    answer = json.loads(run("crossval", recipe, "--folds", 2, "--out", out, "--json")[0])
+    stdout, notes = run("crossval", recipe, "--folds", 2, "--out", out, "--json")
+    answer = json.loads(stdout)
+    assert "testing" not in notes and "evaluating the fold held out" in notes
     assert [score["held_out"] for score in answer["scores"]] == [3000, 3000]
     assert 0.3 < answer["mean_accuracy"] < 1 and answer["std_accuracy"] >= 0
     table, _ = run("crossval", recipe, "--folds", 2, "--out", out)

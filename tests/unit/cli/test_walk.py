@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge_fm.cli import cli
+from edge_fm_runtime.packaged import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[3]
 
@@ -91,3 +92,17 @@ def test_one_inference_loads_the_runtime_alone(artifact_folder: Path, tmp_path: 
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(photo)
     arguments = ["infer", str(photo), "--model", str(artifact_folder)]
     assert loaded_after(f"from edge_fm.cli import cli\ncli({arguments!r}, standalone_mode=False)") == ["PIL"]
+
+
+def test_infer_says_what_it_takes_where_no_model_is_named() -> None:
+    text = " ".join(CliRunner().invoke(cli, ["infer", "--help"]).output.split())
+    assert "$EDGEFM_MODEL, else the newest export under runs/, else the one in the package" in text
+    assert f"--model {DEFAULT_MODEL}" in text
+
+
+def test_doctor_has_a_next_step_only_where_something_is_missing() -> None:
+    done = CliRunner().invoke(cli, ["doctor", "--json"])
+    missing = json.loads(done.stdout)["missing"]
+    assert [line for line in done.stderr.splitlines() if line.startswith("Next: ")] == [
+        f"Next: {one['install']}" for one in missing[:1]
+    ]

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from tiny_models import TinyRun
 
 from edge_fm_export.sources import check_labels, load_source
 from edge_fm_runtime.errors import ModelError
@@ -109,3 +111,24 @@ def test_a_run_whose_metrics_name_a_path_is_refused(tiny_runs: dict[str, Any], t
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(ModelError, match="folders are named after it"):
         load_source(tmp_path)
+
+
+def test_a_plan_names_the_artifacts_as_the_export_does(
+    tiny_runs: dict[str, TinyRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge_fm.cli import cli
+
+    def planned(*model: str) -> str:
+        done = CliRunner().invoke(cli, ["export", *model, "--dry-run", "--json"])
+        assert done.exit_code == 0, done.output
+        return str(json.loads(done.stdout)[0]["folder"])
+
+    monkeypatch.chdir(tmp_path)
+    assert planned() == "model-onnx-fp32"
+    assert planned("garments.keras") == "garments-onnx-fp32"
+    assert planned("edgenet-s-photo") == "edgenet-s-onnx-fp32"
+    run = tiny_runs["grey"].folder
+    assert planned(str(run)) == planned(str(run / "model.keras")) == f"{load_source(run).name}-onnx-fp32"
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/latest").symlink_to(run)
+    assert planned() == "tiny-grey-onnx-fp32"
