@@ -51,6 +51,8 @@ def read_image_folder(folder: Path, *, shape: Shape | None, photo: PhotoSpec, pr
         DataError: no pictures, parts that cannot be told apart, sizes that differ without a shape, or pictures that
             cannot be read (all are listed).
     """
+    if shape is not None:
+        check_photo_shape(shape)
     parts, unread = _find_parts(folder)
     notes: dict[str, object] = {}
     if unread:
@@ -85,6 +87,20 @@ def read_image_folder(folder: Path, *, shape: Shape | None, photo: PhotoSpec, pr
         notes=notes,
         validation=splits.get("validation"),
     )
+
+
+def check_photo_shape(shape: Shape) -> None:
+    """Refuse a shape that no photo can be brought to, once and not for every picture.
+
+    Raises:
+        DataError: it has other channels than grey or RGB.
+    """
+    from edge_fm_runtime.canvas import check_shape
+
+    try:
+        check_shape(shape)
+    except PhotoError as error:
+        raise DataError(error.message, hint=error.hint) from error
 
 
 def _find_parts(folder: Path) -> tuple[dict[PartName, Path], list[Path]]:

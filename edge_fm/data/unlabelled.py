@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.data.image_folder import SUFFIXES
+from edge_fm.data.image_folder import SUFFIXES, check_photo_shape
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.machine import usable_cpus
 from edge_fm_runtime.metadata import PhotoSpec
@@ -45,6 +45,7 @@ def load_images(
     """
     from edge_fm_runtime.photo import load_canvas
 
+    check_photo_shape(shape)
     paths = sorted(p for p in Path(folder).iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
     if not paths:
         raise DataError(f"{folder} holds no picture.", hint=f"Taken are {', '.join(sorted(SUFFIXES))}.")

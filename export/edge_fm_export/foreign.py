@@ -127,6 +127,12 @@ def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any
 
 def _photo(asked: PhotoSpec | None, taken: ModelInput, notes: list[str]) -> PhotoSpec:
     """How a photo becomes the input: by default as Keras' own loader of image folders does it."""
+    if taken.channels not in (1, 3):
+        notes.append(
+            f"The model takes {taken.channels} channels, and photos give 1 (grey) or 3 (RGB): the artifact takes "
+            "arrays with all its channels, from an .npz file or by Classifier.predict_pixels, and no photos."
+        )
+        return asked or PhotoSpec("stretch")
     if asked is not None:
         return asked
     notes.append(

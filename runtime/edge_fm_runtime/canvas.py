@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.metadata import PhotoSpec
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -16,6 +17,22 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 _SHADE, _LIGHT = 47, 230
 _LEAST_CONTRAST = 70
+
+
+def check_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return `shape`, height, width and channels, if a photo can fill such a canvas.
+
+    Raises:
+        PhotoError: it cannot; says what can.
+    """
+    if len(shape) != 3 or min(shape) < 1:
+        raise PhotoError(f"A canvas of shape {tuple(shape)} is not height, width and channels, each at least 1.")
+    if shape[2] not in (1, 3):
+        raise PhotoError(
+            f"The model takes {shape[2]} channels; photos give 1 (grey) or 3 (RGB).",
+            hint="Give it arrays with all its channels: an .npz file for --data, Classifier.predict_pixels in Python.",
+        )
+    return shape
 
 
 def to_pixels(image: Image.Image, channels: int) -> Pixels:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from edge_fm_runtime.artifact import Artifact, load_artifact
 from edge_fm_runtime.calls import Calls
+from edge_fm_runtime.canvas import check_shape
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, Registry, create_engine
 from edge_fm_runtime.errors import EdgeFMError, PhotoError
 from edge_fm_runtime.machine import usable_cpus
@@ -246,6 +247,7 @@ class Classifier:
 
         Raises:
             ClosedError: the classifier was closed before the last answer.
+            PhotoError: the model takes other channels than photos have, so that none can be answered.
 
         Example:
             >>> with Classifier.load(artifact) as classifier:  # doctest: +SKIP
@@ -254,6 +256,7 @@ class Classifier:
         """
         from edge_fm_runtime.decoding import ParallelDecoder
 
+        check_shape(self._shape)
         workers = usable_cpus()
         decoder = ParallelDecoder(
             photos,

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edge_fm_runtime.canvas import Pixels, crop, fit, stretch, to_pixels
+from edge_fm_runtime.canvas import Pixels, check_shape, crop, fit, stretch, to_pixels
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.garment import garment_canvas
 from edge_fm_runtime.metadata import PhotoSpec
@@ -59,7 +59,7 @@ def load_canvas(
         >>> load_canvas(image, (28, 28, 1), PhotoSpec(mode="stretch")).shape
         (28, 28, 1)
     """
-    height, width, _ = _check_shape(shape)
+    height, width, _ = check_shape(shape)
     return make_canvas(open_photo(source, size=(height, width), max_pixels=max_pixels), shape, spec)
 
 
@@ -114,7 +114,7 @@ def make_canvas(image: Image.Image, shape: tuple[int, int, int], spec: PhotoSpec
     Raises:
         PhotoError: the shape is no canvas.
     """
-    height, width, channels = _check_shape(shape)
+    height, width, channels = check_shape(shape)
     if image.size == (width, height):
         return to_pixels(image, channels)
     if spec.mode == "garment":
@@ -152,13 +152,3 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image:
         )
     flat = array[:, :, 0] if array.ndim == 3 and channels == 1 else array
     return Image.fromarray(np.ascontiguousarray(flat))
-
-
-def _check_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    if len(shape) != 3 or min(shape) < 1 or shape[2] not in (1, 3):
-        raise PhotoError(
-            f"A canvas of shape {tuple(shape)} cannot be filled from a photo; supported is (height, width, channels) "
-            "with 1 (grey) or 3 (RGB) channels.",
-            hint="Feed such a model arrays: Classifier.predict_pixels.",
-        )
-    return shape

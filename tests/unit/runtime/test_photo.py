@@ -55,7 +55,7 @@ def test_every_mode_fills_every_canvas(mode: Any, shape: tuple[int, int, int]) -
 
 @pytest.mark.parametrize("shape", [(28, 28, 2), (28, 28, 4), (0, 28, 1), (28, 28)])
 def test_a_shape_that_is_no_canvas_is_refused(shape: Any) -> None:
-    with pytest.raises(PhotoError, match=r"supported is \(height, width, channels\)"):
+    with pytest.raises(PhotoError, match=r"channels"):
         load_canvas(corner_picture(), shape, FIT)
 
 
