@@ -63,6 +63,10 @@ class Talk:
         if not self.quiet:
             click.echo(text, err=True)
 
+    def warn(self, text: str) -> None:
+        """A warning that --quiet does not silence: what the result is worth depends on it."""
+        click.echo(f"WARNING: {text}", err=True)
+
     def next(self, *commands: str) -> None:
         """The exact next commands."""
         for command in commands:

@@ -75,6 +75,7 @@ def command(
     from edge_fm.cli.inputs import own_data
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.records import trained_model
+    from edge_fm_runtime.chance import chance_warning
     from edge_fm_runtime.engines import EngineOptions
 
     talk = Talk(quiet)
@@ -91,17 +92,24 @@ def command(
     dataset = load_labelled(name, shape, photo, talk, training)
     images, truth = choose_images(dataset, split, labels, shape)
     maps = None if report is None else _feature_maps(original, layer, images)
-    probabilities, inference = _answer(runner, images, batch_size, f"evaluating on {dataset.name} {split}", talk)
+    try:
+        probabilities, inference = _answer(runner, images, batch_size, f"evaluating on {dataset.name} {split}", talk)
+    finally:
+        runner.close()
     evaluation = evaluate_probabilities(probabilities, truth, labels)
     result: dict[str, Any] = {"model": model, "engine": runner.name, "device": runner.device}
     result |= {"precision": runner.precision, "data": dataset.name, "split": split, **evaluation.to_json()}
     result["inference"] = inference
+    warning = chance_warning(probabilities.argmax(axis=1), truth, labels, who=model, data=f"{dataset.name} {split}")
+    result["warnings"] = [] if warning is None else [warning]
     if report is not None:
         from edge_fm.evaluation import Evaluated, write_report
 
         known = {**(training or {}), **_metrics(path)}
         evaluated = Evaluated(images, truth, probabilities, labels, _history(path), known, *(maps or ()))
         talk.note(f"Wrote {write_report(report, result, evaluated)}")
+    if warning is not None:
+        talk.warn(warning)
     if as_json:
         print_json(result)
     else:

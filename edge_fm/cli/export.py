@@ -13,12 +13,15 @@ from edge_fm.cli.common import EXPORTS, RUNS, Talk, is_run, output_options, prin
 from edge_fm_runtime.metadata import MAX_SIDE
 
 if TYPE_CHECKING:
+    from edge_fm.cli.calibration import Calibration
+    from edge_fm.cli.inputs import Sets
     from edge_fm_export.context import SourceModel
-    from edge_fm_export.pipeline import ExportResult
+    from edge_fm_export.pipeline import ExportReport, ExportResult
     from edge_fm_export.planning import PlannedTarget
     from edge_fm_export.targets import Target
     from edge_fm_runtime.metadata import PhotoMode, Precision
     from edge_fm_runtime.parity import Limits
+    from edge_fm_runtime.progress import ProgressFn
 
 
 @click.command("export")
@@ -45,10 +48,10 @@ if TYPE_CHECKING:
     "--calibration", metavar="SOURCE", help="Images that int8 is calibrated on. Default: the training split of --data."
 )
 @click.option(
-    "--samples", type=click.IntRange(1), default=300, show_default=True, help="How many images to calibrate on."
+    "--samples", type=click.IntRange(1), help="How many images to calibrate on. Default: 300, or as many as there are."
 )
 @click.option(
-    "--max-drop", type=click.FloatRange(0), metavar="POINTS", help="Largest accuracy drop of int8. Default: 0.5."
+    "--max-drop", type=click.FloatRange(0), metavar="POINTS", help="Largest accuracy drop. Default for int8: 0.5."
 )
 @click.option(
     "--min-agreement", type=click.FloatRange(0, 1), help="Least top-1 agreement. Default: 0.9999 fp32, 0.999 fp16."
@@ -101,11 +104,13 @@ def command(**given: Any) -> None:
     """Export to SavedModel, ONNX, OpenVINO IR and LiteRT; ship only what still answers like the original.
 
     Without an argument the newest run is exported. Each artifact is run on the whole held-out set beside the Keras
-    original; one that is out of tolerance is not written, and the exit code is 3. NAME is a trained model of the
-    package, such as edgenet-n.
+    original; one that is out of tolerance is not written, and the exit code is 3. Agreement and accuracy drop are
+    judged by what so many images can show: an artifact fails where its whole 95% interval is out of tolerance, and gets
+    a warning where its estimate is. NAME is a trained model of the package, such as edgenet-n.
     """
     options = _Options(**given)
     talk = Talk(options.quiet)
+    from edge_fm.cli.export_table import print_results
     from edge_fm_export.planning import plan
     from edge_fm_export.targets import parse_targets
 
@@ -117,12 +122,14 @@ def command(**given: Any) -> None:
     # A model of the package is exported into the user's runs.
     beside = is_run(path) and options.model in (path, None)
     out = options.out or (path if beside else RUNS / path.stem) / EXPORTS
-    results = run_export(path, targets, out, options, talk)
+    report = run_export(path, targets, out, options, talk)
     if options.as_json:
-        print_json([result.to_json() for result in results])
+        written = [result.to_json() for result in report.results]
+        print_json([*written, *(failure.to_json() for failure in report.failures)])
     else:
-        print_results(results)
-    first = results[0].path
+        print_results(report)
+    report.require_all()
+    first = report.results[0].path
     talk.next(f"edgefm verify {word(first)}", f"edgefm benchmark {word(first)}")
 
 
@@ -134,7 +141,7 @@ class _Options:
     formats: tuple[str, ...] = ("onnx",)
     precisions: tuple[str, ...] = ("fp32",)
     calibration: str | None = None
-    samples: int = 300
+    samples: int | None = None
     max_drop: float | None = None
     min_agreement: float | None = None
     max_diff: float | None = None
@@ -164,7 +171,10 @@ def export_run(
     """Export a run of ours into its own folder, every option at its default but the tolerances in `limits`."""
     from edge_fm_export.targets import parse_targets
 
-    return run_export(run, parse_targets(formats, precisions), run / EXPORTS, _Options(), talk, limits=limits)
+    targets = parse_targets(formats, precisions)
+    report = run_export(run, targets, run / EXPORTS, _Options(), talk, limits=limits)
+    report.require_all()
+    return list(report.results)
 
 
 def run_export(
@@ -175,11 +185,14 @@ def run_export(
     talk: Talk,
     *,
     limits: Mapping[Precision, Limits] | None = None,
-) -> list[ExportResult]:
-    """Open the model, choose the images that judge and calibrate, export, and say what a person should know."""
-    from edge_fm.cli.inputs import calibration_sets, evaluation_data
+) -> ExportReport:
+    """Open the model, choose the images that judge and calibrate, export, and say what a person should know.
+
+    The report has what could be written and what could not; `require_all` of it raises for the latter.
+    """
+    from edge_fm.cli.inputs import evaluation_data
     from edge_fm_export.context import QuantizeOptions
-    from edge_fm_export.pipeline import export
+    from edge_fm_export.pipeline import export_targets
     from edge_fm_export.planning import require_ready
     from edge_fm_runtime.parity import Limits
 
@@ -197,18 +210,15 @@ def run_export(
         elif not original.named:
             last = len(original.labels) - 1
             talk.note(f"Note: No labels were given: the classes are called class_0 to class_{last}: --labels FILE.")
-        calibration = validation = None
-        if any(t.precision == "int8" for t in targets):
-            calibration, validation = calibration_sets(
-                options.calibration, sets, original, samples=options.samples, seed=options.seed, progress=progress
-            )
-        report = export(
+        chosen = _calibration(targets, options, sets, original, talk, progress)
+        report = export_targets(
             original,
             targets,
             out,
             test=sets.test,
-            calibration=calibration,
-            validation=validation,
+            calibration=chosen.calibration,
+            validation=chosen.validation,
+            no_calibration=chosen.problem,
             limits_override=limits or Limits(options.min_agreement, options.max_drop, options.max_diff),
             quantize=QuantizeOptions(
                 accuracy_control=options.accuracy_control,
@@ -220,13 +230,49 @@ def run_export(
             force=options.force,
             progress=progress,
         )
-    known = set(original.notes)
+    known = {*original.notes, *report.warnings}
     for result in report.results:
         for note in result.notes:
             if note not in known:
                 known.add(note)
                 talk.note(f"Note on {result.target}: {note}")
-    return list(report.results)
+    for warning in report.warnings:
+        talk.warn(warning)
+    return report
+
+
+def _calibration(
+    targets: Sequence[Target],
+    options: _Options,
+    sets: Sets,
+    original: SourceModel,
+    talk: Talk,
+    progress: ProgressFn,
+) -> Calibration:
+    """Choose the images for int8, if anybody wants it; what speaks against them ends int8 alone."""
+    from edge_fm.cli.calibration import Calibration, calibration_sets
+    from edge_fm_runtime.errors import EdgeFMError
+
+    if not any(target.precision == "int8" for target in targets):
+        return Calibration()
+    try:
+        chosen = calibration_sets(
+            options.calibration,
+            sets,
+            original,
+            samples=options.samples,
+            hold_out=options.accuracy_control,
+            seed=options.seed,
+            progress=progress,
+        )
+    except EdgeFMError as error:
+        if all(target.precision == "int8" for target in targets):
+            raise
+        talk.warn(f"int8 will not be built: {error.message}")
+        return Calibration(problem=error)
+    for note in chosen.notes:
+        talk.note(f"Note on int8: {note}")
+    return chosen
 
 
 def _open(path: Path, options: _Options, talk: Talk) -> SourceModel:
@@ -312,61 +358,3 @@ def _print_plan(planned: Sequence[PlannedTarget], as_json: bool) -> None:
         return
     rows = [[p.folder, p.target.format, p.target.precision, ", ".join(p.missing) or "nothing"] for p in planned]
     print_table("Would be built", ["artifact", "format", "precision", "missing here"], rows, wraps=["missing here"])
-
-
-def print_results(results: Sequence[ExportResult]) -> None:
-    """Print one row for each artifact: bytes, accuracy, drop with its interval, agreement, latency here, verdict."""
-    latency = _latency(results)
-    rows = []
-    for result in results:
-        parity = result.parity
-        drop = interval = "-"
-        if parity.drop_points is not None and parity.drop_ci95 is not None:
-            drop = f"{parity.drop_points:+.2f}"
-            interval = f"{parity.drop_ci95[0]:+.2f}..{parity.drop_ci95[1]:+.2f}"
-        rows.append(
-            [
-                result.path.name,
-                f"{result.bytes:,}",
-                "-" if parity.accuracy is None else f"{100 * parity.accuracy:.2f}",
-                drop,
-                interval,
-                f"{100 * parity.top1_agreement:.2f}",
-                f"{parity.max_abs_diff:.1e}",
-                f"{latency[result.path]:.3f}",
-                "passed",
-            ]
-        )
-    columns = ["artifact", "bytes", "accuracy %", "drop", "95% interval"]
-    columns += ["agreement %", "max diff", "batch 1 ms", "gate"]
-    where, n = results[0].path.parent, results[0].parity.n
-    made = "1 artifact" if len(results) == 1 else f"{len(results)} artifacts"
-    title = f"{made} in {where}, each held against the original on {n:,} images"
-    lesser = ["max diff", "batch 1 ms", "agreement %", "bytes"]
-    print_table(title, columns, rows, right=range(1, len(columns) - 1), lesser=lesser)
-    for result in results:
-        if result.target.precision != "int8":
-            continue
-        floats = [r for r in results if (r.target.format, r.target.precision) == (result.target.format, "fp32")]
-        if floats and latency[result.path] > latency[floats[0].path]:
-            ratio = latency[result.path] / latency[floats[0].path]
-            click.echo(f"Note: {result.path.name} is slower than fp32 on this machine ({ratio:.2f} times the time).")
-
-
-def _latency(results: Sequence[ExportResult]) -> dict[Path, float]:
-    """Median milliseconds of one image on each artifact's own engine, interleaved in one run."""
-    from functools import partial
-
-    from edge_fm.cli.registry import ALL_ENGINES
-    from edge_fm_runtime.artifact import load_artifact
-    from edge_fm_runtime.engines import create_engine
-    from edge_fm_runtime.golden import GOLDEN_FILE, load_golden
-    from edge_fm_runtime.latency import measure
-
-    calls = {}
-    for result in results:
-        artifact = load_artifact(result.path)
-        engine = create_engine(artifact, result.engine, registry=ALL_ENGINES)
-        images = load_golden(result.path / GOLDEN_FILE).images
-        calls[str(result.path)] = partial(engine.infer, images[: artifact.metadata.input.batch or 1])
-    return {Path(name): latency.p50_ms for name, latency in measure(calls, duration_s=0.3).items()}

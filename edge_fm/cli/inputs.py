@@ -83,7 +83,7 @@ def evaluation_data(
     from edge_fm.data.unlabelled import is_flat_folder
 
     if is_flat_folder(name):
-        return Sets(_unlabelled(name, original, progress), None, UNLABELLED_NOTE)
+        return Sets(unlabelled_set(name, original, progress), None, UNLABELLED_NOTE)
     dataset = load_dataset(
         name, shape=original.input.shape, photo=original.photo, progress=progress, on_try=on_try or _say_nothing
     )
@@ -157,64 +157,19 @@ UNLABELLED_NOTE = (
     "The images carry no labels: judged by agreement with the original, not by accuracy. "
     "Put them in a folder for each class to prove accuracy."
 )
-VALIDATION_IMAGES = 2000
 
 
 def _say_nothing(text: str) -> None:
     """Stand in for a note that nobody reads."""
 
 
-def _unlabelled(folder: str, original: SourceModel, progress: ProgressFn) -> EvaluationSet:
+def unlabelled_set(folder: str, original: SourceModel, progress: ProgressFn) -> EvaluationSet:
+    """The pictures of a folder without subfolders, as images of the model's size that nobody labelled."""
     from edge_fm.data.unlabelled import load_images
     from edge_fm_export.context import EvaluationSet
 
     images = load_images(folder, original.input.shape, original.photo, progress=progress)
     return EvaluationSet(folder, images, None, _sha256(images))
-
-
-def calibration_sets(
-    source: str | None, sets: Sets, original: SourceModel, *, samples: int, seed: int, progress: ProgressFn = silent
-) -> tuple[EvaluationSet | None, EvaluationSet | None]:
-    """Choose the images that int8 is calibrated on, and others, labelled, for accuracy control.
-
-    Args:
-        source: as `--calibration` takes it; None for the training split of the data that judges.
-        sets: the images that judge.
-        original: the model.
-        samples: how many images to calibrate on.
-        seed: of the choice.
-        progress: called as images are read.
-
-    Returns:
-        calibration and validation images without an image in common, or None where there are none.
-
-    Raises:
-        DataError: too few images, or images that do not fit the model.
-    """
-    from edge_fm.data.unlabelled import is_flat_folder
-    from edge_fm_export.context import EvaluationSet
-    from edge_fm_export.quantization.calibration import calibration_set
-
-    train = sets.train
-    if source is not None:
-        train = _unlabelled(source, original, progress) if is_flat_folder(source) else None
-        if train is None:
-            train = evaluation_data(source, original, progress).train
-    if train is None:
-        return None, None
-    count = min(samples, len(train.images))
-    if count < samples and source is not None:
-        count = samples  # what was asked for by name is not silently less: calibration_set says what is there
-    order = np.random.default_rng(seed).permutation(len(train.images))
-    held = order[: min(VALIDATION_IMAGES, len(order) // 3)]
-    rest = np.sort(order[len(held) :])
-    labels = None if train.labels is None else train.labels[rest]
-    calibration = calibration_set(train.images[rest], labels, samples=count, seed=seed, name=train.name)
-    if train.labels is None or not len(held):
-        return calibration, None
-    held = np.sort(held)
-    kept, truth = train.images[held], train.labels[held]
-    return calibration, EvaluationSet(f"{train.name}, held out", kept, truth, _sha256(kept, truth))
 
 
 def sets_of(dataset: Dataset, labels: Sequence[str], shape: tuple[int, int, int]) -> Sets:

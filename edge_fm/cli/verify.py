@@ -42,6 +42,7 @@ def command(
     """Check hashes and metadata, then replay the golden answers on this device's own engine.
 
     With --against, the original answers the whole test set beside the artifact. Exits with 3 if a check fails.
+    Agreement and accuracy drop are judged by what so many images can show, as in `edgefm export`.
     Without ARTIFACT it is the one that `edgefm infer` would take.
     """
     from edge_fm.cli.registry import ALL_ENGINES
@@ -55,11 +56,19 @@ def command(
     artifact = str(choose_artifact(given, talk))
     opened = load_artifact(artifact)
     runner = create_engine(opened, engine, options=EngineOptions(device, threads), registry=ALL_ENGINES)
-    result = verify_golden(opened, runner) if against is None else _against(opened, runner, against, source, talk)
+    try:
+        result = verify_golden(opened, runner) if against is None else _against(opened, runner, against, source, talk)
+    finally:
+        runner.close()
     if as_json:
         print_json(result.to_json())
     else:
         _print(result)
+    for warning in result.warnings:
+        talk.warn(warning)
+    for check in result.checks:
+        if check.warns:
+            talk.note(f"Note: {check.describe()}: {result.parity.n:,} images are too few to tell.")
     if not result.passed:
         talk.note("Verification failed: do not ship this artifact; export it again: edgefm export")
         sys.exit(3)
@@ -78,10 +87,7 @@ def _against(artifact: Artifact, engine: Engine, against: str, source: str | Non
 
 
 def _print(result: Verification) -> None:
-    rows = [
-        [check.name, f"{check.value:.6g}", f"{check.limit:.6g}", "passed" if check.passed else "FAILED"]
-        for check in result.checks
-    ]
+    rows = [[check.name, f"{check.value:.6g}", f"{check.limit:.6g}", check.verdict] for check in result.checks]
     title = (
         f"{result.artifact}: {'PASSED' if result.passed else 'FAILED'} on {result.parity.n} images "
         f"({result.engine}, {result.device}, {result.precision})"

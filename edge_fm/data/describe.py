@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_fm.data.dataset import Dataset, balance
-from edge_fm.data.splits import fingerprints
+from edge_fm_export.fingerprints import fingerprints
 
 _LISTED = 6
 _FASHION_MNIST = {

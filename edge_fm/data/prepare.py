@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from edge_fm.data.dataset import Dataset, Split, make_dataset
-from edge_fm.data.splits import Indices, fingerprints, hold_out_count
+from edge_fm.data.splits import Indices, hold_out_count
+from edge_fm_export.fingerprints import fingerprints
 from edge_fm_runtime.errors import DataError
 
 

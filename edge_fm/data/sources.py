@@ -12,8 +12,9 @@ from edge_fm.data import fashion_mnist, mini
 from edge_fm.data.dataset import Dataset, Split, make_dataset
 from edge_fm.data.describe import note_lines
 from edge_fm.data.raw import Raw, Shape
-from edge_fm.data.splits import fingerprints, hold_out
+from edge_fm.data.splits import hold_out
 from edge_fm.data.store import Notify, mute
+from edge_fm_export.fingerprints import fingerprints
 from edge_fm_runtime.errors import DataError, PhotoError
 from edge_fm_runtime.metadata import PhotoSpec
 from edge_fm_runtime.progress import ProgressFn, silent

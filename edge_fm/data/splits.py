@@ -6,15 +6,14 @@ same split with every version of NumPy.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_fm.data.dataset import Labels, Split
+from edge_fm_export.fingerprints import fingerprints
 from edge_fm_runtime.errors import DataError
 
 Indices = npt.NDArray[np.intp]
@@ -104,9 +103,3 @@ def _held(keys: Sequence[bytes], labels: Labels, counts: Mapping[int, int], seed
 def permutation(n: int, *seed: int) -> Indices:
     """0..n-1 in an order that the seed decides, the same with every version of NumPy."""
     return np.argsort(np.random.PCG64(list(seed)).random_raw(n), kind="stable")
-
-
-def fingerprints(images: npt.NDArray[Any]) -> list[bytes]:
-    """16 bytes for each image `[N,...]`; equal images have equal ones."""
-    contiguous = np.ascontiguousarray(images)
-    return [hashlib.blake2b(image.data, digest_size=16).digest() for image in contiguous]

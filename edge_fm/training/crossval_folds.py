@@ -37,7 +37,8 @@ def assign_folds(split: Split, *, folds: int, seed: int) -> NDArray[np.int64]:
         >>> np.bincount(assign_folds(load_dataset("fashion-mnist-mini").train, folds=5, seed=0)).tolist()
         [1200, 1200, 1200, 1200, 1200]
     """
-    from edge_fm.data.splits import fingerprints, permutation
+    from edge_fm.data.splits import permutation
+    from edge_fm_export.fingerprints import fingerprints
 
     if folds < 2:
         raise TrainingError(f"Cross-validation over {folds} folds was asked for; it takes at least 2.")

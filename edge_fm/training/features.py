@@ -131,7 +131,7 @@ def with_features(
     Returns:
         The parts with float32 `[N,1,1,F]` for images, labels as they were.
     """
-    from edge_fm.data.splits import fingerprints
+    from edge_fm_export.fingerprints import fingerprints
 
     width = int(trunk.output_shape[-1])
     folder = cache_root() / "features" / _key(trunk, recipe, images)

@@ -54,7 +54,7 @@ def find_leaks(recipe: Recipe, dataset: Dataset, choose: Split) -> tuple[Leak, .
     Raises:
         ModelError: a run's recipe or metrics cannot be read.
     """
-    from edge_fm.data.splits import fingerprints
+    from edge_fm_export.fingerprints import fingerprints
 
     leaks = []
     judged_by = set(fingerprints(choose.images))
@@ -71,7 +71,7 @@ def find_leaks(recipe: Recipe, dataset: Dataset, choose: Split) -> tuple[Leak, .
 
 def note_of_copies(dataset: Dataset) -> str | None:
     """What a person is told of a source's own validation images that are among its training images; None of none."""
-    from edge_fm.data.splits import fingerprints
+    from edge_fm_export.fingerprints import fingerprints
 
     if dataset.validation is None:
         return None

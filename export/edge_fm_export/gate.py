@@ -11,6 +11,7 @@ from edge_fm_export.engines import REFERENCE_ENGINES
 from edge_fm_export.targets import FORMAT_ENTRIES
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.chance import chance_warning
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, create_engine
 from edge_fm_runtime.errors import DataError, EngineError
 from edge_fm_runtime.metadata import Precision
@@ -47,6 +48,15 @@ class GateResult:
     def failures(self) -> tuple[str, ...]:
         """One line for each failed check."""
         return tuple(check.describe() for check in self.checks if not check.passed)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence for each check whose estimate is beyond its limit on too few images to tell."""
+        return tuple(
+            f"{check.describe()}: {self.parity.n:,} images are too few to tell. More test images would: --data SOURCE"
+            for check in self.checks
+            if check.warns
+        )
 
 
 def reference_answers(source: SourceModel, images: Pixels, *, progress: ProgressFn = silent) -> Probabilities:
@@ -161,7 +171,25 @@ def verify_against(
     reference = reference_answers(source, test.images, progress=progress)
     override = merge_limits(recorded_limits(artifact), limits)
     result = compare_engine(artifact, engine, test, reference, override=override, progress=progress)
-    return Verification(str(artifact.path), engine.name, engine.device, engine.precision, result.parity, result.checks)
+    warning = original_warning(source, test, reference)
+    return Verification(
+        str(artifact.path),
+        engine.name,
+        engine.device,
+        engine.precision,
+        result.parity,
+        result.checks,
+        () if warning is None else (warning,),
+    )
+
+
+def original_warning(source: SourceModel, test: EvaluationSet, reference: Probabilities) -> str | None:
+    """What to say where the original itself is hardly better than guessing; None where it is, or nobody labelled."""
+    if test.labels is None:
+        return None
+    return chance_warning(
+        reference.argmax(axis=1), test.labels, source.labels, who="The original model itself", data=test.name
+    )
 
 
 def recorded_limits(artifact: Artifact) -> Limits:

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_export.advice import gate_advice
 from edge_fm_export.card import CARD_FILE, model_card
 from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, SourceModel
-from edge_fm_export.gate import GateResult, check_set, reference_answers, run_gate
+from edge_fm_export.gate import GateResult, original_warning, reference_answers, run_gate
 from edge_fm_export.graph import count_macs
-from edge_fm_export.planning import artifact_name, require_ready
-from edge_fm_export.results import ExportReport, ExportResult, joined_failures
+from edge_fm_export.planning import artifact_name
+from edge_fm_export.prerequisites import check_request, why_not_int8
+from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
 from edge_fm_export.targets import Target, find_builder, find_embed
 from edge_fm_export.writer import check_replaceable, disk_errors, install, workspace
 from edge_fm_runtime.artifact import Artifact, hash_file, list_files, load_artifact
@@ -27,7 +29,15 @@ from edge_fm_runtime.metadata import METADATA_FILE, Metadata, Precision, dump_me
 from edge_fm_runtime.parity import Limits, Parity
 from edge_fm_runtime.progress import ProgressFn, silent
 
-__all__ = ["ExportReport", "ExportResult", "export", "golden_indices", "library_versions"]
+__all__ = [
+    "ExportFailure",
+    "ExportReport",
+    "ExportResult",
+    "export",
+    "export_targets",
+    "golden_indices",
+    "library_versions",
+]
 
 GOLDEN_IMAGES = 32
 _VERSIONS = (
@@ -50,10 +60,48 @@ def export(
     force: bool = False,
     progress: ProgressFn = silent,
 ) -> ExportReport:
+    """Export `source` to every target, as `export_targets` does, and raise if one of them was not written.
+
+    Raises:
+        GateError: artifacts failed their gate; every failed check of every one is listed. The others were written.
+        EdgeFMError: as for `export_targets`, and for targets that could not be built.
+    """
+    report = export_targets(
+        source,
+        targets,
+        out_dir,
+        test=test,
+        calibration=calibration,
+        validation=validation,
+        limits_override=limits_override,
+        quantize=quantize,
+        static_batch=static_batch,
+        force=force,
+        progress=progress,
+    )
+    report.require_all()
+    return report
+
+
+def export_targets(
+    source: SourceModel,
+    targets: Iterable[Target],
+    out_dir: str | Path,
+    *,
+    test: EvaluationSet,
+    calibration: EvaluationSet | None = None,
+    validation: EvaluationSet | None = None,
+    no_calibration: EdgeFMError | None = None,
+    limits_override: Limits | Mapping[Precision, Limits] | None = None,
+    quantize: QuantizeOptions = QuantizeOptions(),  # noqa: B008 - frozen
+    static_batch: int | None = None,
+    force: bool = False,
+    progress: ProgressFn = silent,
+) -> ExportReport:
     """Export `source` to every target, prove each, and put those that pass into `out_dir`.
 
     Artifacts stand at `out_dir/<name>-<format>-<precision>`. One that fails its gate, or cannot be built, leaves
-    whatever stood there as it was; the others are still built, and then one error tells of all failures.
+    whatever stood there as it was; the others are still built, and the report has both.
 
     Args:
         source: as from `load_source`.
@@ -62,6 +110,7 @@ def export(
         test: held-out images that judge, labelled or not.
         calibration: images from the training split; int8 needs them.
         validation: labelled images apart from the test split, for accuracy control.
+        no_calibration: why there are no calibration images; int8 fails with it.
         limits_override: tolerances in place of the defaults, field by field; for all precisions or for each its own.
         quantize: how to quantize.
         static_batch: a fixed batch size, or None for a free one.
@@ -69,43 +118,51 @@ def export(
         progress: called as work goes on.
 
     Raises:
-        GateError: artifacts failed their gate; every failed check of every one is listed.
-        ExportError: a conversion failed, or a folder cannot be written or replaced.
-        DataError: the images do not fit the model.
+        ExportError: nothing can be built, the sets have images in common, or a folder cannot be written or replaced.
+        DataError: the test images do not fit the model.
         MissingDependencyError: a package is missing; raised before any work.
     """
     wanted = tuple(targets)
     out_dir = Path(out_dir)
-    _check(source, wanted, test, calibration, validation, static_batch)
+    check_request(source, wanted, test, static_batch)
+    blocked = why_not_int8(source, wanted, test, calibration, validation, no_calibration)
+    if blocked is not None and all(target.precision == "int8" for target in wanted):
+        raise blocked
     for target in wanted:
         check_replaceable(out_dir / artifact_name(source.name, target), source_sha256=source.sha256, force=force)
     results: list[ExportResult] = []
-    failures: dict[Target, EdgeFMError] = {}
+    failures: list[ExportFailure] = []
     with workspace(out_dir) as work:
         scratch = work / "scratch"
         scratch.mkdir()
         context = BuildContext(source, scratch, calibration, validation, quantize, static_batch, progress)
+        reference = reference_answers(source, test.images, progress=progress)
+        warning = original_warning(source, test, reference)
         export_ = _Export(
             context,
             test,
-            reference_answers(source, test.images, progress=progress),
+            reference,
             golden_indices(test, multiple_of=static_batch or 1),
             count_macs(source.model),
             limits_override,
+            () if warning is None else (warning,),
         )
         for done, target in enumerate(wanted):
             progress(f"exporting {target}", done, len(wanted))
             place = out_dir / artifact_name(source.name, target)
             try:
-                result = _make(export_, target, work / place.name)
+                if blocked is not None and target.precision == "int8":
+                    raise blocked
+                made = _make(export_, target, work / place.name)
+                if isinstance(made, ExportFailure):
+                    failures.append(made)
+                    continue
                 install(work / place.name, place, source_sha256=source.sha256, force=force)
-                results.append(replace(result, path=place))
+                results.append(replace(made, path=place))
             except EdgeFMError as error:
-                failures[target] = error
+                failures.append(ExportFailure(place.name, target, error))
         progress("exporting", len(wanted), len(wanted))
-    if failures:
-        raise joined_failures(failures, results)
-    return ExportReport(tuple(results), export_.reference)
+    return ExportReport(tuple(results), reference, tuple(failures), export_.warnings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,13 +175,14 @@ class _Export:
     golden: npt.NDArray[np.int64]
     macs: int | None
     limits: Limits | Mapping[Precision, Limits] | None
+    warnings: tuple[str, ...] = ()
 
     def limits_for(self, precision: Precision) -> Limits | None:
         return self.limits.get(precision) if isinstance(self.limits, Mapping) else self.limits
 
 
-def _make(export_: _Export, target: Target, folder: Path) -> ExportResult:
-    """Build, embed, prove and describe one artifact in `folder`."""
+def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | ExportFailure:
+    """Build, embed, prove and describe one artifact in `folder`; a failure where it does not pass its gate."""
     context = export_.context
     built = _build(context, target, folder)
     metadata = _describe(export_, target, built)
@@ -133,6 +191,13 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult:
         find_embed(target.format)(folder / built.payload, metadata.embedded(), metadata)
     gate = _prove(export_, Artifact(folder, metadata, folder / built.payload))
     size = sum(hash_file(folder / name).bytes for name in list_files(folder))
+    if gate.failures:
+        error = GateError(
+            f"{target} failed {len(gate.failures)} of {len(gate.checks)} checks on {gate.parity.n:,} images:",
+            gate.failures,
+            hint=gate_advice(gate.checks, target.precision, context.quantize),
+        )
+        return ExportFailure(folder.name, target, error, size, gate.parity, gate.checks, gate.engine)
     metadata = replace(
         metadata,
         graph={**(metadata.graph or {}), "bytes": size},
@@ -140,7 +205,7 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult:
         accuracy=_accuracy(gate.parity, export_.test),
     )
     metadata = _write(export_, metadata, gate, folder)
-    notes = (*context.source.notes, *built.notes)
+    notes = (*context.source.notes, *built.notes, *export_.warnings, *gate.warnings)
     return ExportResult(folder, target, size, gate.parity, gate.checks, gate.engine, metadata, notes)
 
 
@@ -172,14 +237,6 @@ def _prove(export_: _Export, artifact: Artifact) -> GateResult:
     except EngineError as error:
         # It cannot be run, or answers with NaN: no check can pass.
         raise GateError(f"{what} failed its gate:", [error.message], hint=error.hint) from error
-    if gate.failures:
-        hints = {
-            "int8": "Try --accuracy-control --max-drop POINTS, more --samples, or --precision fp16",
-            "fp16": "Try --precision fp32, or loosen the limit",
-            "fp32": "Loosen the limit if the difference does no harm; else tell us about the model",
-        }
-        head = f"{what} failed {len(gate.failures)} of {len(gate.checks)} checks on {gate.parity.n} images:"
-        raise GateError(head, gate.failures, hint=hints[metadata.precision])
     return gate
 
 
@@ -205,7 +262,7 @@ def _describe(export_: _Export, target: Target, built: Built) -> Metadata:
             "name": source.name,
             "sha256": source.sha256,
             "preprocessing": None if source.preprocessing is None else dict(source.preprocessing),
-            "notes": [*source.notes, *built.notes],
+            "notes": [*source.notes, *built.notes, *export_.warnings],
         },
         versions=library_versions(),
     )
@@ -255,43 +312,13 @@ def library_versions() -> dict[str, str]:
     return versions
 
 
-def _check(
-    source: SourceModel,
-    targets: tuple[Target, ...],
-    test: EvaluationSet,
-    calibration: EvaluationSet | None,
-    validation: EvaluationSet | None,
-    static_batch: int | None,
-) -> None:
-    """Refuse before any work what cannot end well."""
-    if not targets:
-        raise ExportError("No format was asked for.", hint="Such as: edgefm export --format onnx")
-    if static_batch is not None and static_batch < 1:
-        raise ExportError(f"A batch of {static_batch} images cannot be; --static-batch takes 1 or more.")
-    require_ready(targets)
-    check_set(test, source, what="test")
-    for name, images in (("calibration", calibration), ("validation", validation)):
-        if images is not None:
-            check_set(images, source, what=name)
-            if images.sha256 == test.sha256:
-                raise ExportError(
-                    f"The {name} images are the test images; the gate would judge what it was tuned on.",
-                    hint="Calibrate on training images: --calibration SOURCE",
-                )
-    if calibration is None and any(t.precision == "int8" for t in targets):
-        raise ExportError(
-            "int8 needs images to calibrate on, from the training split.",
-            hint="Give some: --calibration SOURCE (an image folder, .npz, fashion-mnist, ...)",
-        )
-
-
 def _parity_json(gate: GateResult, test: EvaluationSet) -> dict[str, Any]:
     return {
         "dataset": test.name,
         "dataset_sha256": test.sha256,
         "engine": gate.engine,
         **gate.parity.to_json(),
-        "checks": [asdict(check) for check in gate.checks],
+        "checks": [check.to_json() for check in gate.checks],
         "limits": asdict(gate.limits),
     }
 

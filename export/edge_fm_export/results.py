@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,44 @@ class ExportResult:
             "format": self.target.format,
             "precision": self.target.precision,
             "bytes": self.bytes,
-            "parity": {
-                "passed": all(check.passed for check in self.checks),
-                "engine": self.engine,
-                **self.parity.to_json(),
-                "checks": [asdict(check) for check in self.checks],
-            },
+            "parity": _parity_json(self.parity, self.checks, self.engine),
             "notes": list(self.notes),
+            "error": None,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class ExportFailure:
+    """A target that was not written.
+
+    Attributes:
+        name: what its folder would be called.
+        target: format and precision.
+        error: why not.
+        bytes: size of the payload; None where none was built.
+        parity: its answers beside the original's; None where it never answered.
+        checks: the gate's checks; none where the gate was not reached.
+        engine: the engine that the gate ran; None where the gate was not reached.
+    """
+
+    name: str
+    target: Target
+    error: EdgeFMError
+    bytes: int | None = None
+    parity: Parity | None = None
+    checks: tuple[Check, ...] = ()
+    engine: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm export --json` lists, with the keys of one that was written."""
+        return {
+            "artifact": None,
+            "format": self.target.format,
+            "precision": self.target.precision,
+            "bytes": self.bytes,
+            "parity": None if self.parity is None else _parity_json(self.parity, self.checks, self.engine),
+            "notes": [],
+            "error": str(self.error),
         }
 
 
@@ -60,12 +91,35 @@ class ExportReport:
     """What an export made.
 
     Attributes:
-        results: one for each target, in the order asked.
+        results: the artifacts that were written, in the order asked.
         reference: float32 `[N,classes]`, the original's answers to the test set.
+        failures: the targets that were not written.
+        warnings: what a person should know before trusting the results, one text each.
     """
 
     results: tuple[ExportResult, ...]
     reference: Probabilities
+    failures: tuple[ExportFailure, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def require_all(self) -> None:
+        """Raise one error for all targets that were not written.
+
+        Raises:
+            GateError: at least one failed its gate.
+            EdgeFMError: none did, but some could not be built.
+        """
+        if self.failures:
+            raise joined_failures({failure.target: failure.error for failure in self.failures}, self.results)
+
+
+def _parity_json(parity: Parity, checks: Sequence[Check], engine: str | None) -> dict[str, Any]:
+    return {
+        "passed": all(check.passed for check in checks),
+        "engine": engine,
+        **parity.to_json(),
+        "checks": [check.to_json() for check in checks],
+    }
 
 
 def joined_failures(failures: Mapping[Target, EdgeFMError], results: Sequence[ExportResult]) -> EdgeFMError:
@@ -77,7 +131,7 @@ def joined_failures(failures: Mapping[Target, EdgeFMError], results: Sequence[Ex
     for target, error in failures.items():
         told = error.failures if isinstance(error, GateError) else (error.message,)
         lines += [f"{target}: {line}" for line in told]
-    hint = next((error.hint for error in failures.values() if error.hint), None)
+    hint = "\n".join(dict.fromkeys(error.hint for error in failures.values() if error.hint)) or None
     head = f"{len(failures)} of {len(failures) + len(results)} artifacts failed, and left nothing behind.{made}"
     if any(isinstance(error, GateError) for error in failures.values()):
         return GateError(head, lines, hint=hint)

@@ -178,7 +178,7 @@ def test_int8_without_calibration_and_calibration_on_the_test_set_are_refused(
     test = tiny_set((28, 28, 1), 40, seed=2)
     with pytest.raises(ExportError, match="--calibration"):
         export(tiny_sources["grey"], [Target("onnx", "int8")], tmp_path / "a", test=test)
-    with pytest.raises(ExportError, match="are the test images"):
+    with pytest.raises(ExportError, match="40 of the 40 calibration images are test images"):
         export(tiny_sources["grey"], [Target("onnx", "int8")], tmp_path / "b", test=test, calibration=test)
     assert list(tmp_path.iterdir()) == []
 

@@ -153,7 +153,7 @@ def test_verify_prints_the_checks(artifact_folder: Path) -> None:
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["passed"] and report["n"] == 32
-    assert {"name", "value", "limit", "passed"} == set(report["checks"][0])
+    assert {"name", "value", "limit", "passed"} <= set(report["checks"][0])
     assert run("verify", artifact_folder, "--engine", "null").exit_code == 3
 
 

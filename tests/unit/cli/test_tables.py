@@ -114,11 +114,13 @@ def benchmarked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_export(show: Shown, exported: Any) -> None:
-    from edge_fm.cli.export import print_results
+    from edge_fm.cli.export_table import print_results
+    from edge_fm_export.results import ExportReport
     from edge_fm_export.targets import Target
 
     results = [exported("grey", Target("onnx", "fp32")), exported("grey", Target("onnx", "int8"))]
-    text = show(lambda: print_results(results))
+    report = ExportReport(tuple(results), np.zeros((0, 4), np.float32))
+    text = show(lambda: print_results(report))
     for result in results:
         assert result.path.name in text
         assert f"{100 * result.parity.accuracy:.2f}" in text and f"{result.parity.drop_points:+.2f}" in text

@@ -13,12 +13,12 @@ import pytest
 from strokes_data import make_dataset, make_recipe, make_split
 
 from edge_fm.data import Dataset, Split, load_dataset
-from edge_fm.data.splits import fingerprints
 from edge_fm.training import Recipe, with_overrides
 from edge_fm.training.crossval import cross_validate
 from edge_fm.training.crossval_folds import assign_folds, fold_dataset
 from edge_fm.training.recipe_data import learn_and_choose
 from edge_fm.training.sweep import best_row, combinations, sweep
+from edge_fm_export.fingerprints import fingerprints
 from edge_fm_runtime.errors import RecipeError, TrainingError
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.

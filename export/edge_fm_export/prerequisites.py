@@ -1,0 +1,67 @@
+"""What an export needs before it begins: targets, packages, and sets of images that fit the model and are apart."""
+
+from __future__ import annotations
+
+from edge_fm_export.context import EvaluationSet, SourceModel
+from edge_fm_export.fingerprints import count_common
+from edge_fm_export.gate import check_set
+from edge_fm_export.planning import require_ready
+from edge_fm_export.targets import Target
+from edge_fm_runtime.errors import EdgeFMError, ExportError
+
+
+def check_request(
+    source: SourceModel, targets: tuple[Target, ...], test: EvaluationSet, static_batch: int | None
+) -> None:
+    """Refuse before any work what cannot end well.
+
+    Raises:
+        ExportError: no target, or an impossible batch size.
+        DataError: the test images do not fit the model.
+        MissingDependencyError: a package is missing.
+    """
+    if not targets:
+        raise ExportError("No format was asked for.", hint="Such as: edgefm export --format onnx")
+    if static_batch is not None and static_batch < 1:
+        raise ExportError(f"A batch of {static_batch} images cannot be; --static-batch takes 1 or more.")
+    require_ready(targets)
+    check_set(test, source, what="test")
+
+
+def why_not_int8(
+    source: SourceModel,
+    targets: tuple[Target, ...],
+    test: EvaluationSet,
+    calibration: EvaluationSet | None,
+    validation: EvaluationSet | None,
+    told: EdgeFMError | None,
+) -> EdgeFMError | None:
+    """Why int8 cannot be built from these images; None where it can, or where nobody asked for it."""
+    if not any(target.precision == "int8" for target in targets):
+        return None
+    if calibration is None:
+        return told or ExportError(
+            "int8 needs images to calibrate on, from the training split.",
+            hint="Give some: --calibration SOURCE (an image folder, .npz, fashion-mnist, ...)",
+        )
+    try:
+        for name, images in (("calibration", calibration), ("validation", validation)):
+            if images is not None:
+                check_set(images, source, what=name)
+                _check_apart(images, name, test, "test")
+        if validation is not None:
+            _check_apart(calibration, "calibration", validation, "validation")
+    except EdgeFMError as error:
+        return error
+    return None
+
+
+def _check_apart(images: EvaluationSet, name: str, judges: EvaluationSet, other: str) -> None:
+    """Raise unless two sets have no image in common, pixel for pixel."""
+    common = count_common(images.images, judges.images)
+    if common:
+        raise ExportError(
+            f"{common:,} of the {len(images.images):,} {name} images are {other} images: the gate would judge int8 by "
+            "what it was tuned on.",
+            hint="Calibrate on other images: --calibration SOURCE",
+        )
