@@ -137,7 +137,10 @@ def main() -> None:
     given = parser.parse_args()
     from edge_fm_runtime.user_cache import cache_root
 
-    cache = (given.cache or cache_root() / "aarch64").resolve()
+    usual = cache_root()
+    if given.cache is None and usual is None:
+        parser.error("this user has no cache folder: name one with --cache")
+    cache = (given.cache or usual / "aarch64").resolve()
     try:
         emulator, root = fetch_packages(cache)
         site = fetch_wheels(cache)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -132,13 +133,21 @@ def _litert() -> dict[str, Any]:
 
 def _folders() -> list[dict[str, Any]]:
     from edge_fm.data import cache_folder
-    from edge_fm_runtime.user_cache import openvino_cache
+    from edge_fm_runtime.errors import DataError
+    from edge_fm_runtime.user_cache import cache_root
 
-    folders = {"data": cache_folder(), "compiled models": openvino_cache(), "runs": Path("runs").resolve()}
+    folders: dict[str, Path | None] = {"data": None, "compiled models": None, "runs": Path("runs").resolve()}
+    with suppress(DataError):  # a user without a home folder
+        folders["data"] = cache_folder()
+    if (root := cache_root()) is not None:
+        folders["compiled models"] = root / "openvino"
     if given := os.environ.get("EDGEFM_MODEL"):
         folders["$EDGEFM_MODEL"] = Path(given)
     found = []
     for purpose, folder in folders.items():
+        if folder is None:
+            found.append({"for": purpose, "path": None, "exists": False, "writable": False})
+            continue
         nearest = next(p for p in [folder, *folder.parents] if p.exists())
         found.append(
             {
@@ -173,7 +182,11 @@ def _print(report: dict[str, Any]) -> None:
         ["memory", f"{machine['memory_mib']} MiB"],
         ["Python", machine["python"]],
         *(
-            [f"folder: {f['for']}", f["path"] + ("" if f["writable"] else _unwritable(f["for"]))]
+            [
+                f"folder: {f['for']}",
+                (f["path"] or "none, as this user has no home folder")
+                + ("" if f["writable"] else _unwritable(f["for"])),
+            ]
             for f in report["folders"]
         ),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from edge_fm.data.idx import parse_idx
 from edge_fm.data.store import FileSpec, Found, Notify, Source, mute, obtain
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.user_cache import cache_root, expand_home
 
 NAME = "fashion-mnist"
 LABEL_NAMES = (
@@ -55,21 +55,22 @@ def default_sources() -> tuple[Source, ...]:
     )
 
 
-def user_cache() -> Path:
-    """The user's cache folder for EdgeFM: `$XDG_CACHE_HOME/edgefm`, or `~/.cache/edgefm`, or the platform's own."""
-    if given := os.environ.get("XDG_CACHE_HOME"):
-        return Path(given) / "edgefm"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "edgefm" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "edgefm"
-    return Path.home() / ".cache" / "edgefm"
-
-
 def cache_folder() -> Path:
-    """Where datasets are kept: `$EDGEFM_DATA`, else the user's cache folder."""
+    """Where datasets are kept: `$EDGEFM_DATA`, else the user's cache folder.
+
+    Raises:
+        DataError: there is neither.
+    """
     given = os.environ.get("EDGEFM_DATA")
-    return Path(given).expanduser() if given else user_cache()
+    if given:
+        return expand_home(given)
+    root = cache_root()
+    if root is None:
+        raise DataError(
+            "There is no folder to keep datasets in: this user has no home folder.",
+            hint="Name one: EDGEFM_DATA=FOLDER edgefm data fetch",
+        )
+    return root
 
 
 def fetch(*, progress: ProgressFn = silent, on_try: Notify = mute, sources: Sequence[Source] | None = None) -> Path:
@@ -114,8 +115,9 @@ def load(*, progress: ProgressFn = silent, on_try: Notify = mute, sources: Seque
 
 
 def _obtain(progress: ProgressFn, on_try: Notify, sources: Sequence[Source] | None) -> Found:
-    folders = [user_cache() / NAME]
-    if os.environ.get("EDGEFM_DATA"):
+    own = cache_root()
+    folders = [] if own is None else [own / NAME]
+    if own is None or os.environ.get("EDGEFM_DATA"):
         base = cache_folder()
         if base.exists() and not base.is_dir():
             raise DataError(f"EDGEFM_DATA is {base}, which is no folder.", hint="Set it to a folder, or unset it.")
@@ -125,7 +127,7 @@ def _obtain(progress: ProgressFn, on_try: Notify, sources: Sequence[Source] | No
         "Fashion-MNIST",
         FILES,
         folders,
-        cache=user_cache() / NAME,
+        cache=None if own is None else own / NAME,
         sources=default_sources if sources is None else lambda: sources,
         progress=progress,
         on_try=on_try,

@@ -18,6 +18,7 @@ from edge_fm_export.fingerprints import fingerprints
 from edge_fm_runtime.errors import DataError, PhotoError
 from edge_fm_runtime.metadata import PhotoSpec
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.user_cache import expand_home
 
 DATASETS: Mapping[str, str] = {
     fashion_mnist.NAME: "60,000 training and 10,000 test images of ten garments, fetched on first use",
@@ -74,7 +75,7 @@ def load_dataset(
         return _bring_to(fashion_mnist.load(progress=progress, on_try=on_try), shape, spec, progress)
     if source == mini.NAME:
         return _bring_to(mini.load(), shape, spec, progress)
-    path = Path(source).expanduser()
+    path = expand_home(source)
     raw = _read(path, source, shape, spec, progress)
     name = path.resolve().name
     notes = dict(raw.notes)

@@ -85,7 +85,7 @@ def obtain(
     files: Sequence[FileSpec],
     folders: Sequence[Path],
     *,
-    cache: Path,
+    cache: Path | None,
     sources: Callable[[], Sequence[Source]],
     progress: ProgressFn,
     on_try: Notify,
@@ -96,7 +96,7 @@ def obtain(
         title: of the dataset, for messages.
         files: what is needed.
         folders: where to look, best first; what is missing is written into the first one that can be written to.
-        cache: the folder whose files may always be replaced; elsewhere only those that were fetched may.
+        cache: the folder whose files may always be replaced, if there is one; elsewhere only those that were fetched.
         sources: returns where to fetch from, best first.
         progress: called with bytes.
         on_try: told what is tried.

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm.evaluation.plain_figure import plain_figure
+from edge_fm_export.library_folders import use_own_matplotlib_folder
 from edge_fm_runtime.errors import DataError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def new_figure(width: float, height: float) -> Figure:
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
+    use_own_matplotlib_folder()
     try:
         figure = plain_figure()
     except ImportError as error:

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any
 
+from edge_fm_export.library_folders import own_keras_folder
 from edge_fm_export.tensorflow_setup import NOISE
 from edge_fm_runtime.errors import MissingDependencyError
 from edge_fm_runtime.native_noise import native_noise_hidden
@@ -28,7 +29,7 @@ def require_keras(purpose: str) -> Any:
         if "keras" in sys.modules:
             import keras
         else:  # and the rest of what its C++ side says, whatever its log level
-            with native_noise_hidden(NOISE):
+            with own_keras_folder(), native_noise_hidden(NOISE):
                 import keras
 
                 if keras.backend.backend() == "tensorflow":

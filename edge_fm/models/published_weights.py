@@ -16,14 +16,26 @@ from edge_fm.models.backbones import WeightsFile
 from edge_fm.models.keras_import import require_keras
 from edge_fm.network import failure_reason, require_reachable
 from edge_fm_runtime.errors import ModelError
+from edge_fm_runtime.user_cache import expand_home, user_home
 
 _TIMEOUT_S = 30.0
 
 
 def cached_path(file: WeightsFile) -> Path:
-    """Where Keras keeps the file: `$KERAS_HOME/models`, else `~/.keras/models`."""
-    home = os.environ.get("KERAS_HOME") or "~/.keras"
-    return Path(home).expanduser() / "models" / file.name
+    """Where Keras keeps the file: `$KERAS_HOME/models`, else `~/.keras/models`.
+
+    Raises:
+        ModelError: there is neither, as the user has no home folder.
+    """
+    given, home = os.environ.get("KERAS_HOME"), user_home()
+    if given:
+        return expand_home(given) / "models" / file.name
+    if home is None:
+        raise ModelError(
+            f"There is no folder to keep {file.name} in: this user has no home folder.",
+            hint="Name one: KERAS_HOME=FOLDER, or give the weights: --weights FILE. Without any: --weights none",
+        )
+    return home / ".keras" / "models" / file.name
 
 
 def fetch_weights(file: WeightsFile) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.json_text import parse_json
+from edge_fm_runtime.user_cache import expand_home
 
 KEPT = Path(__file__).parent / "kept"
 """Trained models and their records that come with the package."""
@@ -171,7 +172,7 @@ def trained_model(name: str | Path) -> Path:
     Returns:
         A path, which may not exist.
     """
-    path = Path(name).expanduser()
+    path = expand_home(name)
     kept = KEPT / path.name
     ours = str(name) == path.name and (kept / _MODEL_FILE).is_file()
     return kept if ours and not path.exists() else path

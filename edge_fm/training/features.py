@@ -7,10 +7,10 @@ to epoch, and whatever else asks for the whole model, leave nothing to keep.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -25,8 +25,10 @@ from edge_fm.models.freezing import BACKBONE
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.transfer import FEATURES
 from edge_fm.training.recipe import AugmentationPart, Recipe
+from edge_fm_runtime.errors import CacheWarning
 from edge_fm_runtime.progress import ProgressFn
-from edge_fm_runtime.user_cache import cache_root, prune
+from edge_fm_runtime.sealed_file import why_damaged, write_sealed
+from edge_fm_runtime.user_cache import own_folder, prune
 
 if TYPE_CHECKING:
     from edge_fm.data import Split
@@ -37,7 +39,7 @@ NoteFn = Callable[[str], None]
 NO_BACKBONE = "no backbone is frozen"
 _FILE = "features.npy"
 # Raised when the same weights and pixels would give other features.
-_VERSION = 1
+_VERSION = 2
 _BATCH = 250
 _MAX_BYTES = 2 << 30
 _MAX_CACHE_BYTES = 4 << 30
@@ -134,12 +136,12 @@ def with_features(
     from edge_fm_export.fingerprints import fingerprints
 
     width = int(trunk.output_shape[-1])
-    folder = cache_root() / "features" / _key(trunk, recipe, images)
-    features = _read(folder / _FILE, (len(images), width))
+    folder = own_folder("features", _key(trunk, recipe, images))
+    features = None if folder is None else _read(folder / _FILE, (len(images), width))
     if features is None:
         features = _compute(trunk, images, progress)
-        kept = _write(folder, features)
-        where = f"kept in {folder}" if kept else f"kept in memory alone, as {folder} cannot be written"
+        kept = folder is not None and _write(folder, features)
+        where = f"kept in {folder}" if kept else "kept in memory alone, as the cache folder cannot be written"
         note(f"The backbone is frozen: its features of {len(images):,} images were computed once and are {where}.")
     else:
         note(f"The backbone is frozen: its features of {len(images):,} images come from {folder}.")
@@ -193,8 +195,15 @@ def _version(distribution: str) -> str:
 
 
 def _read(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
-    """What is kept there; None where nothing is, or something else."""
+    """What is kept there; None where nothing is, or something else.
+
+    Warns:
+        CacheWarning: it is damaged.
+    """
     try:
+        if (reason := why_damaged(path)) is not None:
+            warnings.warn(f"Kept features are not used: {reason}. They are computed again.", CacheWarning, stacklevel=3)
+            return None
         features: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
         os.utime(path.parent)  # when it was last used, for pruning
     except (OSError, ValueError, EOFError):
@@ -204,15 +213,9 @@ def _read(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
 
 def _write(folder: Path, features: NDArray[np.float32]) -> bool:
     """Keep features, and of older ones as many as there is room for; whether it could be done."""
-    beside = folder / f".{_FILE}.{os.getpid()}.tmp"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with beside.open("wb") as file:
-            np.save(file, features, allow_pickle=False)
-        beside.replace(folder / _FILE)
+        write_sealed(folder / _FILE, lambda file: np.save(file, features, allow_pickle=False))
         prune(folder.parent, keep=folder, max_bytes=_MAX_CACHE_BYTES)
     except OSError:  # read-only or full: computing them anew is all that it costs
-        with contextlib.suppress(OSError):
-            beside.unlink()
         return False
     return True

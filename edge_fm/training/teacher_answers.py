@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -24,15 +25,16 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.training.batches import epoch_batches, is_clean, view_of
 from edge_fm.training.distillation import ask_teachers
 from edge_fm.training.recipe import Recipe
-from edge_fm_runtime.errors import TrainingError
+from edge_fm_runtime.errors import CacheWarning, TrainingError
 from edge_fm_runtime.progress import ProgressFn
-from edge_fm_runtime.user_cache import cache_root, prune
+from edge_fm_runtime.sealed_file import why_damaged, write_sealed
+from edge_fm_runtime.user_cache import own_folder, prune
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
 
 # Raised when the same teachers and settings would mean other images.
-_VERSION = 3
+_VERSION = 4
 _MAX_CACHE_BYTES = 4 << 30
 
 
@@ -49,12 +51,14 @@ class TeacherAnswers:
     def __init__(self, teachers: Sequence[Any], recipe: Recipe, learn: Split, dataset: Dataset) -> None:
         self._recipe, self._learn, self._dataset = recipe, learn, dataset
         self._model = ask_teachers(teachers)
-        self._folder = cache_root() / "teachers" / _key(recipe, learn, dataset)
+        self._folder = own_folder("teachers", _key(recipe, learn, dataset))
 
     @property
     def note(self) -> str:
         """Where they are, a line for a person."""
         views = self._recipe.distillation.views
+        if self._folder is None:
+            return "The teachers are asked in every epoch: their answers have no cache folder that can be written to."
         return f"The teachers' answers to {views} views of the images are kept in {self._folder}."
 
     def to(self, epoch: int, progress: ProgressFn) -> NDArray[np.float32]:
@@ -71,7 +75,7 @@ class TeacherAnswers:
             TrainingError: the teachers answer with what is no number.
         """
         view = view_of(self._recipe, epoch)
-        path = self._folder / f"{'clean' if is_clean(self._recipe, epoch) else 'view'}-{view}.npy"
+        name = f"{'clean' if is_clean(self._recipe, epoch) else 'view'}-{view}.npy"
         batches = epoch_batches(
             self._learn.images,
             self._learn.labels,
@@ -82,13 +86,9 @@ class TeacherAnswers:
             photograph_them=False,
         )
         size = min(self._recipe.training.batch_size, len(self._learn))
-        try:
-            kept: NDArray[np.float32] = np.load(path, allow_pickle=False)
-            os.utime(self._folder)  # when it was last used, for pruning
-            if kept.shape == (len(batches) * size, len(self._dataset.label_names)) and kept.dtype == np.float32:
-                return kept
-        except (OSError, ValueError, EOFError):  # not there, or not whole: asked anew
-            pass
+        kept = self._read(name)
+        if kept is not None and kept.shape == (len(batches) * size, len(self._dataset.label_names)):
+            return kept
         progress("asking the teachers", 0, len(batches))
         asked = _asking_callback(progress, len(batches))
         answers = np.asarray(self._model.predict(batches, verbose=0, callbacks=[asked]), np.float32)
@@ -98,19 +98,37 @@ class TeacherAnswers:
                 f"{len(answers):,} images, in {self._recipe.training.precision}.",
                 hint="Try --set training.precision=float32; where they are none there either, train the teachers anew.",
             )
-        self._keep(path.name, answers)
+        self._keep(name, answers)
         return answers
 
-    def _keep(self, name: str, answers: NDArray[np.float32]) -> None:
-        beside = self._folder / f".{name}.{os.getpid()}.tmp"
+    def _read(self, name: str) -> NDArray[np.float32] | None:
+        """What is kept under that name; None where nothing is, or something else.
+
+        Warns:
+            CacheWarning: it is damaged.
+        """
+        if self._folder is None:
+            return None
+        path = self._folder / name
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with beside.open("wb") as file:
-                np.save(file, answers, allow_pickle=False)
-            beside.replace(self._folder / name)
+            if (reason := why_damaged(path)) is not None:
+                text = f"Kept answers of the teachers are not used: {reason}. The teachers are asked again."
+                warnings.warn(text, CacheWarning, stacklevel=3)
+                return None
+            kept: NDArray[np.float32] = np.load(path, allow_pickle=False)
+            os.utime(self._folder)  # when it was last used, for pruning
+        except (OSError, ValueError, EOFError):  # not there, or not readable: asked anew
+            return None
+        return kept if kept.dtype == np.float32 else None
+
+    def _keep(self, name: str, answers: NDArray[np.float32]) -> None:
+        if self._folder is None:
+            return
+        try:
+            write_sealed(self._folder / name, lambda file: np.save(file, answers, allow_pickle=False))
             prune(self._folder.parent, keep=self._folder, max_bytes=_MAX_CACHE_BYTES)
         except OSError:  # read-only or full: asking anew is all that it costs
-            beside.unlink(missing_ok=True)
+            return
 
 
 def _asking_callback(progress: ProgressFn, steps: int) -> Any:

@@ -11,7 +11,7 @@ from edge_fm_export import onnx_format
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.savedmodel_format import INPUT
 from edge_fm_export.tensorflow_setup import quiet, require_package
-from edge_fm_runtime.engines.openvino_core import import_openvino, shared_core
+from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.metadata import EMBEDDED_KEY, Metadata
 
@@ -40,7 +40,7 @@ def fp32_model(context: BuildContext) -> Path:
     path = context.scratch / "fp32.xml"
     if not path.exists():
         require_package("openvino", "OpenVINO export")
-        ov = import_openvino()
+        import openvino as ov
 
         source = onnx_format.fp32_model(context)
         try:
@@ -77,7 +77,7 @@ def save_ir(model: openvino.Model, path: Path, *, compress_to_fp16: bool = False
     Raises:
         ExportError: OpenVINO wrote less than it should have, such as on a full disk.
     """
-    ov = import_openvino()
+    import openvino as ov
 
     ov.save_model(model, path, compress_to_fp16=compress_to_fp16)
     tree = ElementTree.parse(path)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from edge_fm_export.library_folders import own_keras_folder
 from edge_fm_runtime.errors import ExportError, MissingDependencyError
 from edge_fm_runtime.native_noise import native_noise_hidden
 
@@ -47,7 +48,7 @@ def require_tensorflow(purpose: str) -> tuple[Any, Any]:
             import keras
             import tensorflow as tf
         else:
-            with native_noise_hidden(NOISE):
+            with own_keras_folder(), native_noise_hidden(NOISE):
                 import keras
                 import tensorflow as tf
 

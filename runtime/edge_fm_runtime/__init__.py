@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edge_fm_runtime.usage_reports import switch_off_usage_reports
+
 if TYPE_CHECKING:
     from edge_fm_runtime.artifact import Artifact, load_artifact
     from edge_fm_runtime.classifier import Classification, Classifier, Failure, Prediction
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from edge_fm_runtime.verification import verify_golden
 
 __version__ = "0.1.0"
+
+switch_off_usage_reports()
 
 _HOMES = {
     "Artifact": "artifact",

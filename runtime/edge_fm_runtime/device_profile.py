@@ -47,10 +47,12 @@ class Choice:
     version: str
 
 
-def profile_path() -> Path:
-    """`$EDGEFM_PROFILE`, else `profile.json` in the user's cache folder."""
-    given = os.environ.get("EDGEFM_PROFILE")
-    return Path(given) if given else cache_root() / "profile.json"
+def profile_path() -> Path | None:
+    """`$EDGEFM_PROFILE`, else `profile.json` in the user's cache folder; None for a user without a home folder."""
+    given, root = os.environ.get("EDGEFM_PROFILE"), cache_root()
+    if given:
+        return Path(given)
+    return None if root is None else root / "profile.json"
 
 
 def library_version(engine: str) -> str:
@@ -71,7 +73,7 @@ def find_choice(artifact: Artifact) -> tuple[Choice | None, str | None]:
         that does not hold, or where the profile cannot be read.
     """
     path = profile_path()
-    if not path.exists():
+    if path is None or not path.exists():
         return None, None
     try:
         found = _read(path).get(payload_hash(artifact) or "")
@@ -100,6 +102,11 @@ def save_choices(choices: dict[str, Choice]) -> Path:
         ArtifactError: it cannot be written, or what is there is no profile.
     """
     path = profile_path()
+    if path is None:
+        raise ArtifactError(
+            "There is no place for the device profile: this user has no home folder.",
+            hint="Name a file: EDGEFM_PROFILE=FILE edgefm autotune",
+        )
     merged = (_read(path) if path.exists() else {}) | choices
     body = {"schema_version": _SCHEMA, "choices": {key: asdict(choice) for key, choice in sorted(merged.items())}}
     beside = path.with_name(f".{path.name}.{os.getpid()}")

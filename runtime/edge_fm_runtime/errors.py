@@ -18,7 +18,8 @@ EdgeFMError                       exit 1   the root: catch this one
 └── GateError                     exit 3   parity or accuracy is out of tolerance; `failures` lists every check
 
 What is no error but must be known is an EdgeFMWarning: PrecisionWarning (an artifact runs, in another precision than
-its own), ConversionWarning (a model was converted, but not in the usual way).
+its own), ConversionWarning (a model was converted, but not in the usual way), CacheWarning (what was kept is damaged or
+not to be trusted, and is made again).
 """
 
 from __future__ import annotations
@@ -132,6 +133,10 @@ class GateError(EdgeFMError):
 
 class EdgeFMWarning(UserWarning):
     """What a person should know although it goes on."""
+
+
+class CacheWarning(EdgeFMWarning):
+    """What the cache holds is damaged or not to be trusted; it is made again."""
 
 
 class ConversionWarning(EdgeFMWarning):

@@ -1,9 +1,11 @@
-"""The user's cache folder: compiled models, bounded in size and age. Where it cannot be written there is no cache."""
+"""The user's cache folder: where it is, which of its files are believed, and how it stays bounded in size and age."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import stat
+import sys
 import time
 from pathlib import Path
 
@@ -13,16 +15,91 @@ MAX_BYTES = 256 * 1024 * 1024
 MAX_AGE_S = 90 * 24 * 3600.0
 
 
-def cache_root() -> Path:
-    """`$XDG_CACHE_HOME/edgefm`, else `~/.cache/edgefm`."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(given) if Path(given).is_absolute() else Path(os.environ.get("HOME") or "~").expanduser() / ".cache"
-    return base / "edgefm"
+def user_home() -> Path | None:
+    """The user's home folder: `$HOME`, else the one that the system knows; None for a user without one."""
+    given = os.environ.get("HOME", "")
+    if Path(given).is_absolute():
+        return Path(given)
+    if os.name != "posix":
+        return Path.home()
+    import pwd
+
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:  # a numeric user, as containers are often run
+        return None
 
 
-def openvino_cache() -> Path:
-    """Where OpenVINO's compiled models are kept."""
-    return cache_root() / "openvino"
+def expand_home(path: str | os.PathLike[str]) -> Path:
+    """A path with a leading `~` or `~user` replaced; as it stands where there is no such home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def cache_root() -> Path | None:
+    r"""The one folder in which EdgeFM keeps what it can make again; None for a user without a home folder.
+
+    `$XDG_CACHE_HOME/edgefm` where that is an absolute path (the XDG specification has others ignored), else the
+    platform's own: `~/.cache/edgefm`, `~/Library/Caches/edgefm`, `%LOCALAPPDATA%\edgefm\Cache`.
+    """
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if given.is_absolute():
+        return given / "edgefm"
+    home = user_home()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "edgefm" / "Cache"
+    if home is None:
+        return None
+    return home / "Library" / "Caches" / "edgefm" if sys.platform == "darwin" else home / ".cache" / "edgefm"
+
+
+def why_untrusted(path: Path, *, group: bool = False) -> str | None:
+    """Why the content of a file or folder must not be believed; None where only its owner decides it.
+
+    Args:
+        path: an existing file or folder.
+        group: whether members of its group may not write to it either.
+
+    Raises:
+        OSError: it does not exist, or cannot be looked at.
+    """
+    if os.name != "posix":
+        return None
+    info = path.stat()
+    if info.st_uid not in (0, os.geteuid()):
+        return f"{path} belongs to another user (uid {info.st_uid})"
+    # In a folder such as /tmp, with the sticky bit, nobody replaces another user's files.
+    if info.st_mode & 0o002 and not (stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX):
+        return f"everybody may write to {path} (mode {stat.S_IMODE(info.st_mode):o})"
+    if group and info.st_mode & 0o020:
+        return f"its group may write to {path} (mode {stat.S_IMODE(info.st_mode):o})"
+    return None
+
+
+def own_folder(*names: str) -> Path | None:
+    """A folder below the cache folder that only this user writes to, made where needed; None where none can be had.
+
+    Whatever is kept there can be made again, so a read-only or full disk costs time and nothing else; `edgefm doctor`
+    says which folders cannot be written to.
+    """
+    root = cache_root()
+    if root is None:
+        return None
+    folder = root
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in names:
+            folder /= name
+            folder.mkdir(exist_ok=True, mode=0o700)
+            if why_untrusted(folder, group=True) is not None:
+                return None
+        usable = why_untrusted(root) is None and os.access(folder, os.W_OK)
+    except OSError:
+        return None
+    return folder if usable else None
 
 
 def payload_hash(artifact: Artifact) -> str | None:
@@ -40,31 +117,27 @@ def model_folder(artifact: Artifact, settings: str) -> Path | None:
     """The cache folder of just this payload compiled with `settings`, made where needed; None where none can be had.
 
     OpenVINO's own key leaves settings out that change the answers, such as the arithmetic.
-
-    Compiled models are code that a library will trust, so a folder that others can write to is not used.
     """
     digest = payload_hash(artifact)
     if digest is None:
         return None
-    root = openvino_cache()
-    folder = root / hashlib.sha256(f"{digest} {settings}".encode()).hexdigest()[:32]
-    try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        info = root.stat()
-        if info.st_mode & 0o022 or (hasattr(os, "getuid") and info.st_uid != os.getuid()):
-            return None
-        fresh = not folder.exists()
-        folder.mkdir(exist_ok=True, mode=0o700)
-        os.utime(folder)  # when it was last used, for pruning
-        if fresh:
-            prune(root, keep=folder)
-    except OSError:  # read-only, full, or a file in the way: compiling anew is all that it costs; `doctor` says it
+    folder = own_folder("openvino", hashlib.sha256(f"{digest} {settings}".encode()).hexdigest()[:32])
+    if folder is None:
         return None
-    return folder if os.access(folder, os.W_OK) else None
+    try:
+        os.utime(folder)  # when it was last used, for pruning
+        prune(folder.parent, keep=folder)
+    except OSError:
+        return None
+    return folder
 
 
 def prune(root: Path, *, keep: Path, max_bytes: int = MAX_BYTES, max_age_s: float = MAX_AGE_S) -> None:
-    """Remove the folders below `root` that were not used for long, and the longest unused while there is too much."""
+    """Remove the folders below `root` that were not used for long, and the longest unused while there is too much.
+
+    Raises:
+        OSError: a folder cannot be removed.
+    """
     import shutil  # with its archive formats the slowest import of a cold start, and seldom needed
 
     kept = 0

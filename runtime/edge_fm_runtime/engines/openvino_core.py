@@ -8,31 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge_fm_runtime.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     import openvino
-
-_USAGE_REPORTS = "openvino_telemetry"
-
-
-def import_openvino() -> Any:
-    """Import `openvino`, without the report to its makers that an import of it otherwise sends.
-
-    Openvino and NNCF send usage events through the package openvino_telemetry where it is installed, from a process
-    that they fork; where it is not, they go without. So it is made to look not installed. A program that has imported
-    openvino itself keeps what it chose.
-
-    Raises:
-        ImportError: openvino is not installed.
-    """
-    if "openvino" not in sys.modules and _USAGE_REPORTS not in sys.modules:
-        sys.modules[_USAGE_REPORTS] = None  # type: ignore[assignment]  # makes its import an ImportError
-    import openvino
-
-    return openvino
 
 
 @cache
@@ -47,7 +28,7 @@ def shared_core() -> openvino.Core:
         MissingDependencyError: openvino is not installed.
     """
     try:
-        ov = import_openvino()
+        import openvino as ov
     except ImportError as error:
         raise MissingDependencyError.for_extra("openvino", "openvino", "The openvino engine") from error
     core: openvino.Core = ov.Core()
