@@ -113,25 +113,6 @@ def payload_hash(artifact: Artifact) -> str | None:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def model_folder(artifact: Artifact, settings: str) -> Path | None:
-    """The cache folder of just this payload compiled with `settings`, made where needed; None where none can be had.
-
-    OpenVINO's own key leaves settings out that change the answers, such as the arithmetic.
-    """
-    digest = payload_hash(artifact)
-    if digest is None:
-        return None
-    folder = own_folder("openvino", hashlib.sha256(f"{digest} {settings}".encode()).hexdigest()[:32])
-    if folder is None:
-        return None
-    try:
-        os.utime(folder)  # when it was last used, for pruning
-        prune(folder.parent, keep=folder)
-    except OSError:
-        return None
-    return folder
-
-
 def prune(root: Path, *, keep: Path, max_bytes: int = MAX_BYTES, max_age_s: float = MAX_AGE_S) -> None:
     """Remove the folders below `root` that were not used for long, and the longest unused while there is too much.
 

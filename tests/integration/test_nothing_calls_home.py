@@ -126,17 +126,18 @@ for line in open(sys.argv[1]).read().splitlines():
     print("edgefm", line, file=sys.stderr, flush=True)
     cli.main(line.split(), standalone_mode=False)
 """
-_COMMANDS = """\
+_ONE = "runs/lenet5/export/lenet5"
+_COMMANDS = f"""\
 train --recipe small.toml --out runs/lenet5 --quiet
 search small.toml --trials 1 --out runs/search --quiet
 export runs/lenet5 --format all --precision all --max-drop 100 --quiet
 evaluate runs/lenet5 --report report --quiet
-verify runs/lenet5/export/lenet5-litert-int8 --quiet
-verify runs/lenet5/export/lenet5-openvino-int8 --against runs/lenet5 --quiet
-infer photos --model runs/lenet5/export/lenet5-litert-fp32 --quiet
-autotune runs/lenet5/export/lenet5-onnx-fp32 runs/lenet5/export/lenet5-openvino-fp32 --max-drop 100 --duration 0.02 --quiet
-benchmark runs/lenet5/export/lenet5-onnx-fp32 runs/lenet5/export/lenet5-openvino-fp32 --against none --duration 0.05 --profile --out bench --quiet
-benchmark runs/lenet5/export/lenet5-onnx-fp32 --scenario offline --duration 0.05 --quiet
+verify {_ONE}-litert-int8 --quiet
+verify {_ONE}-openvino-int8 --against runs/lenet5 --quiet
+infer photos --model {_ONE}-litert-fp32 --quiet
+autotune {_ONE}-onnx-fp32 {_ONE}-openvino-fp32 --max-drop 100 --duration 0.02 --quiet
+benchmark {_ONE}-onnx-fp32 {_ONE}-openvino-fp32 --against none --duration 0.05 --profile --out bench --quiet
+benchmark {_ONE}-onnx-fp32 --scenario offline --duration 0.05 --quiet
 report bench/benchmark.json --quiet
 data show data.npz --quiet
 """

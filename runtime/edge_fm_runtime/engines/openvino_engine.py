@@ -13,10 +13,10 @@ import numpy as np
 from edge_fm_runtime.artifact import Artifact
 from edge_fm_runtime.calls import Calls
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+from edge_fm_runtime.engines.openvino_cache import compiled_file, keep_compiled, load_compiled
 from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import DeviceError, EngineError
 from edge_fm_runtime.machine import usable_cpus
-from edge_fm_runtime.user_cache import model_folder
 
 if TYPE_CHECKING:
     import openvino
@@ -29,7 +29,7 @@ class OpenVinoEngine:
 
     Batches of one (or of `options.batch`) run on a model compiled for just that shape, which is faster;
     any other size runs on a model compiled for every size. Either is compiled when it is first needed, and kept in
-    the user's cache folder under the payload's hash, so that the next process need not compile it.
+    the user's cache folder under the payload's hash and with its own, so that the next process need not compile it.
 
     Args:
         artifact: of format "openvino" or "onnx".
@@ -157,19 +157,24 @@ class OpenVinoEngine:
             halves = self._artifact.metadata.precision == "fp16" and self._options.device != "CPU"
             config["INFERENCE_PRECISION_HINT"] = "f16" if halves else "f32"
         settings = f"{self._options.device} {batch} {sorted(config.items())}"
-        if (cache := model_folder(self._artifact, settings)) is not None:
-            config["CACHE_DIR"] = str(cache)
+        device = self._options.device
+        kept = compiled_file(self._core, self._artifact, device, settings)
+        if kept is not None and (found := load_compiled(self._core, kept, device, config)) is not None:
+            return found
         spec = self._artifact.metadata.input
         try:
             model = self._core.read_model(_checked_pair(self._artifact.payload))
             if spec.batch is None:
                 model.reshape([-1 if batch is None else batch, *spec.shape])
-            return self._core.compile_model(model, self._options.device, config)
+            compiled = self._core.compile_model(model, device, config)
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO cannot load {self._artifact.payload}: {str(error).strip().splitlines()[-1]}",
                 hint="Copy the artifact again from where it was exported, or export again: edgefm export",
             ) from error
+        if kept is not None:
+            keep_compiled(compiled, kept)
+        return compiled
 
 
 class _Request:

@@ -17,6 +17,7 @@ from edge_fm.training import AugmentationPart, ModelPart, OptimizerPart, Recipe,
 from edge_fm.training import features as features_module
 from edge_fm.training.features import why_not_kept
 from edge_fm.training.recipe import DistillationPart
+from edge_fm_runtime.errors import CacheWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 OPTIONS = {"alpha": 0.1, "size": 32, "dense": [8]}
@@ -108,12 +109,19 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert_same_run(train(recipe, strokes, tmp_path / "broken", resume=True), straight)
 
 
-def test_what_is_kept_is_not_believed_blindly(recipe: Recipe, strokes: Dataset, tmp_path: Path, cache: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut", "half zeroed"])
+def test_damaged_features_are_said_and_computed_again(
+    recipe: Recipe, strokes: Dataset, tmp_path: Path, cache: Path, damage: str
+) -> None:
     first = train(recipe, strokes, tmp_path / "first")
     (kept,) = cache.glob("*/features.npy")
-    kept.write_bytes(kept.read_bytes()[:-100])
-    assert_same_run(train(recipe, strokes, tmp_path / "cut"), first)
-    assert np.load(kept).shape == (60, 102)
+    whole = kept.read_bytes()
+    half = len(whole) // 2
+    kept.write_bytes(whole[:-100] if damage == "cut" else whole[:half] + bytes(half))
+    with pytest.warns(CacheWarning, match="computed again"):
+        again = train(recipe, strokes, tmp_path / "again")
+    assert_same_run(again, first)
+    assert kept.read_bytes() == whole
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone(

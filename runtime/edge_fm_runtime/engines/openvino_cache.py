@@ -1,0 +1,91 @@
+"""Models that OpenVINO has compiled, kept in the user's cache folder so that the next process need not compile them.
+
+OpenVINO's own cache (`CACHE_DIR`) loads whatever bytes lie there: a damaged one gives wrong predictions. Here each
+compiled model is kept with its SHA-256, and what is loaded are the very bytes that were checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.errors import CacheWarning
+from edge_fm_runtime.machine import cpu_flags
+from edge_fm_runtime.sealed_file import read_sealed, write_sealed
+from edge_fm_runtime.user_cache import own_folder, payload_hash, prune, why_untrusted
+
+if TYPE_CHECKING:
+    import openvino
+
+FILE = "compiled.blob"
+
+
+def compiled_file(core: openvino.Core, artifact: Artifact, device: str, settings: str) -> Path | None:
+    """Where just this payload is kept, compiled for `device` with `settings`; None where it cannot be kept.
+
+    Args:
+        core: of the process.
+        artifact: a bare payload, without hashes, is not kept.
+        device: one device; "AUTO" chooses among several, and is not kept.
+        settings: whatever else decides what is compiled.
+    """
+    digest = payload_hash(artifact)
+    if digest is None or device == "AUTO":
+        return None
+    if "EXPORT_IMPORT" not in core.get_property(device, "OPTIMIZATION_CAPABILITIES"):
+        return None
+    facts = json.dumps([digest, device, settings, _machine(core, device)], sort_keys=True)
+    folder = own_folder("openvino", hashlib.sha256(facts.encode()).hexdigest()[:32])
+    return None if folder is None else folder / FILE
+
+
+def load_compiled(
+    core: openvino.Core, file: Path, device: str, config: dict[str, Any]
+) -> openvino.CompiledModel | None:
+    """Load a compiled model that was kept; None where there is none, or none that may be used.
+
+    Warns:
+        CacheWarning: there is one, but it is damaged, or others may write to it.
+    """
+    try:
+        reason = why_untrusted(file, group=True)
+        content = None if reason else read_sealed(file)
+        os.utime(file.parent)  # when it was last used, for pruning
+    except OSError:
+        return None
+    if content is not None:
+        try:
+            return core.import_model(content, device, config)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+    warnings.warn(
+        f"The compiled model {file} is not used: {reason or 'its SHA-256 is not the one that it was kept with'}. "
+        "The artifact is compiled again.",
+        CacheWarning,
+        stacklevel=2,
+    )
+    return None
+
+
+def keep_compiled(compiled: openvino.CompiledModel, file: Path) -> None:
+    """Keep a compiled model, and of older ones as many as there is room for; where it cannot be written it is not."""
+    try:
+        content = compiled.export_model().getvalue()
+        write_sealed(file, lambda stream: stream.write(content))
+        prune(file.parents[1], keep=file.parent)
+    except OSError:  # read-only or full: compiling anew is all that it costs; `edgefm doctor` says it
+        return
+
+
+def _machine(core: openvino.Core, device: str) -> list[str]:
+    """What else a compiled model depends on: the library's build, the device and its driver, the CPU's features."""
+    import openvino
+
+    told = core.get_property(device, "CACHING_PROPERTIES")
+    values = [f"{name}={core.get_property(device, name)}" for name in sorted(told)]
+    return [openvino.get_version(), *values, " ".join(sorted(cpu_flags()))]
