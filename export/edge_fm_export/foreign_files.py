@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edge_fm_export import safety
 from edge_fm_export.float32 import graph_as_float32
-from edge_fm_export.keras_file import load_keras_file, read_config
+from edge_fm_export.inference_config import inference_config
+from edge_fm_export.keras2 import KerasVersion, h5_version, keras2_advice, keras_file_version, operations, to_keras3
+from edge_fm_export.keras_file import cannot_load, load_keras_file, read_config
 from edge_fm_export.savedmodel_safety import require_safe_graph
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.errors import ModelError
@@ -55,25 +58,47 @@ def name_of(path: Path) -> str:
 
 
 def _load_keras(path: Path, *, trust: bool) -> Any:
-    found = safety.require_safe(read_config(path), path, trust=trust)
+    written = read_config(path)
     _, keras = require_tensorflow("loading a Keras model")
-    with keras.saving.custom_object_scope(safety.custom_objects(found, path, trust=trust)):
-        return load_keras_file(path, trust=trust)
+    version = keras_file_version(path)
+    config = _prepared(written, path, version, trust=trust)
+    with keras.saving.custom_object_scope(_objects(config, path, version, trust=trust)):
+        return load_keras_file(path, trust=trust, config=None if config == written else config, version=version)
 
 
 def _load_h5(path: Path, *, trust: bool) -> Any:
     _, keras = require_tensorflow("loading a Keras model")
-    found = safety.require_safe(safety.read_h5_config(path), path, trust=trust)
-    objects = safety.custom_objects(found, path, trust=trust)
+    written = safety.read_h5_config(path)
+    version = h5_version(path)
+    config = _prepared(written, path, version, trust=trust)
     try:
-        with quiet(), keras.saving.custom_object_scope(objects):
-            return keras.saving.load_model(path, compile=False, safe_mode=not trust)
+        with quiet(), keras.saving.custom_object_scope(_objects(config, path, version, trust=trust)):
+            if config == written:
+                return keras.saving.load_model(path, compile=False, safe_mode=not trust)
+            model = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
+            model.load_weights(path)
+            return model
+    except ModelError:
+        raise
     except Exception as error:
-        raise ModelError(
-            f"Keras {keras.__version__} cannot load {path}: {_brief(error)}",
-            hint="The .h5 format is of older versions of Keras: open it with the one that made it, and save it again "
-            "with model.save('model.keras'), or export it with tf.saved_model.save.",
-        ) from error
+        raise cannot_load(error, path, version) from error
+
+
+def _prepared(written: dict[str, Any], path: Path, version: KerasVersion, *, trust: bool) -> dict[str, Any]:
+    """The description that Keras 3 can build the same predictions from; refuses code that nobody vouched for."""
+    config = inference_config(written)
+    advice = keras2_advice(path, version) if version.is_keras2 else None
+    safety.require_safe(config, path, trust=trust, advice=advice)
+    return to_keras3(config, path, version) if version.is_keras2 else config
+
+
+def _objects(config: dict[str, Any], path: Path, version: KerasVersion, *, trust: bool) -> dict[str, Any]:
+    """The classes that the description names and Keras does not have."""
+    ours = operations.custom_objects() if version.is_keras2 else {}
+    found = safety.inspect_config(config)
+    custom = tuple(wanted for wanted in found.custom if wanted.registered not in ours)
+    advice = keras2_advice(path, version) if version.is_keras2 else None
+    return ours | safety.custom_objects(replace(found, custom=custom), path, trust=trust, advice=advice)
 
 
 def _load_saved_model(folder: Path, *, trust: bool) -> Any:

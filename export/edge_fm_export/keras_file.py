@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
+import tempfile
 import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edge_fm_export.keras2 import DAMAGED_ZIP, KerasVersion, keras2_advice, keras_file_version
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.json_text import parse_json
@@ -15,16 +20,18 @@ from edge_fm_runtime.json_text import parse_json
 _CONFIG = "config.json"
 _MAX_CONFIG_BYTES = 64 << 20
 _MAX_DEPTH = 200
-DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, NotImplementedError, RuntimeError)
-"""What zipfile raises on an archive that is damaged, encrypted or compressed in a way that Python cannot read."""
 
 
-def load_keras_file(path: Path, *, trust: bool = False) -> Any:
+def load_keras_file(
+    path: Path, *, trust: bool = False, config: dict[str, Any] | None = None, version: KerasVersion | None = None
+) -> Any:
     """Load a model from a `.keras` file, uncompiled.
 
     Args:
         path: the file.
         trust: run code that the file carries; `edge_fm_export.safety` says what there is before anything is loaded.
+        config: a description of the model to build in place of the file's own.
+        version: the Keras that wrote the file; None reads it from the file.
 
     Returns:
         keras.Model
@@ -36,14 +43,47 @@ def load_keras_file(path: Path, *, trust: bool = False) -> Any:
     read_config(path)
     _, keras = require_tensorflow("loading a Keras model")
     try:
-        with quiet():
-            return keras.saving.load_model(path, compile=False, safe_mode=not trust)
+        with quiet(), _described_by(path, config) as file:
+            return keras.saving.load_model(file, compile=False, safe_mode=not trust)
     except Exception as error:
-        raise ModelError(
-            f"Keras {keras.__version__} cannot load {path}: {_brief(error)}",
-            hint="Save it again with the Keras that made it: model.save('model.keras'). A model with custom layers "
-            "needs them registered (keras.saving.register_keras_serializable).",
-        ) from error
+        raise cannot_load(error, path, version or keras_file_version(path)) from error
+
+
+@contextmanager
+def _described_by(path: Path, config: dict[str, Any] | None) -> Iterator[Path]:
+    """The file, or a temporary copy of it with another description."""
+    if config is None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="edgefm-") as folder:
+        copy = Path(folder, "model.keras")
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w") as target:
+            for entry in source.infolist():
+                if entry.filename == _CONFIG:
+                    target.writestr(_CONFIG, json.dumps(config))
+                else:
+                    with source.open(entry) as old, target.open(entry.filename, "w", force_zip64=True) as new:
+                        shutil.copyfileobj(old, new, 1 << 20)
+        yield copy
+
+
+def cannot_load(error: Exception, path: Path, version: KerasVersion) -> ModelError:
+    """The error that Keras cannot rebuild the model in `path`, with what to do by the version that wrote it."""
+    import keras
+
+    running = keras.__version__
+    told = f"Keras {running} cannot load {path}: {_brief(error)}"
+    if version.is_keras2:
+        return ModelError(f"{told} It was written by {version.describe()}.", hint=keras2_advice(path, version))
+    if version.is_newer_than(running):
+        return ModelError(
+            f"{told} It was written by the newer {version.describe()}.", hint=f"pip install 'keras>={version.text}'"
+        )
+    return ModelError(
+        told,
+        hint="Where the model can be opened, export it as a SavedModel: model.export('folder')   "
+        "and then: edgefm export folder",
+    )
 
 
 def read_config(path: Path) -> dict[str, Any]:

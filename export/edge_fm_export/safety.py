@@ -74,8 +74,14 @@ def inspect_config(config: object) -> Findings:
     return Findings(tuple(code), tuple(loading), tuple(custom))
 
 
-def require_safe(config: object, path: Path, *, trust: bool) -> Findings:
+def require_safe(config: object, path: Path, *, trust: bool, advice: str | None = None) -> Findings:
     """Raise if loading the model would run code that the file brings, unless it is trusted.
+
+    Args:
+        config: the parsed JSON.
+        path: the file, for messages.
+        trust: run it all the same.
+        advice: what to do instead, where trusting the file would not help.
 
     Raises:
         ModelError: names the layers and `--trust`.
@@ -87,19 +93,26 @@ def require_safe(config: object, path: Path, *, trust: bool) -> Findings:
         layers = _list("a Lambda layer", "Lambda layers", found.code)
         raise ModelError(
             f"{path} carries Python code in {layers}; loading would run it.",
-            hint="If you trust who made the file: --trust. Better: write it as a layer class with keras.ops, "
+            hint=advice
+            or "If you trust who made the file: --trust. Better: write it as a layer class with keras.ops, "
             "or as a Rescaling layer where it only scales.",
         )
     if found.loading:
         raise ModelError(
             f"{path} loads another program in {_list('the layer', 'the layers', found.loading)}; it could do anything.",
-            hint="If you trust who made the files: --trust.",
+            hint=advice or "If you trust who made the files: --trust.",
         )
     return found
 
 
-def custom_objects(found: Findings, path: Path, *, trust: bool) -> dict[str, Any]:
+def custom_objects(found: Findings, path: Path, *, trust: bool, advice: str | None = None) -> dict[str, Any]:
     """Find the custom classes of a description: those registered in this process, and with `trust` those importable.
+
+    Args:
+        found: as from `inspect_config`.
+        path: the file, for messages.
+        trust: import the modules that the description names.
+        advice: what to do where a class is missing; None says what works for files of Keras 3.
 
     Returns:
         What keras.saving.custom_object_scope takes.
@@ -124,7 +137,8 @@ def custom_objects(found: Findings, path: Path, *, trust: bool) -> dict[str, Any
         importable = any(m.module for m in missing)
         raise ModelError(
             f"{path} has layers of its own, whose code is not in the file: {told}.",
-            hint="Export it where the code is, and give the folder: model.export('folder'); edgefm export folder"
+            hint=advice
+            or "Export it where the code is, and give the folder: model.export('folder'); edgefm export folder"
             + ("   or, if you trust that code, run here with the module on PYTHONPATH and --trust" * importable),
         )
     return objects
