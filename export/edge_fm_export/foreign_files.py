@@ -10,7 +10,7 @@ from edge_fm_export import safety
 from edge_fm_export.float32 import graph_as_float32
 from edge_fm_export.inference_config import inference_config
 from edge_fm_export.keras2 import KerasVersion, h5_version, keras2_advice, keras_file_version, operations, to_keras3
-from edge_fm_export.keras_file import cannot_load, load_keras_file, read_config
+from edge_fm_export.keras_file import cannot_load, h5_described_by, load_keras_file, read_config
 from edge_fm_export.savedmodel_safety import require_safe_graph
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.errors import ModelError
@@ -73,11 +73,12 @@ def _load_h5(path: Path, *, trust: bool) -> Any:
     config = _prepared(written, path, version, trust=trust)
     try:
         with quiet(), keras.saving.custom_object_scope(_objects(config, path, version, trust=trust)):
-            if config == written:
-                return keras.saving.load_model(path, compile=False, safe_mode=not trust)
-            model = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
-            model.load_weights(path)
-            return model
+            if version.is_keras2:
+                model = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
+                model.load_weights(path)
+                return model
+            with h5_described_by(path, None if config == written else config) as file:
+                return keras.saving.load_model(file, compile=False, safe_mode=not trust)
     except ModelError:
         raise
     except Exception as error:

@@ -67,12 +67,27 @@ def _described_by(path: Path, config: dict[str, Any] | None) -> Iterator[Path]:
         yield copy
 
 
+@contextmanager
+def h5_described_by(path: Path, config: dict[str, Any] | None) -> Iterator[Path]:
+    """A legacy `.h5` file, or a temporary copy of it with another description."""
+    import h5py
+
+    if config is None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="edgefm-") as folder:
+        copy = Path(shutil.copyfile(path, Path(folder, "model.h5")))
+        with h5py.File(copy, "a") as file:
+            file.attrs["model_config"] = json.dumps(config).encode()
+        yield copy
+
+
 def cannot_load(error: Exception, path: Path, version: KerasVersion) -> ModelError:
     """The error that Keras cannot rebuild the model in `path`, with what to do by the version that wrote it."""
     import keras
 
     running = keras.__version__
-    told = f"Keras {running} cannot load {path}: {_brief(error)}"
+    told = f"Keras {running} cannot load {path}: {_brief(_innermost(error))}"
     if version.is_keras2:
         return ModelError(f"{told} It was written by {version.describe()}.", hint=keras2_advice(path, version))
     if version.is_newer_than(running):
@@ -84,6 +99,13 @@ def cannot_load(error: Exception, path: Path, version: KerasVersion) -> ModelErr
         hint="Where the model can be opened, export it as a SavedModel: model.export('folder')   "
         "and then: edgefm export folder",
     )
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What went wrong first: Keras wraps it once for each model around the layer, in errors that do not name it."""
+    while error.__context__ is not None and isinstance(error.__context__, TypeError | ValueError):
+        error = error.__context__
+    return error
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -141,7 +163,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _brief(error: Exception) -> str:
+def _brief(error: BaseException) -> str:
     lines = [line for line in str(error).strip().splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
     return text if len(text) <= 300 else text[:297] + "..."

@@ -1,0 +1,366 @@
+"""Files as Keras 2.13 to 2.15 and tf_keras write them: the same weights under descriptions of their kind.
+
+Each file is written by Keras 3, and then its description, its version and its weights' places are changed into those of
+real files of Keras 2.15.0 and tf_keras 2.21.0.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from field.case import Case, Model, ModelCase
+from field.makers import CLASSES, SHAPE, body, keras, noise, saved
+
+_EXTRA: dict[str, dict[str, Any]] = {
+    "DepthwiseConv2D": {"groups": 1, "kernel_initializer": {"class_name": "GlorotUniform", "config": {"seed": None}}},
+    "SeparableConv2D": {"groups": 1},
+    "BatchNormalization": {"fused": True, "renorm": False, "virtual_batch_size": None},
+    "LSTM": {"time_major": False, "implementation": 2},
+    "GRU": {"time_major": False, "implementation": 2},
+    "MultiHeadAttention": {"query_shape": [None, 4, 8], "key_shape": [None, 4, 8], "value_shape": [None, 4, 8]},
+    "RandomFlip": {"rng_type": "stateful"},
+}
+_DROPPED = ("autocast", "quantization_config", "gate", "flash_attention", "synchronized", "rms_scaling")
+
+
+def _layer(entry: dict[str, Any], *, h5: bool, engine: str) -> dict[str, Any]:
+    kind, config = entry["class_name"], dict(entry["config"])
+    if isinstance(config.get("dtype"), dict):
+        config["dtype"] = config["dtype"]["config"]["name"]
+    config = {key: value for key, value in config.items() if key not in _DROPPED} | _EXTRA.get(kind, {})
+    if kind == "InputLayer":
+        config = {"batch_input_shape": config["batch_shape"], "dtype": "float32", "sparse": False, "ragged": False} | {
+            "name": config["name"]
+        }
+    if kind == "LeakyReLU":
+        config["alpha"] = config.pop("negative_slope")
+    if kind == "BatchNormalization" and isinstance(config["axis"], int):
+        config["axis"] = [3]
+    for key in ("layer", "forward_layer"):
+        if isinstance(config.get(key), dict):
+            config[key] = _layer(config[key], h5=h5, engine=engine)
+    if kind in ("Functional", "Sequential"):
+        config = _model(entry, h5=h5, engine=engine)["config"]
+    changed = {"class_name": kind, "config": config}
+    if not h5:
+        module = f"{engine}.engine.functional" if kind == "Functional" else entry["module"]
+        changed |= {"module": module, "registered_name": None, "build_config": {"input_shape": [None]}}
+    if "inbound_nodes" in entry:
+        changed |= {"name": entry["name"], "inbound_nodes": [_call(node) for node in entry["inbound_nodes"]]}
+    return changed
+
+
+def _call(node: dict[str, Any]) -> Any:
+    """[[name, node, tensor, kwargs], ...] of a Keras 3 call."""
+    flat = node["args"][0] if isinstance(node["args"][0], list) else [node["args"][0]]
+    kwargs = {
+        key: _history(value) if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__" else value
+        for key, value in node["kwargs"].items()
+        if value is not None
+    }
+    return [[*_history(tensor), kwargs] for tensor in flat]
+
+
+def _history(tensor: dict[str, Any]) -> list[Any]:
+    return list(tensor["config"]["keras_history"])
+
+
+def _model(entry: dict[str, Any], *, h5: bool, engine: str) -> dict[str, Any]:
+    config = dict(entry["config"])
+    layers = [_layer(layer, h5=h5, engine=engine) for layer in config["layers"]]
+    if entry["class_name"] == "Sequential":
+        inner = {"name": config["name"], "layers": layers}
+    else:
+        ends = {key: _listed(config[key]) for key in ("input_layers", "output_layers")}
+        inner = {"name": config["name"], "trainable": True, "layers": layers, **ends}
+        # Keras 2 counts a model's own making as its first call.
+        models = {layer["name"] for layer in layers if layer["class_name"] in ("Functional", "Sequential")}
+        inner["layers"] = json.loads(json.dumps(layers), object_hook=lambda o: _counted(o, models))
+    changed = {"class_name": entry["class_name"], "config": inner}
+    if not h5:
+        module = "keras" if entry["class_name"] == "Sequential" else f"{engine}.engine.functional"
+        changed |= {"module": module, "registered_name": entry["class_name"]}
+    return changed
+
+
+def _listed(ends: Any) -> Any:
+    return [ends] if ends and isinstance(ends[0], str) else ends
+
+
+def _counted(value: dict[str, Any], models: set[str]) -> dict[str, Any]:
+    for node in value.get("inbound_nodes", ()):
+        for tensor in node:
+            if tensor[0] in models:
+                tensor[1] += 1
+    return value
+
+
+def written_by(model: Model, version: str, edit: Callable[[dict[str, Any]], None] | None = None) -> Model:
+    """Turn the file of Keras 3 into one of `version`.
+
+    Args:
+        model: a `.keras` or `.h5` file that Keras 3 wrote.
+        version: of Keras 2, or of tf_keras from 2.16 on.
+        edit: changes the description further, in place.
+    """
+    import h5py
+
+    engine = "tf_keras.src" if int(version.split(".")[1]) >= 16 else "keras.src"
+    if model.path.suffix == ".h5":
+        with h5py.File(model.path, "a") as file:
+            config = _model(json.loads(file.attrs["model_config"]), h5=True, engine=engine)
+            if edit is not None:
+                edit(config)
+            file.attrs["model_config"] = json.dumps(config)
+            file.attrs["keras_version"] = version
+        return model
+    old = model.path.rename(model.path.with_name("keras3.zip"))
+    with zipfile.ZipFile(old) as source, zipfile.ZipFile(model.path, "w") as target:
+        config = _model(json.loads(source.read("config.json")), h5=False, engine=engine)
+        config["compile_config"] = {"optimizer": "adam", "loss": "my_loss"}
+        if edit is not None:
+            edit(config)
+        target.writestr("config.json", json.dumps(config))
+        target.writestr("metadata.json", json.dumps({"keras_version": version, "date_saved": "2024-01-01@00:00:00"}))
+        weights = Path(source.extract("model.weights.h5", old.parent))
+    with h5py.File(weights, "a") as file:
+        _rename_layers(file)
+    with zipfile.ZipFile(model.path, "a") as target:
+        target.write(weights, "model.weights.h5")
+    weights.unlink()
+    old.unlink()
+    return model
+
+
+def _rename_layers(group: Any) -> None:
+    for name in list(group):
+        child = group[name]
+        if hasattr(child, "keys"):
+            _rename_layers(child)
+        if name == "layers":
+            group.move("layers", "_layer_checkpoint_dependencies")
+
+
+def _mobile(folder: Path, file: str) -> Model:
+    k = keras()
+    layers = k.layers
+    image = k.Input(SHAPE)
+    x = layers.RandomFlip("horizontal")(image)
+    x = layers.Rescaling(1 / 127.5, offset=-1)(x)
+    x = layers.Conv2D(6, 3, strides=2, padding="same", use_bias=False)(x)
+    x = layers.LeakyReLU(0.2)(layers.BatchNormalization()(x))
+    x = layers.ReLU(6.0)(layers.DepthwiseConv2D(3, padding="same")(x))
+    x = layers.Add()([x, layers.SeparableConv2D(6, 3, padding="same")(x)])
+    return saved(k.Model(image, body(x)), folder, file=file)
+
+
+def _browser(folder: Path, file: str) -> Model:
+    """The shape of what trainers in a browser download: a trunk and a head as models in a model."""
+    k = keras()
+    layers = k.layers
+    image = k.Input(SHAPE)
+    x = layers.Conv2D(6, 3, strides=2, use_bias=False)(image)
+    trunk = k.Model(image, layers.DepthwiseConv2D(3, padding="same")(layers.BatchNormalization()(x)), name="trunk")
+    features = k.Sequential([k.Input(SHAPE), trunk, layers.GlobalAveragePooling2D()])
+    head = k.Sequential(
+        [k.Input((6,)), layers.Dense(8, activation="relu"), layers.Dense(CLASSES, activation="softmax")]
+    )
+    return saved(k.Sequential([k.Input(SHAPE), features, head]), folder, file=file)
+
+
+def _nested(folder: Path, file: str) -> Model:
+    k = keras()
+    layers = k.layers
+    base_image = k.Input(SHAPE)
+    base = k.Model(base_image, layers.Conv2D(4, 3)(base_image), name="base")
+    small = k.Sequential([k.Input(SHAPE), layers.Conv2D(3, 3)], name="small")
+    image = k.Input(SHAPE)
+    x = layers.Concatenate()([base(image), small(image), base(layers.Rescaling(1 / 255)(image))])
+    return saved(k.Model(image, body(x)), folder, file=file)
+
+
+def _recurrent(folder: Path, file: str) -> Model:
+    k = keras()
+    layers = k.layers
+    image = k.Input(SHAPE)
+    x = layers.TimeDistributed(layers.Flatten())(layers.Rescaling(1 / 255)(image))
+    x = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x)
+    x = layers.GRU(4)(x)
+    return saved(k.Model(image, layers.Dense(CLASSES, activation="softmax")(x)), folder, file=file)
+
+
+def _attention(folder: Path, file: str) -> Model:
+    k = keras()
+    layers = k.layers
+    image = k.Input((8, 8, 3))
+    x = layers.Reshape((4, 8))(layers.Conv2D(8, 4, strides=4)(layers.Rescaling(1 / 255)(image)))
+    x = layers.LayerNormalization()(layers.MultiHeadAttention(2, 4)(x, value=x))
+    x = layers.GlobalAveragePooling1D()(x)
+    return saved(k.Model(image, layers.Dense(CLASSES, activation="softmax")(x)), folder, file=file)
+
+
+def _arithmetic(folder: Path, file: str, version: str) -> Model:
+    """`1 - x / 255` between the input and the first layer: two layers named for TensorFlow's functions."""
+    k = keras()
+    image = k.Input(SHAPE, name="photo")
+    model = k.Model(image, body(image))
+    images = noise()
+    made = saved(model, folder, file=file, images=images, fed=1 - images.astype("float32") / 255)
+
+    def edit(config: dict[str, Any]) -> None:
+        layers = config["config"]["layers"]
+        (first,) = (layer for layer in layers if layer["class_name"] == "Conv2D")
+        first["inbound_nodes"] = [[["tf.math.subtract", 0, 0, {}]]]
+        named = "module" in first
+        layers[1:1] = [
+            _function(
+                "tf.math.truediv", "math.truediv", ["photo", 0, 0, {"y": 255.0, "name": None}], "module" in first
+            ),
+            _function(
+                "tf.math.subtract",
+                "math.subtract",
+                ["_CONSTANT_VALUE", -1, 1.0, {"y": ["tf.math.truediv", 0, 0], "name": None}],
+                named,
+            ),
+        ]
+
+    return written_by(made, version, edit)
+
+
+def _function(name: str, function: str, node: list[Any], with_module: bool) -> dict[str, Any]:
+    config = {"name": name, "trainable": True, "dtype": "float32", "function": function}
+    entry = {"class_name": "TFOpLambda", "config": config, "name": name, "inbound_nodes": [node]}
+    module = {"module": "keras.src.layers.core.tf_op_layer", "registered_name": "TFOpLambda"}
+    return entry | (module if with_module else {})
+
+
+def _slash(folder: Path, file: str) -> Model:
+    """MobileNetV3 of Keras 2 names its layers "Conv/BatchNorm", which Keras 3 forbids."""
+
+    def edit(config: dict[str, Any]) -> None:
+        text = json.dumps(config).replace('"first"', '"Conv/first"')
+        config.clear()
+        config.update(json.loads(text))
+
+    k = keras()
+    image = k.Input(SHAPE)
+    x = k.layers.Conv2D(4, 3, name="first")(image)
+    return written_by(saved(k.Model(image, body(x)), folder, file=file), "2.15.0", edit)
+
+
+def _hard_sigmoid(folder: Path, file: str) -> Model:
+    """Keras 2's hard_sigmoid is clip(0.2 x + 0.5, 0, 1); Keras 3 gives the name to another slope."""
+    k = keras()
+    image = k.Input(SHAPE)
+    features = k.layers.Conv2D(4, 3, name="features")(k.layers.Rescaling(1 / 64)(image))
+    x = k.layers.Activation("hard_sigmoid", name="hard")(features)
+    model = k.Model(image, body(x))
+    made = written_by(saved(model, folder, file=file), "2.15.0")
+    values = np.asarray(k.Model(image, features)(made.images.astype("float32")))
+    x = np.clip(0.2 * values + 0.5, 0, 1)
+    for layer in model.layers[-3:]:
+        x = layer(x)
+    return replace(made, expected=np.asarray(x))
+
+
+def _gone(folder: Path) -> Model:
+    def edit(config: dict[str, Any]) -> None:
+        (first,) = (layer for layer in config["config"]["layers"] if layer["class_name"] == "DepthwiseConv2D")
+        first["class_name"] = "LocallyConnected2D"
+
+    return written_by(_mobile(folder, "net.keras"), "2.13.1", edit)
+
+
+def _groups(folder: Path) -> Model:
+    def edit(config: dict[str, Any]) -> None:
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == "DepthwiseConv2D":
+                layer["config"]["groups"] = 2
+
+    return written_by(_mobile(folder, "net.h5"), "2.11.0", edit)
+
+
+def _own_layer(folder: Path) -> Model:
+    def edit(config: dict[str, Any]) -> None:
+        config["config"]["layers"][1] |= {"class_name": "Patches", "module": None, "registered_name": "Patches"}
+
+    return written_by(_mobile(folder, "net.keras"), "2.21.0", edit)
+
+
+def _lambda(folder: Path) -> Model:
+    def edit(config: dict[str, Any]) -> None:
+        first = config["config"]["layers"][1]
+        first["class_name"] = "Lambda"
+        first["config"] |= {"function": {"class_name": "__lambda__", "config": {"code": "4w==\n"}}}
+
+    return written_by(_mobile(folder, "net.keras"), "2.14.0", edit)
+
+
+def _function_of_files(folder: Path) -> Model:
+    def edit(config: dict[str, Any]) -> None:
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == "TFOpLambda":
+                layer["config"]["function"] = "io.read_file"
+
+    made = _arithmetic(folder, "net.h5", "2.15.0")
+    import h5py
+
+    with h5py.File(made.path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        edit(config)
+        file.attrs["model_config"] = json.dumps(config)
+    return made
+
+
+def _newer(folder: Path) -> Model:
+    made = _mobile(folder, "net.keras")
+    old = made.path.rename(folder / "old.zip")
+    with zipfile.ZipFile(old) as source, zipfile.ZipFile(made.path, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "metadata.json":
+                data = json.dumps({"keras_version": "3.99.1"}).encode()
+            if name == "config.json":
+                data = data.replace(b'"padding":', b'"padding_of_the_future":')
+            target.writestr(name, data)
+    shutil.rmtree(old, ignore_errors=True)
+    return made
+
+
+_ADVICE = r"tf\.saved_model\.save\(model, 'folder'\).*edgefm export folder"
+_KINDS: dict[str, tuple[Callable[[Path, str], Model], tuple[str, ...]]] = {
+    "mobile": (_mobile, ("2.13.1", "2.15.0", "2.21.0")),
+    "of a trainer in the browser": (_browser, ("2.8.0",)),
+    "models as layers": (_nested, ("2.15.0", "2.18.0")),
+    "recurrent": (_recurrent, ("2.15.0",)),
+    "attention": (_attention, ("2.15.0",)),
+}
+CASES: tuple[Case, ...] = (
+    *(
+        ModelCase(
+            f"Keras {version} {kind} {suffix}",
+            lambda folder, make=make, version=version, suffix=suffix: written_by(make(folder, f"net{suffix}"), version),
+        )
+        for kind, (make, versions) in _KINDS.items()
+        for version in versions
+        for suffix in (".keras", ".h5")
+    ),
+    ModelCase("Keras 2 arithmetic .keras", lambda folder: _arithmetic(folder, "net.keras", "2.15.0")),
+    ModelCase("Keras 2 arithmetic .h5", lambda folder: _arithmetic(folder, "net.h5", "2.9.0")),
+    ModelCase("Keras 2 layer names with a slash", lambda folder: _slash(folder, "net.keras")),
+    ModelCase("Keras 2 hard_sigmoid", lambda folder: _hard_sigmoid(folder, "net.h5")),
+    ModelCase("Keras 2 layer that is gone", _gone, error=rf"Keras 2\.13\.1.*LocallyConnected2D.*{_ADVICE}"),
+    ModelCase("Keras 2 argument with a meaning", _groups, error=rf"Keras 2\.11\.0.*groups=2.*{_ADVICE}"),
+    ModelCase("Keras 2 layer of one's own", _own_layer, error=rf"Patches.*tf_keras 2\.21\.0.*{_ADVICE}"),
+    ModelCase("Keras 2 Lambda", _lambda, error=rf"Lambda layer.*Keras 2\.14\.0.*{_ADVICE}"),
+    ModelCase("Keras 2 function on files", _function_of_files, error=r"no counterpart.*tf\.io\.read_file"),
+    ModelCase("newer Keras", _newer, error=r"newer Keras 3\.99\.1.*pip install 'keras>=3\.99\.1'"),
+)
