@@ -86,7 +86,9 @@ class DecodeWorker:
         self._process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # Pillow then keeps the memory of one photo for the next: 12 megapixels are 12,000 pages that need no clearing.
+        kept = {"PILLOW_BLOCKS_MAX": "4"} | os.environ
+        return subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=kept)
 
 
 def _read(stream: IO[bytes], length: int) -> bytes:

@@ -18,14 +18,14 @@ from edge_fm_runtime.canvas import Pixels, check_shape, crop, fit, stretch, to_p
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.garment import garment_canvas
 from edge_fm_runtime.metadata import PhotoSpec
-from edge_fm_runtime.photo_colour import orient, read_orientation, shrink_factor, to_eight_bits
-from edge_fm_runtime.photo_file import (
+from edge_fm_runtime.photo_colour import read_orientation, to_eight_bits
+from edge_fm_runtime.photo_file import decoding, open_image, open_regular, shown_name
+from edge_fm_runtime.photo_limits import (
     DEFAULT_MAX_PIXELS,
+    check_file_size,
     check_pixels,
-    decoding,
-    open_image,
-    open_regular,
-    shown_name,
+    check_scans,
+    pixel_weight,
 )
 
 __all__ = ["DEFAULT_MAX_PIXELS", "Pixels", "Source", "load_canvas", "make_canvas", "open_photo"]
@@ -44,9 +44,13 @@ def load_canvas(
         source: a path, the bytes of a file, a PIL image, or uint8 pixels `[H,W]`, `[H,W,1]`, `[H,W,3]` or `[H,W,4]`.
         shape: height, width and channels (1 grey, 3 RGB) of the canvas.
         spec: how the photo meets the canvas.
-        max_pixels: how many pixels may be held at once. A baseline JPEG, which is decoded at reduced scale, may
-            have four times as many; a progressive JPEG two thirds, WebP a quarter (a fifth with transparency).
-            The default keeps the process under 300 MiB: 50 megapixels of PNG, 200 of JPEG.
+        max_pixels: how many pixels of four bytes decoding may hold. A progressive JPEG holds half as many again to
+            twice as many as it has, WebP and AVIF four to five times. A JPEG of one scan with up to four times as
+            many as this is decoded at half scale. The default keeps the process under 300 MiB: 50 megapixels of PNG,
+            200 of JPEG. A file may have 256 MiB.
+
+    The canvas depends on the upright pixels alone: a path, the bytes, a PIL image and an array of one photo give the
+    same, to the bit. (An array has no colour profile and no orientation: it is taken as upright sRGB.)
 
     Returns:
         uint8 `[H,W,C]`.
@@ -91,7 +95,9 @@ def open_photo(
         check_pixels(image, "the array", max_pixels=max_pixels)
         return to_eight_bits(image, least)
     if isinstance(source, Image.Image):
-        check_pixels(source, "the image", max_pixels=max_pixels)
+        file = getattr(source, "fp", None) if source.format == "JPEG" and getattr(source, "tile", None) else None
+        scans = 1 if file is None else check_scans(file, "the image")
+        check_pixels(source, "the image", max_pixels=max_pixels, scans=scans)
         return _decode(source, "the image", least).copy()
     raise PhotoError(
         f"A photo cannot be made from {type(source).__name__}; supported are a path, bytes, a PIL image "
@@ -123,13 +129,16 @@ def make_canvas(image: Image.Image, shape: tuple[int, int, int], spec: PhotoSpec
 
 
 def _decode_stream(stream: IO[bytes], name: str, least: int | None, max_pixels: int) -> Image.Image:
+    size = check_file_size(stream, name, max_pixels=max_pixels)
     image = open_image(stream, name)
-    check_pixels(image, name, max_pixels=max_pixels, reduced=least is not None)
-    if least is not None and image.format == "JPEG":
+    scans = check_scans(stream, name) if image.format == "JPEG" else 1
+    # Only what is too large to be decoded whole, and so has no pixels that anybody could give as an array.
+    too_large = image.width * image.height * pixel_weight(image, scans=scans) > max_pixels
+    halved = least is not None and image.format == "JPEG" and scans == 1 and too_large
+    check_pixels(image, name, max_pixels=max_pixels, file_bytes=size, scans=scans, halved=halved)
+    if halved:
         with decoding(name):
-            factor = shrink_factor(image.size, least)
-            image.draft(None, (max(1, image.width // factor), max(1, image.height // factor)))
-        check_pixels(image, name, max_pixels=max_pixels)
+            image.draft(None, (image.width // 2, image.height // 2))
     return _decode(image, name, least)
 
 
@@ -139,7 +148,7 @@ def _decode(image: Image.Image, name: str, least: int | None) -> Image.Image:
     with decoding(name, may_warn=True):
         orientation = read_orientation(image)
     with decoding(name):
-        return orient(to_eight_bits(image, least), orientation)
+        return to_eight_bits(image, least, orientation)
 
 
 def _from_array(array: npt.NDArray[Any]) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
@@ -10,6 +11,8 @@ from PIL import Image
 _TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
 _SIXTEEN = ("I;16", "I;16L", "I;16B", "I;16N")
 _BAND_PIXELS = 2_000_000
+_RIGHT_TO_LEFT = (2, 3, 7, 8)
+_BOTTOM_TO_TOP = (3, 4, 6, 7)
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -44,63 +47,104 @@ def shrink_factor(size: tuple[int, int], least: int) -> int:
     return max(1, factor if longest > 4 * shortest else min(factor, 2 * shortest // least))
 
 
-def to_eight_bits(image: Image.Image, least: int | None) -> Image.Image:
-    """Convert to mode L or RGB: white behind transparency, the profile applied, no larger than needed.
+def to_eight_bits(image: Image.Image, least: int | None, orientation: int = 1) -> Image.Image:
+    """Convert to mode L or RGB, upright: white behind transparency, the profile applied, no larger than needed.
 
     16-bit values keep their high byte. Wider ones (`I`, `F`) are taken as 0..1, 0..255 or 0..65535 by their largest
     value, or scaled by it where it is larger still.
 
+    Whatever a file stores, the result depends on its upright pixels alone: they are averaged in blocks that begin at
+    the upright photo's top left corner. A file, its decoded pixels and a turned copy of them give the same image.
+
     Args:
         image: decoded, of any mode.
         least: shrink as `shrink_factor` allows; None to keep the size.
+        orientation: EXIF's, 1..8; how the stored pixels are turned.
     """
-    factor = 1 if least is None else shrink_factor(image.size, least)
-    small = _shrink(image, factor)
-    if small.mode == "RGBA":
-        white = Image.new("RGBA", small.size, (255, 255, 255, 255))
-        white.alpha_composite(small)
-        small = white.convert("RGB")
     profile = image.info.get("icc_profile")
-    if isinstance(profile, bytes) and not _is_srgb(profile):
+    if not isinstance(profile, bytes) or _is_srgb(profile):
+        profile = None
+    factor = 1 if least is None else shrink_factor(image.size, least)
+    # A profile is for the stored colours, so CMYK that has one stays CMYK until it is applied.
+    small = _shrink(image, factor, orientation, keep_cmyk=profile is not None)
+    if profile is not None:
         small = _apply_profile(small, profile)
-    return small.convert("RGB") if small.mode == "CMYK" else small
+    return orient(small.convert("RGB") if small.mode == "CMYK" else small, orientation)
 
 
-def _shrink(image: Image.Image, factor: int) -> Image.Image:
-    """Shrink by a whole factor, averaging, to mode L, RGB, RGBA or CMYK.
+def _shrink(image: Image.Image, factor: int, orientation: int, *, keep_cmyk: bool) -> Image.Image:
+    """Shrink by a whole factor, averaging, to mode L or RGB (or CMYK); the result is turned as the image is.
 
-    In bands of rows: the copies that conversions make of a large picture would be larger than the picture.
+    What needs a conversion is converted first, as the pixels of an array would be, and in bands of rows: the copies
+    that conversions make of a large picture would be larger than the picture.
     """
     top = _largest(image) if image.mode in ("I", "F") else 0.0
+    plain = "transparency" not in image.info and (image.mode in ("L", "RGB") or (keep_cmyk and image.mode == "CMYK"))
     if factor == 1:
-        return _simplify(image, top)
+        return image if plain else _flatten(image, (0, image.height), top, keep_cmyk=keep_cmyk)
     width, height = image.size
     step_x, step_y = min(factor, width), min(factor, height)
-    rows = step_y * max(1, _BAND_PIXELS // (width * step_y))
-    if rows >= height:
-        return _simplify(image, top).reduce((step_x, step_y))
+    # The block that is cut short is the upright photo's last one: where the stored rows run backwards, the first.
+    first_x = width % step_x if orientation in _RIGHT_TO_LEFT else 0
+    first_y = height % step_y if orientation in _BOTTOM_TO_TOP else 0
+    size = (-(-width // step_x), -(-height // step_y))
+    rows = height if plain else step_y * max(1, _BAND_PIXELS // (width * step_y))
     small: Image.Image | None = None
-    for start in range(0, height, rows):
-        band = image.crop((0, start, width, min(start + rows, height)))
-        part = _simplify(band, top).reduce((step_x, step_y))
-        if small is None:
-            small = Image.new(part.mode, (part.width, -(-height // step_y)))
-        small.paste(part, (0, start // step_y))
+    for upper, lower in _spans(height, first_y, rows):
+        band = image if plain else _flatten(image, (upper, lower), top, keep_cmyk=keep_cmyk)
+        offset = 0 if plain else upper
+        for left, right in _spans(width, first_x, width):
+            steps = (min(step_x, right - left), min(step_y, lower - upper))
+            part = band.reduce(steps, box=(left, upper - offset, right, lower - offset))
+            if part.size == size:  # all of it
+                return part
+            small = small or Image.new(part.mode, size)
+            small.paste(part, (-(-left // step_x), -(-upper // step_y)))
     assert small is not None
     return small
 
 
-def _simplify(image: Image.Image, top: float) -> Image.Image:
-    """Convert to mode L, RGB, RGBA or CMYK; `top` is the largest value of wide pixels."""
-    if image.mode in _TRANSPARENT or "transparency" in image.info:
-        return image.convert("RGBA")
+def _spans(length: int, first: int, step: int) -> Iterator[tuple[int, int]]:
+    """Cut 0..length into a first part of `first` (none where that is 0) and parts of `step`."""
+    if first:
+        yield 0, first
+    for start in range(first, length, step):
+        yield start, min(start + step, length)
+
+
+def _flatten(image: Image.Image, rows: tuple[int, int], top: float, *, keep_cmyk: bool) -> Image.Image:
+    """Rows of an image in mode L or RGB (or CMYK), white behind transparency, converted in bands of bounded size."""
+    upper, lower = rows
+    height = max(1, _BAND_PIXELS // image.width)
+    if lower - upper <= height:
+        return _simplify(image.crop((0, upper, image.width, lower)), top, keep_cmyk=keep_cmyk)
+    flat: Image.Image | None = None
+    for start in range(upper, lower, height):
+        band = image.crop((0, start, image.width, min(start + height, lower)))
+        part = _simplify(band, top, keep_cmyk=keep_cmyk)
+        flat = flat or Image.new(part.mode, (image.width, lower - upper))
+        flat.paste(part, (0, start - upper))
+    assert flat is not None
+    return flat
+
+
+def _simplify(image: Image.Image, top: float, *, keep_cmyk: bool) -> Image.Image:
+    """Convert to mode L or RGB (or CMYK); `top` is the largest value of wide pixels."""
     if image.mode in _SIXTEEN:
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         scaled = np.nan_to_num(np.asarray(image) * np.float32(255 / top), nan=0, posinf=255, neginf=0)
         return Image.fromarray(np.clip(scaled, 0, 255).round().astype(np.uint8))
-    if image.mode in ("L", "RGB", "CMYK"):
+    if image.mode in _TRANSPARENT or "transparency" in image.info:
+        clear = image.convert("LA") if image.mode == "La" else image
+        clear = clear.convert("RGBA")
+        white = Image.new("RGB", clear.size, (255, 255, 255))
+        white.paste(clear, mask=clear)
+        return white
+    if image.mode in ("L", "RGB") or (keep_cmyk and image.mode == "CMYK"):
         return image
+    if image.mode == "LAB":
+        return _convert_lab(image)
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
@@ -131,3 +175,14 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image
     return image if converted is None else converted
+
+
+def _convert_lab(image: Image.Image) -> Image.Image:
+    """CIE L*a*b*, as TIFF files hold it, to sRGB; Pillow's own `convert` cannot do this."""
+    from PIL import ImageCms
+
+    converted = ImageCms.profileToProfile(
+        image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+    assert converted is not None  # only None where it converts in place
+    return converted

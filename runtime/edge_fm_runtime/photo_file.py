@@ -9,7 +9,7 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -17,23 +17,25 @@ from pathlib import Path
 from typing import IO, Any
 
 from PIL import Image
+from PIL import __version__ as pillow_version
 
 from edge_fm_runtime.errors import PhotoError
+from edge_fm_runtime.photo_limits import MeteredFile, check_exif, check_tags
 
-DEFAULT_MAX_PIXELS = 50_000_000
-"""How many pixels may be held at once, so that a process stays under 300 MiB; see `load_canvas`."""
-
-SUPPORTED = "JPEG, PNG, WebP, GIF, BMP, TIFF and PPM"
+SUPPORTED = "JPEG, PNG, WebP, AVIF, HEIC (with the extra heif), GIF, BMP, TIFF and PPM"
 
 _FORMATS: dict[str, tuple[str, str]] = {
-    "JPEG": ("JpegImagePlugin", "JpegImageFile"),
-    "PNG": ("PngImagePlugin", "PngImageFile"),
-    "WebP": ("WebPImagePlugin", "WebPImageFile"),
-    "GIF": ("GifImagePlugin", "GifImageFile"),
-    "BMP": ("BmpImagePlugin", "BmpImageFile"),
-    "TIFF": ("TiffImagePlugin", "TiffImageFile"),
-    "PPM": ("PpmImagePlugin", "PpmImageFile"),
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WebP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIC": ("pillow_heif", "HeifImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "PPM": ("PIL.PpmImagePlugin", "PpmImageFile"),
 }
+_READ_WHOLE = ("WebP", "AVIF", "HEIC")
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -57,7 +59,8 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"7z\xbc\xaf", "a 7-Zip archive"),
 )
 _PPM = tuple(b"P%d" % n for n in range(1, 7))
-_HEIF = (b"heic", b"heix", b"heif", b"hevc", b"mif1", b"msf1")
+_AVIF = (b"avif", b"avis")
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"heif", b"mif1", b"msf1", b"mif2")
 _quiet_lock = threading.Lock()
 
 
@@ -88,7 +91,10 @@ def sniff(head: bytes) -> str:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
     if head[4:8] == b"ftyp":
-        return "an AVIF picture" if head[8:12] in (b"avif", b"avis") else "HEIF" if head[8:12] in _HEIF else "a video"
+        brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(len(head), head[3]), 4))]
+        if any(brand in _AVIF for brand in brands):
+            return "AVIF"
+        return "HEIC" if brands[0] in _HEIC else "a video"
     if head[:2] in _PPM and head[2:3].isspace():
         return "PPM"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -172,7 +178,7 @@ def open_image(stream: IO[bytes], name: str) -> Image.Image:
         name: the photo, as it can be shown.
 
     Raises:
-        PhotoError: empty, of no supported format, or damaged.
+        PhotoError: empty, of no supported format, damaged, or with metadata of unreasonable size.
     """
     with decoding(name):
         head = stream.read(64)
@@ -181,18 +187,49 @@ def open_image(stream: IO[bytes], name: str) -> Image.Image:
         raise PhotoError(f"{name} is empty (0 bytes).", hint="Copy the photo again.")
     kind = sniff(head)
     if kind not in _FORMATS:
-        what = "a HEIF photo" if kind == "HEIF" else kind
         raise PhotoError(
-            f"{name} is {what}, not a photo that can be read; supported are {SUPPORTED}.",
+            f"{name} is {kind}, not a photo that can be read; supported are {SUPPORTED}.",
             hint="Save it as JPEG or PNG.",
         )
-    module, factory = _FORMATS[kind]
+    factory = _find_reader(kind, name)
     _hush_pillow()
     with decoding(name, may_warn=True):
+        if kind == "TIFF":
+            check_tags(stream, name)
+        metered = None if kind in _READ_WHOLE else MeteredFile(stream, name, blocks_are_pixels=kind == "TIFF")
         # The format's own reader: `Image.open` would import five formats at 20 ms where one is needed, and its
         # table reaches readers (EPS runs Ghostscript) that untrusted bytes must not.
-        image: Image.Image = getattr(import_module(f"PIL.{module}"), factory)(stream, "")
+        image: Image.Image = factory(metered or stream, "")
+        if metered is not None:
+            metered.begin_pixels()
+        check_exif(image, name)
     return image
+
+
+def _find_reader(kind: str, name: str) -> Callable[[Any, str], Image.Image]:
+    """The class that reads a format.
+
+    Raises:
+        PhotoError: what reads it is not installed.
+    """
+    module, factory = _FORMATS[kind]
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        if kind == "HEIC":
+            need, hint = "the package pillow-heif, which is not installed", "pip install 'edge-fm[heif]'"
+        else:
+            need, hint = f"a newer Pillow than {pillow_version}", "pip install --upgrade pillow"
+        raise PhotoError(
+            f"{name} is {'an' if kind == 'AVIF' else 'a'} {kind} photo; reading it needs {need}.", hint=hint
+        ) from error
+    if not getattr(found, "SUPPORTED", True):
+        raise PhotoError(
+            f"{name} is an {kind} photo, which this build of Pillow {pillow_version} cannot read.",
+            hint="Save it as JPEG or PNG, or install Pillow's own wheel: pip install --upgrade pillow",
+        )
+    reader: Callable[[Any, str], Image.Image] = getattr(found, factory)
+    return reader
 
 
 @cache
@@ -201,38 +238,3 @@ def _hush_pillow() -> None:
     import logging
 
     logging.getLogger("PIL").addHandler(logging.NullHandler())
-
-
-def check_pixels(image: Image.Image, name: str, *, max_pixels: int, reduced: bool = False) -> None:
-    """Refuse a photo whose decoding would hold more than `max_pixels` pixels at once.
-
-    Args:
-        image: opened; its pixels need not be decoded.
-        name: the photo, as it can be shown.
-        max_pixels: see `load_canvas`.
-        reduced: a JPEG will be decoded at reduced scale.
-
-    Raises:
-        PhotoError: it is too large, or has no pixels.
-    """
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise PhotoError(f"{name} has no pixels ({width}x{height}).", hint="Copy the photo again.")
-    allowed = int(max_pixels / _weight(image, reduced=reduced))
-    if width * height > allowed:
-        raise PhotoError(
-            f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels; this kind is read up to "
-            f"{allowed / 1e6:.1f} megapixels.",
-            hint="Make the photo smaller, or raise the limit (max_pixels) if you trust it.",
-        )
-
-
-def _weight(image: Image.Image, *, reduced: bool) -> float:
-    """How many ordinary pixels (4 bytes) decoding one pixel holds."""
-    if image.format == "JPEG":
-        # Baseline is decoded line by line; progressive keeps all coefficients, up to 6 bytes a pixel, at any scale.
-        held = 0.25 if reduced else 1.0
-        return held + 1.25 if image.info.get("progressive") else held
-    if image.format == "WEBP":
-        return 4.0 if image.mode == "RGB" else 5.0  # the decoder's two frames and Pillow's two copies
-    return 1.0
