@@ -20,7 +20,7 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 
 from edge_fm_runtime.errors import PhotoError
-from edge_fm_runtime.photo_limits import MeteredFile, check_exif, check_tags
+from edge_fm_runtime.photo_limits import MeteredFile, check_exif, check_file_size, check_tags
 
 SUPPORTED = "JPEG, PNG, WebP, AVIF, HEIC (with the extra heif), GIF, BMP, TIFF and PPM"
 
@@ -194,7 +194,9 @@ def open_image(stream: IO[bytes], name: str) -> Image.Image:
     factory = _find_reader(kind, name)
     _hush_pillow()
     with decoding(name, may_warn=True):
-        if kind == "TIFF":
+        if kind in _READ_WHOLE:
+            check_file_size(stream, name, whole=True)
+        elif kind == "TIFF":
             check_tags(stream, name)
         metered = None if kind in _READ_WHOLE else MeteredFile(stream, name, blocks_are_pixels=kind == "TIFF")
         # The format's own reader: `Image.open` would import five formats at 20 ms where one is needed, and its

@@ -24,6 +24,7 @@ MAX_SCANS = 100
 """Of a JPEG. Encoders write ten or twelve; each costs a pass over the whole picture, however short it is."""
 
 _MAX_BESIDE_BYTES = 8 << 20
+_MAX_WHOLE_BYTES = 48 << 20
 _MAX_BLOCK = 16 << 20
 _MAX_SIDE = 65_535
 _MAX_TAG_VALUES = 200_000
@@ -81,20 +82,24 @@ class MeteredFile:
         return getattr(self._stream, name)
 
 
-def check_file_size(stream: IO[bytes], name: str, *, max_pixels: int) -> int:
+def check_file_size(stream: IO[bytes], name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS, whole: bool = False) -> int:
     """The size of a file in bytes.
+
+    Args:
+        stream: at its beginning, where it is left, too.
+        name: the photo, as it can be shown.
+        max_pixels: see `load_canvas`; where it is raised, larger files are read.
+        whole: its decoder reads the file into memory.
 
     Raises:
         PhotoError: it is too large, whatever it claims to be.
     """
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
-    allowed = max(MAX_FILE_BYTES, 5 * max_pixels)
+    allowed = _MAX_WHOLE_BYTES if whole else max(MAX_FILE_BYTES, 5 * max_pixels)
     if size > allowed:
-        raise PhotoError(
-            f"{name} has {size:,} bytes; photos are read up to {allowed:,} bytes.",
-            hint=_SMALLER,
-        )
+        kind = "photos of this kind" if whole else "photos"
+        raise PhotoError(f"{name} has {size:,} bytes; {kind} are read up to {allowed:,} bytes.", hint=_SMALLER)
     return size
 
 

@@ -181,7 +181,7 @@ MAKERS: dict[Callable[[Path], None], str] = {
     padded_text_ppm: "bytes of text",
     deep_ppm: "megapixels",
     run_length_bmp: "megapixels",
-    webp_with_a_large_chunk: "megapixels",
+    webp_with_a_large_chunk: "read up to 50,331,648 bytes",
     jpeg_of_many_scans: f"more than {MAX_SCANS} scans",
 }
 """Who makes a file, and what the refusal says."""
