@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.likelihood import negative_log_likelihood
 
 _BINS = 15
 _LISTED = 10
@@ -143,7 +144,7 @@ def evaluate_probabilities(
         n=len(truth),
         accuracy=float(right.mean()),
         accuracy_ci95=_wilson(int(right.sum()), len(truth)),
-        loss=float(-np.log(np.clip(answers[np.arange(len(truth)), truth], 1e-7, 1.0)).mean()),
+        loss=negative_log_likelihood(answers, truth),
         per_class=per_class,
         macro={
             key: math.fsum(getattr(score, key) for score in occurring) / len(occurring)

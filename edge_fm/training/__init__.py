@@ -16,11 +16,11 @@ from edge_fm.training.recipe_file import (
     DEFAULT_RECIPE,
     load_recipe,
     parse_recipe,
-    recipe_hash,
     recipe_table,
     recipe_toml,
     shipped_recipes,
 )
+from edge_fm.training.recipe_identity import recipe_hash
 from edge_fm.training.results import RunResult
 from edge_fm.training.run_folder import latest_run, new_run_dir, started_run
 

@@ -14,7 +14,7 @@ from edge_fm.training.crossval_folds import assign_folds, fold_dataset
 from edge_fm.training.fit import EpochFn
 from edge_fm.training.kept_run import kept_run
 from edge_fm.training.recipe import Recipe
-from edge_fm.training.recipe_file import recipe_hash
+from edge_fm.training.recipe_identity import recipe_hash
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:

@@ -34,7 +34,8 @@ from edge_fm.training.photo_augmentation import photo_classes
 from edge_fm.training.precision import precision_note
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_data import learn_and_choose
-from edge_fm.training.recipe_file import recipe_hash, recipe_toml
+from edge_fm.training.recipe_file import recipe_toml
+from edge_fm.training.recipe_identity import recipe_hash
 from edge_fm.training.results import RunResult, finish, is_over
 from edge_fm.training.resume import open_run
 from edge_fm.training.schedules import plateau_rate

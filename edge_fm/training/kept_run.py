@@ -11,7 +11,7 @@ from edge_fm.training.distillation import with_teachers_known
 from edge_fm.training.fit import EpochFn, train
 from edge_fm.training.learner import score
 from edge_fm.training.recipe import Recipe
-from edge_fm.training.recipe_file import recipe_hash
+from edge_fm.training.recipe_identity import recipe_hash
 from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.json_text import parse_json
 from edge_fm_runtime.progress import ProgressFn, silent

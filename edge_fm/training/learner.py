@@ -22,6 +22,7 @@ from edge_fm.training.recipe import Recipe
 from edge_fm.training.schedules import build_schedule
 from edge_fm.training.weights import load_weights
 from edge_fm_runtime.errors import TrainingError
+from edge_fm_runtime.likelihood import negative_log_likelihood
 from edge_fm_runtime.progress import ProgressFn
 
 if TYPE_CHECKING:
@@ -173,6 +174,5 @@ def _policy(precision: str) -> Iterator[None]:
 
 def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[float, float]:
     """Accuracy (a fraction) and mean negative log likelihood."""
-    right = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
-    return accuracy, float(-np.log(np.maximum(right, 1e-12)).mean())
+    return accuracy, negative_log_likelihood(probabilities, labels)

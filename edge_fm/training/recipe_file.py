@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import os
 from collections.abc import Mapping
 from importlib import resources
@@ -71,17 +69,6 @@ _PARTS: dict[str, tuple[type[Any], dict[str, str]]] = {
     if isinstance(cls, type) and dataclasses.is_dataclass(cls)
 }
 _TOP = {"schema": _INT, **{name: _kind(hint) for name, hint in _RECIPE_HINTS.items() if name not in _PARTS}}
-# What every recipe's hash has counted from the first version on. A key that came later counts only where it is not at
-# its default, so that a recipe that does not use it keeps its hash.
-_FIRST_KEYS = {
-    "model": {"name", "weights", "options"},
-    "data": {"source", "shape", "validation"},
-    "training": {"epochs", "batch_size", "label_smoothing"},
-    "optimizer": {"name", "learning_rate", "weight_decay", "momentum", "vector_ratio"},
-    "schedule": {"name", "warmup", "factor", "every"},
-    "augmentation": {"flip", "shift", "erase", "clean_epochs"},
-    "photo": {"mode", "background", "fill"},
-}
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -242,29 +229,3 @@ def recipe_toml(recipe: Recipe) -> str:
     except ModuleNotFoundError as error:
         raise MissingDependencyError.for_extra("tomli-w", "train", "writing a recipe") from error
     return tomli_w.dumps(recipe_table(recipe))
-
-
-def recipe_hash(recipe: Recipe) -> str:
-    """SHA-256 (hex) of all that decides the result: not the name, the description, logs, or a known teacher's path.
-
-    Example:
-        >>> from edge_fm.training import Recipe, recipe_hash
-        >>> recipe_hash(Recipe(name="a")) == recipe_hash(Recipe(name="b"))
-        True
-    """
-    table, usual = recipe_table(recipe), recipe_table(Recipe())
-    del table["name"], table["description"]
-    if recipe.distillation.sha256:
-        table["distillation"]["teacher"] = []
-    table["training"]["tensorboard"] = False  # what is written beside changes no result
-    for section in _PARTS:
-        first, defaults = _FIRST_KEYS.get(section, set()), usual[section]
-        table[section] = {
-            key: value
-            for key, value in table[section].items()
-            if key in first or key not in defaults or value != defaults[key]
-        }
-        if not table[section]:
-            del table[section]
-    canonical = json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -10,7 +10,8 @@ from edge_fm.training import run_folder
 from edge_fm.training.checkpoint import FILE as CHECKPOINT
 from edge_fm.training.checkpoint import RunState, load_state
 from edge_fm.training.recipe import Recipe
-from edge_fm.training.recipe_file import load_recipe, recipe_hash, recipe_table
+from edge_fm.training.recipe_file import load_recipe, recipe_table
+from edge_fm.training.recipe_identity import recipe_hash
 from edge_fm_runtime.errors import TrainingError
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from edge_fm.training.fit import EpochFn
 from edge_fm.training.kept_run import kept_run
 from edge_fm.training.keys import value_at, with_keys
 from edge_fm.training.recipe import Recipe
-from edge_fm.training.recipe_file import SEARCH, load_recipe, recipe_hash, recipe_text, recipe_toml
+from edge_fm.training.recipe_file import SEARCH, load_recipe, recipe_text, recipe_toml
+from edge_fm.training.recipe_identity import recipe_hash
 from edge_fm.training.search_space import SearchPlan, parse_search
 from edge_fm.training.search_study import (
     AGAIN,

@@ -15,7 +15,7 @@ from edge_fm.training.fit import EpochFn
 from edge_fm.training.kept_run import kept_run
 from edge_fm.training.keys import with_keys
 from edge_fm.training.recipe import Recipe
-from edge_fm.training.recipe_file import recipe_hash
+from edge_fm.training.recipe_identity import recipe_hash
 from edge_fm_runtime.errors import DivergedError, RecipeError
 from edge_fm_runtime.progress import ProgressFn, silent
 
