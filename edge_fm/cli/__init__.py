@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import warnings
 from importlib import import_module
 from typing import IO, Any, TextIO, cast
@@ -10,6 +12,9 @@ from typing import IO, Any, TextIO, cast
 import click
 
 from edge_fm import __version__
+from edge_fm.cli.printable import printable
+from edge_fm.signals import Interrupted, interruption
+from edge_fm.streams import STDOUT
 from edge_fm_runtime.errors import EdgeFMError, EdgeFMWarning
 
 _COMMANDS = {
@@ -41,7 +46,35 @@ class _Failure(click.ClickException):
         self.exit_code = error.exit_code  # type: ignore[misc]  # click itself sets it so, per instance
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"Error: {self.message}", file=file, err=file is None)
+        click.echo(f"Error: {printable(self.message, lines=True)}", file=file, err=file is None)
+
+
+_FULL = {
+    errno.ENOSPC: "Free some space, or choose a folder on another disk.",
+    errno.EDQUOT: "Free some space, or choose a folder on another disk.",
+    errno.EFBIG: "Raise the limit on the size of files: ulimit -f",
+    errno.EROFS: "Choose a folder on another disk: this one is read-only.",
+    errno.EIO: "Check the disk.",
+}
+"""What a write can fail of that no program can help -> what to do."""
+
+
+def _told(error: EdgeFMError | click.ClickException | OSError) -> Exception:
+    """What is raised in place of an error: lines for a person, or the error itself if it is a fault of ours."""
+    if isinstance(error, EdgeFMError):
+        return _Failure(error)
+    if isinstance(error, click.ClickException):
+        error.message = printable(error.message, lines=True)  # type: ignore[misc]  # what click shows
+        return error
+    if isinstance(error, BrokenPipeError) and error.filename in (None, STDOUT):
+        return click.exceptions.Exit(1)  # the reader of the results has seen enough
+    if error.filename is None and error.errno not in _FULL:
+        return error
+    hint = _FULL.get(error.errno or 0, "Name a file or folder that can be read or written.")
+    if error.filename == STDOUT and error.errno in _FULL:
+        hint = "Free some space, or write the results elsewhere."
+    where = "A file cannot be written" if error.filename is None else os.fsdecode(error.filename)
+    return _Failure(EdgeFMError(f"{where}: {error.strerror or error}.", hint=hint))
 
 
 class LazyGroup(click.Group):
@@ -73,15 +106,14 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except EdgeFMError as error:
-            raise _Failure(error) from error
-        except BrokenPipeError:
-            raise  # the reader has seen enough; click ends quietly
-        except OSError as error:
-            if error.filename is None:
-                raise  # not about a file of the user's: a traceback says more
-            message = f"{error.filename}: {error.strerror}."
-            raise _Failure(EdgeFMError(message, hint="Name a file or folder that can be read or written.")) from error
+        except KeyboardInterrupt as error:
+            stop = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
+        except (EdgeFMError, click.ClickException, OSError) as error:
+            if (late := interruption()) is None:
+                raise _told(error) from error.__cause__
+            stop = late  # such as a child process that the same Ctrl-C ended
+        click.echo(f"Stopped by {stop}.", err=True)
+        ctx.exit(stop.exit_code)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -107,18 +139,21 @@ def _show_warning(
 ) -> None:
     """Say our own warnings in a line for a person, without the place in the code; others as Python does."""
     if issubclass(category, EdgeFMWarning):
-        click.echo(f"Warning: {message}", err=True)
+        click.echo(f"Warning: {printable(str(message), lines=True)}", err=True)
     else:
         _python_shows(message, category, filename, lineno, file, line)
 
 
-def main() -> None:
-    """Run the command line; the entry point of `edgefm`."""
+def run() -> None:
+    """Run the command line in a process that `edge_fm.__main__` prepared; ends in SystemExit."""
     warnings.showwarning = _show_warning
     # TensorFlow greets with a screenful of notes about the machine; its errors arrive as exceptions all the same.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     cli()
 
 
-if __name__ == "__main__":
-    main()
+def main() -> None:
+    """Run the command line as `edgefm` does."""
+    from edge_fm import __main__
+
+    __main__.main()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import Talk, artifact_word, output_options, print_json, print_table
+from edge_fm.cli.common import Talk, artifact_word, output_options, print_json, print_table, say
 
 if TYPE_CHECKING:
     from edge_fm_runtime.autotune import Candidate, Tuning
@@ -110,7 +110,7 @@ def _print(tuning: Tuning, max_drop: float) -> None:
     lesser = ["drop, points", "precision"]
     print_table("One image, fastest first", columns, cells, right=(3, 5, 6), lesser=lesser)
     best = tuning.best
-    click.echo(
+    say(
         f"Fastest within {max_drop:g} points: {best.artifact.path} on {best.engine}, "
         f"{best.threads} {'thread' if best.threads == 1 else 'threads'}"
     )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
-from edge_fm.cli.common import print_table
+from edge_fm.cli.common import print_table, say
 
 
 def print_report(report: dict[str, Any]) -> None:
@@ -31,10 +29,10 @@ def print_report(report: dict[str, Any]) -> None:
     if report.get("scaling"):
         _scaling(report["scaling"])
     if report["harness_us"] is not None:
-        click.echo(f"Measuring itself costs {report['harness_us']:.1f} microseconds a call (the null engine's row).")
-    click.echo(report["verdict"] + ("" if report["verdict"] == "VALID" else ": this run is not to be relied on"))
+        say(f"Measuring itself costs {report['harness_us']:.1f} microseconds a call (the null engine's row).")
+    say(report["verdict"] + ("" if report["verdict"] == "VALID" else ": this run is not to be relied on"))
     for reason in report["reasons"]:
-        click.echo(f"  {reason}")
+        say(f"  {reason}")
 
 
 def print_profile(profile: dict[str, Any]) -> None:
@@ -57,7 +55,7 @@ def print_profile(profile: dict[str, Any]) -> None:
         heading = f"{title}: operators, as {profile['source']} reports{left_out}"
         print_table(heading, names, cells, right=(2, 3), lesser=["kernel"])
     elif profile["note"]:
-        click.echo(f"{title}: {profile['note']}")
+        say(f"{title}: {profile['note']}")
 
 
 def _scaling(scaling: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edge_fm.cli.printable import printable, printable_json
 from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.metadata import MAX_CHANNELS, MAX_SIDE
 from edge_fm_runtime.progress import ProgressFn, silent
@@ -59,9 +59,9 @@ class Talk:
     quiet: bool
 
     def note(self, text: str) -> None:
-        """One line of progress, choice or warning."""
+        """One line of progress, choice or warning; control characters are escaped."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(printable(text, lines=True), err=True)
 
     def warn(self, text: str) -> None:
         """A warning that --quiet does not silence: what the result is worth depends on it."""
@@ -70,7 +70,7 @@ class Talk:
     def next(self, *commands: str) -> None:
         """The exact next commands."""
         for command in commands:
-            self.note(f"Next: {command}")
+            self.note(f"Next: {printable(command)}")
 
     @contextmanager
     def progress(self) -> Iterator[ProgressFn]:
@@ -107,7 +107,7 @@ class Talk:
                 if stage not in tasks:
                     for other in tasks.values():
                         bar.stop_task(other)
-                    tasks[stage] = bar.add_task(stage, total=total)
+                    tasks[stage] = bar.add_task(printable(stage), total=total)
                 bar.update(tasks[stage], completed=done, total=total)
 
             yield move
@@ -120,7 +120,7 @@ def _plain_progress() -> ProgressFn:
     def move(stage: str, done: int, total: int | None) -> None:
         if stage not in seen:
             seen.add(stage)
-            click.echo(f"{stage} ...", err=True)
+            click.echo(f"{printable(stage)} ...", err=True)
 
     return move
 
@@ -130,9 +130,14 @@ def word(value: str | Path) -> str:
     return shlex.quote(str(value))
 
 
+def say(text: str) -> None:
+    """Print text on stdout, as a result; control characters are escaped."""
+    click.echo(printable(text, lines=True))
+
+
 def print_json(value: object) -> None:
     """Print one JSON value on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(printable_json(value, indent=2))
 
 
 def print_table(
@@ -144,7 +149,7 @@ def print_table(
     wraps: Sequence[str] = (),
     lesser: Sequence[str] = (),
 ) -> None:
-    """Print a table on stdout; on a narrow terminal no name, value or verdict of it is cut.
+    """Print a table on stdout, control characters escaped; on a narrow terminal no name, value or verdict of it is cut.
 
     Args:
         title: above the table.
@@ -159,10 +164,10 @@ def print_table(
     if unknown := {*wraps, *lesser} - {*columns}:
         raise ValueError(f"No columns are called {', '.join(sorted(unknown))}.")
     made = [
-        Column(column, tuple(row[i] for row in rows), right=i in right, wraps=column in wraps)
+        Column(printable(column), tuple(printable(row[i]) for row in rows), right=i in right, wraps=column in wraps)
         for i, column in enumerate(columns)
     ]
-    show(title, made, lesser=lesser)
+    show(printable(title), made, lesser=[printable(column) for column in lesser])
 
 
 def parse_shape(text: str | None) -> tuple[int, int, int] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_fm.cli.common import Talk, output_options, parse_shape, print_json, print_table, word
+from edge_fm.cli.common import Talk, output_options, parse_shape, print_json, print_table, say, word
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
@@ -34,7 +34,7 @@ def fetch_command(name: str, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json({"name": name, "path": str(folder)})
     else:
-        click.echo(folder)
+        say(str(folder))
     talk.next(f"edgefm data info {name}", "edgefm train")
 
 
@@ -59,7 +59,7 @@ def info_command(source: str, size: str | None, as_json: bool, quiet: bool) -> N
     title = f"{info['name']}: {shape}, content {info['hash'][:16]}"
     print_table(title, ["label", *splits], rows, right=range(1, len(splits) + 1))
     copies = info["duplicates"]
-    click.echo(
+    say(
         f"Copies beyond the first: {copies['train']:,} in train, {copies['test']:,} in test; "
         f"test images that are in train too: {copies['test_in_train']:,}"
         + (f"; validation images that are: {copies['validation_in_train']:,}." if "validation" in splits else ".")
@@ -99,7 +99,7 @@ def show_command(
     if as_json:
         print_json({"path": str(out), "width": sheet.width, "height": sheet.height})
     else:
-        click.echo(out)
+        say(str(out))
     talk.next(f"edgefm train --data {word(source)}")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table, word
+from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table, say, word
 from edge_fm.cli.interrupt import many_runs
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
     columns = ["experiment", "model", "reported %", "achieved %", "difference", "s", "note"]
     print_table("Published reports on Fashion-MNIST, rerun", columns, cells, right=(2, 3, 4, 5), lesser=["s", "model"])
     for note, number in notes.items():
-        click.echo(f"{number:>3}  {note}")
+        say(f"{number:>3}  {note}")
 
 
 def _print_pairings(run: Path, as_json: bool) -> None:

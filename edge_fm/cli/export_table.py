@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from edge_fm.cli.common import print_table
+from edge_fm.cli.common import print_table, say
 
 if TYPE_CHECKING:
     from edge_fm_export.pipeline import ExportReport, ExportResult
@@ -33,7 +31,7 @@ def print_results(report: ExportReport) -> None:
         floats = [r for r in results if (r.target.format, r.target.precision) == (result.target.format, "fp32")]
         if floats and latency[result.path] > latency[floats[0].path]:
             ratio = latency[result.path] / latency[floats[0].path]
-            click.echo(f"Note: {result.path.name} is slower than fp32 on this machine ({ratio:.2f} times the time).")
+            say(f"Note: {result.path.name} is slower than fp32 on this machine ({ratio:.2f} times the time).")
 
 
 def _title(report: ExportReport) -> str:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import atexit
 import gc
-import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_fm.cli.common import Talk, choose_artifact, engine_options, output_options
+from edge_fm.cli.printable import printable
 
 if TYPE_CHECKING:
     from edge_fm_runtime.classifier import Classification, Classifier, Failure
-
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".mpo"}
-)
-"""What is taken from a folder; a file that is named is tried whatever its suffix."""
 
 
 @click.command("infer")
@@ -76,11 +70,14 @@ def command(
     # The interpreter's last collection finds nothing that the end of the process does not free, and takes a sixth of
     # the time of one photo.
     atexit.register(gc.freeze)
+    from edge_fm.cli.infer_rows import CsvRows, json_row, text_row
+    from edge_fm.cli.photo_list import SUFFIXES, PhotoList, lone_file
     from edge_fm_runtime.classifier import Classifier, Failure
     from edge_fm_runtime.errors import PhotoError
     from edge_fm_runtime.photo import DEFAULT_MAX_PIXELS
 
-    lone = _lone_file(paths)
+    lone = lone_file(paths)
+    photos = PhotoList(paths, recursive=recursive)
     path = choose_artifact(model, talk)
     limit = max_pixels or DEFAULT_MAX_PIXELS
     # profile: what is fastest when warm may take longer to start than one photo takes.
@@ -96,24 +93,26 @@ def command(
         else:
             from edge_fm.cli.follow import follow
 
-            found = _expand(paths, recursive)
-            answers = classifier.classify_many(found, batch_size=batch_size, top_k=top_k, processes=True)
-            answers = follow(answers, talk, lambda: _count(paths, recursive))
+            answers = classifier.classify_many(photos, batch_size=batch_size, top_k=top_k, processes=True)
+            answers = follow(answers, talk, photos.count)
+        rows = CsvRows(min(top_k, len(classifier.artifact.metadata.labels)))
+        row = json_row if as_json else rows.row if as_csv else text_row
         if as_csv:
-            click.echo("input,label,index,score,error,decode_ms,infer_ms")
+            click.echo(rows.header())
         answered = failed = 0
-        for answer in answers:
-            click.echo(_json(answer) if as_json else _csv(answer) if as_csv else _text(answer, top_k))
+        for given in answers:
+            answer = photos.explained(given) if isinstance(given, Failure) else given
+            click.echo(row(answer))
             if show is not None and not isinstance(answer, Failure):
                 _show(classifier, answer.input, show, answered + failed)
             if isinstance(answer, Failure):
                 failed += 1
-                talk.note(f"{_printable(answer.input)}: {answer.error}")
+                talk.note(f"{printable(answer.input)}: {answer.error}")
             else:
                 answered += 1
     if answered + failed == 0:
         raise PhotoError(
-            f"Found no photo in {', '.join(paths)}; taken from folders: {', '.join(sorted(SUFFIXES))}.",
+            f"Found no photo in {', '.join(map(printable, paths))}; taken from folders: {', '.join(sorted(SUFFIXES))}.",
             hint="Name a photo, another folder, or add --recursive.",
         )
     if failed:
@@ -129,16 +128,10 @@ def _show(classifier: Classifier, path: str, folder: Path, number: int) -> None:
     image = Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas)
     factor = max(1, 280 // max(image.size))
     folder.mkdir(parents=True, exist_ok=True)
-    stem = _printable(Path(path).stem)[:100].replace("/", "_")
+    stem = printable(Path(path).stem)[:100].encode()[:200].decode(errors="ignore").replace("/", "_")
     image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST).save(
         folder / f"{number:05d}-{stem}.png"
     )
-
-
-def _lone_file(paths: tuple[str, ...]) -> str | None:
-    if len(paths) == 1 and paths[0] != "-" and not Path(paths[0]).is_dir() and Path(paths[0]).exists():
-        return paths[0]
-    return None
 
 
 def _one(classifier: Classifier, path: str, top_k: int) -> Iterator[Classification | Failure]:
@@ -149,85 +142,3 @@ def _one(classifier: Classifier, path: str, top_k: int) -> Iterator[Classificati
         yield classifier.classify(path, top_k=top_k)
     except PhotoError as error:
         yield Failure(path, error)
-
-
-def _expand(paths: tuple[str, ...], recursive: bool) -> Iterator[str]:
-    """Turn arguments into files, lazily and in order: folders sorted, no link to a folder followed below them."""
-    for path in paths:
-        if path == "-":
-            yield from (line for raw in sys.stdin if (line := raw.rstrip("\n")))
-        elif Path(path).is_dir():
-            yield from _walk(path, recursive)
-        elif not Path(path).exists() and any(c in path for c in "*?["):
-            yield from sorted(p for p in _glob(path, recursive) if not Path(p).is_dir())
-        else:
-            yield path
-
-
-def _glob(pattern: str, recursive: bool) -> Iterator[str]:
-    if not recursive or "**" not in pattern:
-        import glob
-
-        return glob.iglob(pattern)
-    # Below "**" glob follows links to folders, round and round; pathlib does not.
-    parts = Path(pattern).parts
-    fixed = next(i for i, part in enumerate(parts) if any(c in part for c in "*?["))
-    start = Path(*parts[:fixed])
-    found = start.glob(str(Path(*parts[fixed:])))
-    return (str(p) for p in found if not any(part.startswith(".") for part in p.relative_to(start).parts))
-
-
-def _count(paths: tuple[str, ...], recursive: bool) -> int | None:
-    """How many photos there will be; None where a list is still being written."""
-    return None if "-" in paths else sum(1 for _ in _expand(paths, recursive))
-
-
-def _walk(folder: str, recursive: bool) -> Iterator[str]:
-    for root, folders, files in os.walk(folder, followlinks=False):
-        folders.sort()
-        yield from (str(Path(root) / f) for f in sorted(files) if Path(f).suffix.lower() in SUFFIXES)
-        if not recursive:
-            return
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n").replace("\r", "\\r")
-
-
-def _json(answer: Classification | Failure) -> str:
-    from edge_fm_runtime.classifier import Failure
-
-    shown = answer.input.encode("utf-8", "backslashreplace").decode()
-    if isinstance(answer, Failure):
-        row: dict[str, Any] = {"input": shown, "label": None, "index": None, "score": None, "top": []}
-        row |= {"error": str(answer.error), "decode_ms": None, "infer_ms": None}
-    else:
-        row = {"input": shown, "label": answer.label, "index": answer.index, "score": round(answer.score, 6)}
-        row["top"] = [{"label": p.label, "index": p.index, "score": round(p.score, 6)} for p in answer.top]
-        row |= {"error": None, "decode_ms": round(answer.decode_ms, 3), "infer_ms": round(answer.infer_ms, 3)}
-    return json.dumps(row, ensure_ascii=False)
-
-
-def _csv(answer: Classification | Failure) -> str:
-    import csv
-    import io
-
-    from edge_fm_runtime.classifier import Failure
-
-    buffer = io.StringIO()
-    if isinstance(answer, Failure):
-        cells = [_printable(answer.input), "", "", "", str(answer.error), "", ""]
-    else:
-        cells = [_printable(answer.input), answer.label, str(answer.index), f"{answer.score:.6f}", ""]
-        cells += [f"{answer.decode_ms:.3f}", f"{answer.infer_ms:.3f}"]
-    csv.writer(buffer, lineterminator="").writerow(cells)
-    return buffer.getvalue()
-
-
-def _text(answer: Classification | Failure, top_k: int) -> str:
-    from edge_fm_runtime.classifier import Failure
-
-    name = _printable(answer.input)
-    if isinstance(answer, Failure):
-        return f"{name}: error: {answer.error.message}"
-    return f"{name}: " + ", ".join(f"{p.label} {100 * p.score:.1f}%" for p in answer.top[:top_k])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table
+from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table, say
 
 if TYPE_CHECKING:
     from edge_fm_export.pipeline import ExportResult
@@ -81,7 +81,7 @@ def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) ->
         )
     else:
         _print(summary, metrics, time.monotonic() - started)
-        click.echo(f"{photo}: {answer.label} {100 * answer.score:.1f}% (it is: {_SAMPLE})")
+        say(f"{photo}: {answer.label} {100 * answer.score:.1f}% (it is: {_SAMPLE})")
     talk.next(
         f"edgefm infer {photo} --model {chosen}",
         "edgefm data fetch fashion-mnist && edgefm train && edgefm export --format all --precision all",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edge_fm.cli.common import RUNS, Talk, output_options, print_json
+from edge_fm.cli.common import RUNS, Talk, output_options, print_json, say
 
 
 @click.command("report")
@@ -53,6 +53,6 @@ def command(benchmark: Path | None, out: Path | None, as_json: bool, quiet: bool
             }
         )
     else:
-        click.echo(f"{report['verdict']}: {advice.sentence}")
-        click.echo(str(page))
+        say(f"{report['verdict']}: {advice.sentence}")
+        say(str(page))
     talk.next(f"open {page} in a browser")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_fm.cli.common import RUNS, Talk, output_options, parse_shape, print_json, print_table, word
-from edge_fm.cli.interrupt import INTERRUPTED, ctrl_c_kept
+from edge_fm.cli.interrupt import ctrl_c_kept, exit_code
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
@@ -175,7 +175,7 @@ def train_run(recipe: Recipe, dataset: Dataset, out: Path, talk: Talk, *, resume
             talk.next(f"edgefm train --resume --out {word(out)}")
         else:
             talk.note("\nStopped before the first epoch began; nothing is kept.")
-        sys.exit(INTERRUPTED)
+        sys.exit(exit_code())
     _plot(result, dataset)
     return result
 

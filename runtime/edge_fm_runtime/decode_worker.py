@@ -18,15 +18,20 @@ from typing import IO, cast
 
 import numpy as np
 
-from edge_fm_runtime.child_process import child_command
 from edge_fm_runtime.engines import Pixels
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.metadata import PhotoSpec
 from edge_fm_runtime.photo import load_canvas
 from edge_fm_runtime.photo_file import shown_name
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REQUEST = struct.Struct("<I")
 _REPLY = struct.Struct("<?dI")
+# -I and a path of our own: a folder of photos may hold a numpy.py, and must not be imported from.
+_START = (
+    "import json, sys; given = json.loads(sys.argv[1]); sys.path[:] = given['path']; "
+    "from edge_fm_runtime.decode_worker import serve; serve(given)"
+)
 
 
 class DecodeWorker:
@@ -41,8 +46,8 @@ class DecodeWorker:
     def __init__(self, shape: tuple[int, int, int], spec: PhotoSpec, max_pixels: int) -> None:
         self._shape = shape
         given: dict[str, object] = {"shape": shape, "mode": spec.mode, "background": spec.background, "fill": spec.fill}
-        given["max_pixels"] = max_pixels
-        self._command = child_command("edge_fm_runtime.decode_worker", json.dumps(given))
+        given |= {"max_pixels": max_pixels, "path": [p or os.getcwd() for p in sys.path]}  # noqa: PTH109
+        self._command = [sys.executable, "-I", "-c", _START, json.dumps(given)]
         self._process = self._start()
 
     def canvas(self, path: str) -> tuple[Pixels, float]:
@@ -84,7 +89,13 @@ class DecodeWorker:
     def _start(self) -> subprocess.Popen[bytes]:
         # Pillow then keeps the memory of one photo for the next: 12 megapixels are 12,000 pages that need no clearing.
         kept = {"PILLOW_BLOCKS_MAX": "4"} | os.environ
-        return subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=kept)
+        # Ctrl-C, `timeout` and supervisors signal the whole group. A child takes over which signals are blocked, for as
+        # long as it lives: the parent alone answers them, and closing the pipe ends the child.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            return subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=kept)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _read(stream: IO[bytes], length: int) -> bytes:
@@ -94,15 +105,8 @@ def _read(stream: IO[bytes], length: int) -> bytes:
     return content
 
 
-def main(arguments: list[str]) -> None:
-    """Serve as the one argument, a JSON object, says; run in the child."""
-    serve(json.loads(arguments[0]))
-
-
 def serve(given: dict[str, object]) -> None:
-    """Answer requests until stdin ends; run in the child."""
-    # Ctrl-C reaches the whole group; the parent closes the pipe, and that ends this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Answer requests until stdin ends, or nobody reads the replies; run in the child."""
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     shape = cast("tuple[int, int, int]", tuple(cast("list[int]", given["shape"])))
     spec = PhotoSpec(given["mode"], given["background"], given["fill"])  # type: ignore[arg-type]  # the parent's own
@@ -114,5 +118,8 @@ def serve(given: dict[str, object]) -> None:
             ok, content = True, load_canvas(path, shape, spec, max_pixels=limit).tobytes()
         except PhotoError as error:
             ok, content = False, json.dumps({"message": error.message, "hint": error.hint}).encode()
-        sink.write(_REPLY.pack(ok, (perf_counter_ns() - start) / 1e6, len(content)) + content)
-        sink.flush()
+        try:
+            sink.write(_REPLY.pack(ok, (perf_counter_ns() - start) / 1e6, len(content)) + content)
+            sink.flush()
+        except BrokenPipeError:
+            os._exit(0)  # the parent is gone, however it ended; an orderly end would flush again

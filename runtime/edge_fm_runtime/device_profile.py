@@ -73,8 +73,11 @@ def find_choice(artifact: Artifact) -> tuple[Choice | None, str | None]:
         that does not hold, or where the profile cannot be read.
     """
     path = profile_path()
-    if path is None or not path.exists():
-        return None, None
+    try:
+        if path is None or not path.exists():
+            return None, None
+    except OSError as error:  # such as the home of another user, in a container
+        return None, f"The device profile is not used: {path}: {error.strerror}."
     try:
         found = _read(path).get(payload_hash(artifact) or "")
     except ArtifactError as error:

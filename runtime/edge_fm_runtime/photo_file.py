@@ -117,6 +117,8 @@ def open_regular(path: str | os.PathLike[Any]) -> Iterator[IO[bytes]]:
         PhotoError: there is no such file, it is no regular file, or it may not be read.
     """
     name = shown_name(path)
+    if not os.fspath(path):  # which Path would take for the current folder
+        raise PhotoError("The path of the photo is empty.", hint="Name the photo; was a variable not set?")
     try:
         _require_regular(
             Path(os.fsdecode(path)).stat().st_mode, name

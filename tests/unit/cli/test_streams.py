@@ -1,0 +1,104 @@
+"""stdout full, closed or read no further, stderr not there: an exit code and a line, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+EDGEFM = [sys.executable, "-m", "edge_fm"]
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell in which `edgefm` is the command line of this tree."""
+    script = f'edgefm() {{ "{sys.executable}" -m edge_fm "$@"; }}\n{command}'
+    return subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, artifact_folder: Path) -> Path:
+    for number in range(80):
+        Image.new("L", (4, 4)).save(tmp_path / f"{number}.png")
+    return tmp_path
+
+
+def quiet_end(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+INFER = "edgefm infer . --model tiny-onnx-fp32"
+
+
+@pytest.mark.parametrize(
+    "command", [INFER, f"{INFER} --csv", f"{INFER} --json", "edgefm models", "edgefm doctor --json"]
+)
+def test_a_full_stdout_is_one_error(folder: Path, command: str) -> None:
+    done = shell(f"{command} > /dev/full", folder)
+    assert done.returncode == 1
+    quiet_end(done, "Error: stdout: No space left on device.")
+
+
+@pytest.mark.parametrize("command", [INFER, "edgefm models", "edgefm models --json"])
+def test_a_closed_stdout_is_one_error(folder: Path, command: str) -> None:
+    done = shell(f"{command} >&-", folder)
+    assert done.returncode == 1
+    quiet_end(done, "Error: stdout is closed")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(folder: Path) -> None:
+    done = shell(f"set -o pipefail; {INFER} --quiet | true", folder)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", "2> >(true)"])
+def test_results_do_not_need_stderr(folder: Path, where: str) -> None:
+    done = shell(f"{INFER} --json absent.png {where}", folder)
+    assert done.returncode == 4
+    assert len([json.loads(line) for line in done.stdout.splitlines()]) == 81
+
+
+def test_a_closed_stdin_lists_nothing(folder: Path) -> None:
+    done = shell("edgefm infer - --model tiny-onnx-fp32 <&-", folder)
+    assert done.returncode == 1
+    quiet_end(done, "Found no photo in -")
+
+
+def test_a_terminal_that_cannot_write_the_label_gets_it_escaped(folder: Path) -> None:
+    name = "é\u20ac\ud83e.png".encode("utf-8", "surrogatepass").decode(errors="surrogateescape")
+    (folder / "0.png").rename(os.path.join(folder, name))  # noqa: PTH118  # pathlib would do as well
+    done = shell(f"PYTHONIOENCODING=ascii PYTHONUTF8=0 LC_ALL=C {INFER}", folder)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["ex\x1b[31mport"], ["infer", "--\x1b[31m"], ["infer", "x", "--model", "\x1b[2J"]]
+)
+def test_what_was_typed_comes_back_without_control_characters(arguments: list[str], tmp_path: Path) -> None:
+    done = subprocess.run([*EDGEFM, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    assert "\x1b" not in done.stderr and "\\x1b" in done.stderr
+
+
+def limited(*arguments: str, folder: Path, size: int) -> subprocess.CompletedProcess[str]:
+    """Run a command that may write no file larger than `size`, as on a disk that is full."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return subprocess.run(
+        [*EDGEFM, *arguments], cwd=folder, capture_output=True, text=True, check=False, preexec_fn=limit
+    )
+
+
+def test_pictures_that_cannot_be_written_are_one_error(folder: Path) -> None:
+    done = limited("infer", "0.png", "--model", "tiny-onnx-fp32", "--show", "shown", folder=folder, size=64)
+    assert done.returncode == 1
+    quiet_end(done, "Error: ", "File too large")
