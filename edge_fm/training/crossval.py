@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from edge_fm.training import run_folder
 from edge_fm.training.crossval_folds import assign_folds, fold_dataset
 from edge_fm.training.fit import EpochFn
+from edge_fm.training.folder_lock import locked_folder
 from edge_fm.training.kept_run import kept_run
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_identity import recipe_hash
@@ -126,30 +127,32 @@ def cross_validate(
         on_fold: told each fold before it is trained or read.
 
     Raises:
-        TrainingError: too few images for the folds, `out_dir` holds folds of another recipe or number, or as `train`.
+        TrainingError: too few images for the folds, `out_dir` holds folds of another recipe or number, another process
+            writes to it, or as `train`.
         KeyboardInterrupt: passed on; the same call goes on where it was.
     """
     assigned = assign_folds(dataset.train, folds=folds, seed=recipe.seed)
     scores = []
-    for fold in range(folds):
-        if on_fold:
-            on_fold(fold + 1, folds)
-        part = fold_dataset(dataset, assigned, fold)
-        folder = out_dir / f"fold-{fold + 1}"
-        metrics = kept_run(recipe, part, folder, test=True, progress=_judging(progress), on_epoch=on_epoch)
-        scores.append(
-            FoldScore(
-                fold=fold + 1,
-                accuracy=metrics["test_accuracy"],
-                loss=metrics["test_loss"],
-                val_accuracy=metrics["val_accuracy"],
-                train_images=len(part.train),
-                held_out=len(part.test),
-                best_epoch=metrics["best_epoch"],
-                seconds=metrics["seconds"],
-                run=str(folder),
+    with locked_folder(out_dir):
+        for fold in range(folds):
+            if on_fold:
+                on_fold(fold + 1, folds)
+            part = fold_dataset(dataset, assigned, fold)
+            folder = out_dir / f"fold-{fold + 1}"
+            metrics = kept_run(recipe, part, folder, test=True, progress=_judging(progress), on_epoch=on_epoch)
+            scores.append(
+                FoldScore(
+                    fold=fold + 1,
+                    accuracy=metrics["test_accuracy"],
+                    loss=metrics["test_loss"],
+                    val_accuracy=metrics["val_accuracy"],
+                    train_images=len(part.train),
+                    held_out=len(part.test),
+                    best_epoch=metrics["best_epoch"],
+                    seconds=metrics["seconds"],
+                    run=str(folder),
+                )
             )
-        )
     result = CrossValidation(recipe.name, recipe_hash(recipe), dataset.name, recipe.seed, tuple(scores))
     run_folder.write_json(out_dir / "crossval.json", result.to_json())
     return result

@@ -26,6 +26,7 @@ from edge_fm.training.checkpoint import RunState, save_state
 from edge_fm.training.checks import check_classes, check_dataset, check_shift
 from edge_fm.training.distillation import with_teachers_known
 from edge_fm.training.features import NoteFn
+from edge_fm.training.folder_lock import locked_folder
 from edge_fm.training.leakage import find_leaks, note_of_copies, notes_of_leaks
 from edge_fm.training.learner import Learner, score
 from edge_fm.training.optimizers import peak_rate
@@ -84,7 +85,8 @@ def train(
         RunResult; the folder holds recipe.toml, history.csv, metrics.json, checkpoint/ and, written last, model.keras.
 
     Raises:
-        TrainingError: unsuitable data, a folder in use, nothing to resume, a changed recipe, a loss that is no number.
+        TrainingError: unsuitable data, a folder that another process writes to or that holds something else, nothing to
+            resume, a changed recipe, a loss that is no number.
         ModelError: the model cannot take these images, or the weights do not fit.
         MissingDependencyError: Keras, its backend, tomli-w or, where asked for, tensorboardX is not installed.
         KeyboardInterrupt: passed on; the checkpoint is whole and `resume` goes on from it.
@@ -97,49 +99,50 @@ def train(
         >>> result.metrics["test_accuracy"] > 0.8  # doctest: +SKIP
         True
     """
-    keras = require_keras("training")
-    recipe = with_teachers_known(with_overrides(recipe, weights=weights))
-    state = open_run(recipe, dataset, out_dir, resume=resume)
-    started = time.monotonic() - (state.duration_s if state else 0.0)
+    with locked_folder(out_dir):
+        keras = require_keras("training")
+        recipe = with_teachers_known(with_overrides(recipe, weights=weights))
+        state = open_run(recipe, dataset, out_dir, resume=resume)
+        started = time.monotonic() - (state.duration_s if state else 0.0)
 
-    check_dataset(dataset)
-    check_shift(recipe.augmentation.shift, dataset.train.images.shape[1:])
-    learn, choose = learn_and_choose(recipe, dataset)
-    check_classes(dataset, learn, choose)
-    photo_classes(recipe.augmentation, dataset.label_names)
-    leaks = find_leaks(recipe, dataset, choose)
-    for line in (precision_note(recipe.training.precision), note_of_copies(dataset), *notes_of_leaks(leaks, choose)):
-        if line:
-            note(line)
+        check_dataset(dataset)
+        check_shift(recipe.augmentation.shift, dataset.train.images.shape[1:])
+        learn, choose = learn_and_choose(recipe, dataset)
+        check_classes(dataset, learn, choose)
+        photo_classes(recipe.augmentation, dataset.label_names)
+        leaks = find_leaks(recipe, dataset, choose)
+        told = notes_of_leaks(leaks, choose)
+        for line in (precision_note(recipe.training.precision), note_of_copies(dataset), *told):
+            if line:
+                note(line)
 
-    if recipe.training.tensorboard:
-        require_writer()  # said now, not when the folder is made
+        if recipe.training.tensorboard:
+            require_writer()  # said now, not when the folder is made
 
-    keras.utils.set_random_seed(recipe.seed)
-    steps = steps_per_epoch(len(learn.images), recipe.training.batch_size)
-    learner = Learner(recipe, dataset, steps, weights="none" if state else recipe.model.weights)
-    if state is None:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        run_folder.write_text(out_dir / run_folder.RECIPE_FILE, recipe_toml(recipe))
-    else:
-        learner.restore(state)
-    learn, choose = learner.seen(dataset, learn, choose, progress=progress, note=note)
+        keras.utils.set_random_seed(recipe.seed)
+        steps = steps_per_epoch(len(learn.images), recipe.training.batch_size)
+        learner = Learner(recipe, dataset, steps, weights="none" if state else recipe.model.weights)
+        if state is None:
+            run_folder.write_text(out_dir / run_folder.RECIPE_FILE, recipe_toml(recipe))
+        else:
+            learner.restore(state)
+        learn, choose = learner.seen(dataset, learn, choose, progress=progress, note=note)
 
-    epochs = recipe.training.epochs
-    answers = None
-    if learner.teachers and recipe.distillation.views:
-        answers = TeacherAnswers(learner.teachers, recipe, learn, dataset)
-        note(answers.note)
-    with EpochLog(recipe, out_dir, done=state.epoch if state else 0) as log:
-        while state is None or not is_over(recipe, state):
-            row, state = _one_epoch(learner, state, learn, choose, dataset, answers, progress, started)
-            save_state(out_dir, state)
-            run_folder.write_history(out_dir / run_folder.HISTORY_FILE, state.history)
-            log.write(row)
-            if on_epoch:
-                on_epoch(state.epoch, epochs, row)
+        epochs = recipe.training.epochs
+        answers = None
+        if learner.teachers and recipe.distillation.views:
+            answers = TeacherAnswers(learner.teachers, recipe, learn, dataset)
+            note(answers.note)
+        with EpochLog(recipe, out_dir, done=state.epoch if state else 0) as log:
+            while state is None or not is_over(recipe, state):
+                row, state = _one_epoch(learner, state, learn, choose, dataset, answers, progress, started)
+                save_state(out_dir, state)
+                run_folder.write_history(out_dir / run_folder.HISTORY_FILE, state.history)
+                log.write(row)
+                if on_epoch:
+                    on_epoch(state.epoch, epochs, row)
 
-    return finish(learner, state, learn, dataset, out_dir, progress, started, leaks=leaks, test=test)
+        return finish(learner, state, learn, dataset, out_dir, progress, started, leaks=leaks, test=test)
 
 
 def _one_epoch(

@@ -9,6 +9,7 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.training import run_folder
 from edge_fm.training.distillation import with_teachers_known
 from edge_fm.training.fit import EpochFn, train
+from edge_fm.training.folder_lock import locked_folder
 from edge_fm.training.learner import score
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_identity import recipe_hash
@@ -62,10 +63,11 @@ def kept_run(
             )
     if test and metrics["test_accuracy"] is None:
         keras = require_keras("testing")
-        model = keras.models.load_model(folder / run_folder.MODEL_FILE, compile=False)
-        answers = model.predict(dataset.test.images, batch_size=_BATCH, verbose=0)
-        metrics["test_accuracy"], metrics["test_loss"] = score(answers, dataset.test.labels)
-        run_folder.write_json(folder / run_folder.METRICS_FILE, metrics)
+        with locked_folder(folder):
+            model = keras.models.load_model(folder / run_folder.MODEL_FILE, compile=False)
+            answers = model.predict(dataset.test.images, batch_size=_BATCH, verbose=0)
+            metrics["test_accuracy"], metrics["test_loss"] = score(answers, dataset.test.labels)
+            run_folder.write_json(folder / run_folder.METRICS_FILE, metrics)
     return metrics
 
 

@@ -9,6 +9,7 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.training import run_folder
 from edge_fm.training.checkpoint import FILE as CHECKPOINT
 from edge_fm.training.checkpoint import RunState, load_state
+from edge_fm.training.folder_lock import LOCK_FILE
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_file import load_recipe, recipe_table
 from edge_fm.training.recipe_identity import recipe_hash
@@ -37,11 +38,10 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
     if not resume:
         if exists or (out_dir / CHECKPOINT).exists():
             raise TrainingError(f"{out_dir} holds an unfinished run.", hint="Go on with it: --resume.")
-        if out_dir.is_file():
-            raise TrainingError(f"{out_dir} is a file; a run needs a folder.", hint="Name another with --out.")
-        # A run that was killed while it wrote its recipe left that beside its place.
         found = {path.name for path in out_dir.iterdir()} if out_dir.is_dir() else set()
-        there = sorted(found - {f".{run_folder.RECIPE_FILE}.tmp"})
+        # A run that was killed while it wrote its recipe left that beside its place.
+        half = {name for name in found if name.startswith(f".{run_folder.RECIPE_FILE}.") and name.endswith(".tmp")}
+        there = sorted(found - half - {LOCK_FILE})
         if there:
             raise TrainingError(
                 f"{out_dir} is not empty, and holds no run: {', '.join(there[:3])}{', ...' if there[3:] else ''}.",

@@ -104,8 +104,8 @@ def latest_run(root: Path) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file beside its place, then move it in whole."""
-    beside = path.with_name(f".{path.name}.tmp")
+    """Write a file beside its place, then move it in whole; several processes may do so at once."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edge_fm.training import run_folder
 from edge_fm.training.fit import EpochFn
+from edge_fm.training.folder_lock import locked_folder
 from edge_fm.training.kept_run import kept_run
 from edge_fm.training.keys import with_keys
 from edge_fm.training.recipe import Recipe
@@ -122,20 +123,21 @@ def sweep(
     rows: list[SweepRow] = []
     planned = combinations(recipe, grid)
     loaded: tuple[Any, Dataset] | None = None
-    for number, (values, chosen) in enumerate(planned, start=1):
-        if on_begin:
-            on_begin(number, len(planned), values)
-        key = (chosen.data, chosen.photo)
-        if loaded is None or loaded[0] != key:
-            loaded = (key, load(chosen))
-        folder = out_dir / "runs" / recipe_hash(chosen)[:12]
-        try:
-            metrics = kept_run(chosen, loaded[1], folder, test=test, progress=progress, on_epoch=on_epoch)
-            rows.append(_row(values, chosen, folder, metrics, test))
-        except DivergedError as error:
-            nothing = (None,) * 7
-            rows.append(SweepRow(values, *nothing, chosen.seed, recipe_hash(chosen), str(folder), error.message))
-        write_table(out_dir, recipe, rows)
+    with locked_folder(out_dir):
+        for number, (values, chosen) in enumerate(planned, start=1):
+            if on_begin:
+                on_begin(number, len(planned), values)
+            key = (chosen.data, chosen.photo)
+            if loaded is None or loaded[0] != key:
+                loaded = (key, load(chosen))
+            folder = out_dir / "runs" / recipe_hash(chosen)[:12]
+            try:
+                metrics = kept_run(chosen, loaded[1], folder, test=test, progress=progress, on_epoch=on_epoch)
+                rows.append(_row(values, chosen, folder, metrics, test))
+            except DivergedError as error:
+                nothing = (None,) * 7
+                rows.append(SweepRow(values, *nothing, chosen.seed, recipe_hash(chosen), str(folder), error.message))
+            write_table(out_dir, recipe, rows)
     return rows
 
 
