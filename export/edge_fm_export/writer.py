@@ -4,7 +4,8 @@ An export works in a hidden folder beside its targets. The folder is locked (flo
 whatever ends it, so the next export knows which leftovers are dead and clears them away. A finished artifact is
 written to the disk (fsync), then changes places with the old one: `renameat2(RENAME_EXCHANGE)` on Linux, one
 atomic step. Where a file system cannot do that, the old one is renamed aside first and put back by the next export
-if this one died in between.
+if this one died in between. Overlay file systems, as containers have them, cannot even rename a folder that lies in a
+layer below: there a copy of it goes aside.
 """
 
 from __future__ import annotations
@@ -142,11 +143,24 @@ def _swap(folder: Path, target: Path) -> None:
         # rename replaces an empty folder; a full one goes aside, where `_clear_leftovers` finds it.
         if any(target.iterdir()):
             aside = target.parent / f"{_ASIDE}{target.name}"
-            target.rename(aside)
+            _move_aside(target, aside, scratch=folder.with_name(f"{folder.name}.old"))
             folder.rename(target)
             shutil.rmtree(aside, ignore_errors=True)
         else:
             folder.rename(target)
+
+
+def _move_aside(target: Path, aside: Path, *, scratch: Path) -> None:
+    try:
+        target.rename(aside)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copytree(target, scratch, symlinks=True)
+        _sync(scratch)
+        scratch.rename(aside)
+        (target / METADATA_FILE).unlink(missing_ok=True)  # first: without it `_clear_leftovers` takes the copy
+        shutil.rmtree(target)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -158,7 +172,7 @@ def _exchange(one: Path, other: Path) -> bool:
     if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
         return True
     number = ctypes.get_errno()
-    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EXDEV):
         return False
     raise OSError(number, os.strerror(number), str(other))
 
@@ -176,6 +190,9 @@ def _clear_leftovers(out_dir: Path) -> None:
         os.close(lock)
     for aside in out_dir.glob(f"{_ASIDE}*"):
         target = out_dir / aside.name.removeprefix(_ASIDE)
+        half_removed = target.is_dir() and not (target / METADATA_FILE).exists()
+        if half_removed and set(list_files(target)) <= set(list_files(aside)):
+            shutil.rmtree(target)
         if target.exists():
             shutil.rmtree(aside, ignore_errors=True)
         else:

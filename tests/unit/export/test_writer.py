@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -186,9 +187,16 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_writer import put
-if sys.argv[3] == "aside":
-    from edge_fm_export import writer
+from edge_fm_export import writer
+if sys.argv[3] != "exchange":
     writer._exchange = lambda one, other: False
+if sys.argv[3] == "copy":
+    rename = Path.rename
+    def rename_but_m(path, target):
+        if path == Path(sys.argv[1]) / "m":
+            raise OSError(18, "Invalid cross-device link", str(path))
+        return rename(path, target)
+    Path.rename = rename_but_m
 print("ready", flush=True)
 while True:
     put(Path(sys.argv[1]), "one" * 1000)
@@ -196,9 +204,10 @@ while True:
 """
 
 
-@pytest.mark.parametrize("way", ["exchange", "aside"])
+@pytest.mark.parametrize("way", ["exchange", "aside", "copy"])
 def test_kill_at_any_moment_leaves_a_whole_artifact_or_none(tmp_path: Path, way: str) -> None:
     moments = random.Random(0)
+    put(tmp_path, "one" * 1000)
     for _ in range(10):
         process = subprocess.Popen(
             [sys.executable, "-c", _LOOP, str(tmp_path), str(Path(__file__).parent), way], stdout=subprocess.PIPE
@@ -209,12 +218,48 @@ def test_kill_at_any_moment_leaves_a_whole_artifact_or_none(tmp_path: Path, way:
         process.kill()
         process.wait()
         process.stdout.close()
+        if way == "copy":  # what is half removed is put right by the next export
+            with workspace(tmp_path):
+                pass
         if (tmp_path / "m").exists():
             assert read(tmp_path / "m") in ("one" * 1000, "two" * 1000)
     with workspace(tmp_path):
         pass
     assert hidden(tmp_path) == []
     assert read(tmp_path / "m")
+
+
+_IN_A_CONTAINER = """
+mount -t overlay overlay -o "lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work" "$1/merged" 2> /dev/null || exit 77
+shift
+exec "$@"
+"""
+_TWICE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_writer import hidden, put, read
+out = Path(sys.argv[2])
+assert read(out / "m") == "old"
+for text in ("new", "newer"):
+    assert read(put(out, text)) == text
+    assert hidden(out) == []
+"""
+
+
+def test_an_artifact_in_a_lower_layer_of_a_container_is_replaced(tmp_path: Path) -> None:
+    for name in ("lower", "upper", "work", "merged"):
+        (tmp_path / name).mkdir()
+    put(tmp_path / "lower" / "out", "old")
+    unshare = ["unshare", "--mount", *(["--map-root-user"] if os.getuid() else [])]
+    export = [sys.executable, "-c", _TWICE, str(Path(__file__).parent), str(tmp_path / "merged" / "out")]
+    if shutil.which("unshare") is None:
+        pytest.skip("unshare is not installed")
+    command = [*unshare, "sh", "-c", _IN_A_CONTAINER, "sh", str(tmp_path), *export]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("no overlay file system may be mounted here")
+    assert done.returncode == 0, done.stderr
 
 
 def test_fsync_reaches_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
