@@ -9,14 +9,13 @@ from functools import partial
 import numpy as np
 
 from edge_fm_runtime.artifact import Artifact
-from edge_fm_runtime.device_profile import Choice, library_version
+from edge_fm_runtime.device_profile import ENGINES_OF, Choice, library_version
 from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
 from edge_fm_runtime.errors import ArtifactError, EngineError, GateError, MissingDependencyError
 from edge_fm_runtime.latency import measure
 from edge_fm_runtime.machine import cpu_name, usable_cpus
 from edge_fm_runtime.progress import ProgressFn, silent
 
-ENGINES_OF = {"onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",), "litert": ("litert",)}
 _FINALISTS = 4
 _FINAL_LONGER = 4.0
 

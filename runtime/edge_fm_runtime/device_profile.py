@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,17 @@ from typing import Any
 from edge_fm_runtime.artifact import Artifact, read_small
 from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.machine import cpu_name, usable_cpus
-from edge_fm_runtime.user_cache import cache_root, payload_hash
+from edge_fm_runtime.user_cache import cache_root, payload_hash, why_untrusted
 
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "litert": "ai-edge-litert"}
 """Engine -> the distribution whose version a choice depends on."""
 
+ENGINES_OF = {"onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",), "litert": ("litert",)}
+"""Format -> the engines of a device that run it."""
+
 _SCHEMA = 1
-_MAX_THREADS = 4096
+_MAX_CPUS = 4096
+_MAX_MS = 1e9
 
 
 @dataclass(frozen=True)
@@ -70,18 +76,19 @@ def find_choice(artifact: Artifact) -> tuple[Choice | None, str | None]:
 
     Returns:
         the choice, None where the profile has none that holds here; and a sentence for a person where there was one
-        that does not hold, or where the profile cannot be read.
+        that does not hold, or where the profile cannot be read or must not be believed.
     """
-    path = profile_path()
+    path, digest = profile_path(), payload_hash(artifact)
+    if path is None or digest is None:
+        return None, None
     try:
-        if path is None or not path.exists():
-            return None, None
+        found = _read(path).get(digest)
+    except (FileNotFoundError, NotADirectoryError):
+        return None, None
     except OSError as error:  # such as the home of another user, in a container
         return None, f"The device profile is not used: {path}: {error.strerror}."
-    try:
-        found = _read(path).get(payload_hash(artifact) or "")
     except ArtifactError as error:
-        return None, f"The device profile is not used. {error.message} Write it anew: edgefm autotune"
+        return None, f"The device profile is not used. {error.message} {error.hint}"
     if found is None:
         return None, None
     changes = [
@@ -93,6 +100,8 @@ def find_choice(artifact: Artifact) -> tuple[Choice | None, str | None]:
         )
         if was != now
     ]
+    if found.engine not in ENGINES_OF.get(artifact.metadata.format, ()):
+        changes.append(f"the {found.engine} engine does not run {artifact.metadata.format} artifacts")
     if changes:
         return None, f"The device profile is not used: {', '.join(changes)}. Measure again: edgefm autotune"
     return found, None
@@ -110,12 +119,17 @@ def save_choices(choices: dict[str, Choice]) -> Path:
             "There is no place for the device profile: this user has no home folder.",
             hint="Name a file: EDGEFM_PROFILE=FILE edgefm autotune",
         )
-    merged = (_read(path) if path.exists() else {}) | choices
+    try:
+        merged = _read(path) | choices
+    except (FileNotFoundError, NotADirectoryError):
+        merged = choices
     body = {"schema_version": _SCHEMA, "choices": {key: asdict(choice) for key, choice in sorted(merged.items())}}
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(body, indent=2) + "\n")
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Readable and writable by this user alone: others could make it run what they like.
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(json.dumps(body, indent=2) + "\n")
         beside.replace(path)
     except OSError as error:
         raise ArtifactError(
@@ -126,29 +140,51 @@ def save_choices(choices: dict[str, Choice]) -> Path:
 
 
 def _read(path: Path) -> dict[str, Choice]:
-    """Read and check a profile, as any file that somebody else may have written."""
+    """Read and check a profile, as any file that somebody else may have written.
+
+    Raises:
+        ArtifactError: it is no profile, or must not be believed.
+        OSError: it is not there, or may not be looked at.
+    """
+    hint = f"Write it anew: rm {shlex.quote(str(path))} && edgefm autotune ARTIFACT..."
+    for place in (path, path.parent):
+        if (reason := why_untrusted(place)) is not None:
+            raise ArtifactError(f"{reason}.", hint=hint)
     try:
         raw = json.loads(read_small(path))
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} is not valid JSON.", hint=f"Remove it: {path}") from error
+        raise ArtifactError(f"{path} is not valid JSON.", hint=hint) from error
     choices = raw.get("choices") if isinstance(raw, dict) and raw.get("schema_version") == _SCHEMA else None
-    if not isinstance(choices, dict) or not all(_is_choice(value) for value in choices.values()):
-        raise ArtifactError(f"{path} is no device profile of this edge-fm.", hint=f"Remove it: {path}")
+    if not isinstance(choices, dict):
+        raise ArtifactError(f"{path} is no device profile of this edge-fm.", hint=hint)
+    for key, value in choices.items():
+        if (fault := _first_fault(key, value)) is not None:
+            raise ArtifactError(f"{path} is no device profile of this edge-fm: {fault}.", hint=hint)
     return {key: Choice(**value) for key, value in choices.items()}
 
 
-def _is_choice(value: Any) -> bool:
-    def whole(number: object, least: int) -> bool:
-        return type(number) is int and least <= number <= _MAX_THREADS
+def _first_fault(key: str, value: Any) -> str | None:
+    """What is wrong with an entry of a profile; None where it is one that `edgefm autotune` could have written."""
+    if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
+        return f"{key[:64]!r} is no SHA-256"
+    if not isinstance(value, dict) or set(value) != set(Choice.__dataclass_fields__):
+        return f"a choice has the keys {', '.join(Choice.__dataclass_fields__)}"
+    cpus = value["cpus"]
+    if type(cpus) is not int or not 1 <= cpus <= _MAX_CPUS:
+        return f"cpus must be an integer from 1 to {_MAX_CPUS}, got {cpus!r:.60}"
+    checks: dict[str, tuple[str, Callable[[Any], bool]]] = {
+        "engine": (f"one of {', '.join(PACKAGES)}", lambda engine: isinstance(engine, str) and engine in PACKAGES),
+        "threads": (f"an integer from 1 to {cpus}, its cores", lambda n: type(n) is int and 1 <= n <= cpus),
+        "batch": ("null or 0", lambda batch: batch is None or (type(batch) is int and batch == 0)),
+        "p50_ms": ("milliseconds", lambda ms: type(ms) in (int, float) and 0 < ms < _MAX_MS),
+        "cpu": ("a short text", _is_short),
+        "version": ("a short text", _is_short),
+    }
+    for name, (wanted, fits) in checks.items():
+        if not fits(value[name]):
+            return f"{name} must be {wanted}, got {value[name]!r:.60}"
+    return None
 
-    return (
-        isinstance(value, dict)
-        and set(value) == set(Choice.__dataclass_fields__)
-        and value["engine"] in PACKAGES
-        and whole(value["threads"], 1)
-        and (value["batch"] is None or whole(value["batch"], 0))
-        and type(value["p50_ms"]) in (int, float)
-        and isinstance(value["cpu"], str)
-        and whole(value["cpus"], 1)
-        and isinstance(value["version"], str)
-    )
+
+def _is_short(text: object) -> bool:
+    return isinstance(text, str) and len(text) <= 256

@@ -41,6 +41,7 @@ SHARE: Kind = ("a number from 0 to 1", lambda value: _number(value) and 0 <= val
 INTEGER: Kind = ("an integer", _integer)
 COUNT: Kind = ("an integer, at least 0", lambda value: _integer(value) and value >= 0)
 OBJECT: Kind = ("an object", _object)
+FLAG: Kind = ("true or false", lambda value: isinstance(value, bool))
 TEXTS: Kind = ("a list of texts", lambda value: isinstance(value, list) and all(map(_text, value)))
 INTERVAL: Kind = (
     "a list of two numbers",
@@ -66,6 +67,7 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
         "keras_backend": TEXT,
     },
     "accuracy": {"value": SHARE, "n": COUNT, "dataset": TEXT},
+    "quantization": {"reduce_range": FLAG, "safe_for": TEXT},
     "graph": {"nodes": COUNT, "parameters": COUNT, "macs": COUNT, "bytes": COUNT},
     "source": {"name": TEXT, "sha256": TEXT, "preprocessing": OBJECT, "notes": TEXTS},
     "parity": {

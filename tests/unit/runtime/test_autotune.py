@@ -9,16 +9,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from edge_fm.cli import cli
-from edge_fm_runtime import Classifier
+from edge_fm_runtime import Classifier, device_profile
 from edge_fm_runtime.artifact import load_artifact
 from edge_fm_runtime.autotune import autotune
-from edge_fm_runtime.device_profile import find_choice, save_choices
+from edge_fm_runtime.device_profile import Choice, find_choice, library_version, save_choices
 from edge_fm_runtime.errors import ArtifactError, GateError
+from edge_fm_runtime.machine import cpu_name, usable_cpus
 from edge_fm_runtime.metadata import Metadata
 from edge_fm_runtime.user_cache import payload_hash
 
@@ -32,7 +34,8 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def judged(make_artifact: Callable[..., Path], metadata: Metadata) -> Path:
-    return make_artifact("judged", metadata=replace(metadata, parity={"drop_points": 0.2}))
+    parity = {"n": 1000, "dataset": "a test", "engine": "onnxruntime", "checks": [], "drop_points": 0.2}
+    return make_artifact("judged", metadata=replace(metadata, parity=parity))
 
 
 def test_the_profile_decides_how_this_artifact_runs_and_no_other(
@@ -110,6 +113,83 @@ def test_a_broken_profile_is_said_and_not_used(judged: Path, profile: Path, text
     profile.write_text(text)
     choice, note = find_choice(load_artifact(judged))
     assert choice is None and "edgefm autotune" in str(note)
+
+
+@pytest.fixture
+def written(judged: Path, profile: Path) -> dict[str, Any]:
+    """A profile that holds here, as it is in the file, and says two threads of OpenVINO or one of onnxruntime."""
+    digest = str(payload_hash(load_artifact(judged)))
+    good = Choice("openvino", 1, 0, 1.0, cpu_name(), usable_cpus(), library_version("openvino"))
+    save_choices({digest: good})
+    choice, note = find_choice(load_artifact(judged))
+    assert (choice, note) == (good, None)
+    body: dict[str, Any] = json.loads(profile.read_text())
+    return body
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("threads", value) for value in (4096, usable_cpus() + 1, 0, -1, 1.0, True, "2", None, 10**30)],
+        *[("engine", value) for value in (["openvino"], {}, None, "tensorflow", 1, "litert")],
+        *[("batch", value) for value in (1, 4096, -1, 0.0, False, "0", [])],
+        *[("p50_ms", value) for value in (0, -1.0, float("nan"), float("inf"), 10**400, True, "1", [])],
+        *[("cpu", value) for value in (None, 1, ["x"], "x" * 300)],
+        *[("cpus", value) for value in (0, 10**9, None, "2", 2.0)],
+        *[("version", value) for value in (None, {}, "x" * 300)],
+    ],
+    ids=str,
+)
+def test_values_that_do_not_fit_the_machine_are_said_and_not_used(
+    judged: Path, profile: Path, written: dict[str, Any], key: str, value: object
+) -> None:
+    next(iter(written["choices"].values()))[key] = value
+    profile.write_text(json.dumps(written))
+    with Classifier.load(judged) as classifier:
+        assert (classifier.engine.name, classifier.engine.threads) == ("onnxruntime", usable_cpus())
+        assert key in str(classifier.profile_note) and len(str(classifier.profile_note)) < 600
+
+
+def test_a_key_that_is_no_hash_and_a_choice_of_other_keys(judged: Path, profile: Path, written: dict[str, Any]) -> None:
+    (digest,) = written["choices"]
+    for choices in (
+        {digest: written["choices"][digest], "../x": written["choices"][digest]},
+        {digest: written["choices"][digest] | {"device": "GPU"}},
+        {digest: ["openvino"]},
+        {digest: None},
+        [],
+    ):
+        profile.write_text(json.dumps({"schema_version": 1, "choices": choices}))
+        choice, note = find_choice(load_artifact(judged))
+        assert choice is None and "is no device profile of this edge-fm" in str(note)
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_a_profile_that_everybody_may_write_is_said_and_not_used(
+    judged: Path, profile: Path, written: dict[str, Any], place: str
+) -> None:
+    assert profile.stat().st_mode & 0o777 == 0o600
+    (profile if place == "file" else profile.parent).chmod(0o777)
+    choice, note = find_choice(load_artifact(judged))
+    assert choice is None and "everybody may write to" in str(note)
+    with pytest.raises(ArtifactError, match="everybody may write to"):  # nor is it added to
+        save_choices({})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_profile_of_another_user_is_said_and_not_used(judged: Path, profile: Path, written: dict[str, Any]) -> None:
+    os.chown(profile, 12345, 12345)
+    choice, note = find_choice(load_artifact(judged))
+    assert choice is None and "belongs to another user (uid 12345)" in str(note)
+
+
+def test_no_place_for_a_profile_is_an_error_with_a_way_out(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_profile, "cache_root", lambda: None)
+    monkeypatch.delenv("EDGEFM_PROFILE")
+    assert find_choice(load_artifact(judged)) == (None, None)
+    with pytest.raises(ArtifactError, match="no home folder") as told:
+        save_choices({})
+    assert "EDGEFM_PROFILE=FILE" in str(told.value.hint)
 
 
 def test_accuracy_bounds_the_choice(judged: Path, artifact_folder: Path) -> None:
