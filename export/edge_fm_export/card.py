@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +11,9 @@ from edge_fm_runtime.metadata import Metadata
 
 CARD_FILE = "README.md"
 _MAX_LABELS_SHOWN = 100
+_MARKUP = re.compile(r"[\\`*\[\]<>|&~$#]|!(?=\[)|(?<![^\W_])_|_(?![^\W_])|^[-+=](?=\s|[-=]|$)")
+"""Characters that Markdown may take for markup; GitHub's tables, strikethrough and formulas too."""
+_SCHEME = re.compile(r"\b(https?|ftp|mailto|javascript|data|vbscript|file|www)(:|\.)", re.IGNORECASE)
 
 
 def model_card(metadata: Metadata) -> str:
@@ -16,20 +21,20 @@ def model_card(metadata: Metadata) -> str:
     spec = metadata.input
     batch = "any batch" if spec.batch is None else f"batches of {spec.batch}"
     lines = [
-        f"# {metadata.name}",
+        f"# {_plain(metadata.name)}",
         "",
         f"An image classifier for {len(metadata.labels)} classes, exported by EdgeFM as {metadata.format} "
         f"at {metadata.precision}.",
         "",
         "```",
-        f"edgefm infer photo.jpg --model {metadata.name}",
-        f"edgefm verify {metadata.name}",
+        f"edgefm infer photo.jpg --model {_word(metadata.name)}",
+        f"edgefm verify {_word(metadata.name)}",
         "```",
         "",
         "| | |",
         "|---|---|",
-        f"| File | `{metadata.payload}` |",
-        f"| Input | `{spec.name}`: uint8 pixels [N, {spec.height}, {spec.width}, {spec.channels}] ({spec.colour}), "
+        f"| File | {_code(metadata.payload)} |",
+        f"| Input | {_code(spec.name)}: uint8 pixels [N, {spec.height}, {spec.width}, {spec.channels}] ({spec.colour}), "
         f"0..255 as they are; {batch} |",
         f"| Output | `probabilities`: float32 [N, {len(metadata.labels)}] |",
         f"| Photo | {_photo(metadata)} |",
@@ -44,7 +49,8 @@ def model_card(metadata: Metadata) -> str:
         "",
         "## Made with",
         "",
-        ", ".join(f"{name} {version}" for name, version in sorted(metadata.versions.items())) or "unknown",
+        ", ".join(f"{_plain(name)} {_plain(version)}" for name, version in sorted(metadata.versions.items()))
+        or "unknown",
         "",
     ]
     return "\n".join(lines)
@@ -80,12 +86,12 @@ def _rows(metadata: Metadata) -> list[str]:
     training = metadata.training or {}
     data: Mapping[str, Any] = training.get("data") or {}
     if data.get("name"):
-        rows.append(f"| Trained on | {_plain(data['name'])} (SHA-256 {str(data.get('hash', '?'))[:16]}) |")
+        rows.append(f"| Trained on | {_plain(data['name'])} (SHA-256 {_plain(str(data.get('hash', '?'))[:16])}) |")
     if training.get("recipe_hash"):
         seed = f", seed {training['seed']}" if isinstance(training.get("seed"), int) else ""
-        rows.append(f"| Recipe | SHA-256 {str(training['recipe_hash'])[:16]}{seed} |")
+        rows.append(f"| Recipe | SHA-256 {_plain(str(training['recipe_hash'])[:16])}{seed} |")
     if metadata.source:
-        rows.append(f"| Made from | {_plain(metadata.source['name'])} (SHA-256 {metadata.source['sha256'][:16]}) |")
+        rows.append(f"| Made from | {_plain(metadata.source['name'])} (SHA-256 {_plain(metadata.source['sha256'][:16])}) |")
     quantization = metadata.quantization
     if quantization:
         rows += [f"| Quantization: {_plain(k)} | {_value(v)} |" for k, v in quantization.items()]
@@ -100,11 +106,11 @@ def _parity(metadata: Metadata) -> list[str]:
         "",
         "## Proof",
         "",
-        f"On {parity['n']} images ({_plain(parity['dataset'])}) beside the original, run by {parity['engine']}:",
+        f"On {parity['n']} images ({_plain(parity['dataset'])}) beside the original, run by {_plain(parity['engine'])}:",
         "",
         "| Check | Value | Limit |",
         "|---|---:|---:|",
-        *(f"| {c['name']} | {c['value']:.6g} | {c['limit']:.6g} |" for c in parity["checks"]),
+        *(f"| {_plain(c['name'])} | {c['value']:.6g} | {c['limit']:.6g} |" for c in parity["checks"]),
     ]
     if parity["drop_points"] is not None:
         low, high = parity["drop_ci95"]
@@ -129,6 +135,21 @@ def _value(value: object) -> str:
     return _plain(value)
 
 
+def _code(text: str) -> str:
+    """`text` as code where it can be; Markdown has no escapes inside code."""
+    return f"`{text}`" if text.isprintable() and text.strip() == text and not set(text) & set("`|") else _plain(text)
+
+
+def _word(name: str) -> str:
+    """A name as a shell takes it, on one line, so that it cannot end the code block that it stands in."""
+    return shlex.quote(" ".join(name.split()))
+
+
 def _plain(value: object) -> str:
-    """`value` on one line, with nothing that Markdown would take for a table's end."""
-    return " ".join(str(value).split()).replace("|", "\\|")
+    """`value` on one line, shown by Markdown as it is: no markup, link, HTML, heading, list or table comes of it.
+
+    Source: CommonMark 0.31, section 2.4 (backslash escapes); an underscore between letters or digits is none.
+    """
+    text = "".join(c if c.isprintable() else " " for c in str(value))
+    text = _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+    return _SCHEME.sub(r"\1\\\2", text)

@@ -195,7 +195,7 @@ def test_a_damaged_artifact_among_the_runs_is_passed_over(
     folder.mkdir(parents=True)
     (folder / "edgefm.json").write_text(content, encoding="latin-1")
     monkeypatch.chdir(tmp_path)
-    refused(run("infer", "absent.jpg"), "the one shipped", "absent.jpg", code=1)
+    refused(run("infer", "absent.jpg"), "Model: ", "absent.jpg does not exist", code=1)
 
 
 @pytest.mark.parametrize("text", ["[" * DEEP, LONG, '"\\ud800"', b"\xff\xfe\xff", "", "{"])
