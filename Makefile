@@ -55,10 +55,11 @@ aarch64: $(VENV)/.installed  ## infer and verify an ONNX artifact on an emulated
 	$(BIN)/python tools/aarch64.py $(AARCH64_ARGS)
 
 FUZZ_SECONDS ?= 3600
-fuzz: $(VENV)/.installed  ## mutated photos, metadata and golden answers, a million each or FUZZ_SECONDS altogether
+FUZZ_TARGETS := photo metadata onnx openvino litert golden profile keras recipe npz csv idx
+fuzz: $(VENV)/.installed  ## mutated photos, artifacts, model files, recipes and data sets, a million each or FUZZ_SECONDS altogether
 	$(BIN)/python -m pip install --quiet atheris
-	for target in photo metadata onnx openvino litert golden profile; do \
-	  $(BIN)/python tests/fuzz/fuzz.py $$target -runs=1000000 -max_total_time=$$(($(FUZZ_SECONDS) / 7)) || exit 1; \
+	for target in $(FUZZ_TARGETS); do \
+	  $(BIN)/python tests/fuzz/fuzz.py $$target -runs=1000000 -max_total_time=$$(($(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)))) || exit 1; \
 	done
 
 wheel-check: $(VENV)/.installed  ## build the wheel, install it alone elsewhere, classify a photo with it

@@ -1,9 +1,9 @@
-"""Feed mutated bytes to all that reads files from elsewhere: photos, metadata, embedded metadata, golden answers.
+"""Feed mutated bytes to all that reads files from elsewhere: photos, artifacts, model files, recipes, data sets.
 
     make fuzz                                   # an hour, or a million inputs, for each target in turn
     python tests/fuzz/fuzz.py TARGET [-runs=N] [-max_total_time=SECONDS] [CORPUS...]
 
-TARGET is photo, metadata, onnx, openvino, golden or profile. Only the errors that each reader promises may come out;
+TARGET is one of TARGETS below. Only the errors that each reader promises may come out;
 anything else, a hang or more than 600 MiB (atheris's own included) is a finding, and libFuzzer leaves the input that
 made it. Needs atheris.
 """
@@ -13,14 +13,18 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["edge_fm_runtime"]):
+with atheris.instrument_imports(include=["edge_fm_runtime", "edge_fm_export", "edge_fm"]):
+    from edge_fm.data import load_dataset
+    from edge_fm.training.recipe_file import parse_recipe
+    from edge_fm_export import keras_file
     from edge_fm_runtime import device_profile, embedded, golden, metadata, onnx_external, photo
-    from edge_fm_runtime.errors import ArtifactError, PhotoError
+    from edge_fm_runtime.errors import EdgeFMError
 
 import numpy as np
 from PIL import Image
@@ -42,6 +46,7 @@ def read_metadata(data: bytes) -> None:
 def from_file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], None]:
     def run(data: bytes) -> None:
         path = SCRATCH / name
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         read(path)
 
@@ -55,6 +60,14 @@ def read_onnx(path: Path) -> None:
         embedded.read_embedded(path)
 
 
+def read_data(path: Path) -> None:
+    load_dataset(str(path))
+
+
+def void(value: object) -> None:
+    """A target answers nothing."""
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "photo": read_photo,
     "metadata": read_metadata,
@@ -63,6 +76,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "litert": from_file("model.tflite", embedded.read_embedded),
     "golden": from_file("golden.npz", golden.load_golden),
     "profile": from_file("profile.json", device_profile._read),
+    "keras": from_file("model.keras", keras_file.read_config),
+    "recipe": lambda data: void(parse_recipe(data.decode("utf-8", "replace"))),
+    "npz": from_file("set.npz", read_data),
+    "csv": from_file("set.csv", read_data),
+    "idx": from_file("idx/train-images-idx3-ubyte", lambda path: read_data(path.parent)),
 }
 
 
@@ -100,6 +118,23 @@ def seeds(target: str) -> list[bytes]:
         return [b"\x08\x08\x72" + varint(len(entry)) + entry, b"\x08\x08\x3a" + varint(len(graph)) + graph]
     if target == "openvino":
         return [b'<net><layers/><rt_info><edgefm value="{}"/></rt_info></net>']
+    if target == "keras":
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json", b'{"class_name": "Sequential", "config": {"name": "net", "layers": []}}')
+        return [buffer.getvalue()]
+    if target == "recipe":
+        return [b'schema = 1\nname = "x"\n[model]\nname = "edgenet-s"\n[data]\nshape = [28, 28, 1]\n']
+    if target == "npz":
+        buffer = io.BytesIO()
+        np.savez(buffer, images=np.zeros((10, 4, 4), np.uint8), labels=np.arange(10) % 2)
+        return [buffer.getvalue()]
+    if target == "csv":
+        return ["\n".join(["label,p0,p1,p2,p3", *(f"{i % 2},{i},0,7,255" for i in range(10))]).encode()]
+    if target == "idx":
+        (SCRATCH / "idx").mkdir(exist_ok=True)
+        (SCRATCH / "idx" / "train-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 10, *([0, 1] * 5)]))
+        return [bytes([0, 0, 8, 3, 0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 2]) + bytes(40)]
     if target == "profile":
         return [b'{"schema_version": 1, "choices": {}}']
     return [metadata.dump_metadata(card).encode()]
@@ -127,7 +162,7 @@ def main() -> None:
     def one(data: bytes) -> None:
         try:
             run(data)
-        except (PhotoError, ArtifactError):
+        except EdgeFMError:
             return
 
     atheris.Setup([*sys.argv, "-timeout=10", "-rss_limit_mb=600", str(corpus)], one)
