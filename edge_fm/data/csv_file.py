@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -144,14 +145,14 @@ def _parse(rows: list[tuple[int, str]], layout: Layout) -> tuple[Array, list[str
         texts.append(pixels)
     if not any(sign in text for sign in _FLOAT_SIGNS for text in texts):
         try:
-            whole = np.loadtxt(texts, delimiter=layout.delimiter, dtype=np.int16, ndmin=2, comments=None)
+            whole = _numbers(texts, layout, np.int16)
         except ValueError:
             pass  # an empty cell, text, or a number too large: found and named below
         else:
             if whole.min() >= 0 and whole.max() <= 255:
                 return whole.astype(np.uint8), labels
     try:
-        return np.loadtxt(texts, delimiter=layout.delimiter, dtype=np.float32, ndmin=2, comments=None), labels
+        return _numbers(texts, layout, np.float32), labels
     except ValueError as error:
         for (number, _), text in zip(rows, texts, strict=True):
             for column, cell in enumerate(text.split(layout.delimiter)):
@@ -163,6 +164,20 @@ def _parse(rows: list[tuple[int, str]], layout: Layout) -> tuple[Array, list[str
                         hint="Pixels are numbers: correct the row, or leave it out.",
                     ) from error
         raise DataError(f"{layout.where(rows[0][0])} or one after it cannot be read: {error}.") from error
+
+
+def _numbers(texts: list[str], layout: Layout, dtype: type[np.int16 | np.float32]) -> Array:
+    """The numbers of some rows, `[rows, pixels]`.
+
+    Raises:
+        ValueError: a cell holds none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of rows without data, which are an error here
+        read = np.loadtxt(texts, delimiter=layout.delimiter, dtype=dtype, ndmin=2, comments=None)
+    if len(read) != len(texts) or not read.size:
+        raise ValueError("a row holds no numbers")
+    return read
 
 
 def _labels(texts: list[str], lines: list[int], layout: Layout) -> Array:

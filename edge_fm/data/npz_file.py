@@ -44,7 +44,7 @@ def read_npz(path: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
                     arrays[key] = read_array(stream, members[key].file_size, f"{path}, {key}")
                 done += members[key].file_size
             progress(stage, done, total)
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path} cannot be read: {error}.", hint="Write it again: numpy.savez.") from error
     parts = {
         part: Part(arrays[images], arrays[labels], partial(_locate, path, images))

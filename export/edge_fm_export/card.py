@@ -34,8 +34,8 @@ def model_card(metadata: Metadata) -> str:
         "| | |",
         "|---|---|",
         f"| File | {_code(metadata.payload)} |",
-        f"| Input | {_code(spec.name)}: uint8 pixels [N, {spec.height}, {spec.width}, {spec.channels}] ({spec.colour}), "
-        f"0..255 as they are; {batch} |",
+        f"| Input | {_code(spec.name)}: uint8 pixels [N, {spec.height}, {spec.width}, {spec.channels}] "
+        f"({spec.colour}), 0..255 as they are; {batch} |",
         f"| Output | `probabilities`: float32 [N, {len(metadata.labels)}] |",
         f"| Photo | {_photo(metadata)} |",
         *_rows(metadata),
@@ -91,7 +91,8 @@ def _rows(metadata: Metadata) -> list[str]:
         seed = f", seed {training['seed']}" if isinstance(training.get("seed"), int) else ""
         rows.append(f"| Recipe | SHA-256 {_plain(str(training['recipe_hash'])[:16])}{seed} |")
     if metadata.source:
-        rows.append(f"| Made from | {_plain(metadata.source['name'])} (SHA-256 {_plain(metadata.source['sha256'][:16])}) |")
+        name, digest = _plain(metadata.source["name"]), _plain(metadata.source["sha256"][:16])
+        rows.append(f"| Made from | {name} (SHA-256 {digest}) |")
     quantization = metadata.quantization
     if quantization:
         rows += [f"| Quantization: {_plain(k)} | {_value(v)} |" for k, v in quantization.items()]
@@ -106,7 +107,8 @@ def _parity(metadata: Metadata) -> list[str]:
         "",
         "## Proof",
         "",
-        f"On {parity['n']} images ({_plain(parity['dataset'])}) beside the original, run by {_plain(parity['engine'])}:",
+        f"On {parity['n']} images ({_plain(parity['dataset'])}) beside the original, run by "
+        f"{_plain(parity['engine'])}:",
         "",
         "| Check | Value | Limit |",
         "|---|---:|---:|",

@@ -115,3 +115,9 @@ def test_csv_labels_are_held_against_the_names(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("Bag\nCoat\n")
     with pytest.raises(DataError, match="line 6: label 2 is out of range; there are 2 label names"):
         load_dataset(str(path))
+
+
+def test_a_row_that_holds_no_numbers_is_named(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_bytes(b"lab\x01\0\0el,l\x01\0\n,\x01\x0055")
+    with pytest.raises(DataError, match=r"set\.csv, line 2"):
+        load_dataset(str(tmp_path / "set.csv"))

@@ -89,3 +89,14 @@ def test_npy_cut_short(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-3])
     with pytest.raises(DataError, match=r"a\.npy says \[4, 6, 5, 1\] values of uint8, 120 bytes, but has 117"):
         load_dataset(str(tmp_path / "a.npy"))
+
+
+def test_an_archive_whose_member_has_no_readable_name_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=np.zeros((4, 2, 2)), labels=np.arange(4) % 2)
+    data = bytearray((tmp_path / "set.npz").read_bytes())
+    at = data.index(b"PK\x01\x02")
+    data[at + 9] |= 0x08  # its name is in UTF-8
+    data[at + 46] = 0xFF
+    (tmp_path / "set.npz").write_bytes(data)
+    with pytest.raises(DataError, match="cannot be read"):
+        load_dataset(str(tmp_path / "set.npz"))
