@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -162,10 +163,14 @@ def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Pat
             frozen = convert_variables_to_constants_v2(signature, lower_control_flow=False, aggressive_inlining=True)
             graph_def = frozen.graph.as_graph_def()
     except Exception as error:
+        functions = signature.graph.as_graph_def().library.function
+        _refuse_chance((node for function in functions for node in function.node_def), folder)
         raise ModelError(
             f"TensorFlow {tf.__version__} cannot freeze {folder}: {_brief(error)}",
             hint="A classifier is a pure function of its pixels; export it without lookup tables and state.",
         ) from error
+    needed = tf.compat.v1.graph_util.extract_sub_graph(graph_def, [frozen.outputs[0].op.name])
+    _refuse_chance(needed.node, folder)
     had = graph_as_float32(graph_def)
     dtype = "float32" if spec.dtype.is_floating else spec.dtype.name
     source, answer = frozen.inputs[0].name, frozen.outputs[0].name
@@ -190,6 +195,22 @@ def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Pat
     model.holds_frozen_graph = True
     model.rebuilt_from = had
     return model
+
+
+def _refuse_chance(nodes: Iterable[Any], folder: Path) -> None:
+    """Refuse a graph that draws random numbers: it predicts something else at each call.
+
+    Keras' `model.export` leaves augmentation layers as they are in training.
+    """
+    drawing = next((node.name for node in nodes if node.op.startswith(("Random", "StatelessRandom"))), None)
+    if drawing is not None:
+        layer = "/".join(drawing.split("/")[-3:-1]) or drawing
+        raise ModelError(
+            f"{folder} changes its images at random ({layer}): it was exported with augmentation or noise switched on, "
+            "so it predicts something else at each call.",
+            hint="Give the .keras file (model.save('model.keras')), where such layers are off, or export the model "
+            "without them.",
+        )
 
 
 def _brief(error: Exception) -> str:

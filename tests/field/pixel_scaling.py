@@ -138,6 +138,11 @@ CASES: tuple[Case, ...] = (
         ModelCase(f"{name}, SavedModel", scaled_by(*_SCALINGS[name], file="flowers"), notes=INSIDE, no_notes=NO_ADVICE)
         for name in ("x / 255", "preprocess_input of mode caffe")
     ),
+    ModelCase(
+        "augmentation layers, SavedModel",
+        scaled_by(*_SCALINGS["Rescaling behind augmentation layers"], file="flowers"),
+        error=r"at random \(.*random_.*\).*model\.save",
+    ),
     _double(*_SCALINGS["Rescaling behind augmentation layers"], "unit", "scaled once more by 1/255"),
     _double(*_SCALINGS["preprocess_input of mode tf"], "tf", "scaled once more to -1..1"),
     _double(*_SCALINGS["x / 255"], "caffe", "means subtracted before x / 255"),
