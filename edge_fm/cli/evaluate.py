@@ -83,7 +83,7 @@ def command(
         raise click.UsageError("--layer belongs to --report DIR.")
     path = choose_artifact(given, talk) if given is None else trained_model(given)
     model = given or path.name
-    runner, labels, photo, shape, training, original = _open(path, engine, EngineOptions(device, threads))
+    runner, labels, photo, shape, training, original = _open(path, engine, EngineOptions(device, threads), talk)
     name = source or own_data(path, training)
     if name is None:
         raise DataError(
@@ -172,7 +172,7 @@ def _metrics(run: Path) -> dict[str, Any]:
 
 
 def _open(
-    path: Path, engine: str, options: Any
+    path: Path, engine: str, options: Any, talk: Talk
 ) -> tuple[Engine, tuple[str, ...], PhotoSpec, tuple[int, int, int], Any, Any]:
     """The engine, the labels, the photo preprocessing, the input's shape, the training, and the Keras model or None."""
     from edge_fm.cli.common import is_run
@@ -182,6 +182,8 @@ def _open(
         from edge_fm_export.sources import load_source
 
         original = load_source(path)
+        for warning in original.warnings:
+            talk.warn(warning)
         runner = reference_engine("keras", original, options)
         return runner, original.labels, original.photo, original.input.shape, original.training, original.model
     from edge_fm.cli.registry import ALL_ENGINES

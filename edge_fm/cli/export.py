@@ -201,7 +201,10 @@ def run_export(
         progress("loading the model", 0, None)
         original = _open(path, options, talk)
         for note in original.notes:
-            talk.note(f"{'Warning' if note in original.warnings else 'Note'}: {note}")
+            if note in original.warnings:
+                talk.warn(note)
+            else:
+                talk.note(f"Note: {note}")
         sets = evaluation_data(options.source, original, progress, on_try=talk.note)
         if sets.note:
             talk.note(f"Note: {sets.note}")
@@ -210,6 +213,10 @@ def run_export(
         elif not original.named:
             last = len(original.labels) - 1
             talk.note(f"Note: No labels were given: the classes are called class_0 to class_{last}: --labels FILE.")
+        if original.scaling_trial is not None and sets.test.labels is not None:
+            better = original.scaling_trial.warning(sets.test.images, sets.test.labels, data=sets.test.name)
+            if better is not None:
+                talk.warn(better)
         chosen = _calibration(targets, options, sets, original, talk, progress)
         report = export_targets(
             original,

@@ -16,6 +16,8 @@ from edge_fm_runtime.progress import ProgressFn, silent
 if TYPE_CHECKING:
     import keras
 
+    from edge_fm_export.scaling_trial import ScalingTrial
+
 
 @dataclass(frozen=True, eq=False)
 class SourceModel:
@@ -31,6 +33,7 @@ class SourceModel:
         training: recipe and dataset hashes of our own runs; None for a stranger's model.
         notes: what was added to the model (scaling, softmax) and why, one sentence each.
         warnings: those of the notes that name a probable mistake.
+        scaling_trial: tries other scalings on labelled images; None for models that carry their own, such as ours.
         preprocessing: the scaling that was put into the graph, as JSON values (see `presets.Preprocessing`), so that
             the original can be opened in the same way again; None where none was.
         named: whether anybody named the labels; else they are class_0, class_1, ...
@@ -45,6 +48,7 @@ class SourceModel:
     training: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    scaling_trial: ScalingTrial | None = None
     preprocessing: Mapping[str, Any] | None = None
     named: bool = True
 

@@ -17,6 +17,7 @@ from edge_fm_export.foreign_input import ModelInput, arrange, describe_shape, mo
 from edge_fm_export.keras_file import sha256_of
 from edge_fm_export.pixel_scale import examine, notes_on_scale
 from edge_fm_export.presets import Preprocessing, apply_preprocessing
+from edge_fm_export.scaling_trial import ScalingTrial
 from edge_fm_export.sources import labels_or_numbers
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.traced import TracedModel
@@ -90,6 +91,7 @@ def load_foreign(
         sha256=sha256_of(path),
         notes=tuple(notes),
         warnings=warnings,
+        scaling_trial=ScalingTrial(traced, taken, preprocessing) if _takes_floats(taken) else None,
         preprocessing=None if preprocessing is None else preprocessing.to_json(),
     )
 
@@ -193,6 +195,11 @@ def _probabilities(keras: Any, scores: Any, activation: str | None, classes: int
     values = _probe(scores, path)
     inside = bool((values >= -_SUM_TOLERANCE).all() and (values <= 1.0 + _SUM_TOLERANCE).all())
     answer = keras.ops.cast(scores.output, "float32") if scores.output.dtype != "float32" else scores.output
+    if classes == 1 and activation in ("softmax", "tanh"):
+        raise ModelError(
+            f"{path} answers one value with a {activation}, which is no probability of yes or no.",
+            hint="Train it with activation='sigmoid' on its last layer, or with one output for each class.",
+        )
     if classes == 1:
         if activation == "linear" or not inside:
             answer = keras.layers.Activation("sigmoid", dtype="float32")(answer)

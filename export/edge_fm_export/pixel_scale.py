@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.foreign_input import ModelInput
-from edge_fm_export.presets import PRESETS, Preprocessing, family_of
+from edge_fm_export.presets import PRESETS, Preprocessing, apply_to_array, family_of
 from edge_fm_export.traced import TracedModel
 
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -94,17 +94,17 @@ def notes_on_scale(
     note = f"Preprocessing {asked.name!r} was put into the graph: {asked.describe()}."
     leave_out = "Leave out --preset, --input-scale, --mean and --std, unless it was trained so."
     if scale.kind == "inside" and scale.low is not None and scale.high is not None:
-        low, high = _range(traced, _apply(asked, made_images(taken)))
+        low, high = _range(traced, apply_to_array(asked, made_images(taken)))
         tenth = (scale.high - scale.low) / 10
         if low is not None and high is not None and max(abs(low - scale.low), abs(high - scale.high)) > tenth:
             return [note], [
                 f"The pixels are scaled twice: the model itself brings 0..255 to {_told(scale)}, and the preprocessing "
-                f"{asked.name!r} before it makes that {low:.3g}..{high:.3g}. Its predictions will be wrong. {leave_out}"
+                f"that was asked for makes that {low:.3g}..{high:.3g}. Its predictions will be wrong. {leave_out}"
             ]
     if scale.kind == "raw" and asked.scale / max(asked.std) < 1 / _RATIO:
         return [note], [
             "The model's predictions fit pixels 0..255; for pixels of 0..1 they hardly differ between images. With the "
-            f"preprocessing {asked.name!r} they will be wrong. {leave_out}"
+            f"preprocessing that was asked for they will be wrong. {leave_out}"
         ]
     return [note], []
 
@@ -159,10 +159,10 @@ def _without(scale: PixelScale, advice: _Advice) -> tuple[list[str], list[str]]:
             "It needs no --preset and no --input-scale."
         ], []
     if scale.kind == "raw" and advice.centred:
-        return [], [
+        return [
             f"The model is made of {advice.family}, which keras.applications trains on pixels with their means "
             f"subtracted: if it was trained so, say --preset {advice.family}. It gets pixels 0..255 as floats."
-        ]
+        ], []
     if scale.kind == "raw":
         return [
             "The model gets pixels 0..255 as floats, and its predictions fit them. It needs no --preset and no "
@@ -178,10 +178,10 @@ def _without(scale: PixelScale, advice: _Advice) -> tuple[list[str], list[str]]:
             f"The model seems to have been trained on scaled pixels, such as 0..1 or -1..1: {shown}. It gets "
             f"pixels 0..255 as floats, so its predictions will be wrong. Say how it was trained: {advice}"
         ]
-    return [], [
+    return [
         "It cannot be told whether the model was trained on pixels 0..255 or on scaled ones. It gets pixels 0..255 as "
         f"floats; if it was trained on scaled ones, its predictions will be wrong: then say how, with {advice}"
-    ]
+    ], []
 
 
 def _told(scale: PixelScale) -> str:
@@ -221,10 +221,3 @@ def _names(model: Any, name: str) -> list[str]:
     """Of the model, of the models within it, and of its file."""
     inner = [str(layer.name) for layer in getattr(model, "layers", ()) if getattr(layer, "layers", None)]
     return [str(getattr(model, "name", "")), *inner, name]
-
-
-def _apply(preprocessing: Preprocessing, images: Floats) -> Floats:
-    """What `apply_preprocessing` puts into a graph, on an array."""
-    pixels = images[..., ::-1] if preprocessing.bgr else images
-    mean, std = (np.array(values, np.float32) for values in (preprocessing.mean, preprocessing.std))
-    return np.asarray((pixels * preprocessing.scale - mean) / std, dtype=np.float32)

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from edge_fm_runtime.errors import ModelError
 
 Numbers: TypeAlias = str | float | Sequence[float]
@@ -233,6 +236,13 @@ def apply_preprocessing(keras: Any, image: Any, preprocessing: Preprocessing, ch
         scale[0] if same else scale, offset=offset[0] if same else offset, name="preprocessing", dtype=dtype
     )
     return layer(x)
+
+
+def apply_to_array(preprocessing: Preprocessing, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What `apply_preprocessing` puts into a graph, done to float32 pixels 0..255 `[N,H,W,C]`."""
+    pixels = images[..., ::-1] if preprocessing.bgr else images
+    mean, std = (np.array(values, np.float32) for values in (preprocessing.mean, preprocessing.std))
+    return np.asarray((pixels * preprocessing.scale - mean) / std, dtype=np.float32)
 
 
 def _for_channels(values: tuple[float, ...], channels: int, preprocessing: Preprocessing) -> list[float]:

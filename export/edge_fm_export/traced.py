@@ -34,7 +34,7 @@ _UNCHANGED = {
     "StopGradient",
     "PlaceholderWithDefault",
 }
-_FINAL = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+_FINAL = {"Softmax": "softmax", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 _LINEAR = {*_WEIGHTED, "Add", "AddV2", "BiasAdd", "LogSoftmax", "Relu"}
 
 
@@ -42,7 +42,7 @@ class TracedModel:
     """The graph of a Keras model.
 
     Attributes:
-        activation: "softmax", "sigmoid", "linear" (also for ReLU and the logarithm of a softmax, which are no
+        activation: "softmax", "sigmoid", "tanh", "linear" (also for ReLU and the logarithm of a softmax, which are no
             probabilities), or None where the last operation is something else.
     """
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tiny_models import tiny_images
 
 from edge_fm_export.presets import find_preset, parse_preprocessing
-from field.case import Case, Model, ModelCase
+from field.case import Case, CommandCase, Model, ModelCase
 from field.makers import keras, noise, saved
 
 SHAPE = (16, 12, 3)
@@ -129,6 +130,21 @@ def _double(scaling: Scaling, low: float, high: float, preset: str, name: str) -
     return ModelCase(name, make, source={"preprocessing": find_preset(preset)}, notes=("scaled twice", "Leave out"))
 
 
+def _labelled(folder: Path, scaling: Scaling, *options: str) -> Sequence[str | Path]:
+    """Export a model that knows quadrants only at its own scale: darker ones are cut off, and too bright ones alike."""
+    k = keras()
+    image = k.Input(SHAPE)
+    model = quadrants(k, image, scaling(k, image))
+    convolution, dense = model.layers[-4], model.layers[-1]
+    x = k.layers.ReLU(max_value=1.0, threshold=0.3)(convolution.output)
+    x = k.layers.AveragePooling2D((SHAPE[0] // 2, SHAPE[1] // 2))(x)
+    k.Model(image, dense(k.layers.Flatten()(x))).save(folder / "quadrants.keras")
+    images, labels = tiny_images(SHAPE, 200, seed=1)
+    np.savez(folder / "quadrants.npz", images=images, labels=labels)
+    data = ["--data", folder / "quadrants.npz", "--out", folder / "out", "--quiet"]
+    return ["export", folder / "quadrants.keras", *data, *options]
+
+
 _UNIT = parse_preprocessing(input_scale="1/255")
 _WANTS = (r"seems to have been trained on scaled pixels.*--input-scale 1/255",)
 
@@ -160,5 +176,20 @@ CASES: tuple[Case, ...] = (
         fed(lambda x: x / 255, 0, 255),
         source={"preprocessing": _UNIT},
         notes=("predictions fit pixels 0..255.*Leave out",),
+    ),
+    CommandCase(
+        "labelled images show that scaling is missing",
+        lambda folder: _labelled(folder, lambda k, x: x),
+        stderr=("WARNING: On 40 images.* right on 100% with --input-scale 1/255",),
+    ),
+    CommandCase(
+        "labelled images show that scaling is right",
+        lambda folder: _labelled(folder, lambda k, x: x, "--input-scale", "1/255"),
+        no_stderr=("WARNING",),
+    ),
+    CommandCase(
+        "labelled images show that pixels are scaled twice",
+        lambda folder: _labelled(folder, lambda k, x: x / 255.0, "--input-scale", "1/255"),
+        stderr=("WARNING: The pixels are scaled twice", "WARNING: On 40 images.*and on 100% without --preset"),
     ),
 )
