@@ -180,7 +180,7 @@ CASES: tuple[Case, ...] = (
     CommandCase(
         "labelled images show that scaling is missing",
         lambda folder: _labelled(folder, lambda k, x: x),
-        stderr=("WARNING: On 40 images.* right on 100% with --input-scale 1/255",),
+        stderr=("WARNING: On 40 images.* on 100% with --input-scale 1/255",),
     ),
     CommandCase(
         "labelled images show that scaling is right",
