@@ -18,6 +18,7 @@ from typing import IO, cast
 
 import numpy as np
 
+from edge_fm_runtime.child_process import child_command
 from edge_fm_runtime.engines import Pixels
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.metadata import PhotoSpec
@@ -27,11 +28,6 @@ from edge_fm_runtime.photo_file import shown_name
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REQUEST = struct.Struct("<I")
 _REPLY = struct.Struct("<?dI")
-# -I and a path of our own: a folder of photos may hold a numpy.py, and must not be imported from.
-_START = (
-    "import json, sys; given = json.loads(sys.argv[1]); sys.path[:] = given['path']; "
-    "from edge_fm_runtime.decode_worker import serve; serve(given)"
-)
 
 
 class DecodeWorker:
@@ -46,8 +42,8 @@ class DecodeWorker:
     def __init__(self, shape: tuple[int, int, int], spec: PhotoSpec, max_pixels: int) -> None:
         self._shape = shape
         given: dict[str, object] = {"shape": shape, "mode": spec.mode, "background": spec.background, "fill": spec.fill}
-        given |= {"max_pixels": max_pixels, "path": [p or os.getcwd() for p in sys.path]}  # noqa: PTH109
-        self._command = [sys.executable, "-I", "-c", _START, json.dumps(given)]
+        given["max_pixels"] = max_pixels
+        self._command = child_command("edge_fm_runtime.decode_worker", json.dumps(given))
         self._process = self._start()
 
     def canvas(self, path: str) -> tuple[Pixels, float]:
@@ -103,6 +99,11 @@ def _read(stream: IO[bytes], length: int) -> bytes:
     if len(content) < length:
         raise EOFError
     return content
+
+
+def main(arguments: list[str]) -> None:
+    """Serve as the one argument, a JSON object, says; run in the child."""
+    serve(json.loads(arguments[0]))
 
 
 def serve(given: dict[str, object]) -> None:

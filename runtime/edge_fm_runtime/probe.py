@@ -1,12 +1,13 @@
 """What an engine costs to start, measured in a process of its own: load time, first inference, peak memory.
 
-Run as `python -m edge_fm_runtime.probe OPENER PATH JSON`, where OPENER is the "module:function" that opens PATH and
+Run as `python -P -m edge_fm_runtime.probe OPENER PATH JSON`, where OPENER is the "module:function" that opens PATH and
 returns an engine and the shape of one image, and JSON holds the `EngineOptions`; prints one JSON object.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from statistics import median
 from time import perf_counter_ns
 from typing import TypeAlias, cast
 
+from edge_fm_runtime.child_process import child_command
 from edge_fm_runtime.engines import Engine, EngineOptions
 from edge_fm_runtime.errors import EngineError
 
@@ -68,15 +70,22 @@ def measure_start(
         EngineError: the process failed; its last line of stderr is in the message.
     """
     request = json.dumps({"engine": engine, "batch": batch, "options": asdict(options)})
-    command = [sys.executable, "-m", "edge_fm_runtime.probe", opener, str(path), request]
+    arguments = [opener, str(path), request]
     costs = []
     for _ in range(starts):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            child_command("edge_fm_runtime.probe", *arguments),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode != 0:
             last = (done.stderr.strip().splitlines() or ["no output"])[-1]
             raise EngineError(
                 f"Starting {engine} for {path} in a process of its own failed: {last}",
-                hint=f"See what it says alone: {' '.join(command[:4])} {path} '{request}'",
+                hint="See what it says alone: "
+                + shlex.join([sys.executable, "-P", "-m", "edge_fm_runtime.probe", *arguments]),
             )
         costs.append(StartCost(**json.loads(done.stdout.splitlines()[-1])))
     return StartCost(

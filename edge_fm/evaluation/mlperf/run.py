@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ import numpy.typing as npt
 from edge_fm.evaluation.mlperf.logs import Verdict, read_answers, read_verdict
 from edge_fm.evaluation.mlperf.plan import OFFICIAL_NAMES, Plan, Request, Scenario, require_loadgen
 from edge_fm_runtime import errors
+from edge_fm_runtime.child_process import child_command
 from edge_fm_runtime.engines import EngineOptions, Pixels
 from edge_fm_runtime.errors import DataError, EdgeFMError, EngineError
 from edge_fm_runtime.progress import ProgressFn, silent
@@ -185,7 +185,7 @@ def _run_child(request: Request, scratch: Path, stage: str, progress: ProgressFn
     asked, result, noise = (scratch / name for name in ("request.json", "result.json", "stderr.txt"))
     asked.write_text(json.dumps(asdict(request)))
     result.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "edge_fm.evaluation.mlperf.child", str(asked), str(result)]
+    command = child_command("edge_fm.evaluation.mlperf.child", str(asked), str(result))
     lifeline, held = os.pipe()
     started = time.monotonic()
     try:
