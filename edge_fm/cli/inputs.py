@@ -116,7 +116,12 @@ def as_trained(dataset: Dataset, training: Mapping[str, Any] | None) -> Dataset:
     data = (training or {}).get("data")
     if not isinstance(data, dict) or "preparation" not in data:
         return dataset
-    return prepare_as_trained(dataset, Preparation.from_json(data["preparation"]), trained_on=data.get("source"))
+    return prepare_as_trained(
+        dataset,
+        Preparation.from_json(data["preparation"]),
+        trained_on=data.get("source"),
+        trained_hash=data.get("hash"),
+    )
 
 
 def own_data(path: Path, training: Mapping[str, Any] | None) -> str | None:
@@ -138,9 +143,13 @@ def own_data(path: Path, training: Mapping[str, Any] | None) -> str | None:
     source = data.get("source") if isinstance(data, dict) else None
     if not isinstance(source, str):
         return None
-    inside_run = path.parent.name == EXPORTS and is_run(path.parent.parent)
-    if source in DATASETS or inside_run or is_run(path) or is_run(path.parent):
+    if source in DATASETS or is_run(path) or is_run(path.parent):
         return source
+    if path.parent.name == EXPORTS and is_run(path.parent.parent):
+        from edge_fm.training.kept_run import read_metrics
+
+        # An artifact names the data without their place; its run knows it.
+        return str(read_metrics(path.parent.parent)["data"].get("source", source))
     raise DataError(
         f"{path} says that it was trained on {source!r}. A path that an artifact names is opened only if you name it.",
         hint=f"If these are the images you mean: --data {word(source)}",

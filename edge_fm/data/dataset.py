@@ -57,7 +57,7 @@ class Dataset:
 
     Attributes:
         name: what a person calls it.
-        source: what `load_dataset` was given.
+        source: what `load_dataset` was given; a path is absolute.
         label_names: one for each class; a label is a position in it.
         train: what a model may learn from; where there is no `validation`, such images are taken out of it.
         test: touched once, at the end.

@@ -25,6 +25,7 @@ SUFFIXES = frozenset(
 # What archives and tools leave beside the folders that a person made.
 _LEFT_BY_TOOLS = frozenset({"__MACOSX", "__pycache__"})
 _MAX_BYTES = 16 << 30
+_USUAL_SIDES = (28, 32, 48, 64, 96, 128, 160, 192, 224)
 _LISTED = 10
 
 
@@ -225,11 +226,20 @@ def _decode(
 
 
 def _sizes_differ(folder: Path, path: Path, canvas: Images, first: Images) -> DataError:
+    size = _common_size(canvas, first)
     return DataError(
         f"The pictures of {folder} have different sizes: {path.name} has {canvas.shape[1]}x{canvas.shape[0]} pixels, "
         f"those before it {first.shape[1]}x{first.shape[0]}.",
-        hint="Give the size to bring them to, height x width x channels: --size 28x28x1.",
+        hint=f"Give the size to bring them to, height x width x channels: --size {'x'.join(map(str, size))} "
+        f"(in a recipe: shape = {list(size)} under [data]).",
     )
+
+
+def _common_size(*canvases: Images) -> Shape:
+    """A usual square that none of them has to be enlarged to, in colour where one of them is."""
+    side = min(min(canvas.shape[:2]) for canvas in canvases)
+    usual = max((size for size in _USUAL_SIDES if size <= side), default=side)
+    return (usual, usual, max(canvas.shape[2] for canvas in canvases))
 
 
 def _unreadable(failures: Sequence[str], total: int) -> DataError:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge_fm.data.dataset import Dataset, Split, make_dataset
+from edge_fm.data.sources import absolute_source
 from edge_fm.data.splits import Indices, hold_out_count
 from edge_fm_export.fingerprints import fingerprints
 from edge_fm_runtime.errors import DataError
@@ -111,7 +112,9 @@ def prepare(dataset: Dataset, preparation: Preparation) -> Dataset:
     )
 
 
-def prepare_as_trained(dataset: Dataset, preparation: Preparation, *, trained_on: str | None) -> Dataset:
+def prepare_as_trained(
+    dataset: Dataset, preparation: Preparation, *, trained_on: str | None, trained_hash: str | None = None
+) -> Dataset:
     """Bring a dataset to what a model knows that was trained on a prepared one.
 
     The very data that it was trained on are prepared in the same way, so that their test split is the one that was kept
@@ -121,13 +124,25 @@ def prepare_as_trained(dataset: Dataset, preparation: Preparation, *, trained_on
         dataset: as `load_dataset` gave it.
         preparation: the run's.
         trained_on: the source that the run named.
+        trained_hash: the content hash of what it was trained on, by which the same data are known in another place.
     """
-    if dataset.source == trained_on:
+    if trained_on is not None and dataset.source == absolute_source(trained_on):
         return prepare(dataset, preparation)
+    if trained_hash is not None and (same := _prepared_to(trained_hash, dataset, preparation)) is not None:
+        return same
     relabel = {old: new for old, new in preparation.relabel.items() if old in dataset.label_names}
     there = {relabel.get(name, name) for name in dataset.label_names}
     classes = tuple(name for name in preparation.classes if name in there)
     return prepare(dataset, Preparation(relabel=relabel, classes=classes))
+
+
+def _prepared_to(content_hash: str, dataset: Dataset, preparation: Preparation) -> Dataset | None:
+    """The prepared dataset where it has that hash, else None."""
+    try:
+        prepared = prepare(dataset, preparation)
+    except DataError:  # other data, without the classes or with too few images
+        return None
+    return prepared if prepared.content_hash == content_hash else None
 
 
 def _classes(dataset: Dataset, preparation: Preparation) -> tuple[tuple[str, ...], np.ndarray[Any, Any]]:

@@ -30,6 +30,17 @@ TEST_FRACTION = 0.2
 TEST_SEED = 0
 
 
+def absolute_source(source: str) -> str:
+    """A source as every folder knows it: a dataset's name, or an absolute path; what does not exist stays as it is.
+
+    Example:
+        >>> absolute_source("fashion-mnist")
+        'fashion-mnist'
+    """
+    path = expand_home(source)
+    return source if source in DATASETS or not path.exists() else str(path.resolve())
+
+
 def load_dataset(
     source: str,
     *,
@@ -90,9 +101,8 @@ def load_dataset(
             notes["train"] = f"the other {len(train):,}"
     else:
         train, test = raw.train, raw.test
-    dataset = make_dataset(
-        name, source, raw.label_names, train, test, validation=raw.validation, notes=notes, files=raw.files
-    )
+    place, own = absolute_source(source), raw.validation
+    dataset = make_dataset(name, place, raw.label_names, train, test, validation=own, notes=notes, files=raw.files)
     dataset = _bring_to(dataset, shape, spec, progress)
     for line in note_lines(dataset.notes):
         on_try(line)

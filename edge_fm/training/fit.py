@@ -37,6 +37,7 @@ from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_data import learn_and_choose
 from edge_fm.training.recipe_file import recipe_toml
 from edge_fm.training.recipe_identity import recipe_hash
+from edge_fm.training.recipe_paths import with_absolute_paths
 from edge_fm.training.results import RunResult, finish, is_over
 from edge_fm.training.resume import open_run
 from edge_fm.training.schedules import plateau_rate
@@ -101,7 +102,7 @@ def train(
     """
     with locked_folder(out_dir):
         keras = require_keras("training")
-        recipe = with_teachers_known(with_overrides(recipe, weights=weights))
+        recipe = with_teachers_known(with_absolute_paths(with_overrides(recipe, weights=weights)))
         state = open_run(recipe, dataset, out_dir, resume=resume)
         started = time.monotonic() - (state.duration_s if state else 0.0)
 

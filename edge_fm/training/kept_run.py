@@ -13,6 +13,7 @@ from edge_fm.training.folder_lock import locked_folder
 from edge_fm.training.learner import score
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_identity import recipe_hash
+from edge_fm.training.recipe_paths import with_absolute_paths
 from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.json_text import parse_json
 from edge_fm_runtime.progress import ProgressFn, silent
@@ -52,13 +53,16 @@ def kept_run(
         resume = (folder / run_folder.RECIPE_FILE).exists()
         return train(recipe, dataset, folder, resume=resume, test=test, progress=progress, on_epoch=on_epoch).metrics
     metrics = read_metrics(folder)
+    known = with_teachers_known(recipe)
+    # A run of an earlier version kept the paths as they were given.
+    same_recipe = (recipe_hash(with_absolute_paths(known)), recipe_hash(known))
     for what, theirs, ours in (
-        ("recipe", metrics["recipe_hash"], recipe_hash(with_teachers_known(recipe))),
-        ("data", metrics["data"]["hash"], dataset.content_hash),
+        ("recipe", metrics["recipe_hash"], same_recipe),
+        ("data", metrics["data"]["hash"], (dataset.content_hash,)),
     ):
-        if theirs != ours:
+        if theirs not in ours:
             raise TrainingError(
-                f"The run in {folder} was trained with another {what}: {theirs[:12]} then, {ours[:12]} now.",
+                f"The run in {folder} was trained with another {what}: {theirs[:12]} then, {ours[0][:12]} now.",
                 hint="Name another folder with --out, or delete this one.",
             )
     if test and metrics["test_accuracy"] is None:

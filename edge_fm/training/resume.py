@@ -13,6 +13,7 @@ from edge_fm.training.folder_lock import LOCK_FILE
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_file import load_recipe, recipe_table
 from edge_fm.training.recipe_identity import recipe_hash
+from edge_fm.training.recipe_paths import with_absolute_paths
 from edge_fm_runtime.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
         return None
     if not exists:
         raise TrainingError(f"There is no run to resume in {out_dir}.", hint="Leave --resume out to start one.")
-    before = load_recipe(out_dir / run_folder.RECIPE_FILE)
+    as_kept = load_recipe(out_dir / run_folder.RECIPE_FILE)
+    before = with_absolute_paths(as_kept)  # an earlier version kept them as they were given
     if recipe_hash(before) != recipe_hash(recipe):
         raise TrainingError(
             f"The recipe is not the one that the run in {out_dir} was started with: {_difference(before, recipe)}.",
@@ -61,14 +63,14 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
         return None
     backend = require_keras("training").backend.backend()
     for what, theirs, ours in (
-        ("recipe", state.recipe_hash, recipe_hash(recipe)),
-        ("data", state.data_hash, dataset.content_hash),
-        ("Keras backend", state.backend, backend),
+        ("recipe", state.recipe_hash, (recipe_hash(recipe), recipe_hash(as_kept))),
+        ("data", state.data_hash, (dataset.content_hash,)),
+        ("Keras backend", state.backend, (backend,)),
     ):
-        if theirs != ours:
+        if theirs not in ours:
             raise TrainingError(
                 f"The {what} is not the one that the run in {out_dir} was started with: "
-                f"{theirs[:12]} then, {ours[:12]} now.",
+                f"{theirs[:12]} then, {ours[0][:12]} now.",
                 hint="Start a new run, or bring back what it was started with.",
             )
     return state

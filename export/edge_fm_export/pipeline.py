@@ -240,6 +240,14 @@ def _prove(export_: _Export, artifact: Artifact) -> GateResult:
     return gate
 
 
+def _without_places(training: Mapping[str, Any]) -> dict[str, Any]:
+    """What an artifact says of its training: data that were a path by their name alone, as an artifact travels."""
+    data = training.get("data")
+    if not isinstance(data, Mapping) or not isinstance(data.get("source"), str):
+        return dict(training)
+    return {**training, "data": {**data, "source": Path(data["source"]).name}}
+
+
 def _describe(export_: _Export, target: Target, built: Built) -> Metadata:
     context = export_.context
     source = context.source
@@ -251,7 +259,7 @@ def _describe(export_: _Export, target: Target, built: Built) -> Metadata:
         input=replace(source.input, batch=context.static_batch),
         labels=source.labels,
         photo=source.photo,
-        training=None if source.training is None else dict(source.training),
+        training=None if source.training is None else _without_places(source.training),
         quantization=None if built.quantization is None else dict(built.quantization),
         graph={
             "parameters": int(source.model.count_params()),

@@ -155,3 +155,26 @@ def test_folder_with_one_part_alone_is_refused(tmp_path: Path) -> None:
     write_pictures(tmp_path / "train", {"a": 4, "b": 4})
     with pytest.raises(DataError, match="has the part train alone"):
         load_dataset(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "mode", "fits"),
+    [
+        (((3000, 4000), (1200, 900)), "RGB", "224x224x3"),
+        (((100, 80), (90, 120)), "RGB", "64x64x3"),
+        (((28, 30), (40, 41)), "L", "28x28x1"),
+        (((9, 12), (20, 20)), "L", "9x9x1"),
+    ],
+)
+def test_the_size_that_is_proposed_fits_the_pictures(
+    sizes: tuple[tuple[int, int], ...], mode: str, fits: str, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            Image.new(mode, sizes[i % 2], i).save(tmp_path / name / f"{i}.png")
+    with pytest.raises(DataError) as caught:
+        load_dataset(str(tmp_path))
+    assert f"--size {fits} " in str(caught.value.hint)
+    height, width, channels = map(int, fits.split("x"))
+    assert load_dataset(str(tmp_path), shape=(height, width, channels)).shape == (height, width, channels)
