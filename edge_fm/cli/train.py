@@ -195,7 +195,10 @@ def _print(result: RunResult) -> None:
     metrics: dict[str, Any] = result.metrics
     rows = [
         ["model", f"{metrics['model']}, {metrics['params']:,} parameters"],
-        ["test accuracy", f"{100 * metrics['test_accuracy']:.2f}%"],
+        [
+            "test accuracy",
+            f"{100 * metrics['test_accuracy']:.2f}%" + (", too good: see above" if metrics["test_leaks"] else ""),
+        ],
         [
             "validation accuracy",
             f"{100 * metrics['val_accuracy']:.2f}% (epoch {metrics['best_epoch']})"

@@ -27,7 +27,7 @@ from edge_fm.training.checks import check_classes, check_dataset, check_shift
 from edge_fm.training.distillation import with_teachers_known
 from edge_fm.training.features import NoteFn
 from edge_fm.training.folder_lock import locked_folder
-from edge_fm.training.leakage import find_leaks, note_of_copies, notes_of_leaks
+from edge_fm.training.leakage import find_leaks, notes_of_copies, notes_of_leaks
 from edge_fm.training.learner import Learner, score
 from edge_fm.training.optimizers import peak_rate
 from edge_fm.training.overrides import with_overrides
@@ -111,9 +111,9 @@ def train(
         learn, choose = learn_and_choose(recipe, dataset)
         check_classes(dataset, learn, choose)
         photo_classes(recipe.augmentation, dataset.label_names)
-        leaks = find_leaks(recipe, dataset, choose)
-        told = notes_of_leaks(leaks, choose)
-        for line in (precision_note(recipe.training.precision), note_of_copies(dataset), *told):
+        leaks = find_leaks(recipe, dataset, choose, test=test)
+        copies = notes_of_copies(learn, choose, dataset.test if test else None, drawn=dataset.validation is None)
+        for line in (precision_note(recipe.training.precision), *copies, *notes_of_leaks(leaks, choose)):
             if line:
                 note(line)
 

@@ -10,7 +10,7 @@ from datafiles import write_pictures
 from PIL import Image
 
 from edge_fm.data import Preparation, dataset_info, load_dataset, prepare
-from edge_fm.training.leakage import note_of_copies
+from edge_fm.training.leakage import notes_of_copies
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe_data import learn_and_choose
 from edge_fm_runtime.errors import DataError
@@ -86,10 +86,13 @@ def test_training_images_that_validation_has_too_can_be_dropped(tmp_path: Path) 
     write_pictures(tmp_path / "test", {"a": 2, "b": 2}, seed=2)
     dataset = load_dataset(str(tmp_path))
     copies = dataset_info(dataset)["duplicates"]["validation_in_train"]
-    assert copies >= 2 and f"{copies} of the 4 validation images" in str(note_of_copies(dataset))
+    assert dataset.validation is not None
+    (told,) = notes_of_copies(dataset.train, dataset.validation, dataset.test, drawn=False)
+    assert copies >= 2 and f"{copies} of the 4 validation images" in told and "deduplicate=true" in told
     clean = prepare(dataset, Preparation(deduplicate=True))
     assert clean.notes["duplicates_removed"]["in_validation"] == copies
-    assert note_of_copies(clean) is None and len(clean.train) == 12 - copies
+    assert clean.validation is not None and len(clean.train) == 12 - copies
+    assert notes_of_copies(clean.train, clean.validation, clean.test, drawn=False) == []
 
 
 def test_a_split_anew_may_pool_validation_images(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ METRICS = {
     "test_accuracy",
     "test_loss",
     "validation_leaks",
+    "test_leaks",
     "best_epoch",
     "seed",
     "labels",

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from strokes_data import make_recipe
+from PIL import Image
+from strokes_data import make_recipe, make_split
 
-from edge_fm.data import Dataset
+from edge_fm.data import Dataset, Split
 from edge_fm.training import DistillationPart, Recipe, RunResult, parse_recipe, recipe_hash, train, with_overrides
-from edge_fm.training.leakage import find_leaks
-from edge_fm.training.recipe_data import learn_and_choose
+from edge_fm.training.leakage import find_leaks, notes_of_copies, notes_of_leaks
+from edge_fm.training.recipe_data import learn_and_choose, load_recipe_data
+from edge_fm.training.recipe_file import recipe_toml
 from edge_fm_runtime.errors import ModelError, RecipeError
 
 
@@ -91,19 +93,96 @@ def test_weights_to_start_from_are_looked_at_too_and_named_once(teacher: RunResu
     assert find_leaks(alone, strokes, choose) == (leak,)
 
 
-def test_of_files_alone_and_of_runs_on_other_data_nothing_is_said(
-    teacher: RunResult, strokes: Dataset, tmp_path: Path
+def test_of_files_alone_nothing_is_said_and_of_data_that_are_not_here_that(
+    teacher: RunResult, strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("EDGEFM_DATA", raising=False)
     file = tmp_path / "model.keras"
     shutil.copy(teacher.model_path, file)
-    for path, data in (
-        (file, strokes),
-        (teacher.run_dir, dataclasses.replace(strokes, content_hash="1" * 64)),
-        ("edgenet-s", strokes),  # of the package, which has learned from Fashion-MNIST
+    recipe = short(file, seed=1)
+    _, choose = learn_and_choose(recipe, strokes)
+    assert find_leaks(recipe, strokes, choose) == ()
+    for path, data, source in (
+        (str(teacher.run_dir), dataclasses.replace(strokes, content_hash="1" * 64), "strokes"),
+        ("edgenet-s", strokes, "fashion-mnist"),  # of the package; nothing is downloaded to look
     ):
-        recipe = short(path, seed=1)
-        _, choose = learn_and_choose(recipe, data)
-        assert find_leaks(recipe, data, choose) == ()
+        leaks = find_leaks(short(path, seed=1), data, choose)
+        assert (leaks[0].path, leaks[0].unknown, leaks[0].images) == (path, source, 0)
+        assert f"its data, {source}, are not here" in notes_of_leaks(leaks, choose)[0]
+
+
+@pytest.fixture
+def drawings(tmp_path: Path) -> Path:
+    """A folder of pictures with a training and a test part."""
+    for part, seed, each in (("train", 1, 12), ("test", 2, 4)):
+        split = make_split(each, seed)
+        for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
+            place = tmp_path / "drawings" / part / "abc"[label]
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[..., 0]).save(place / f"{number}.png")
+    return tmp_path / "drawings"
+
+
+def test_a_teacher_of_other_data_that_hold_the_same_images_is_told(drawings: Path, tmp_path: Path) -> None:
+    # The teacher learned from all of the pictures, the student's test part too: other data, another hash.
+    everything = tmp_path / "everything"
+    for part in ("train", "test"):
+        for file in sorted((drawings / part).rglob("*.png")):
+            place = everything / "train" / file.parent.name
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, place / f"{part}-{file.name}")
+    for number, label in enumerate("abc"):
+        (everything / "test" / label).mkdir(parents=True)
+        Image.new("L", (14, 12), 50 * number).save(everything / "test" / label / "plain.png")
+    recipe = short(source=str(everything))
+    taught = train(recipe, load_recipe_data(recipe), tmp_path / "teacher", test=False)
+
+    student = short(taught.run_dir, source=str(drawings))
+    data = load_recipe_data(student)
+    _, choose = learn_and_choose(student, data)
+    assert data.content_hash != taught.metrics["data"]["hash"]
+    (leak,) = find_leaks(student, data, choose)
+    assert 0 < leak.images <= len(choose) and 0 < leak.test_images <= 12 and not leak.advice
+    told = "\n".join(notes_of_leaks((leak,), choose))
+    assert "validation figures will be too good" in told and "of the test images: test figures" in told
+    assert find_leaks(student, data, choose, test=False)[0].test_images == 0
+
+    # And so is what the teacher itself learned from.
+    between = short(taught.run_dir, source="nowhere")
+    folder = tmp_path / "between"
+    shutil.copytree(taught.run_dir, folder)
+    (folder / "recipe.toml").write_text(recipe_toml(between))
+    chain = find_leaks(short(folder, source=str(drawings)), data, choose)
+    assert [(found.path, found.through, bool(found.unknown)) for found in chain] == [
+        (str(folder), "", True),
+        (str(taught.run_dir), str(folder), False),
+    ]
+
+
+def test_images_in_two_splits_are_counted(strokes: Dataset) -> None:
+    learn, choose = learn_and_choose(short(), strokes)
+    assert notes_of_copies(learn, choose, strokes.test, drawn=True) == []
+    some = np.arange(3)
+    both = Split(
+        np.concatenate([learn.images, choose.images[some]]), np.concatenate([learn.labels, choose.labels[some]])
+    )
+    test = Split(np.concatenate([both.images[:5], choose.images]), np.concatenate([both.labels[:5], choose.labels]))
+    told = notes_of_copies(both, choose, test, drawn=True)
+    assert [line.split(":")[0] for line in told] == [
+        f"3 of the {len(choose)} validation images are among the training images",
+        f"8 of the {len(test)} test images are among the training images",
+        f"{len(choose)} of the {len(test)} test images are among the validation images",
+    ]
+    assert all("deduplicate=true" in line for line in told)
+    assert len(notes_of_copies(both, choose, None, drawn=True)) == 1
+
+
+def test_a_training_says_that_its_test_images_are_known(strokes: Dataset, tmp_path: Path) -> None:
+    copied = dataclasses.replace(strokes, test=strokes.train)
+    notes: list[str] = []
+    train(short(), copied, tmp_path / "run", note=notes.append)
+    assert any("test images are among the training images" in note for note in notes)
 
 
 def test_a_run_that_cannot_be_read_is_an_error(teacher: RunResult, strokes: Dataset, tmp_path: Path) -> None:
