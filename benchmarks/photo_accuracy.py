@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+from edge_fm_runtime.photo_suffixes import is_photo_name
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def list_photos(root: Path, labels: Iterable[str], *, group: str = "photos") -> 
         if folder.name.startswith("_"):
             found += list_photos(folder, labels, group=folder.name.strip("_"))
         elif plain(folder.name) in known:
-            files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+            files = sorted(p for p in folder.iterdir() if is_photo_name(p.name))
             found += [LabelledPhoto(file, group, folder.name) for file in files]
         else:
             raise SystemExit(f"{folder}: no label of the model is called that; labels are {', '.join(labels)}")

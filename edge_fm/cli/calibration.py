@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,9 @@ def calibration_sets(
     samples: int | None,
     hold_out: bool,
     seed: int,
+    skip_unreadable: float | None = None,
     progress: ProgressFn = silent,
+    on_note: Callable[[str], None] | None = None,
 ) -> Calibration:
     """Choose the images that int8 is calibrated on, and others, labelled, for accuracy control.
 
@@ -57,7 +60,9 @@ def calibration_sets(
         samples: how many images to calibrate on, or as many as there are; None for the usual number.
         hold_out: whether images are needed for accuracy control.
         seed: of the choice.
+        skip_unreadable: see `evaluation_data`.
         progress: called as images are read.
+        on_note: told what was done to the source's own data.
 
     Raises:
         DataError: every image is a test image, or the images do not fit the model.
@@ -70,9 +75,10 @@ def calibration_sets(
     train = sets.train
     if source is not None:
         if is_flat_folder(source):
-            train = unlabelled_set(source, original, progress)
+            train = unlabelled_set(source, original, progress, skip_unreadable=skip_unreadable or 0.0, on_note=on_note)
         else:
-            train = evaluation_data(source, original, progress).train
+            judged = evaluation_data(source, original, progress, skip_unreadable=skip_unreadable, on_try=on_note)
+            train = judged.train
     if train is None:
         return Calibration()
     wanted, total = samples or DEFAULT_SAMPLES, len(train.images)

@@ -32,6 +32,17 @@ def output_options(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout instead of a table.")(function)
 
 
+def skip_unreadable_option(function: F) -> F:
+    """Add `--skip-unreadable`."""
+    return click.option(
+        "--skip-unreadable",
+        type=click.FloatRange(0, 1, max_open=True),
+        metavar="SHARE",
+        help="Leave out pictures of a folder that cannot be read, up to this share of them, such as 0.02; they are "
+        "listed. Default: none, or what the run's training left out.",
+    )(function)
+
+
 def engine_options(function: F) -> F:
     """Add `--engine`, `--device` and `--threads`."""
     from edge_fm_runtime.engines import ENGINES

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_fm.cli.common import Talk, output_options, parse_shape, print_json, print_table, say, word
+from edge_fm.cli.common import (
+    Talk,
+    output_options,
+    parse_shape,
+    print_json,
+    print_table,
+    say,
+    skip_unreadable_option,
+    word,
+)
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
@@ -41,12 +50,13 @@ def fetch_command(name: str, as_json: bool, quiet: bool) -> None:
 @command.command("info")
 @click.argument("source", metavar="SOURCE")
 @click.option("--size", metavar="HxWxC", help="Bring images to this height, width and channels, such as 28x28x1.")
+@skip_unreadable_option
 @output_options
-def info_command(source: str, size: str | None, as_json: bool, quiet: bool) -> None:
+def info_command(source: str, size: str | None, skip_unreadable: float | None, as_json: bool, quiet: bool) -> None:
     """Print counts, label balance, copies and hashes."""
     from edge_fm.data import dataset_info
 
-    info = dataset_info(_load(source, size, Talk(quiet)))
+    info = dataset_info(_load(source, size, Talk(quiet), skip_unreadable))
     if as_json:
         print_json(info)
         return
@@ -68,7 +78,8 @@ def info_command(source: str, size: str | None, as_json: bool, quiet: bool) -> N
         print_table("Files", ["file", "SHA-256"], [[n, f["sha256"]] for n, f in info["files"].items()])
     twice = copies["train"] or copies["test_in_train"] or copies.get("validation_in_train")
     clean = " --set data.deduplicate=true" if twice else ""
-    Talk(quiet).next(f"edgefm data show {word(source)}", f"edgefm train --data {word(source)}{clean}")
+    given = word(source) + (f" --skip-unreadable {skip_unreadable:g}" if skip_unreadable else "")
+    Talk(quiet).next(f"edgefm data show {given}", f"edgefm train --data {given}{clean}")
 
 
 @command.command("show")
@@ -85,15 +96,23 @@ def info_command(source: str, size: str | None, as_json: bool, quiet: bool) -> N
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("contact-sheet.png"), show_default=True, help="PNG to write."
 )
+@skip_unreadable_option
 @output_options
 def show_command(
-    source: str, size: str | None, split: str, per_class: int, out: Path, as_json: bool, quiet: bool
+    source: str,
+    size: str | None,
+    skip_unreadable: float | None,
+    split: str,
+    per_class: int,
+    out: Path,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Write a contact sheet: some images of each class."""
     from edge_fm.data import contact_sheet
 
     talk = Talk(quiet)
-    sheet = contact_sheet(_load(source, size, talk), split, per_class=per_class)
+    sheet = contact_sheet(_load(source, size, talk, skip_unreadable), split, per_class=per_class)
     out.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(out)
     if as_json:
@@ -103,8 +122,14 @@ def show_command(
     talk.next(f"edgefm train --data {word(source)}")
 
 
-def _load(source: str, size: str | None, talk: Talk) -> Dataset:
+def _load(source: str, size: str | None, talk: Talk, skip_unreadable: float | None) -> Dataset:
     from edge_fm.data import load_dataset
 
     with talk.progress() as progress:
-        return load_dataset(source, shape=parse_shape(size), progress=progress, on_try=talk.note)
+        return load_dataset(
+            source,
+            shape=parse_shape(size),
+            skip_unreadable=skip_unreadable or 0.0,
+            progress=progress,
+            on_try=talk.note,
+        )

@@ -16,6 +16,7 @@ from edge_fm.cli.common import (
     output_options,
     print_json,
     print_table,
+    skip_unreadable_option,
 )
 from edge_fm_runtime.errors import DataError
 
@@ -52,6 +53,7 @@ _MAPPED = 3
 @click.option(
     "--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Images through the engine at once."
 )
+@skip_unreadable_option
 @engine_options
 @output_options
 def command(
@@ -61,6 +63,7 @@ def command(
     report: Path | None,
     layer: str | None,
     batch_size: int,
+    skip_unreadable: float | None,
     engine: str,
     device: str,
     threads: int | None,
@@ -89,7 +92,7 @@ def command(
         raise DataError(
             f"{model} does not name the data it was trained on.", hint="Name labelled images: --data SOURCE"
         )
-    dataset = load_labelled(name, shape, photo, talk, training)
+    dataset = load_labelled(name, shape, photo, talk, training, skip_unreadable)
     images, truth = choose_images(dataset, split, labels, shape)
     maps = None if report is None else _feature_maps(original, layer, images)
     try:
@@ -225,14 +228,26 @@ class _Padded:
 
 
 def load_labelled(
-    name: str, shape: tuple[int, int, int], photo: PhotoSpec, talk: Talk, training: Mapping[str, Any] | None
+    name: str,
+    shape: tuple[int, int, int],
+    photo: PhotoSpec,
+    talk: Talk,
+    training: Mapping[str, Any] | None,
+    skip_unreadable: float | None = None,
 ) -> Dataset:
     """Load the images that a model of `shape` is judged by, with the classes and splits of its training."""
-    from edge_fm.cli.inputs import as_trained
+    from edge_fm.cli.inputs import as_trained, share_to_skip
     from edge_fm.data import load_dataset
 
     with talk.progress() as progress:
-        dataset = load_dataset(name, shape=shape, photo=photo, progress=progress, on_try=talk.note)
+        dataset = load_dataset(
+            name,
+            shape=shape,
+            photo=photo,
+            skip_unreadable=share_to_skip(skip_unreadable, name, training),
+            progress=progress,
+            on_try=talk.note,
+        )
     return as_trained(dataset, training)
 
 

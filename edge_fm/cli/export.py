@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from edge_fm.cli.common import EXPORTS, RUNS, Talk, is_run, output_options, print_json, print_table, word
+from edge_fm.cli.common import (
+    EXPORTS,
+    RUNS,
+    Talk,
+    is_run,
+    output_options,
+    print_json,
+    print_table,
+    skip_unreadable_option,
+    word,
+)
 from edge_fm_runtime.metadata import MAX_SIDE
 
 if TYPE_CHECKING:
@@ -70,6 +80,7 @@ if TYPE_CHECKING:
 @click.option(
     "--data", "source", metavar="SOURCE", help="Labelled images that judge the export. Default: the run's own."
 )
+@skip_unreadable_option
 @click.option(
     "--labels",
     "labels_file",
@@ -148,6 +159,7 @@ class _Options:
     accuracy_control: bool = False
     any_cpu: bool = False
     source: str | None = None
+    skip_unreadable: float | None = None
     labels_file: Path | None = None
     preset: str | None = None
     input_scale: str | None = None
@@ -205,7 +217,9 @@ def run_export(
                 talk.warn(note)
             else:
                 talk.note(f"Note: {note}")
-        sets = evaluation_data(options.source, original, progress, on_try=talk.note)
+        sets = evaluation_data(
+            options.source, original, progress, skip_unreadable=options.skip_unreadable, on_try=talk.note
+        )
         if sets.note:
             talk.note(f"Note: {sets.note}")
         if sets.labels is not None:
@@ -270,7 +284,9 @@ def _calibration(
             samples=options.samples,
             hold_out=options.accuracy_control,
             seed=options.seed,
+            skip_unreadable=options.skip_unreadable,
             progress=progress,
+            on_note=talk.note,
         )
     except EdgeFMError as error:
         if all(target.precision == "int8" for target in targets):

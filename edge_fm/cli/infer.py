@@ -71,7 +71,7 @@ def command(
     # the time of one photo.
     atexit.register(gc.freeze)
     from edge_fm.cli.infer_rows import CsvRows, json_row, text_row
-    from edge_fm.cli.photo_list import SUFFIXES, PhotoList, lone_file
+    from edge_fm.cli.photo_list import PhotoList, lone_file
     from edge_fm_runtime.classifier import Classifier, Failure
     from edge_fm_runtime.errors import PhotoError
     from edge_fm_runtime.photo import DEFAULT_MAX_PIXELS
@@ -110,9 +110,13 @@ def command(
                 talk.note(f"{printable(answer.input)}: {answer.error}")
             else:
                 answered += 1
+    if passed_over := photos.passed_over_in_words():
+        talk.note(f"Passed over: {passed_over}.")
     if answered + failed == 0:
+        from edge_fm_runtime.photo_suffixes import LISTED
+
         raise PhotoError(
-            f"Found no photo in {', '.join(map(printable, paths))}; taken from folders: {', '.join(sorted(SUFFIXES))}.",
+            f"Found no photo in {', '.join(map(printable, paths))}; taken from folders: {LISTED}.",
             hint="Name a photo, another folder, or add --recursive.",
         )
     if failed:

@@ -62,6 +62,7 @@ def evaluation_data(
     original: SourceModel,
     progress: ProgressFn = silent,
     *,
+    skip_unreadable: float | None = None,
     on_try: Callable[[str], None] | None = None,
 ) -> Sets:
     """Choose the images that judge an export of `original`.
@@ -70,6 +71,8 @@ def evaluation_data(
         source: as `--data` takes it; None for the run's own dataset, or, for a stranger's model, random pixels.
         original: the model.
         progress: called as images are read.
+        skip_unreadable: share of a folder's pictures that may be left out because they cannot be read; None for what
+            the run's training left out of the same source.
         on_try: told what is tried when a dataset must be fetched.
 
     Raises:
@@ -83,9 +86,15 @@ def evaluation_data(
     from edge_fm.data.unlabelled import is_flat_folder
 
     if is_flat_folder(name):
-        return Sets(unlabelled_set(name, original, progress), None, UNLABELLED_NOTE)
+        unlabelled = unlabelled_set(name, original, progress, skip_unreadable=skip_unreadable or 0.0, on_note=on_try)
+        return Sets(unlabelled, None, UNLABELLED_NOTE)
     dataset = load_dataset(
-        name, shape=original.input.shape, photo=original.photo, progress=progress, on_try=on_try or _say_nothing
+        name,
+        shape=original.input.shape,
+        photo=original.photo,
+        skip_unreadable=share_to_skip(skip_unreadable, name, original.training),
+        progress=progress,
+        on_try=on_try or _say_nothing,
     )
     dataset = as_trained(dataset, original.training)
     if source is None and dataset.content_hash != trained_on.get("hash"):
@@ -99,6 +108,13 @@ def evaluation_data(
         return sets_of(dataset, original.labels, original.input.shape)
     note = f"The classes got the names and the order of {dataset.name}: {', '.join(names)}. Name them: --labels FILE."
     return replace(sets_of(dataset, names, original.input.shape), note=note, labels=names)
+
+
+def share_to_skip(asked: float | None, source: str, training: Mapping[str, Any] | None) -> float:
+    """What share of a source's pictures may be left out: as asked, else as the training that used the same source."""
+    data = (training or {}).get("data")
+    kept = data.get("skip_unreadable") if isinstance(data, dict) and data.get("source") == source else None
+    return asked if asked is not None else float(kept) if isinstance(kept, int | float) and 0 <= kept <= 1 else 0.0
 
 
 def as_trained(dataset: Dataset, training: Mapping[str, Any] | None) -> Dataset:
@@ -172,12 +188,26 @@ def _say_nothing(text: str) -> None:
     """Stand in for a note that nobody reads."""
 
 
-def unlabelled_set(folder: str, original: SourceModel, progress: ProgressFn) -> EvaluationSet:
+def unlabelled_set(
+    folder: str,
+    original: SourceModel,
+    progress: ProgressFn,
+    *,
+    skip_unreadable: float = 0.0,
+    on_note: Callable[[str], None] | None = None,
+) -> EvaluationSet:
     """The pictures of a folder without subfolders, as images of the model's size that nobody labelled."""
     from edge_fm.data.unlabelled import load_images
     from edge_fm_export.context import EvaluationSet
 
-    images = load_images(folder, original.input.shape, original.photo, progress=progress)
+    images = load_images(
+        folder,
+        original.input.shape,
+        original.photo,
+        skip_unreadable=skip_unreadable,
+        progress=progress,
+        on_note=on_note or _say_nothing,
+    )
     return EvaluationSet(folder, images, None, _sha256(images))
 
 

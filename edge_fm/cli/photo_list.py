@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from edge_fm_runtime.classifier import Failure
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photo_file import shown_name
+from edge_fm_runtime.photo_suffixes import count_in_words, is_photo_name, kind_passed_over
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".mpo"}
-)
-"""What is taken from a folder; a file that is named is tried whatever its suffix."""
 _MAGIC = "*?["
+_LONGEST_LINE = 1 << 16
+"""Bytes of a line on stdin; no system has paths of more."""
+_SUBFOLDERS = "subfolders"
 
 
 def lone_file(paths: tuple[str, ...]) -> str | None:
@@ -39,19 +41,33 @@ class PhotoList:
     def __init__(self, paths: tuple[str, ...], *, recursive: bool) -> None:
         self._paths, self._recursive = paths, recursive
         self._unlisted: dict[str, PhotoError] = {}
+        self._passed_over: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[str]:
         """Paths of photos: folders sorted, no link to a folder followed below them."""
+        passed_over: Counter[str] = Counter()
         for path in self._paths:
             # os.path: a path that is too long, or in a folder that may not be read, is no folder, and no error yet.
             if path == "-":
-                yield from (line for raw in sys.stdin if (line := raw.rstrip("\n")))
+                yield from _lines(sys.stdin.buffer)
             elif os.path.isdir(path):  # noqa: PTH112
-                yield from self._walk(path)
+                yield from self._walk(path, passed_over)
             elif any(c in path for c in _MAGIC) and not os.path.lexists(path):
                 yield from self._glob(path)
             else:
                 yield path
+        self._passed_over = passed_over
+
+    def passed_over_in_words(self) -> str:
+        """What the folders hold beside photos, counted by kind, once they have been walked; empty for nothing."""
+        kinds = self._passed_over.copy()
+        subfolders = kinds.pop(_SUBFOLDERS, 0)
+        told = [count_in_words(kinds)] if kinds else []
+        if subfolders:
+            told.append(
+                f"{subfolders:,} {'subfolder' if subfolders == 1 else 'subfolders'} (look into them: --recursive)"
+            )
+        return "; ".join(told)
 
     def count(self) -> int | None:
         """How many photos there will be; None where a list is still being written."""
@@ -62,13 +78,18 @@ class PhotoList:
         error = self._unlisted.get(failure.input)
         return failure if error is None else Failure(failure.input, error)
 
-    def _walk(self, folder: str) -> Iterator[str]:
+    def _walk(self, folder: str, passed_over: Counter[str]) -> Iterator[str]:
         unread: list[OSError] = []
         for root, folders, files in os.walk(folder, onerror=unread.append):
             yield from self._told(unread)
             folders.sort()
-            yield from (str(Path(root) / f) for f in sorted(files) if Path(f).suffix.lower() in SUFFIXES)
+            for name in sorted(files):
+                if is_photo_name(name):
+                    yield str(Path(root) / name)
+                else:
+                    passed_over[kind_passed_over(name)] += 1
             if not self._recursive:
+                passed_over.update({_SUBFOLDERS: len(folders)} if folders else {})
                 break
         yield from self._told(unread)
 
@@ -94,6 +115,16 @@ class PhotoList:
                 f"No file matches {shown_name(pattern)}.", hint="Check the pattern; `**` needs --recursive."
             )
             yield pattern
+
+
+def _lines(stream: IO[bytes]) -> Iterator[str]:
+    """Paths, one a line, of which no more is held than a path can have: the rest of a longer line is dropped."""
+    while line := stream.readline(_LONGEST_LINE):
+        rest = line
+        while not rest.endswith(b"\n") and (rest := stream.readline(_LONGEST_LINE)):
+            pass
+        if name := line.removesuffix(b"\n").removesuffix(b"\r"):
+            yield os.fsdecode(name)
 
 
 def _matches(pattern: str, *, recursive: bool) -> Iterator[str]:

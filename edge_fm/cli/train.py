@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import RUNS, Talk, output_options, parse_shape, print_json, print_table, word
+from edge_fm.cli.common import (
+    RUNS,
+    Talk,
+    output_options,
+    parse_shape,
+    print_json,
+    print_table,
+    skip_unreadable_option,
+    word,
+)
 from edge_fm.cli.interrupt import ctrl_c_kept, exit_code
 
 if TYPE_CHECKING:
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
     "--data", "source", metavar="SOURCE", help="What to learn from; see `edgefm data`. Default: the recipe's."
 )
 @click.option("--size", metavar="HxWxC", help="Bring images to this height, width and channels, such as 28x28x1.")
+@skip_unreadable_option
 @click.option("--epochs", type=int, help="Passes over the training images. Default: the recipe's.")
 @click.option("--batch-size", type=int, help="Images of one step. Default: the recipe's.")
 @click.option("--optimizer", metavar="NAME", help="adam, adamw, sgd, rmsprop or muon. Default: the recipe's.")
@@ -72,6 +82,7 @@ def command(
     model: str | None,
     source: str | None,
     size: str | None,
+    skip_unreadable: float | None,
     epochs: int | None,
     batch_size: int | None,
     optimizer: str | None,
@@ -113,6 +124,7 @@ def command(
         recipe,
         model=model,
         data=source,
+        skip_unreadable=skip_unreadable,
         epochs=epochs,
         batch_size=batch_size,
         optimizer=optimizer,

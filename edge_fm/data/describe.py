@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_fm.data.dataset import Dataset, balance
+from edge_fm.data.unreadable import unreadable_in_words
 from edge_fm_export.fingerprints import fingerprints
 
 _LISTED = 6
@@ -31,6 +32,8 @@ _TITLES = {
     "pixels": "Pixels",
     "resized": "Images were resized",
     "not_read": "Not read",
+    "passed_over": "Passed over",
+    "unreadable": "Pictures that cannot be read are left out",
 }
 
 
@@ -47,6 +50,8 @@ def note_lines(notes: Mapping[str, Any]) -> list[str]:
 def _in_words(value: Any) -> str:
     if not isinstance(value, Mapping):
         return str(value)
+    if "left_out" in value:
+        return unreadable_in_words(value)
     pairs = [f"{old} is {new}" for old, new in value.items()]
     return ", ".join(pairs) if len(pairs) <= _LISTED else f"{', '.join(pairs[:2])}, ... {pairs[-1]}"
 

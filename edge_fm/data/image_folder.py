@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,13 @@ import numpy as np
 from edge_fm.data.dataset import Images, Split
 from edge_fm.data.parts import DESCRIPTION, PART_NAMES, PartName, notes_of_parts
 from edge_fm.data.raw import Raw, Shape
+from edge_fm.data.unreadable import check_unreadable
 from edge_fm_runtime.errors import DataError, PhotoError
 from edge_fm_runtime.machine import usable_cpus
 from edge_fm_runtime.metadata import PhotoSpec
+from edge_fm_runtime.photo_suffixes import LISTED, count_in_words, is_photo_name, kind_passed_over
 from edge_fm_runtime.progress import ProgressFn
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
-)
 # What archives and tools leave beside the folders that a person made.
 _LEFT_BY_TOOLS = frozenset({"__MACOSX", "__pycache__"})
 _MAX_BYTES = 16 << 30
@@ -35,7 +35,9 @@ class _Picture:
     label: int
 
 
-def read_image_folder(folder: Path, *, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn) -> Raw:
+def read_image_folder(
+    folder: Path, *, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn, skip_unreadable: float = 0.0
+) -> Raw:
     """Read a folder of pictures; see `edge_fm.data.sources.load_dataset`.
 
     A class is a subfolder, called by its name; deeper folders belong to it. Names that begin with a dot are passed
@@ -47,10 +49,11 @@ def read_image_folder(folder: Path, *, shape: Shape | None, photo: PhotoSpec, pr
         shape: height, width, channels of the canvas; None where all pictures have one size.
         photo: how a picture meets the canvas.
         progress: called with pictures.
+        skip_unreadable: share of the pictures that may be left out because they cannot be read; the notes list them.
 
     Raises:
         DataError: no pictures, parts that cannot be told apart, sizes that differ without a shape, or pictures that
-            cannot be read (all are listed).
+            cannot be read (they are listed).
     """
     if shape is not None:
         check_photo_shape(shape)
@@ -73,7 +76,14 @@ def read_image_folder(folder: Path, *, shape: Shape | None, photo: PhotoSpec, pr
             f"{len(every)} pictures of {'x'.join(map(str, shape))} need more than {_MAX_BYTES >> 30} GiB.",
             hint="Give a smaller shape with --size.",
         )
-    pixels, keys = _decode(every, shape, photo, folder, progress)
+    pixels, keys, kept, unreadable = _decode(every, shape, photo, folder, progress, skip_unreadable)
+    if passed_over := _passed_over(folder, folders.values(), names):
+        notes["passed_over"] = passed_over
+    if unreadable:
+        notes["unreadable"] = {"pictures": len(every), "left_out": unreadable}
+        pictures = {part: [p for p in those if p in kept] for part, those in pictures.items()}
+        every, train = [p for p in every if p in kept], pictures["train"]
+        _check_counts(folder, names, train, alone="test" not in pictures)
     labels = np.array([picture.label for picture in every], dtype=np.int64)
     splits: dict[PartName, Split] = {}
     start = 0
@@ -156,8 +166,25 @@ def _files(folder: Path) -> list[Path]:
     found = []
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _LEFT_BY_TOOLS]
-        found += [Path(root, n) for n in names if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES]
+        found += [Path(root, n) for n in names if is_photo_name(n)]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _passed_over(folder: Path, parts: Iterable[Path], names: Sequence[str]) -> str:
+    """What lies among the pictures and is not read, for a person; empty where there is nothing."""
+    kinds: Counter[str] = Counter()
+    loose = 0
+    for part in dict.fromkeys([folder, *parts]):
+        loose += sum(is_photo_name(p.name) for p in part.iterdir() if p.is_file())
+    for part in parts:
+        for name in names:
+            for _, folders, files in os.walk(part / name):
+                folders[:] = [f for f in folders if not f.startswith(".") and f not in _LEFT_BY_TOOLS]
+                kinds.update(kind_passed_over(f) for f in files if not is_photo_name(f))
+    told = [count_in_words(kinds)] if kinds else []
+    if loose:
+        told.append(f"{loose:,} {'picture' if loose == 1 else 'pictures'} in no class's folder")
+    return "; ".join(told)
 
 
 def _class_names(parts: Sequence[Path]) -> tuple[str, ...]:
@@ -183,14 +210,19 @@ def _check_counts(folder: Path, names: tuple[str, ...], train: Sequence[_Picture
         raise DataError(
             f"{folder}: {len(few)} of {len(names)} classes have too few training pictures: {', '.join(few[:_LISTED])}. "
             f"Each needs at least {least}, {why}.",
-            hint=f"Add pictures ({', '.join(sorted(SUFFIXES))}), or move the folder away.",
+            hint=f"Add pictures ({LISTED}), or move the folder away.",
         )
 
 
 def _decode(
-    pictures: Sequence[_Picture], shape: Shape | None, photo: PhotoSpec, folder: Path, progress: ProgressFn
-) -> tuple[Images, list[bytes]]:
-    """Pixels of all pictures, and the hash of each file."""
+    pictures: Sequence[_Picture],
+    shape: Shape | None,
+    photo: PhotoSpec,
+    folder: Path,
+    progress: ProgressFn,
+    skip_unreadable: float,
+) -> tuple[Images, list[bytes], set[_Picture], list[str]]:
+    """Pixels and file hashes of the pictures that can be read, which pictures these are, and why not the others."""
     from edge_fm_runtime.photo import load_canvas, make_canvas, open_photo
 
     def decode(picture: _Picture) -> tuple[Images, bytes] | PhotoError:
@@ -206,23 +238,24 @@ def _decode(
             return error
 
     canvases: list[Images] = []
-    keys, failures = [], []
+    keys, failures, kept = [], [], set()
     # Decoders work outside Python's lock, so threads help as far as there are cores.
     with ThreadPoolExecutor(max_workers=min(8, usable_cpus())) as pool:
         for i, result in enumerate(pool.map(decode, pictures)):
             if isinstance(result, PhotoError):
                 failures.append(result.message)
             else:
+                kept.add(pictures[i])
                 canvases.append(result[0])
                 keys.append(result[1])
                 if result[0].shape[:2] != canvases[0].shape[:2]:
                     pool.shutdown(cancel_futures=True)
                     raise _sizes_differ(folder, pictures[i].path, result[0], canvases[0])
             progress(f"Reading {folder.name}", i + 1, len(pictures))
-    if failures:
-        raise _unreadable(failures, len(pictures))
+    check_unreadable(failures, len(pictures), skip_unreadable)
     channels = max(canvas.shape[2] for canvas in canvases)
-    return np.stack([np.broadcast_to(c, (*c.shape[:2], channels)) for c in canvases]), keys
+    pixels = np.stack([np.broadcast_to(c, (*c.shape[:2], channels)) for c in canvases])
+    return pixels, keys, kept, failures
 
 
 def _sizes_differ(folder: Path, path: Path, canvas: Images, first: Images) -> DataError:
@@ -240,11 +273,3 @@ def _common_size(*canvases: Images) -> Shape:
     side = min(min(canvas.shape[:2]) for canvas in canvases)
     usual = max((size for size in _USUAL_SIDES if size <= side), default=side)
     return (usual, usual, max(canvas.shape[2] for canvas in canvases))
-
-
-def _unreadable(failures: Sequence[str], total: int) -> DataError:
-    listed = "\n".join(f"  - {failure}" for failure in failures[:_LISTED])
-    more = f"\n  ... and {len(failures) - _LISTED} more" if len(failures) > _LISTED else ""
-    return DataError(
-        f"{len(failures)} of {total} pictures cannot be read:\n{listed}{more}", hint="Mend them, or move them away."
-    )

@@ -48,6 +48,7 @@ def load_dataset(
     photo: PhotoSpec | None = None,
     test_fraction: float = TEST_FRACTION,
     test_seed: int = TEST_SEED,
+    skip_unreadable: float = 0.0,
     progress: ProgressFn = silent,
     on_try: Notify = mute,
 ) -> Dataset:
@@ -68,6 +69,8 @@ def load_dataset(
         photo: how a picture of another size meets that shape; by default it is fitted in whole.
         test_fraction: share of each class that is held out where the source has no test split of its own.
         test_seed: which images those are; the same seed means the same images always.
+        skip_unreadable: share of an image folder's pictures, 0..1, that may be left out because they cannot be read;
+            the notes list them.
         progress: called as work goes on.
         on_try: told in a line each what is tried when something is fetched, and what was done to the source's own data.
 
@@ -87,7 +90,7 @@ def load_dataset(
     if source == mini.NAME:
         return _bring_to(mini.load(), shape, spec, progress)
     path = expand_home(source)
-    raw = _read(path, source, shape, spec, progress)
+    raw = _read(path, source, shape, spec, progress, skip_unreadable)
     name = path.resolve().name
     notes = dict(raw.notes)
     if raw.test is None:
@@ -109,7 +112,9 @@ def load_dataset(
     return dataset
 
 
-def _read(path: Path, source: str, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn) -> Raw:
+def _read(
+    path: Path, source: str, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn, skip_unreadable: float
+) -> Raw:
     """Choose the reader by what is there; each is imported when it is needed."""
     if path.is_dir():
         from edge_fm.data.csv_file import find_csv_folder, read_csv_folder
@@ -120,7 +125,7 @@ def _read(path: Path, source: str, shape: Shape | None, photo: PhotoSpec, progre
         if find_idx(path) or any(path.glob("*-idx[0-9]-*")):
             return read_idx_folder(path, shape=shape, progress=progress)
         if has_pictures(path):
-            return read_image_folder(path, shape=shape, photo=photo, progress=progress)
+            return read_image_folder(path, shape=shape, photo=photo, progress=progress, skip_unreadable=skip_unreadable)
         if (files := find_csv_folder(path)) is not None:
             return read_csv_folder(files, shape=shape, progress=progress)
         if (choice := find_npy_parts(path)) is not None:

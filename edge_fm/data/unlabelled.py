@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.data.image_folder import SUFFIXES, check_photo_shape
-from edge_fm_runtime.errors import DataError
+from edge_fm.data.image_folder import check_photo_shape
+from edge_fm.data.store import Notify, mute
+from edge_fm.data.unreadable import check_unreadable, unreadable_in_words
+from edge_fm_runtime.errors import DataError, PhotoError
 from edge_fm_runtime.machine import usable_cpus
 from edge_fm_runtime.metadata import PhotoSpec
+from edge_fm_runtime.photo_suffixes import LISTED, count_in_words, is_photo_name, kind_passed_over
 from edge_fm_runtime.progress import ProgressFn, silent
 
 
@@ -22,11 +25,17 @@ def is_flat_folder(folder: str | Path) -> bool:
     if not folder.is_dir():
         return False
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    return not any(e.is_dir() for e in entries) and any(e.suffix.lower() in SUFFIXES for e in entries)
+    return not any(e.is_dir() for e in entries) and any(is_photo_name(e.name) for e in entries)
 
 
 def load_images(
-    folder: str | Path, shape: tuple[int, int, int], photo: PhotoSpec, *, progress: ProgressFn = silent
+    folder: str | Path,
+    shape: tuple[int, int, int],
+    photo: PhotoSpec,
+    *,
+    skip_unreadable: float = 0.0,
+    progress: ProgressFn = silent,
+    on_note: Notify = mute,
 ) -> npt.NDArray[np.uint8]:
     """Read the pictures of a flat folder, in the order of their names.
 
@@ -34,24 +43,43 @@ def load_images(
         folder: its pictures are read, its subfolders are not.
         shape: height, width, channels of the canvas.
         photo: how a picture meets the canvas.
+        skip_unreadable: share of the pictures that may be left out because they cannot be read.
         progress: called with pictures.
+        on_note: told in a line each what was passed over and left out.
 
     Returns:
         uint8 `[N,H,W,C]`.
 
     Raises:
-        DataError: there is no picture.
-        PhotoError: one cannot be read.
+        DataError: there is no picture, or some cannot be read (they are listed).
     """
     from edge_fm_runtime.photo import load_canvas
 
     check_photo_shape(shape)
-    paths = sorted(p for p in Path(folder).iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
+    files = sorted(p for p in Path(folder).iterdir() if p.is_file())
+    paths = [p for p in files if is_photo_name(p.name)]
     if not paths:
-        raise DataError(f"{folder} holds no picture.", hint=f"Taken are {', '.join(sorted(SUFFIXES))}.")
-    canvases = []
+        raise DataError(f"{folder} holds no picture.", hint=f"Taken are {LISTED}.")
+    if len(files) > len(paths):
+        others = Counter(kind_passed_over(p.name) for p in files if not is_photo_name(p.name))
+        on_note(f"Passed over: {count_in_words(others)}.")
+
+    def decode(path: Path) -> npt.NDArray[np.uint8] | PhotoError:
+        try:
+            return load_canvas(path, shape, photo)
+        except PhotoError as error:
+            return error
+
+    canvases, failures = [], []
     with ThreadPoolExecutor(usable_cpus()) as pool:
-        for canvas in pool.map(partial(load_canvas, shape=shape, spec=photo), paths):
-            canvases.append(canvas)
-            progress(f"Reading {Path(folder).name}", len(canvases), len(paths))
+        for i, result in enumerate(pool.map(decode, paths)):
+            if isinstance(result, PhotoError):
+                failures.append(result.message)
+            else:
+                canvases.append(result)
+            progress(f"Reading {Path(folder).name}", i + 1, len(paths))
+    check_unreadable(failures, len(paths), skip_unreadable)
+    if failures:
+        told = unreadable_in_words({"pictures": len(paths), "left_out": failures})
+        on_note(f"Pictures that cannot be read are left out: {told}.")
     return np.stack(canvases)

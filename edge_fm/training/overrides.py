@@ -31,6 +31,7 @@ def with_overrides(
     *,
     model: str | None = None,
     data: str | None = None,
+    skip_unreadable: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     optimizer: OptimizerName | str | None = None,
@@ -82,6 +83,9 @@ def with_overrides(
                 source=data, validation=recipe.data.validation, validation_seed=recipe.data.validation_seed
             )
             parts["photo"] = _FASHION_PHOTO if fashion else PhotoSpec(mode="fit", background="any", fill=0)
+    if skip_unreadable is not None:
+        part_of_data = parts.get("data", recipe.data)
+        parts["data"] = dataclasses.replace(part_of_data, skip_unreadable=skip_unreadable)
     if epochs is not None or batch_size is not None:
         parts["training"] = dataclasses.replace(
             recipe.training,

@@ -37,6 +37,7 @@ def load_recipe_data(
         recipe.data.source,
         shape=cast("tuple[int, int, int] | None", recipe.data.shape or None),
         photo=recipe.photo,
+        skip_unreadable=recipe.data.skip_unreadable,
         progress=progress,
         on_try=on_try or (lambda _: None),
     )

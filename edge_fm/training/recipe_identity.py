@@ -41,6 +41,7 @@ AS_BEFORE: Mapping[str, Mapping[str, Any]] = {
         "split_seed": 0,
         "deduplicate": False,
         "samples": 0,
+        "skip_unreadable": 0.0,
     },
     "training": {"ema": 0.0, "keep": "best", "patience": 0, "tensorboard": False, "precision": "float32"},
     "distillation": {"teacher": [], "temperature": 1.0, "weight": 0.5, "views": 0, "sha256": []},

@@ -101,6 +101,7 @@ def finish(
             "source": dataset.source,
             "hash": dataset.content_hash,
             "preparation": recipe.data.preparation.to_json(),
+            **({"skip_unreadable": recipe.data.skip_unreadable} if recipe.data.skip_unreadable else {}),
             "notes": dict(dataset.notes),
         },
         "recipe_hash": state.recipe_hash,

@@ -32,6 +32,8 @@ class DataPart:
         deduplicate: drop training images that occur before, or in the source's validation or test split.
         samples: use so many of the training images, each class in its share; 0 for all. Validation images come out of
             them.
+        skip_unreadable: share of an image folder's pictures that may be left out because they cannot be read; training
+            lists them, and fails where there are more.
     """
 
     source: str = "fashion-mnist"
@@ -45,6 +47,7 @@ class DataPart:
     split_seed: int = 0
     deduplicate: bool = False
     samples: int = 0
+    skip_unreadable: float = 0.0
 
     def __post_init__(self) -> None:
         check(bool(self.source), "[data] source is empty.", "`edgefm data info --help` lists the kinds of source.")
@@ -73,6 +76,11 @@ class DataPart:
         check(all(self.classes), "[data] classes holds an empty name.")
         self._check_split()
         check(self.split_seed >= 0, f"[data] split_seed is {self.split_seed}; it must be at least 0.")
+        check(
+            0 <= self.skip_unreadable < 1,
+            f"[data] skip_unreadable is {self.skip_unreadable}; supported: a share of 0 (none) up to, but not, 1.",
+            "0.02 leaves out up to two pictures of a hundred.",
+        )
         check(self.samples >= 0, f"[data] samples is {self.samples}; supported: 0 (all) or more images.")
 
     def _check_split(self) -> None:
