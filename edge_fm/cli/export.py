@@ -256,7 +256,10 @@ def run_export(
         for note in result.notes:
             if note not in known:
                 known.add(note)
-                talk.note(f"Note on {result.target}: {note}")
+                if note in result.doubts:
+                    talk.warn(f"{result.target}: {note}")
+                else:
+                    talk.note(f"Note on {result.target}: {note}")
     for warning in report.warnings:
         talk.warn(warning)
     return report

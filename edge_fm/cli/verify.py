@@ -48,6 +48,7 @@ def command(
     from edge_fm.cli.registry import ALL_ENGINES
     from edge_fm_runtime.artifact import load_artifact
     from edge_fm_runtime.engines import EngineOptions, create_engine
+    from edge_fm_runtime.parity import doubts
     from edge_fm_runtime.verification import verify_golden
 
     if source is not None and against is None:
@@ -66,9 +67,8 @@ def command(
         _print(result)
     for warning in result.warnings:
         talk.warn(warning)
-    for check in result.checks:
-        if check.warns:
-            talk.note(f"Note: {check.describe()}: {result.parity.n:,} images are too few to tell.")
+    for doubt in doubts(result.checks, result.parity.n):
+        talk.warn(doubt)
     if not result.passed:
         talk.note("Verification failed: do not ship this artifact; export it again: edgefm export")
         sys.exit(3)

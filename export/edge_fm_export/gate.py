@@ -15,7 +15,15 @@ from edge_fm_runtime.chance import chance_warning
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, create_engine
 from edge_fm_runtime.errors import DataError, EngineError
 from edge_fm_runtime.metadata import Precision
-from edge_fm_runtime.parity import Check, Limits, Parity, check_parity, compare_probabilities, default_limits
+from edge_fm_runtime.parity import (
+    Check,
+    Limits,
+    Parity,
+    check_parity,
+    compare_probabilities,
+    default_limits,
+    doubts,
+)
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.verification import Verification
 
@@ -52,11 +60,7 @@ class GateResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """One sentence for each check whose estimate is beyond its limit on too few images to tell."""
-        return tuple(
-            f"{check.describe()}: {self.parity.n:,} images are too few to tell. More test images would: --data SOURCE"
-            for check in self.checks
-            if check.warns
-        )
+        return doubts(self.checks, self.parity.n)
 
 
 def reference_answers(source: SourceModel, images: Pixels, *, progress: ProgressFn = silent) -> Probabilities:

@@ -11,7 +11,7 @@ from edge_fm_export.targets import Target
 from edge_fm_runtime.engines import Probabilities
 from edge_fm_runtime.errors import EdgeFMError, ExportError, GateError
 from edge_fm_runtime.metadata import Metadata
-from edge_fm_runtime.parity import Check, Parity
+from edge_fm_runtime.parity import Check, Parity, doubts
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,11 @@ class ExportResult:
     engine: str
     metadata: Metadata
     notes: tuple[str, ...]
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """One sentence for each check that the test images are too few to decide; these are among the notes, too."""
+        return doubts(self.checks, self.parity.n)
 
     def to_json(self) -> dict[str, Any]:
         """The object that `edgefm export --json` lists."""

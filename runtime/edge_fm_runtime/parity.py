@@ -290,6 +290,18 @@ def check_agreement(parity: Parity, limit: float, *, name: str = "top1_agreement
     return Check(name, parity.top1_agreement, limit, interval[1] >= limit, interval, detail)
 
 
+def doubts(checks: Sequence[Check], n: int) -> tuple[str, ...]:
+    """One sentence for each check that `n` images are too few to decide: its estimate is beyond its limit.
+
+    Example:
+        >>> doubts([Check("drop_points", 1.0, 0.5, passed=True)], 81)
+        ('drop_points = 1, must be at most 0.5: 81 images are too few to tell; judge by more.',)
+    """
+    return tuple(
+        f"{check.describe()}: {n:,} images are too few to tell; judge by more." for check in checks if check.warns
+    )
+
+
 def require(checks: Sequence[Check], *, what: str, hint: str) -> None:
     """Raise one error that lists every failed check.
 
