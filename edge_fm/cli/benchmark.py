@@ -106,6 +106,7 @@ def command(
     or INVALID with the reasons: too short, unstable, throttled, other load seen.
     """
     from edge_fm.evaluation.benchmark import run_benchmark
+    from edge_fm.evaluation.benchmark_cases import closing_engines
     from edge_fm_runtime.artifact import load_artifact
     from edge_fm_runtime.engines import EngineOptions
     from edge_fm_runtime.errors import GateError
@@ -115,7 +116,7 @@ def command(
     opened = [load_artifact(p) for p in paths]
     original = _original(against, [artifact.path for artifact in opened], talk)
     cases = _cases(opened, original, engine, EngineOptions(device, threads), skip, talk)
-    with TemporaryDirectory() as scratch, talk.progress() as progress:
+    with closing_engines(cases), TemporaryDirectory() as scratch, talk.progress() as progress:
         if photo is None and "photos" not in skip:
             photo = _sample_photo(cases[0], Path(scratch))
         report = run_benchmark(

@@ -36,6 +36,7 @@ def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) ->
     from edge_fm.cli.train import train_run
     from edge_fm.data import load_dataset, sample_photo
     from edge_fm.evaluation.benchmark import artifact_case, reference_cases, run_benchmark
+    from edge_fm.evaluation.benchmark_cases import closing_engines
     from edge_fm.training import load_recipe, new_run_dir, with_overrides
     from edge_fm_export.engines import REFERENCE_ENGINES
     from edge_fm_runtime.artifact import load_artifact
@@ -61,7 +62,7 @@ def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) ->
     engines = ["savedmodel" if a.metadata.format == "savedmodel" else "auto" for a in opened]
     cases = [artifact_case(a, e, options, registry=registry) for a, e in zip(opened, engines, strict=True)]
     cases += reference_cases(run, options, cases[0].images)
-    with talk.progress() as progress:
+    with closing_engines(cases), talk.progress() as progress:
         report = run_benchmark(cases, duration_s=0.5, progress=progress)
     talk.note("4. Classify a photo made from a test image")
     sample = int((dataset.test.labels == dataset.label_names.index(_SAMPLE)).argmax())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -60,6 +61,15 @@ class Case:
     def batch(self, size: int) -> Pixels:
         """`size` images, uint8 `[size,H,W,C]`."""
         return np.ascontiguousarray(np.resize(self.images, (size, *self.images.shape[1:])))
+
+
+@contextmanager
+def closing_engines(cases: Sequence[Case]) -> Iterator[None]:
+    """Close the engines of all cases at the end."""
+    with ExitStack() as engines:
+        for case in cases:
+            engines.callback(case.engine.close)
+        yield
 
 
 def artifact_case(

@@ -57,9 +57,11 @@ def measure_roofline(threads: int) -> Roofline:
     Raises:
         MissingDependencyError: onnx is not installed, which writes the product's graph.
     """
-    product, copy = _matrix_product(threads), _copies(threads)
     flops, moved = 2.0 * _SIDE**3, 2.0 * _COPIED * threads
-    return Roofline(threads, flops / _best_s(product) / 1e9, moved / _best_s(copy) / 1e9)
+    product_s = _best_s(_matrix_product(threads))
+    with ThreadPoolExecutor(threads) as pool:
+        copy_s = _best_s(_copies(pool, threads))
+    return Roofline(threads, flops / product_s / 1e9, moved / copy_s / 1e9)
 
 
 def _best_s(call: Callable[[], object]) -> float:
@@ -95,8 +97,7 @@ def _matrix_product(threads: int) -> Callable[[], object]:
     return partial(session.run, None, {"left": left})
 
 
-def _copies(threads: int) -> Callable[[], object]:
+def _copies(pool: ThreadPoolExecutor, threads: int) -> Callable[[], object]:
     pairs = [(np.ones(_COPIED, np.uint8), np.empty(_COPIED, np.uint8)) for _ in range(threads)]
-    pool = ThreadPoolExecutor(threads)
     # NumPy lets go of Python's lock while it copies, so the copies run side by side.
     return lambda: list(pool.map(lambda pair: np.copyto(pair[1], pair[0]), pairs))

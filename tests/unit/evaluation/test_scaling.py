@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,12 +10,14 @@ import pytest
 
 from edge_fm.cli.registry import ALL_ENGINES
 from edge_fm.evaluation.benchmark import artifact_case
+from edge_fm.evaluation.benchmark_cases import closing_engines
 from edge_fm.evaluation.roofline import Roofline, better, measure_roofline
 from edge_fm.evaluation.scaling import measure_scaling
 from edge_fm.evaluation.scaling_page import scaling_section
 from edge_fm_export.targets import Target
 from edge_fm_runtime.artifact import load_artifact
 from edge_fm_runtime.engines import EngineOptions
+from edge_fm_runtime.errors import EngineError
 
 
 def test_ceilings_are_positive_and_bound_what_is_attainable() -> None:
@@ -22,6 +25,21 @@ def test_ceilings_are_positive_and_bound_what_is_attainable() -> None:
     assert roof.peak_gflops > 0.1 and roof.bandwidth_gbs > 0.1
     assert roof.attainable_gflops(1e9) == roof.peak_gflops
     assert better(Roofline(1, 5.0, 1.0), Roofline(1, 3.0, 2.0)) == Roofline(1, 5.0, 2.0)
+
+
+def test_ceilings_leave_no_thread_behind() -> None:
+    before = set(threading.enumerate())
+    measure_roofline(2)
+    assert set(threading.enumerate()) == before
+
+
+def test_the_engines_of_cases_are_closed_even_after_an_error(exported: Callable[..., Any]) -> None:
+    artifact = load_artifact(exported("grey", Target("onnx", "fp32")).path)
+    case = artifact_case(artifact, "auto", EngineOptions(threads=1), registry=ALL_ENGINES)
+    with pytest.raises(ZeroDivisionError), closing_engines([case]):
+        raise ZeroDivisionError
+    with pytest.raises(EngineError, match="closed"):
+        case.engine.infer(case.batch(1))
 
 
 def test_every_thing_that_grows_is_measured_and_drawn(exported: Callable[..., Any]) -> None:
