@@ -17,6 +17,7 @@ from edge_fm.cli.common import (
     skip_unreadable_option,
     word,
 )
+from edge_fm_runtime.disk import writing
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
@@ -114,7 +115,8 @@ def show_command(
     talk = Talk(quiet)
     sheet = contact_sheet(_load(source, size, talk, skip_unreadable), split, per_class=per_class)
     out.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(out)
+    with writing(out):
+        sheet.save(out)
     if as_json:
         print_json({"path": str(out), "width": sheet.width, "height": sheet.height})
     else:

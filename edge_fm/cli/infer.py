@@ -128,14 +128,16 @@ def _show(classifier: Classifier, path: str, folder: Path, number: int) -> None:
     """Write the canvas of a photo, enlarged so that a person can see it, and called after the photo."""
     from PIL import Image
 
+    from edge_fm_runtime.disk import writing
+
     canvas = classifier.canvas(path)
     image = Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas)
     factor = max(1, 280 // max(image.size))
     folder.mkdir(parents=True, exist_ok=True)
     stem = printable(Path(path).stem)[:100].encode()[:200].decode(errors="ignore").replace("/", "_")
-    image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST).save(
-        folder / f"{number:05d}-{stem}.png"
-    )
+    file = folder / f"{number:05d}-{stem}.png"
+    with writing(file):
+        image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST).save(file)
 
 
 def _one(classifier: Classifier, path: str, top_k: int) -> Iterator[Classification | Failure]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edge_fm.cli.common import RUNS, Talk, output_options, print_json, say
+from edge_fm_runtime.disk import writing
 
 
 @click.command("report")
@@ -40,7 +41,8 @@ def command(benchmark: Path | None, out: Path | None, as_json: bool, quiet: bool
     report = read_benchmark(benchmark)
     page = out or (benchmark if benchmark.is_dir() else benchmark.parent) / HTML_FILE
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(benchmark_page(report), encoding="utf-8")
+    with writing(page):
+        page.write_text(benchmark_page(report), encoding="utf-8")
     advice = recommend(report)
     if as_json:
         print_json(

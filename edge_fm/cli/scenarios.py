@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from edge_fm.cli.common import Talk, artifact_word, print_json, print_table
+from edge_fm_runtime.disk import writing
 
 if TYPE_CHECKING:
     from edge_fm.evaluation.mlperf import Plan, ScenarioResult, Subject
@@ -131,7 +132,8 @@ def _run(
     rows = [r.to_json() | ({} if out is not None else {"logs": None}) for r in results]
     report = {"environment": environment() | {"loadgen": version}, "rows": rows}
     if out is not None:
-        (out / "mlperf.json").write_text(json.dumps(report, indent=2) + "\n")
+        with writing(out / "mlperf.json"):
+            (out / "mlperf.json").write_text(json.dumps(report, indent=2) + "\n")
         talk.note(f"Wrote {out / 'mlperf.json'} and LoadGen's logs in {out / 'mlperf'}")
     if as_json:
         print_json(report)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_runtime.disk import writing
+
 
 def sample_photo(image: npt.NDArray[np.uint8], path: str | Path, *, side: int = 600, margin: float = 0.1) -> Path:
     """Write `image` as a product photo: dark on white, enlarged, with a margin, as JPEG.
@@ -34,5 +36,6 @@ def sample_photo(image: npt.NDArray[np.uint8], path: str | Path, *, side: int = 
     photo = Image.new("RGB", (side, side), "white")
     photo.paste(garment, ((side - inner) // 2, (side - inner) // 2))
     path.parent.mkdir(parents=True, exist_ok=True)
-    photo.save(path, quality=92)
+    with writing(path):
+        photo.save(path, quality=92)
     return path

@@ -20,6 +20,7 @@ from edge_fm.evaluation.benchmark_plots import (
 from edge_fm.evaluation.page import badge, document, figures, heading, paragraph, table, tiles
 from edge_fm.evaluation.recommendation import RULE, recommend
 from edge_fm.evaluation.scaling_page import scaling_section
+from edge_fm_runtime.disk import writing
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.json_text import parse_json
 
@@ -40,8 +41,10 @@ def write_benchmark(report: Mapping[str, Any], folder: Path) -> tuple[Path, Path
     """
     folder.mkdir(parents=True, exist_ok=True)
     stored, page = folder / JSON_FILE, folder / HTML_FILE
-    stored.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    page.write_text(benchmark_page(report), encoding="utf-8")
+    with writing(stored):
+        stored.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with writing(page):
+        page.write_text(benchmark_page(report), encoding="utf-8")
     return stored, page
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edge_fm.evaluation.plots import new_figure
 from edge_fm.models.keras_import import require_keras
+from edge_fm_runtime.disk import writing
 from edge_fm_runtime.errors import ModelError
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def plot_feature_maps(
     draw_feature_maps(figure, image, maps)
     if title:
         figure.suptitle(title, fontsize=9)
-    figure.savefig(path)
+    with writing(path):
+        figure.savefig(path)
     return path
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edge_fm.evaluation.plots import new_figure
 from edge_fm.models.records import Published, Record
 from edge_fm.models.registry import MODELS
+from edge_fm_runtime.disk import writing
 from edge_fm_runtime.errors import DataError
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def plot_pareto(records: Mapping[str, Record], published: Sequence[Published], p
     machine = next(iter(records.values())).machine.get("latency", "")
     figure.supxlabel("\n".join([*sources, f"Latency on {machine}"]), fontsize=8)
     figure.suptitle("Fashion-MNIST, 10,000 test images: median of the seeds", fontsize=11)
-    figure.savefig(path)
+    with writing(path):
+        figure.savefig(path)
     return path
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edge_fm.evaluation.plain_figure import plain_figure
 from edge_fm_export.library_folders import use_own_matplotlib_folder
+from edge_fm_runtime.disk import writing
 from edge_fm_runtime.errors import DataError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def plot_curves(history: Sequence[Mapping[str, float]], path: Path) -> Path:
     """
     figure = new_figure(9, 3.6)
     draw_curves(figure, history)
-    figure.savefig(path)
+    with writing(path):
+        figure.savefig(path)
     return path
 
 
@@ -92,7 +94,8 @@ def plot_confusion(confusion: npt.ArrayLike, label_names: Sequence[str], path: P
     side = confusion_side(len(label_names))
     figure = new_figure(side + 0.6, side)
     draw_confusion(figure, confusion, label_names)
-    figure.savefig(path)
+    with writing(path):
+        figure.savefig(path)
     return path
 
 
@@ -133,7 +136,8 @@ def plot_reliability(bins: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """
     figure = new_figure(5.2, 5.2)
     draw_reliability(figure, bins)
-    figure.savefig(path)
+    with writing(path):
+        figure.savefig(path)
     return path
 
 
@@ -195,5 +199,6 @@ def plot_samples(
             axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
             colour = "#333333" if i >= len(right) else "#117733" if right[i] else "#aa3344"
             axes.set_title(titles[i], fontsize=8, color=colour)
-    figure.savefig(path)
+    with writing(path):
+        figure.savefig(path)
     return path

@@ -25,6 +25,7 @@ from edge_fm.evaluation.plots import (
     plot_reliability,
     plot_samples,
 )
+from edge_fm_runtime.disk import writing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +72,9 @@ def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) 
         the page.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "evaluation.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    kept = folder / "evaluation.json"
+    with writing(kept):
+        kept.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     sections = {
         "Training": _training(folder, evaluated),
         "Classes": parts.class_table(result["per_class"]),
@@ -85,7 +88,8 @@ def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) 
         "Provenance": _provenance(result, evaluated),
     }
     file = folder / "report.html"
-    file.write_text(_page(result, {title: part for title, part in sections.items() if part}), encoding="utf-8")
+    with writing(file):
+        file.write_text(_page(result, {title: part for title, part in sections.items() if part}), encoding="utf-8")
     return file
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_fm_runtime.disk import writing
 from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.json_text import parse_json
 
@@ -68,11 +69,12 @@ def save_state(run_dir: Path, state: RunState) -> None:
     }
     arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8)
     beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    with writing(path, beside=beside):
+        with beside.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
 
 
 def load_state(run_dir: Path) -> RunState | None:

@@ -1,7 +1,8 @@
-"""What a dataset must be before it is trained on: said at once, not after the first epoch."""
+"""What a dataset and the machine must be before a training: said at once, not after the first epoch."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,20 @@ def check_dataset(dataset: Dataset) -> None:
                 f"Training images are {list(dataset.train.images.shape[1:])}, {name} images {list(images.shape[1:])}.",
                 hint="Give all one shape: shape = [height, width, channels] in the recipe's [data].",
             )
+
+
+def check_clock() -> None:
+    """Check that the clock stands where a `.keras` file, which is a zip archive, can be dated.
+
+    Raises:
+        TrainingError: it does not; the finished model could not be saved.
+    """
+    now = time.localtime()
+    if not 1980 <= now.tm_year <= 2107:
+        raise TrainingError(
+            f"The clock of this machine says {time.strftime('%Y-%m-%d', now)}; a model can be saved from 1980 to 2107.",
+            hint="Set the clock, such as with: date --set 2026-01-31",
+        )
 
 
 def check_shift(shift: int, shape: tuple[int, ...]) -> None:

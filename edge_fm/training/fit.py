@@ -23,7 +23,7 @@ from edge_fm.training import run_folder
 from edge_fm.training.batches import epoch_batches, steps_per_epoch
 from edge_fm.training.callback import batch_callback
 from edge_fm.training.checkpoint import RunState, save_state
-from edge_fm.training.checks import check_classes, check_dataset, check_shift
+from edge_fm.training.checks import check_classes, check_clock, check_dataset, check_shift
 from edge_fm.training.distillation import with_teachers_known
 from edge_fm.training.features import NoteFn
 from edge_fm.training.folder_lock import locked_folder
@@ -87,7 +87,7 @@ def train(
 
     Raises:
         TrainingError: unsuitable data, a folder that another process writes to or that holds something else, nothing to
-            resume, a changed recipe, a loss that is no number.
+            resume, a changed recipe, a loss that is no number, a clock that is wrong by decades.
         ModelError: the model cannot take these images, or the weights do not fit.
         MissingDependencyError: Keras, its backend, tomli-w or, where asked for, tensorboardX is not installed.
         KeyboardInterrupt: passed on; the checkpoint is whole and `resume` goes on from it.
@@ -100,6 +100,7 @@ def train(
         >>> result.metrics["test_accuracy"] > 0.8  # doctest: +SKIP
         True
     """
+    check_clock()
     with locked_folder(out_dir):
         keras = require_keras("training")
         recipe = with_teachers_known(with_absolute_paths(with_overrides(recipe, weights=weights)))

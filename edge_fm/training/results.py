@@ -19,6 +19,7 @@ from edge_fm.training.leakage import Leak
 from edge_fm.training.learner import Learner, score
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.schedules import stops_early
+from edge_fm_runtime.disk import writing
 from edge_fm_runtime.progress import ProgressFn
 
 if TYPE_CHECKING:
@@ -128,8 +129,9 @@ def _save_model(learner: Learner, state: RunState, path: Path) -> None:
     model = learner.fresh_model()
     model.set_weights(state.best)
     beside = path.with_name(f".{path.name}.tmp.keras")
-    model.save(beside)
-    beside.replace(path)
+    with writing(path, beside=beside):
+        model.save(beside)
+        beside.replace(path)
 
 
 def _versions(backend: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from edge_fm_runtime.disk import writing
 from edge_fm_runtime.errors import TrainingError
 
 LATEST = "latest"
@@ -106,8 +107,9 @@ def latest_run(root: Path) -> Path:
 def write_text(path: Path, text: str) -> None:
     """Write a file beside its place, then move it in whole; several processes may do so at once."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    with writing(path, beside=beside):
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:

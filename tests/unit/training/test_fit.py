@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -362,6 +363,17 @@ def test_weights_that_do_not_fit(whole: RunResult, strokes: Dataset, tmp_path: P
         with pytest.raises(ModelError, match=says):
             train(make_recipe(), strokes, run_dir, weights=str(tmp_path / name))
         assert not run_dir.exists()
+
+
+@pytest.mark.parametrize("year", [1970, 2110])
+def test_a_clock_that_no_model_file_can_be_dated_by_is_said_first(
+    strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, year: int
+) -> None:
+    then = time.struct_time((year, 1, 1, 0, 0, 0, 0, 1, 0))
+    monkeypatch.setattr(time, "localtime", lambda *_: then)
+    with pytest.raises(TrainingError, match=f"says {year}-01-01; a model can be saved from 1980"):
+        train(make_recipe(), strokes, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_unsuitable_data(strokes: Dataset, tmp_path: Path) -> None:
