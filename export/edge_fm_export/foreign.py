@@ -68,16 +68,14 @@ def load_foreign(
     model, had = as_float32(model, path, trust=trust)
     had = had or getattr(model, "rebuilt_from", None)
     taken = model_input(model, path, input_size)
-    inner, classes = _classes(keras, model, taken, path)
+    pick, classes = _classes(keras, model, taken, path)
     size = (taken.height, taken.width, taken.channels)
     notes = [] if had is None else [rebuilt_note(had)]
     image = keras.Input(size, dtype="uint8", name="image")
     pixels = _pixels(keras, image, taken, preprocessing, path, notes)
     traced = TracedModel(model, taken)
     warnings = _examine_scale(traced, taken, model, path, preprocessing, notes)
-    answer = model(arrange(keras, pixels, taken))
-    answer = inner(answer) if inner is not None else answer
-    scores = keras.Model(image, answer)
+    scores = keras.Model(image, pick(model(arrange(keras, pixels, taken))))
     probabilities = _probabilities(keras, scores, traced.activation, classes, path, notes)
     wrapped = keras.Model(image, probabilities, name="classifier")
     count = 2 if classes == 1 else classes
@@ -117,14 +115,20 @@ def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any
             hint=hint + " Take the one with the classes: keras.Model(model.input, model.output[0])",
         )
     answered = tuple(flat[0].shape)
-    if len(answered) != 2 or answered[1] is None or answered[1] < 1:
+    # A head of convolutions leaves sides of one pixel.
+    sides, classes = answered[1:-1], answered[-1]
+    if len(answered) < 2 or classes is None or classes < 1 or any(side != 1 for side in sides):
         kind = {3: "a sequence", 4: "a map of features or segments"}.get(len(answered), "no classes")
         raise ModelError(
             f"{path} answers {describe_shape(answered)}, {kind}.",
             hint=hint + " A backbone needs a head: GlobalAveragePooling2D and Dense(classes, activation='softmax').",
         )
-    nested = answer is not flat[0]
-    return (lambda value: keras.tree.flatten(value)[0]) if nested else None, int(answered[1])
+
+    def pick(value: Any) -> Any:
+        (tensor,) = keras.tree.flatten(value)
+        return keras.layers.Reshape((classes,), name="classes_alone")(tensor) if sides else tensor
+
+    return pick, int(classes)
 
 
 def _photo(asked: PhotoSpec | None, taken: ModelInput, notes: list[str]) -> PhotoSpec:

@@ -67,7 +67,7 @@ class TracedModel:
 
     def logits(self, images: Floats) -> Floats:
         """The values before a final softmax or sigmoid, for `images` `[N,H,W,C]`."""
-        return self._run([self._last], images)[0]
+        return self._run([self._last], images)[0].reshape(len(images), -1)
 
     def _run(self, tensors: Sequence[Any], images: Floats) -> list[Floats]:
         tf, _ = require_tensorflow("opening a Keras model")

@@ -30,6 +30,16 @@ def _sequential(folder: Path, **given: Any) -> Model:
     return saved(k.Sequential([k.Input(SHAPE), *layers]), folder, **given)
 
 
+def _convolutional_head(folder: Path) -> Model:
+    """As SqueezeNet: the classes come out of a convolution, as a picture of one pixel."""
+    k = keras()
+    image = k.Input(SHAPE)
+    x = k.layers.Conv2D(CLASSES, SHAPE[:2], activation="softmax")(k.layers.Rescaling(1 / 255)(image))
+    made = saved(k.Model(image, x), folder)
+    assert made.expected is not None
+    return Model(made.path, made.images, made.expected.reshape(-1, CLASSES))
+
+
 def _one_output(folder: Path, activation: str) -> Model:
     k = keras()
     image = k.Input(SHAPE)
@@ -46,6 +56,7 @@ CASES: tuple[Case, ...] = (
     ModelCase("sequential .keras", _sequential, formats=ALL),
     ModelCase("functional .h5", lambda folder: _functional(folder, file="flowers.h5")),
     ModelCase("SavedModel", lambda folder: _functional(folder, file="flowers"), formats=("onnx",)),
+    ModelCase("head of convolutions", _convolutional_head, formats=ALL),
     ModelCase("one sigmoid", lambda folder: _one_output(folder, "sigmoid"), formats=ALL),
     ModelCase("one logit", lambda folder: _one_output(folder, "linear"), notes=("sigmoid was added",)),
     ModelCase("one tanh", lambda folder: _one_output(folder, "tanh"), error="tanh.*no probability.*sigmoid"),

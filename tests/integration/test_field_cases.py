@@ -24,6 +24,11 @@ def test_field_case(case: Case, tmp_path: Path) -> None:
     case.check(tmp_path)
 
 
+def test_every_module_of_cases_is_collected() -> None:
+    without = {module.__name__ for module in _MODULES if not getattr(module, "CASES", ())}
+    assert without == {"field.bare", "field.case", "field.makers"}
+
+
 def test_names_tell_cases_apart() -> None:
     names = [case.name for case in CASES]
     assert sorted(set(names)) == sorted(names)
