@@ -41,13 +41,20 @@ def command(
     """
     from edge_fm.training import load_recipe, with_overrides
     from edge_fm.training.crossval import cross_validate
+    from edge_fm.training.enough_steps import is_recipe_file, with_enough_epochs
     from edge_fm.training.recipe_data import load_recipe_data
 
     talk = Talk(quiet)
-    recipe = with_overrides(load_recipe(recipe_name), data=source, epochs=epochs, seed=seed)
+    shipped = load_recipe(recipe_name)
+    recipe = with_overrides(shipped, data=source, epochs=epochs, seed=seed)
     out = RUNS / f"crossval-{recipe.name}" if out is None else out
     with many_runs(talk) as progress:
         dataset = load_recipe_data(recipe, progress=progress, on_try=talk.note)
+        from_file = is_recipe_file(recipe_name)
+        if from_file or recipe.data.source != shipped.data.source:
+            recipe, lines = with_enough_epochs(recipe, dataset, chosen=from_file or epochs is not None)
+            for line in lines:
+                talk.note(line)
         result = cross_validate(
             recipe,
             dataset,

@@ -105,6 +105,7 @@ def command(
     running epoch: go on with --resume.
     """
     from edge_fm.training import latest_run, load_recipe, started_run, with_overrides
+    from edge_fm.training.enough_steps import is_recipe_file, with_enough_epochs
     from edge_fm.training.keys import with_keys
     from edge_fm.training.overrides import default_recipe
     from edge_fm.training.recipe_data import load_recipe_data, notes_of_preparation
@@ -117,11 +118,11 @@ def command(
             raise TrainingError(
                 f"There is no run to resume in {out}.", hint="Name one with --out, or leave --resume out to start one."
             )
-        recipe = load_recipe(out / "recipe.toml" if recipe_name is None else recipe_name)
+        shipped = load_recipe(out / "recipe.toml" if recipe_name is None else recipe_name)
     else:
-        recipe = load_recipe(recipe_name or default_recipe(model))
+        shipped = load_recipe(recipe_name or default_recipe(model))
     recipe = with_overrides(
-        recipe,
+        shipped,
         model=model,
         data=source,
         skip_unreadable=skip_unreadable,
@@ -135,14 +136,21 @@ def command(
         unfreeze=unfreeze or None,
         seed=seed,
     )
-    if settings:
-        recipe = with_keys(recipe, _pairs(settings, "--set", "training.ema=0.999"))
+    changes = _pairs(settings, "--set", "training.ema=0.999")
+    if changes:
+        recipe = with_keys(recipe, changes)
     if size is not None:
         recipe = replace(recipe, data=replace(recipe.data, shape=parse_shape(size) or ()))
     with talk.progress() as progress:
         dataset = load_recipe_data(recipe, progress=progress, on_try=talk.note)
     for line in notes_of_preparation(recipe, dataset):
         talk.note(line)
+    from_file = is_recipe_file(recipe_name or "")
+    if not resume and (from_file or recipe.data.source != shipped.data.source):
+        own = from_file or epochs is not None or "training.epochs" in changes
+        recipe, lines = with_enough_epochs(recipe, dataset, chosen=own)
+        for line in lines:
+            talk.note(line)
     with started_run(RUNS, recipe.name) if out is None else nullcontext(out) as out:
         talk.note(
             f"Training {recipe.model.name} on {dataset.name} ({len(dataset.train.images):,} images), "

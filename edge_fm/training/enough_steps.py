@@ -1,0 +1,86 @@
+"""How long to train on data of another size than a shipped recipe was made for: by steps, not by epochs."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import TYPE_CHECKING
+
+from edge_fm.models import find_model
+from edge_fm.training.batches import steps_per_epoch
+from edge_fm.training.overrides import with_overrides
+from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe_data import learn_and_choose
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+
+ENOUGH_STEPS = 1_000
+"""Updates of the weights that a shipped recipe gets at least, where it is run on other data than its own."""
+FEW_STEPS = 300
+FEW_IMAGES = 2_000
+_MOST_EPOCHS = 200
+# Sides of the images on which the backbones were trained; smaller ones cost accuracy.
+_BACKBONE_SIDE = 128
+
+
+def is_recipe_file(name: str) -> bool:
+    """Whether a recipe was named as a file, whose epochs are its writer's choice."""
+    return "/" in name or name.endswith(".toml")
+
+
+def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, chosen: bool) -> tuple[Recipe, list[str]]:
+    """Give a recipe the epochs that few images need, and say what else few images need.
+
+    Args:
+        recipe: with the data in place.
+        dataset: as from `load_recipe_data`.
+        chosen: whether the number of epochs is the user's own choice, which is never changed.
+
+    Returns:
+        The recipe, and what to tell a person, a line each.
+
+    Example:
+        >>> from edge_fm.data import load_dataset
+        >>> from edge_fm.training import load_recipe
+        >>> recipe = load_recipe("edgenet-s")
+        >>> with_enough_epochs(recipe, load_dataset("fashion-mnist-mini"), chosen=False)[0].training.epochs
+        24
+    """
+    learned = len(learn_and_choose(recipe, dataset)[0])
+    steps, epochs = steps_per_epoch(learned, recipe.training.batch_size), recipe.training.epochs
+    wanted = min(_MOST_EPOCHS, math.ceil(ENOUGH_STEPS / steps))
+    lines = []
+    if wanted > epochs and not chosen:
+        recipe = with_overrides(recipe, epochs=wanted)
+        lines.append(
+            f"{learned:,} images to learn from are {_steps(steps)} an epoch: {wanted} epochs, {_steps(wanted * steps)} "
+            f"instead of the recipe's {epochs}, {_steps(epochs * steps)}. Choose yourself: --epochs N"
+        )
+    total = recipe.training.epochs * steps
+    if total < FEW_STEPS:
+        smaller = max(1, min(recipe.training.batch_size // 2, learned // 8))
+        advice = f"--epochs {wanted}" if wanted > recipe.training.epochs else f"--batch-size {smaller}"
+        lines.append(
+            f"Warning: {recipe.training.epochs} epochs of {_steps(steps)} are {_steps(total)} in all, too few to learn "
+            f"much. More of them: {advice}"
+        )
+    if learned < FEW_IMAGES and not find_model(recipe.model.name).backbone:
+        lines.append(
+            f"With few images ({learned:,}) a backbone that knows ImageNet usually gets more right: {_transfer(recipe)}"
+        )
+    return recipe, lines
+
+
+def _steps(count: int) -> str:
+    return f"{count:,} {'step' if count == 1 else 'steps'}"
+
+
+def _transfer(recipe: Recipe) -> str:
+    """The command that trains a small pretrained backbone on the same data."""
+    shape = recipe.data.shape
+    size = ""
+    if shape:
+        height, width = (max(side, _BACKBONE_SIDE) for side in shape[:2])
+        size = f" --size {height}x{width}x{shape[2]}"
+    return f"edgefm train --model mobilenet-v2 --option alpha=0.35 --data {shlex.quote(recipe.data.source)}{size}"
