@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,32 +156,64 @@ def has_pictures(folder: Path) -> bool:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """Subfolders, without those that no person means as a class, such as __MACOSX and hidden ones."""
-    return sorted(
+    """Subfolders, without those that no person means as a class, such as __MACOSX and hidden ones.
+
+    Raises:
+        DataError: one is a link to a folder that holds this one, or to a whole file system.
+    """
+    found = sorted(
         p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".") and p.name not in _LEFT_BY_TOOLS
     )
+    here = folder.resolve()
+    for link in (p for p in found if p.is_symlink()):
+        target = link.resolve()
+        if target == here or target in here.parents or target.is_mount():
+            raise DataError(
+                f"{link} is a link to {target}, which is no folder of one class: it "
+                + ("is a whole file system." if target.is_mount() else "holds the data itself."),
+                hint="Remove the link, or let it lead to the folder of the pictures.",
+            )
+    return found
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """A folder, its links to folders and its files; then each of its subfolders. Links are not followed.
+
+    Raises:
+        DataError: one cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise DataError(
+            f"The folder {error.filename} cannot be listed: {error.strerror}.",
+            hint="Check its rights, or move it away: what is in it would be missing.",
+        ) from error
+
+    for root, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _LEFT_BY_TOOLS]
+        links = [name for name in folders if Path(root, name).is_symlink()]
+        yield Path(root), links, files
 
 
 def _files(folder: Path) -> list[Path]:
-    found = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in _LEFT_BY_TOOLS]
-        found += [Path(root, n) for n in names if is_photo_name(n)]
+    found = [root / name for root, _, files in _walk(folder) for name in files if is_photo_name(name)]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def _passed_over(folder: Path, parts: Iterable[Path], names: Sequence[str]) -> str:
     """What lies among the pictures and is not read, for a person; empty where there is nothing."""
     kinds: Counter[str] = Counter()
-    loose = 0
+    loose = linked = 0
     for part in dict.fromkeys([folder, *parts]):
         loose += sum(is_photo_name(p.name) for p in part.iterdir() if p.is_file())
     for part in parts:
         for name in names:
-            for _, folders, files in os.walk(part / name):
-                folders[:] = [f for f in folders if not f.startswith(".") and f not in _LEFT_BY_TOOLS]
+            for _, links, files in _walk(part / name):
+                linked += len(links)
                 kinds.update(kind_passed_over(f) for f in files if not is_photo_name(f))
     told = [count_in_words(kinds)] if kinds else []
+    if linked:
+        told.append(f"{linked:,} {'link to a folder' if linked == 1 else 'links to folders'} within a class")
     if loose:
         told.append(f"{loose:,} {'picture' if loose == 1 else 'pictures'} in no class's folder")
     return "; ".join(told)
