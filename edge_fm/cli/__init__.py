@@ -77,6 +77,17 @@ def _told(error: EdgeFMError | click.ClickException | OSError) -> Exception:
     return _Failure(EdgeFMError(f"{where}: {error.strerror or error}.", hint=hint))
 
 
+def _empty_argument(args: list[str]) -> int | None:
+    """Place of an empty argument, which a path would take for the current folder; None where there is none.
+
+    `infer` answers the other photos; there only the value of an option counts.
+    """
+    for place, text in enumerate(args[1:], 1):
+        if not text and (args[0] != "infer" or args[place - 1].startswith("--")):
+            return place
+    return None
+
+
 class LazyGroup(click.Group):
     """Loads a command's module when it is called, and maps our errors to exit codes."""
 
@@ -97,6 +108,8 @@ class LazyGroup(click.Group):
             near = get_close_matches(args[0], _COMMANDS, n=1)
             guess = f" Did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"There is no command {args[0]!r}.{guess} There are: {', '.join(_COMMANDS)}.")
+        if (place := _empty_argument(args)) is not None:
+            ctx.fail(f"The argument after {args[place - 1]!r} is empty. Was a variable not set?")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

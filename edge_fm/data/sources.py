@@ -84,6 +84,8 @@ def load_dataset(
     """
     if shape is not None and (len(shape) != 3 or min(shape) < 1):
         raise DataError(f"The shape {shape} is not height, width, channels, each at least 1.")
+    if not source:  # which Path would take for the current folder
+        raise DataError("The name of the dataset is empty.", hint="Name a dataset, a file or a folder.")
     spec = photo or PhotoSpec()
     if source == fashion_mnist.NAME:
         return _bring_to(fashion_mnist.load(progress=progress, on_try=on_try), shape, spec, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ def load_artifact(path: str | Path, *, check_hashes: bool = True) -> Artifact:
         ArtifactError: there is no artifact, or its metadata is malformed or newer than this edge-fm.
         IntegrityError: a file is missing, changed, or not listed.
     """
+    if not os.fspath(path):  # which Path would take for the current folder
+        raise ArtifactError("The path of the artifact is empty.", hint="Name the artifact; was a variable not set?")
     path = Path(path)
     if path.name == METADATA_FILE and path.is_file():
         path = path.parent

@@ -72,3 +72,41 @@ def test_a_run_is_not_written_among_other_files(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["train", "--data", "fashion-mnist-mini", "--out", str(tmp_path)])
     assert result.exit_code == 1
     assert "is not empty, and holds no run: thesis.tex" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--out", ""],
+        ["train", "--data", ""],
+        ["export", ""],
+        ["infer", "photo.png", "--model", ""],
+        ["verify", ""],
+        ["data", "info", ""],
+        ["evaluate", "runs/a", "--report", ""],
+    ],
+)
+def test_an_empty_argument_is_not_the_current_folder(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2
+    assert f"The argument after {arguments[arguments.index('') - 1]!r} is empty" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_path_is_not_the_current_folder_in_python(
+    artifact_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge_fm.data import load_dataset
+    from edge_fm_runtime import Classifier
+    from edge_fm_runtime.errors import ArtifactError, DataError, PhotoError
+
+    monkeypatch.chdir(artifact_folder)
+    with pytest.raises(ArtifactError, match="is empty"):
+        Classifier.load("")
+    with pytest.raises(DataError, match="is empty"):
+        load_dataset("")
+    with Classifier.load(".") as classifier, pytest.raises(PhotoError, match="is empty"):
+        classifier.classify("")
