@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 import pytest
+from optional_packages import absent_package
 from tiny_models import TINY_SHAPES, TinyRun, make_run, tiny_set
 
 if TYPE_CHECKING:
@@ -22,6 +23,31 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skip a file of tests that needs a package which a base install lacks."""
+    report = yield
+    call = getattr(report, "call", None)
+    if call is not None and call.excinfo is not None and (package := absent_package(call.excinfo.value)):
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), 0, f"Skipped: needs {package}, which is not installed")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skip a test that stopped at the import of a package which a base install lacks."""
+    report = yield
+    if call.excinfo is not None and (package := absent_package(call.excinfo.value)):
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), 0, f"Skipped: needs {package}, which is not installed")
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from tiny_onnx import tiny_onnx
 
 from edge_fm_runtime.artifact import Artifact, hash_file
 from edge_fm_runtime.engines import EngineOptions
@@ -23,21 +22,7 @@ LABELS = ("T-shirt/top", "Ankle boot", "Bag")
 def write_onnx(path: Path, metadata: Metadata, *, seed: int = 0) -> None:
     """uint8 [N,4,4,1] -> softmax over three classes, with the metadata embedded."""
     weights = np.random.default_rng(seed).normal(size=(16, len(metadata.labels))).astype(np.float32) / 255
-    graph = helper.make_graph(
-        [
-            helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
-            helper.make_node("Flatten", ["float"], ["flat"]),
-            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
-            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
-        ],
-        "tiny",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 4, 4, 1])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(metadata.labels)])],
-        [numpy_helper.from_array(weights, "weights")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    helper.set_model_props(model, {EMBEDDED_KEY: metadata.embedded()})
-    onnx.save(model, path)
+    path.write_bytes(tiny_onnx(weights, properties={EMBEDDED_KEY: metadata.embedded()}))
 
 
 @pytest.fixture
