@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edge_fm_export.context import BuildContext, Built
-from edge_fm_export.quantization.calibration import batches, require_calibration
-from edge_fm_export.savedmodel_format import INPUT, saved_model
-from edge_fm_export.tensorflow_setup import NOISE, quiet, require_package, require_tensorflow
+from edge_fm_export.litert_convert import convert
+from edge_fm_export.quantization.calibration import require_calibration
+from edge_fm_export.tensorflow_setup import require_package
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.metadata import EMBEDDED_KEY, Metadata
-from edge_fm_runtime.native_noise import native_noise_hidden
 
 PAYLOAD = "model.tflite"
 
@@ -25,13 +22,13 @@ def build_fp32(context: BuildContext, folder: Path) -> Built:
     Raises:
         ExportError: an operator of the model has no LiteRT kernel.
     """
-    return _write(folder, _convert(context, "fp32"))
+    return _write(folder, convert(context, "fp32"))
 
 
 def build_fp16(context: BuildContext, folder: Path) -> Built:
     """Build the fp16 artifact's `model.tflite`: weights in half precision; CPUs compute in fp32."""
     note = "CPUs widen the half-precision weights and compute in fp32: half the bytes, no gain in speed."
-    return _write(folder, _convert(context, "fp16"), notes=(note,))
+    return _write(folder, convert(context, "fp16"), notes=(note,))
 
 
 def build_int8(context: BuildContext, folder: Path) -> Built:
@@ -56,7 +53,7 @@ def build_int8(context: BuildContext, folder: Path) -> Built:
         "seed": context.quantize.seed,
         "kept_float": [],
     }
-    return _write(folder, _convert(context, "int8"), quantization=recorded)
+    return _write(folder, convert(context, "int8"), quantization=recorded)
 
 
 def embed(payload: Path, text: str, metadata: Metadata) -> None:
@@ -96,53 +93,8 @@ def describe(payload: Path) -> dict[str, int]:
     return {"nodes": len(graph.operators), "parameters": sum(math.prod(t.shape) for t in constants if len(t.shape))}
 
 
-def _convert(context: BuildContext, precision: str) -> bytes:
-    tf, _ = require_tensorflow("LiteRT export")
-    require_package("ai_edge_litert", "LiteRT export")
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model(context)))
-    if precision != "fp32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if precision == "fp16":
-        converter.target_spec.supported_types = [tf.float16]
-    if precision == "int8":
-        images = require_calibration(context).images
-
-        def representative() -> Iterator[Mapping[str, Any]]:
-            for done, batch in enumerate(batches(images, static=context.static_batch, size=1)):
-                context.progress("calibrating litert", done + 1, len(images))
-                yield {INPUT: batch}
-
-        converter.representative_dataset = representative
-        # Integers alone: a layer without an integer kernel is an error here, not a float island.
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.uint8
-        converter.inference_output_type = tf.float32
-    try:
-        with _silent_converter():
-            return bytes(converter.convert())
-    except Exception as error:
-        raise ExportError(
-            f"LiteRT's converter cannot make {precision} of the model: {_brief(error)}",
-            hint="Rewrite the layer that it names with usual Keras layers, or use --format onnx.",
-        ) from error
-
-
 def _write(
     folder: Path, data: bytes, *, quantization: Mapping[str, Any] | None = None, notes: tuple[str, ...] = ()
 ) -> Built:
     (folder / PAYLOAD).write_bytes(data)
     return Built(PAYLOAD, quantization=quantization, graph=describe(folder / PAYLOAD), notes=notes)
-
-
-@contextmanager
-def _silent_converter() -> Iterator[None]:
-    with quiet(), native_noise_hidden(NOISE), warnings.catch_warnings():
-        # TensorFlow's own calibrator still runs the interpreter that TensorFlow has deprecated for others.
-        warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
-        yield
-
-
-def _brief(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= 300 else text[:297] + "..."

@@ -110,14 +110,6 @@ def _rename(graph: Any) -> None:
     taken = set(fixed)
     tensors: dict[str, str] = {name: name for name in fixed} | {"": ""}
 
-    def unique(wanted: str) -> str:
-        name, number = wanted, 1
-        while name in taken:
-            number += 1
-            name = f"{wanted}_{number}"
-        taken.add(name)
-        return name
-
     for node in graph.node:
         node.name = _layer_name(node)
     uses: dict[str, list[str]] = {}
@@ -127,17 +119,26 @@ def _rename(graph: Any) -> None:
     for constant in graph.initializer:
         users = uses.get(constant.name, [])
         wanted = users[0] if len(users) > 1 else _plain(constant.name, "constant")
-        tensors[constant.name] = constant.name = unique(wanted)
+        tensors[constant.name] = constant.name = _unused(wanted, taken)
     for node in graph.node:
         for output in node.output:
             tensors.setdefault(output, "")
             if output not in fixed and output:
-                tensors[output] = unique(node.name)
-    seen: dict[str, int] = {}
+                tensors[output] = _unused(node.name, taken)
+    names: set[str] = set()
     for node in graph.node:
-        seen[node.name] = seen.get(node.name, 0) + 1
-        node.name += f"_{seen[node.name]}" if seen[node.name] > 1 else ""
+        node.name = _unused(node.name, names)
         _apply(node, tensors)
+
+
+def _unused(wanted: str, taken: set[str]) -> str:
+    """`wanted`, or with the first number behind it that nothing has, and note it as taken."""
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    taken.add(name)
+    return name
 
 
 def _apply(node: Any, tensors: dict[str, str]) -> None:

@@ -95,6 +95,13 @@ def read_graph(folder: Path) -> Any:
     return message.meta_graphs[0].graph_def
 
 
+def graph_operators(folder: Path) -> set[str]:
+    """Names of the operators in the SavedModel's graph and in the functions that it calls."""
+    graph = read_graph(folder)
+    functions = (node for function in graph.library.function for node in function.node_def)
+    return {node.op for nodes in (graph.node, functions) for node in nodes}
+
+
 def _name_output(graph_def: Any, tensor: str) -> None:
     """Drop what is no part of the answer (NoOp control nodes) and name the answer `probabilities`."""
     source = tensor.removesuffix(":0")
