@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_fm_runtime.artifact import load_artifact
+from edge_fm_runtime.artifact import hash_file, load_artifact
 from edge_fm_runtime.engines import ENGINES, EngineOptions, create_engine
 from edge_fm_runtime.errors import DeviceError, EngineError, PrecisionWarning
 from edge_fm_runtime.golden import load_golden
-from edge_fm_runtime.metadata import Metadata
+from edge_fm_runtime.metadata import Metadata, dump_metadata
 from edge_fm_runtime.verification import infer_batched, verify_golden
 
 ONNX_ENGINES = ("onnxruntime", "openvino")
@@ -76,7 +76,10 @@ def test_another_format_is_refused(make_artifact: Callable[..., Path], metadata:
 def test_a_broken_model_is_an_engine_error(artifact_folder: Path, name: str) -> None:
     payload = artifact_folder / "model.onnx"
     payload.write_bytes(payload.read_bytes().replace(b"Softmax", b"Sofamax"))  # an operator that there is not
-    artifact = load_artifact(artifact_folder, check_hashes=False)
+    metadata = load_artifact(artifact_folder, check_hashes=False).metadata
+    files = {**metadata.files, payload.name: hash_file(payload)}
+    (artifact_folder / "edgefm.json").write_text(dump_metadata(replace(metadata, files=files)))
+    artifact = load_artifact(artifact_folder)
     with pytest.raises(EngineError, match=r"model\.onnx"):
         create_engine(artifact, name)
 
