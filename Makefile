@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint types bench bench-compare cold-start aarch64 fuzz wheel-check clean
+.PHONY: quickstart test lint types bench bench-compare cold-start aarch64 fuzz signals wheel-check clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -61,6 +61,9 @@ fuzz: $(VENV)/.installed  ## mutated photos, artifacts, model files, recipes and
 	for target in $(FUZZ_TARGETS); do \
 	  $(BIN)/python tests/fuzz/fuzz.py $$target -runs=1000000 -max_total_time=$$(($(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)))) || exit 1; \
 	done
+
+signals: $(VENV)/.installed  ## fifty signals at random moments to each command; half an hour
+	EDGEFM_SIGNAL_MOMENTS=50 $(BIN)/python -m pytest -q tests/integration/test_signals.py
 
 wheel-check: $(VENV)/.installed  ## build the wheel, install it alone elsewhere, classify a photo with it
 	$(BIN)/python tools/check_wheel.py

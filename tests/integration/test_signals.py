@@ -1,8 +1,8 @@
 """SIGINT and SIGTERM at random moments of every command: 130 or 143, no traceback, nothing left in scratch folders.
 
 One process imports the libraries; each command that is signalled is a fork of it. `infer` is a process of its own too,
-so that its imports are interrupted as well. EDGEFM_SIGNAL_MOMENTS=50 sends fifty signals to each command, which takes a
-quarter of an hour; the default sends a few.
+so that its imports are interrupted as well. `make signals` sends fifty signals to each command, which takes half an
+hour; by default there are a few.
 """
 
 from __future__ import annotations

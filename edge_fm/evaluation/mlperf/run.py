@@ -190,7 +190,9 @@ def _run_child(request: Request, scratch: Path, stage: str, progress: ProgressFn
     started = time.monotonic()
     try:
         with noise.open("wb") as stderr:
-            child = subprocess.Popen(command, stdin=lifeline, stdout=subprocess.DEVNULL, stderr=stderr)
+            # Its scratch folders lie in ours: where the child is killed, nobody else would remove them.
+            ours = {**os.environ, "TMPDIR": str(scratch)}
+            child = subprocess.Popen(command, stdin=lifeline, stdout=subprocess.DEVNULL, stderr=stderr, env=ours)
         try:
             while True:
                 try:
