@@ -110,13 +110,13 @@ def calibration_sets(
         copies = len(rest) - len(_apart(train.images, rest, judging))
         if copies:
             notes.append(
-                f"{copies:,} of the {len(rest):,} images of {train.name} are test images too: it is not calibrated on "
-                "them."
+                f"{copies:,} of the {len(rest):,} images of {train.name} are test images too: int8 is not calibrated "
+                "on them."
             )
         drawn = draw(apart)
     if len(drawn.images) < wanted:
         asked = "" if samples is None else f"; {samples:,} were asked for"
-        notes.append(f"It is calibrated on {len(drawn.images):,} images, all that there are in {train.name}{asked}.")
+        notes.append(f"int8 is calibrated on {len(drawn.images):,} images, all that there are in {train.name}{asked}.")
     if not len(held) or train.labels is None:
         return Calibration(drawn, notes=tuple(notes))
     kept, truth = train.images[held], train.labels[held]

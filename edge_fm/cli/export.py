@@ -297,7 +297,7 @@ def _calibration(
         talk.warn(f"int8 will not be built: {error.message}")
         return Calibration(problem=error)
     for note in chosen.notes:
-        talk.note(f"Note on int8: {note}")
+        talk.note(f"Note: {note}")
     return chosen
 
 

@@ -6,21 +6,37 @@ import math
 from collections.abc import Sequence
 
 from edge_fm_export.context import QuantizeOptions
+from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES
 from edge_fm_runtime.metadata import Precision
 from edge_fm_runtime.parity import Check
 
+_MANY_SAMPLES = 1000
 
-def gate_advice(checks: Sequence[Check], precision: Precision, quantize: QuantizeOptions) -> str:
+
+def gate_advice(
+    checks: Sequence[Check], precision: Precision, quantize: QuantizeOptions, *, calibrated: int = 0
+) -> str:
     """The options that get a failed artifact through its gate: a better conversion first, then limits that it keeps.
+
+    Args:
+        checks: of its gate.
+        precision: of the artifact.
+        quantize: how it was quantized.
+        calibrated: the number of images that calibrated int8.
 
     Example:
         >>> failed = Check("drop_points", 3.21, 0.5, passed=False)
-        >>> gate_advice([failed], "int8", QuantizeOptions(accuracy_control=True))
+        >>> gate_advice([failed], "int8", QuantizeOptions(accuracy_control=True), calibrated=300)
         'Try --samples 1000 or --precision fp16. To accept it as it is: --max-drop 3.3'
     """
     failed = [check for check in checks if not check.passed]
     better = {
-        "int8": [*([] if quantize.accuracy_control else ["--accuracy-control"]), "--samples 1000", "--precision fp16"],
+        "int8": [
+            *([] if quantize.accuracy_control else ["--accuracy-control"]),
+            # With fewer images than the usual number there are no more.
+            *([f"--samples {_MANY_SAMPLES}"] if DEFAULT_SAMPLES <= calibrated < _MANY_SAMPLES else []),
+            "--precision fp16",
+        ],
         "fp16": ["--precision fp32"],
         "fp32": [],
     }[precision]

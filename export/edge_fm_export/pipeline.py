@@ -195,7 +195,7 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
         error = GateError(
             f"{target} failed {len(gate.failures)} of {len(gate.checks)} checks on {gate.parity.n:,} images:",
             gate.failures,
-            hint=gate_advice(gate.checks, target.precision, context.quantize),
+            hint=gate_advice(gate.checks, target.precision, context.quantize, calibrated=_calibrated(context)),
         )
         return ExportFailure(folder.name, target, error, size, gate.parity, gate.checks, gate.engine)
     metadata = replace(
@@ -207,6 +207,10 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
     metadata = _write(export_, metadata, gate, folder)
     notes = (*context.source.notes, *built.notes, *export_.warnings, *gate.warnings)
     return ExportResult(folder, target, size, gate.parity, gate.checks, gate.engine, metadata, notes)
+
+
+def _calibrated(context: BuildContext) -> int:
+    return 0 if context.calibration is None else len(context.calibration.images)
 
 
 def _build(context: BuildContext, target: Target, folder: Path) -> Built:

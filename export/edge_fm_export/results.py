@@ -136,7 +136,9 @@ def joined_failures(failures: Mapping[Target, EdgeFMError], results: Sequence[Ex
     for target, error in failures.items():
         told = error.failures if isinstance(error, GateError) else (error.message,)
         lines += [f"{target}: {line}" for line in told]
-    hint = "\n".join(dict.fromkeys(error.hint for error in failures.values() if error.hint)) or None
+    hints = {target: error.hint for target, error in failures.items() if error.hint}
+    named = [f"{target}: {hint}" for target, hint in hints.items()]
+    hint = "\n".join(named if len(set(hints.values())) > 1 else dict.fromkeys(hints.values())) or None
     head = f"{len(failures)} of {len(failures) + len(results)} artifacts failed, and left nothing behind.{made}"
     if any(isinstance(error, GateError) for error in failures.values()):
         return GateError(head, lines, hint=hint)

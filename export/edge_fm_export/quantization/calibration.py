@@ -19,7 +19,7 @@ def calibration_set(
     images: npt.NDArray[np.uint8],
     labels: npt.NDArray[np.int64] | None,
     *,
-    samples: int = DEFAULT_SAMPLES,
+    samples: int | None = None,
     seed: int = 0,
     name: str = "calibration",
 ) -> EvaluationSet:
@@ -30,7 +30,7 @@ def calibration_set(
     Args:
         images: uint8 `[N,H,W,C]`.
         labels: `[N]` classes; None where nobody labelled them, then every image has the same chance.
-        samples: how many to draw.
+        samples: how many to draw; None for 300, or as many as there are.
         seed: the same seed draws the same images.
         name: what to call the set.
 
@@ -53,6 +53,8 @@ def calibration_set(
             f"{len(images)} calibration images came with labels of shape {list(labels.shape)}.",
             hint="Give one label for each image, or none at all.",
         )
+    if samples is None:
+        samples = min(DEFAULT_SAMPLES, max(1, len(images)))
     if samples < 1 or samples > len(images):
         raise DataError(
             f"Calibration asks for {samples} images; the set {name!r} has {len(images)}.",

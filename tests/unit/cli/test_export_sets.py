@@ -92,7 +92,7 @@ def test_the_training_split_of_the_judging_folder_calibrates(model: Callable[...
     done = export(model(), tmp_path, "--data", photos, "--calibration", photos, "--json")
     assert done.exit_code == 0, done.output
     assert "test images too" not in done.stderr
-    assert "It is calibrated on 48 images, all that there are" in done.stderr
+    assert "int8 is calibrated on 48 images, all that there are" in done.stderr
     assert calibrated_on(json.loads(done.stdout)[0]) == 48
 
 

@@ -48,6 +48,11 @@ def test_the_seed_decides() -> None:
     assert one.sha256 == hash_images(one.images, one.labels)
 
 
+@pytest.mark.parametrize(("there", "drawn"), [(1, 1), (267, 267), (300, 300), (301, 300)])
+def test_unasked_it_takes_the_usual_number_or_what_there_is(there: int, drawn: int) -> None:
+    assert len(calibration_set(pixels(there), None).images) == drawn
+
+
 def test_without_labels() -> None:
     drawn = calibration_set(pixels(40), None, samples=10, seed=0)
     assert drawn.labels is None and len(set(numbers(drawn.images))) == 10
