@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,6 +50,8 @@ def calibration_sets(
 ) -> Calibration:
     """Choose the images that int8 is calibrated on, and others, labelled, for accuracy control.
 
+    The data's own validation split steers accuracy control; without one, images are held out of those that calibrate.
+
     No image is in two sets, nor in the test set, pixel for pixel, whatever source or file it came from: images that are
     test images too are left out, and counted in a note.
 
@@ -68,9 +70,8 @@ def calibration_sets(
         DataError: every image is a test image, or the images do not fit the model.
     """
     from edge_fm.data.unlabelled import is_flat_folder
-    from edge_fm_export.context import EvaluationSet
     from edge_fm_export.fingerprints import fingerprints
-    from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES, calibration_set, hash_images
+    from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES, calibration_set
 
     train = sets.train
     if source is not None:
@@ -82,15 +83,19 @@ def calibration_sets(
     if train is None:
         return Calibration()
     wanted, total = samples or DEFAULT_SAMPLES, len(train.images)
+    judging = set(fingerprints(sets.test.images))
     order = np.random.default_rng(seed).permutation(total)
     held = order[: min(VALIDATION_IMAGES, total // 3)]
     # With enough images the same ones calibrate with and without accuracy control.
-    if not hold_out and total - len(held) < wanted:
+    if total - len(held) < wanted and not (hold_out and sets.validation is None):
         held = order[:0]
     rest = np.sort(order[len(held) :])
-    judging = set(fingerprints(sets.test.images))
-    held = np.sort(_apart(train.images, held, judging)) if hold_out and train.labels is not None else held[:0]
-    steering = set(fingerprints(train.images[held]))
+    validation = None
+    if hold_out and sets.validation is not None:
+        validation = _taken(sets.validation, np.arange(len(sets.validation.images)), judging)
+    elif hold_out and train.labels is not None:
+        validation = _taken(replace(train, name=f"{train.name}, held out"), np.sort(held), judging)
+    steering = set() if validation is None else set(fingerprints(validation.images))
 
     def draw(among: npt.NDArray[np.intp]) -> EvaluationSet:
         labels = None if train.labels is None else train.labels[among]
@@ -100,29 +105,37 @@ def calibration_sets(
     notes: list[str] = []
     drawn = draw(rest)
     if not (judging | steering).isdisjoint(fingerprints(drawn.images)):
-        apart = _apart(train.images, rest, judging | steering)
-        if not len(apart):
+        among = _apart(train.images, rest, judging)
+        if len(among) < len(rest):
+            notes.append(
+                f"{len(rest) - len(among):,} of the {len(rest):,} images of {train.name} are test images too: int8 is "
+                "not calibrated on them."
+            )
+        among = _apart(train.images, among, steering)
+        if not len(among):
+            also = " or steer accuracy control" if steering else ""
             raise DataError(
-                f"All {len(rest):,} images to calibrate on ({train.name}) are test images too: the gate would judge "
-                "int8 by what it was tuned on.",
+                f"All {len(rest):,} images to calibrate on ({train.name}) are test images too{also}: the gate would "
+                "judge int8 by what it was tuned on.",
                 hint="Calibrate on other images (--calibration SOURCE), or judge by others (--data SOURCE).",
             )
-        copies = len(rest) - len(_apart(train.images, rest, judging))
-        if copies:
-            notes.append(
-                f"{copies:,} of the {len(rest):,} images of {train.name} are test images too: int8 is not calibrated "
-                "on them."
-            )
-        drawn = draw(apart)
+        drawn = draw(among)
     if len(drawn.images) < wanted:
         asked = "" if samples is None else f"; {samples:,} were asked for"
         notes.append(f"int8 is calibrated on {len(drawn.images):,} images, all that there are in {train.name}{asked}.")
-    if not len(held) or train.labels is None:
-        return Calibration(drawn, notes=tuple(notes))
-    kept, truth = train.images[held], train.labels[held]
-    return Calibration(
-        drawn, EvaluationSet(f"{train.name}, held out", kept, truth, hash_images(kept, truth)), tuple(notes)
-    )
+    return Calibration(drawn, validation, tuple(notes))
+
+
+def _taken(images: EvaluationSet, positions: npt.NDArray[np.intp], judging: set[bytes]) -> EvaluationSet | None:
+    """Those of the images at `positions` that do not judge; None where there are none."""
+    from edge_fm_export.context import EvaluationSet
+    from edge_fm_export.quantization.calibration import hash_images
+
+    kept = _apart(images.images, positions, judging)
+    if not len(kept):
+        return None
+    labels = None if images.labels is None else images.labels[kept]
+    return EvaluationSet(images.name, images.images[kept], labels, hash_images(images.images[kept], labels))
 
 
 def _apart(images: npt.NDArray[np.uint8], positions: npt.NDArray[np.intp], known: set[bytes]) -> npt.NDArray[np.intp]:

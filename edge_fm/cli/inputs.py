@@ -30,12 +30,14 @@ class Sets:
         train: the training split, to calibrate from; None where there is none.
         note: what a person should know about the choice, or None.
         labels: the dataset's names for the classes of a model whose classes nobody named, or None.
+        validation: the data's own validation split; None where it has none.
     """
 
     test: EvaluationSet
     train: EvaluationSet | None
     note: str | None = None
     labels: tuple[str, ...] | None = None
+    validation: EvaluationSet | None = None
 
 
 def load_original(path: Path, metadata: Metadata, *, trust: bool = False) -> SourceModel:
@@ -225,7 +227,12 @@ def sets_of(dataset: Dataset, labels: Sequence[str], shape: tuple[int, int, int]
     from edge_fm.data import label_order
 
     order = label_order(dataset.label_names, labels, name=dataset.name)
-    return Sets(_set(dataset, "test", dataset.test, order), _set(dataset, "train", dataset.train, order))
+    own = dataset.validation
+    return Sets(
+        _set(dataset, "test", dataset.test, order),
+        _set(dataset, "train", dataset.train, order),
+        validation=None if own is None else _set(dataset, "validation", own, order),
+    )
 
 
 def _set(dataset: Dataset, split_name: str, split: Split, order: np.ndarray[Any, Any]) -> EvaluationSet:

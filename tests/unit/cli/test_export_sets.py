@@ -132,6 +132,24 @@ def test_small_sets_are_taken_as_they_are(model: Callable[..., Path], tmp_path: 
     assert "500 were asked for" in done.stderr
 
 
+def test_a_validation_split_of_its_own_steers_accuracy_control(model: Callable[..., Path], tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for seed, (part, each) in enumerate({"train": 8, "val": 4, "test": 4}.items()):
+        folder(photos / part, each, seed=seed)
+    # Copies of two validation images among the training images, and of one test image among the validation images.
+    for source, target in (("val", "train"), ("val", "train"), ("test", "val")):
+        number = len(list((photos / target / "left").iterdir()))
+        Image.open(photos / source / "left" / f"left-{number % 4}.png").save(
+            photos / target / "left" / f"x{number}.png"
+        )
+    done = export(model(), tmp_path, "--data", photos, "--accuracy-control", "--json")
+    assert done.exit_code == 0, done.output
+    (made,) = json.loads(done.stdout)
+    assert calibrated_on(made) == 24
+    quantization = json.loads((Path(made["artifact"]) / "edgefm.json").read_text())["quantization"]
+    assert quantization["accuracy_control"]["images"] == 12
+
+
 def test_a_precision_that_cannot_be_built_does_not_end_the_others(model: Callable[..., Path], tmp_path: Path) -> None:
     photos = folder(tmp_path / "photos", 8, seed=1, flat=True)
     done = export(model(), tmp_path, "--data", photos, "--calibration", photos, "--json", precision="all")
