@@ -184,7 +184,9 @@ def _their_data(theirs: Recipe, ours: Recipe, dataset: Dataset) -> Dataset | Non
     try:
         if theirs.data.source == fashion_mnist.NAME:
             fashion_mnist.fetch(sources=())  # raises where it would have to be downloaded
-        loaded = load_dataset(theirs.data.source, shape=dataset.shape, photo=ours.photo)
+        loaded = load_dataset(
+            theirs.data.source, shape=dataset.shape, photo=ours.photo, skip_unreadable=theirs.data.skip_unreadable
+        )
         return prepare(loaded, theirs.data.preparation)
     except (DataError, DownloadError):
         return None
