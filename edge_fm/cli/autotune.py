@@ -46,11 +46,12 @@ def command(
     from edge_fm.evaluation.conditions import Watch
     from edge_fm_runtime.artifact import load_artifact
     from edge_fm_runtime.autotune import autotune
-    from edge_fm_runtime.device_profile import save_choices
+    from edge_fm_runtime.device_profile import place_for_profile, save_choices
     from edge_fm_runtime.errors import GateError
     from edge_fm_runtime.user_cache import payload_hash
 
     talk = Talk(quiet)
+    place_for_profile()  # before the measurement, which would be lost
     opened = [load_artifact(Path(path)) for path in artifacts]
     watch = Watch()
     with talk.progress() as progress:

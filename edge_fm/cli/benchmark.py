@@ -137,14 +137,15 @@ def command(
             from edge_fm.evaluation.scaling import measure_scaling
 
             report = replace(report, scaling=measure_scaling(cases, duration_s=duration / 4, progress=progress))
+        printed = report.to_json()  # asks the engines what really ran
     if out is not None:
         from edge_fm.evaluation.benchmark_page import write_benchmark
 
-        talk.note(f"Wrote {' and '.join(str(p) for p in write_benchmark(report.to_json(), out))}")
+        talk.note(f"Wrote {' and '.join(str(p) for p in write_benchmark(printed, out))}")
     if as_json:
-        print_json(report.to_json())
+        print_json(printed)
     else:
-        print_report(report.to_json())
+        print_report(printed)
     verdict = report.verdict
     if not verdict.valid:
         talk.note(f"INVALID: {len(verdict.reasons)} reasons, the first: {verdict.reasons[0]}")

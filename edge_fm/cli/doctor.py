@@ -149,12 +149,12 @@ def _folders() -> list[dict[str, Any]]:
         if folder is None:
             found.append({"for": purpose, "path": None, "exists": False, "writable": False})
             continue
-        nearest = next(p for p in [folder, *folder.parents] if p.exists())
+        nearest = next(p for p in [folder, *folder.parents] if os.access(p, os.F_OK))
         found.append(
             {
                 "for": purpose,
                 "path": str(folder),
-                "exists": folder.exists(),
+                "exists": os.access(folder, os.F_OK),
                 "writable": os.access(nearest, os.W_OK),
             }
         )

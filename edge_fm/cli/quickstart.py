@@ -63,14 +63,14 @@ def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) ->
     cases = [artifact_case(a, e, options, registry=registry) for a, e in zip(opened, engines, strict=True)]
     cases += reference_cases(run, options, cases[0].images)
     with closing_engines(cases), talk.progress() as progress:
-        report = run_benchmark(cases, duration_s=0.5, progress=progress)
+        rows = run_benchmark(cases, duration_s=0.5, progress=progress).to_json()["rows"]
     talk.note("4. Classify a photo made from a test image")
     sample = int((dataset.test.labels == dataset.label_names.index(_SAMPLE)).argmax())
     photo = sample_photo(dataset.test.images[sample], run / "photo.jpg")
     chosen = next(r.path for r in results if (r.target.format, r.target.precision) == ("onnx", "fp32"))
     with Classifier.load(chosen) as classifier:
         answer = classifier.classify(photo)
-    summary = _summary(metrics, results, report.to_json()["rows"])
+    summary = _summary(metrics, results, rows)
     if as_json:
         print_json(
             {

@@ -119,9 +119,9 @@ def _obtain(progress: ProgressFn, on_try: Notify, sources: Sequence[Source] | No
     folders = [] if own is None else [own / NAME]
     if own is None or os.environ.get("EDGEFM_DATA"):
         base = cache_folder()
-        if base.exists() and not base.is_dir():
+        if os.access(base, os.F_OK) and not base.is_dir():
             raise DataError(f"EDGEFM_DATA is {base}, which is no folder.", hint="Set it to a folder, or unset it.")
-        flat = any((base / f"{spec.name}{suffix}").is_file() for spec in FILES for suffix in ("", ".gz"))
+        flat = any(os.access(base / f"{spec.name}{suffix}", os.F_OK) for spec in FILES for suffix in ("", ".gz"))
         folders.insert(0, base if flat else base / NAME)
     return obtain(
         "Fashion-MNIST",

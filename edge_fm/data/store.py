@@ -154,7 +154,9 @@ def _look(folder: Path, files: Sequence[FileSpec], *, own: bool) -> _Look:
 
 
 def _candidates(folder: Path, spec: FileSpec) -> list[Path]:
-    return [path for path in (folder / spec.name, folder / f"{spec.name}.gz") if path.is_file()]
+    return [
+        path for path in (folder / spec.name, folder / f"{spec.name}.gz") if os.access(path, os.F_OK) and path.is_file()
+    ]
 
 
 def _fetched_names(folder: Path) -> set[str]:

@@ -34,9 +34,25 @@ def use_own_matplotlib_folder() -> None:
     home, given = user_home(), os.environ.get("XDG_CONFIG_HOME")
     config = Path(given) if given else None if home is None else home / ".config"
     settings = None if config is None else config / "matplotlib" / "matplotlibrc"
-    if settings is not None and settings.is_file():
+    if settings is not None and os.access(settings, os.R_OK):
         os.environ.setdefault("MATPLOTLIBRC", str(settings))
     os.environ["MPLCONFIGDIR"] = _library_folder("matplotlib")
+
+
+@contextmanager
+def some_home_folder() -> Iterator[None]:
+    """Import NNCF within this: it asks for the home folder, and fails for a user without one, as in many containers."""
+    if user_home() is not None:
+        yield
+        return
+    before = os.environ.get("HOME")
+    os.environ["HOME"] = _library_folder("home")
+    try:
+        yield
+    finally:
+        del os.environ["HOME"]
+        if before is not None:
+            os.environ["HOME"] = before
 
 
 @contextmanager
@@ -44,7 +60,7 @@ def own_keras_folder() -> Iterator[None]:
     """Import Keras (and TensorFlow, which imports it) within this: without a settings file it would write one."""
     use_own_matplotlib_folder()  # Keras imports it too
     home = user_home()
-    written = home is not None and (home / ".keras" / "keras.json").is_file()
+    written = home is not None and os.access(home / ".keras" / "keras.json", os.F_OK)
     if "keras" in sys.modules or "KERAS_HOME" in os.environ or written:
         yield
         return

@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,29 @@ def profile_path() -> Path | None:
     if given:
         return Path(given)
     return None if root is None else root / "profile.json"
+
+
+def place_for_profile() -> Path:
+    """Where the profile is written; to be asked before a measurement that would be lost.
+
+    Raises:
+        ArtifactError: there is no such place, it cannot be written, or what is there must not be added to.
+    """
+    path = profile_path()
+    if path is None:
+        raise ArtifactError(
+            "There is no place for the device profile: this user has no home folder.",
+            hint="Name a file: EDGEFM_PROFILE=FILE edgefm autotune",
+        )
+    nearest = next(p for p in path.absolute().parents if os.access(p, os.F_OK))
+    if not os.access(nearest, os.W_OK):
+        raise ArtifactError(
+            f"The device profile {path} cannot be written: {nearest} is not writable.",
+            hint="Name another file: EDGEFM_PROFILE=FILE edgefm autotune",
+        )
+    with suppress(FileNotFoundError, NotADirectoryError):
+        _read(path)
+    return path
 
 
 def library_version(engine: str) -> str:
@@ -113,12 +137,7 @@ def save_choices(choices: dict[str, Choice]) -> Path:
     Raises:
         ArtifactError: it cannot be written, or what is there is no profile.
     """
-    path = profile_path()
-    if path is None:
-        raise ArtifactError(
-            "There is no place for the device profile: this user has no home folder.",
-            hint="Name a file: EDGEFM_PROFILE=FILE edgefm autotune",
-        )
+    path = place_for_profile()
     try:
         merged = _read(path) | choices
     except (FileNotFoundError, NotADirectoryError):

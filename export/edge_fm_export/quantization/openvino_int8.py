@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.context import BuildContext, Built
+from edge_fm_export.library_folders import some_home_folder
 from edge_fm_export.quantization.accuracy_control import Drop, Judge, answer_all, judge
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.ir_compact import compact
@@ -44,6 +45,8 @@ def build(context: BuildContext, folder: Path) -> Built:
 
     for package in ("openvino", "nncf"):
         require_package(package, "OpenVINO int8")
+    with some_home_folder():
+        import nncf  # noqa: F401  # the functions below import it by name
     calibration = require_calibration(context)
     source = fp32_model(context)
     model = shared_core().read_model(source)

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from edge_fm.cli import cli
 from edge_fm.evaluation.benchmark_page import benchmark_page, read_benchmark, write_benchmark
 from edge_fm.evaluation.recommendation import MAX_DROP_POINTS, pareto_front, recommend
-from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.errors import ClosedError, DataError
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +153,34 @@ def advice(*changed: dict[str, Any]) -> Any:
     row = {"kind": "artifact", "engine": "litert", "batch": 1, "threads": 2, "accuracy": 0.9, "bytes": 1000}
     made = [row | {"model": f"m{i}", "p50_ms": 1.0, "drop_points": 0.0} | c for i, c in enumerate(changed)]
     return recommend({"rows": made, "ratios": [], "verdict": "VALID"})
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_every_engine_is_closed_after_it_was_measured(
+    artifact_folder_grey: str, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    from edge_fm.evaluation import benchmark
+
+    seen: list[benchmark.Case] = []
+    measure = benchmark.run_benchmark
+
+    def watched(cases: list[benchmark.Case], **options: Any) -> benchmark.BenchmarkReport:
+        seen.extend(cases)
+        if fails:
+            raise DataError("as if")
+        return measure(cases, **options)
+
+    monkeypatch.setattr(benchmark, "run_benchmark", watched)
+    skip = [part for name in ("bare", "streams", "photos", "starts") for part in ("--skip", name)]
+    done = CliRunner().invoke(
+        cli,
+        ["benchmark", artifact_folder_grey, "--engine", "openvino", "--against", "none", "--duration", "0.05", *skip],
+    )
+    assert done.exit_code == int(fails), done.output
+    assert [case.kind for case in seen] == ["artifact", "null"]
+    for case in seen:
+        with pytest.raises(ClosedError):
+            case.engine.infer(case.batch(1))
 
 
 def test_advice_follows_its_rule() -> None:
