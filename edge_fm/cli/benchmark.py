@@ -112,6 +112,10 @@ def command(
     from edge_fm_runtime.errors import GateError
 
     talk = Talk(quiet)
+    if out is not None:
+        from edge_fm.evaluation.page import require_pages
+
+        require_pages()
     paths = [Path(a) for a in artifacts] or newest_exports(talk)
     opened = [load_artifact(p) for p in paths]
     original = _original(against, [artifact.path for artifact in opened], talk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from edge_fm_runtime.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_fm.data import Dataset
+    from edge_fm.data import Dataset, Split
     from edge_fm_runtime.engines import Engine
     from edge_fm_runtime.metadata import PhotoSpec
 
@@ -84,6 +85,10 @@ def command(
     talk = Talk(quiet)
     if layer is not None and report is None:
         raise click.UsageError("--layer belongs to --report DIR.")
+    if report is not None:
+        from edge_fm.evaluation.page import require_pages
+
+        require_pages()
     path = choose_artifact(given, talk) if given is None else trained_model(given)
     model = given or path.name
     runner, labels, photo, shape, training, original = _open(path, engine, EngineOptions(device, threads), talk)
@@ -93,13 +98,14 @@ def command(
             f"{model} does not name the data it was trained on.", hint="Name labelled images: --data SOURCE"
         )
     dataset = load_labelled(name, shape, photo, talk, training, skip_unreadable)
-    images, truth = choose_images(dataset, split, labels, shape)
+    chosen = choose_images(dataset, split, labels, shape)
+    images, truth = chosen.images, chosen.labels
     maps = None if report is None else _feature_maps(original, layer, images)
     try:
         probabilities, inference = _answer(runner, images, batch_size, f"evaluating on {dataset.name} {split}", talk)
     finally:
         runner.close()
-    evaluation = evaluate_probabilities(probabilities, truth, labels)
+    evaluation = evaluate_probabilities(probabilities, truth, labels, files=chosen.files)
     result: dict[str, Any] = {"model": model, "engine": runner.name, "device": runner.device}
     result |= {"precision": runner.precision, "data": dataset.name, "split": split, **evaluation.to_json()}
     result["inference"] = inference
@@ -109,7 +115,11 @@ def command(
         from edge_fm.evaluation import Evaluated, write_report
 
         known = {**(training or {}), **_metrics(path)}
-        evaluated = Evaluated(images, truth, probabilities, labels, _history(path), known, *(maps or ()))
+        mapped, drawn, shown = maps or ("", None, None)
+        history = _history(path)
+        evaluated = Evaluated(
+            images, truth, probabilities, labels, history, known, mapped, drawn, shown, files=chosen.files
+        )
         talk.note(f"Wrote {write_report(report, result, evaluated)}")
     if warning is not None:
         talk.warn(warning)
@@ -251,17 +261,14 @@ def load_labelled(
     return as_trained(dataset, training)
 
 
-def choose_images(
-    dataset: Dataset, split: str, labels: tuple[str, ...], shape: tuple[int, int, int]
-) -> tuple[Any, Any]:
-    """The images of a split, uint8 `[N,H,W,C]`, and their labels in the model's order, int64 `[N]`.
+def choose_images(dataset: Dataset, split: str, labels: tuple[str, ...], shape: tuple[int, int, int]) -> Split:
+    """The images of a split, uint8 `[N,H,W,C]`, with their labels in the model's order, int64 `[N]`.
 
     Raises:
         DataError: they do not fit the model.
     """
-    import numpy as np
-
-    from edge_fm.data import Split, label_order
+    from edge_fm.data import label_order
+    from edge_fm.data.dataset import join
 
     if split not in (*dataset.splits, "all"):
         raise DataError(
@@ -269,13 +276,13 @@ def choose_images(
             hint="Choose one of these, or all.",
         )
     parts = list(dataset.splits.values()) if split == "all" else [dataset.splits[split]]
-    chosen = Split(np.concatenate([s.images for s in parts]), np.concatenate([s.labels for s in parts]))
+    chosen = join(parts)
     if chosen.images.shape[1:] != shape:
         raise DataError(
             f"{dataset.name} has images of shape {list(chosen.images.shape[1:])}; the model takes {list(shape)}.",
             hint="Give another --data SOURCE; an image folder is brought to the model's size.",
         )
-    return chosen.images, label_order(dataset.label_names, labels, name=dataset.name)[chosen.labels]
+    return replace(chosen, labels=label_order(dataset.label_names, labels, name=dataset.name)[chosen.labels])
 
 
 def _history(run: Path) -> list[dict[str, float]]:

@@ -25,10 +25,12 @@ def command(benchmark: Path | None, out: Path | None, as_json: bool, quiet: bool
     Takes what `edgefm benchmark --out DIR` left. Without DIR, the newest such file under runs/.
     """
     from edge_fm.evaluation.benchmark_page import HTML_FILE, JSON_FILE, benchmark_page, read_benchmark
+    from edge_fm.evaluation.page import require_pages
     from edge_fm.evaluation.recommendation import recommend
     from edge_fm_runtime.errors import DataError
 
     talk = Talk(quiet)
+    require_pages()
     if benchmark is None:
         found = sorted(RUNS.glob(f"**/{JSON_FILE}"), key=lambda p: p.stat().st_mtime_ns)
         if not found:

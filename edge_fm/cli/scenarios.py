@@ -177,7 +177,8 @@ def _subject(artifact: Artifact, engine: str, options: Any, source: str | None, 
         images, labels = _golden(artifact), None
     else:
         dataset = load_labelled(name, shape, metadata.photo, talk, metadata.training)
-        images, labels = choose_images(dataset, "test", metadata.labels, shape)
+        chosen_images = choose_images(dataset, "test", metadata.labels, shape)
+        images, labels = chosen_images.images, chosen_images.labels
     chosen = "savedmodel" if metadata.format == "savedmodel" else engine
     return Subject(metadata.name, str(artifact.path.resolve()), chosen, options, images, labels)
 

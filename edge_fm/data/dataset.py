@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -23,17 +23,28 @@ class Split:
     Attributes:
         images: uint8 `[N,H,W,C]`.
         labels: int64 `[N]`, positions in the dataset's label names.
+        files: the file of each image, relative to the source's folder; empty where images are not files.
     """
 
     images: Images
     labels: Labels
+    files: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: npt.NDArray[np.integer[Any]]) -> Split:
         """The images at `indices`, in that order."""
-        return Split(self.images[indices], self.labels[indices])
+        files = tuple(self.files[i] for i in indices.tolist()) if self.files else ()
+        return Split(self.images[indices], self.labels[indices], files)
+
+
+def join(splits: Sequence[Split]) -> Split:
+    """The images of several splits, one after another; files are only known where they are known of all."""
+    files = tuple(file for split in splits for file in split.files) if all(split.files for split in splits) else ()
+    return Split(
+        np.concatenate([split.images for split in splits]), np.concatenate([split.labels for split in splits]), files
+    )
 
 
 @dataclass(frozen=True)

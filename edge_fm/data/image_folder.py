@@ -88,7 +88,8 @@ def read_image_folder(
     splits: dict[PartName, Split] = {}
     start = 0
     for part, those in pictures.items():
-        splits[part] = Split(pixels[start : start + len(those)], labels[start : start + len(those)])
+        files = tuple(picture.path.relative_to(folder).as_posix() for picture in those)
+        splits[part] = Split(pixels[start : start + len(those)], labels[start : start + len(those)], files)
         start += len(those)
     return Raw(
         label_names=names,

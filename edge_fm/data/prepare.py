@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
-from edge_fm.data.dataset import Dataset, Split, make_dataset
+from edge_fm.data.dataset import Dataset, Split, join, make_dataset
 from edge_fm.data.sources import absolute_source
 from edge_fm.data.splits import Indices, hold_out_count
 from edge_fm_export.fingerprints import fingerprints
@@ -97,7 +97,7 @@ def prepare(dataset: Dataset, preparation: Preparation) -> Dataset:
     if preparation.split:
         if preparation.pool:
             pooled = [split for split in (train, validation, test) if split is not None]
-            train = Split(np.concatenate([s.images for s in pooled]), np.concatenate([s.labels for s in pooled]))
+            train = join(pooled)
         if preparation.deduplicate:
             train = _without_copies(train, (), (), notes)
         train, test = _split(dataset, train, preparation, notes)
@@ -176,7 +176,7 @@ def _unknown(dataset: str, key: str, name: str, known: tuple[str, ...]) -> DataE
 def _renumbered(split: Split, table: np.ndarray[Any, Any]) -> Split:
     labels = table[split.labels]
     kept = np.flatnonzero(labels >= 0)
-    return Split(split.images[kept], labels[kept])
+    return replace(split.take(kept), labels=labels[kept])
 
 
 def _say_classes(old: tuple[str, ...], new: tuple[str, ...], table: np.ndarray[Any, Any]) -> str:

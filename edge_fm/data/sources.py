@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -215,4 +216,4 @@ def _resize(split: Split, shape: Shape, photo: PhotoSpec, progress: ProgressFn, 
             raise DataError(error.message, hint=error.hint) from error
         if (i + 1) % 256 == 0 or i + 1 == len(split):
             progress("Resizing", done + i + 1, total)
-    return Split(canvases, split.labels)
+    return replace(split, images=canvases)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_fm.evaluation.benchmark_plots import (
     accuracy_against_latency,
@@ -17,11 +16,26 @@ from edge_fm.evaluation.benchmark_plots import (
     rows_of,
     throughput,
 )
-from edge_fm.evaluation.page import badge, document, figures, heading, paragraph, table, tiles
+from edge_fm.evaluation.page import (
+    badge,
+    document,
+    facts,
+    figures,
+    folded,
+    heading,
+    listing,
+    paragraph,
+    table,
+    tiles,
+    together,
+)
 from edge_fm.evaluation.recommendation import RULE, recommend
 from edge_fm.evaluation.scaling_page import scaling_section
 from edge_fm_runtime.disk import writing
 from edge_fm_runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 from edge_fm_runtime.json_text import parse_json
 
 JSON_FILE, HTML_FILE = "benchmark.json", "benchmark.html"
@@ -88,12 +102,12 @@ def benchmark_page(report: Mapping[str, Any]) -> str:
         heading(title, 1),
         paragraph(f"{machine['cpu']}, {environment['threads']} threads, {environment['time']}", kind="dim"),
         badge(report["verdict"], good=valid),
-        "" if valid else _reasons(report["reasons"]),
+        None if valid else _reasons(report["reasons"]),
         paragraph(advice.sentence, kind="lead"),
         paragraph(RULE, kind="dim"),
         tiles(_headline(report, advice.model, advice.engine)),
         heading("How fast, how right"),
-        figures(*filter(None, (accuracy_against_latency(report), latency_distributions(report), throughput(report)))),
+        figures(accuracy_against_latency(report), latency_distributions(report), throughput(report)),
         _rows_table(report, advice.model, advice.engine),
         _starting(report),
         _proof(report),
@@ -104,20 +118,19 @@ def benchmark_page(report: Mapping[str, Any]) -> str:
     )
 
 
-def _reasons(reasons: Sequence[str]) -> str:
+def _reasons(reasons: Sequence[str]) -> Markup:
     """The first few, which are the machine's, and the rest folded away."""
-
-    def items(some: Sequence[str]) -> str:
-        return f"<ul>{''.join(f'<li>{html.escape(reason)}</li>' for reason in some)}</ul>"
-
     first, rest = reasons[:_REASONS], reasons[_REASONS:]
-    more = f"<details><summary>{len(rest)} more reasons</summary>{items(rest)}</details>" if rest else ""
-    return f"<p class=bad>These figures are not to be relied on:</p>{items(first)}{more}"
+    return together(
+        paragraph("These figures are not to be relied on:", kind="bad"),
+        listing(first),
+        folded(f"{len(rest)} more reasons", listing(rest)) if rest else None,
+    )
 
 
-def _starting(report: Mapping[str, Any]) -> str:
+def _starting(report: Mapping[str, Any]) -> Markup | None:
     drawings = [*filter(None, (cold_start(report), memory(report)))]
-    return heading("Starting and memory") + figures(*drawings) if drawings else ""
+    return together(heading("Starting and memory"), figures(*drawings)) if drawings else None
 
 
 def _headline(report: Mapping[str, Any], model: str | None, engine: str | None) -> dict[str, str]:
@@ -142,33 +155,46 @@ def _headline(report: Mapping[str, Any], model: str | None, engine: str | None) 
     }
 
 
-def _rows_table(report: Mapping[str, Any], model: str | None, engine: str | None) -> str:
-    columns = ["model", "engine", "runs at", "batch", "n", "p50 ms", "95% interval", "p90", "p99", "p99.9"]
-    columns += ["photo ms", "images/s", "streams/s", "KiB", "verdict"]
-    rows, best = [], []
+def _rows_table(report: Mapping[str, Any], model: str | None, engine: str | None) -> Markup:
+    """Two tables, so that each fits a page: a call's latency with its verdict, and what else was measured."""
     shown = [r for r in report["rows"] if r["kind"] in ("artifact", "reference")]
-    for i, r in enumerate(shown):
-        if (r["model"], r["engine"]) == (model, engine):
-            best.append(i)
-        low, high = r["p50_ci95_ms"]
-        rows.append(
-            [r["model"], r["engine"], r["precision"], str(r["batch"]), f"{r['n']:,}", _ms(r["p50_ms"])]
-            + [f"{_ms(low)}–{_ms(high)}"]
-            + [_ms(r[k]) for k in ("p90_ms", "p99_ms", "p99_9_ms", "photo_p50_ms")]
-            + [_whole(r["throughput_ips"]), _whole(r["streams_throughput_ips"])]
-            + ["–" if r.get("bytes") is None else f"{r['bytes'] / 1024:,.0f}", r["verdict"]]
-        )
-    note = (
-        "Milliseconds of a call with a whole batch, model alone; photo: from the file to the class. "
-        "streams: several batches at once. A dash: too few samples for that percentile, or not measured."
+    best = [i for i, r in enumerate(shown) if (r["model"], r["engine"]) == (model, engine)]
+    columns = ["model", "verdict", "engine", "runs at", "batch", "p50 ms", "95% interval", "p90", "p99", "p99.9", "n"]
+    calls = [
+        [
+            *(r["model"], r["verdict"], r["engine"], r["precision"], str(r["batch"]), _ms(r["p50_ms"])),
+            "{}–{}".format(*map(_ms, r["p50_ci95_ms"])),
+            *(_ms(r[k]) for k in ("p90_ms", "p99_ms", "p99_9_ms")),
+            f"{r['n']:,}",
+        ]
+        for r in shown
+    ]
+    note = "Milliseconds of a call with a whole batch, model alone. A dash: too few samples for that percentile."
+    others = ["model", "engine", "batch", "photo ms", "images/s", "streams/s", "KiB"]
+    more = [
+        [
+            *(r["model"], r["engine"], str(r["batch"]), _ms(r["photo_p50_ms"])),
+            *(_whole(r["throughput_ips"]), _whole(r["streams_throughput_ips"])),
+            "–" if r.get("bytes") is None else f"{r['bytes'] / 1024:,.0f}",
+        ]
+        for r in shown
+    ]
+    about = (
+        "photo: median from the file to the class. images/s: one caller; streams/s: several batches at once. "
+        "KiB: on disk. A dash: not measured."
     )
-    return table(columns, rows, text=(0, 1, 2), best=best) + paragraph(note, kind="dim")
+    return together(
+        table(columns, calls, text=(0, 1, 2, 3), best=best),
+        paragraph(note, kind="dim"),
+        table(others, more, text=(0, 1), best=best),
+        paragraph(about, kind="dim"),
+    )
 
 
-def _proof(report: Mapping[str, Any]) -> str:
+def _proof(report: Mapping[str, Any]) -> Markup | None:
     rows = [r for r in rows_of(report, "artifact") if r.get("max_abs_diff") is not None]
     if not rows:
-        return ""
+        return None
 
     def percent(value: float | None) -> str:
         return "–" if value is None else f"{100 * value:.2f}%"
@@ -184,13 +210,16 @@ def _proof(report: Mapping[str, Any]) -> str:
     columns += ["points lost", "95% interval"]
     where = next((r["accuracy_dataset"] for r in rows if r.get("accuracy_dataset")), None)
     note = "As the gate recorded it at export" + (f", on {where}" if where else "") + "."
-    drawing = figures(*filter(None, [accuracy_drop(report)]))
-    listing = table(columns, cells, text=(0, 1, 2)) + paragraph(note, kind="dim")
-    return heading("Does it still answer like the original") + drawing + listing
+    return together(
+        heading("Does it still answer like the original"),
+        figures(accuracy_drop(report)),
+        table(columns, cells, text=(0, 1, 2)),
+        paragraph(note, kind="dim"),
+    )
 
 
-def _ratios(report: Mapping[str, Any]) -> str:
-    parts = []
+def _ratios(report: Mapping[str, Any]) -> Markup:
+    parts: list[Markup] = []
     if report["overheads"]:
         cells = [
             [
@@ -214,10 +243,10 @@ def _ratios(report: Mapping[str, Any]) -> str:
         ]
         columns = ["than", "is", "batch", "times faster", "95% interval"]
         parts += [heading("Faster than the original"), table(columns, cells, text=(0, 1))]
-    return "".join(parts)
+    return together(*parts)
 
 
-def _profiles(report: Mapping[str, Any]) -> str:
+def _profiles(report: Mapping[str, Any]) -> Markup | None:
     parts = []
     for p in report["profiles"]:
         parts.append(heading(f"{p['model']} on {p['engine']}", 3))
@@ -233,37 +262,39 @@ def _profiles(report: Mapping[str, Any]) -> str:
                 for o in p["operators"]
             ]
             inner = table(["operator", "name", "kernel", "p50 µs", "share"], cells, text=(0, 1, 2))
-            parts.append(
-                f"<details><summary>{len(cells)} operators, slowest first, by {p['source']}</summary>{inner}</details>"
-            )
+            parts.append(folded(f"{len(cells)} operators, slowest first, by {p['source']}", inner))
         elif p["note"]:
             parts.append(paragraph(p["note"], kind="dim"))
-    return "".join([heading("Where the time goes"), *parts]) if parts else ""
+    return together(heading("Where the time goes"), *parts) if parts else None
 
 
-def _environment(report: Mapping[str, Any]) -> str:
+def _environment(report: Mapping[str, Any]) -> Markup:
     environment = report["environment"]
     machine = environment["machine"]
-    facts = [
-        ["CPU", machine["cpu"]],
-        ["features", ", ".join(machine["features"]) or "–"],
-        ["threads", f"{machine['threads']}: {machine['threads_reason']}"],
-        ["memory", "–" if machine["memory_mib"] is None else f"{machine['memory_mib'] / 1024:.0f} GiB"],
-        ["system", f"{machine['system']}, Python {machine['python']}"],
-        ["libraries", ", ".join(f"{name} {version}" for name, version in environment["versions"].items())],
-        ["command", "edgefm " + " ".join(environment["command"])],
-        ["time", environment["time"]],
-    ]
+    about = {
+        "CPU": machine["cpu"],
+        "features": ", ".join(machine["features"]) or "–",
+        "threads": f"{machine['threads']}: {machine['threads_reason']}",
+        "memory": "–" if machine["memory_mib"] is None else f"{machine['memory_mib'] / 1024:.0f} GiB",
+        "system": f"{machine['system']}, Python {machine['python']}",
+        "libraries": ", ".join(f"{name} {version}" for name, version in environment["versions"].items()),
+        "command": "edgefm " + " ".join(environment["command"]),
+        "time": environment["time"],
+    }
     if report.get("harness_us") is not None:
-        facts.append(["measuring itself", f"{report['harness_us']:.1f} µs a call (the null engine)"])
+        about["measuring itself"] = f"{report['harness_us']:.1f} µs a call (the null engine)"
     cells = [
         [stage, c["verdict"], f"{c['seconds']:.0f} s"]
         + [_share(c[k]) for k in ("others_share", "steal_share", "throttled_share", "work_slowdown")]
         for stage, c in report["conditions"].items()
     ]
     columns = ["stage", "verdict", "took", "CPU taken by others", "stolen", "throttled", "slowdown"]
-    meanwhile = heading("What the machine did meanwhile", 3) + table(columns, cells, text=(0, 1))
-    return heading("Machine") + table(["", ""], facts, text=(0, 1)) + meanwhile
+    return together(
+        heading("Machine"),
+        facts(about),
+        heading("What the machine did meanwhile", 3),
+        table(columns, cells, text=(0, 1)),
+    )
 
 
 def _share(value: float | None) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edge_fm.evaluation.page import COLOURS, drawn, figure
+from edge_fm.evaluation.page import COLOURS, drawn, figure, label_points
 from edge_fm.evaluation.recommendation import pareto_front
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 Report = Mapping[str, Any]
 Rows = Sequence[Mapping[str, Any]]
@@ -29,11 +32,11 @@ def rows_of(report: Report, *kinds: str, batch: int | None = None) -> list[Mappi
     return [row for row in rows if row["batch"] == chosen]
 
 
-def accuracy_against_latency(report: Report) -> str:
+def accuracy_against_latency(report: Report) -> Markup | None:
     """Every artifact and the original; the front of those that none beats in both is drawn through."""
     rows = [r for r in rows_of(report, "artifact", "reference") if _accuracy(r, report) is not None]
     if len(rows) < 2:
-        return ""
+        return None
     points = [(r["p50_ms"], 100 * (_accuracy(r, report) or 0.0)) for r in rows]
     front = pareto_front(points)
     with drawn(4.2) as (drawing, axes):
@@ -46,17 +49,6 @@ def accuracy_against_latency(report: Report) -> str:
             marker = _MARKERS.get(str(row.get("stored_precision")), "D")
             axes.scatter([x], [y], color=colour, marker=marker, s=64 if i in front else 34, zorder=3)
             seen |= {row["engine"]}
-        for place, i in enumerate(front):
-            x, y = points[i]
-            up = place % 2 == 0
-            axes.annotate(
-                rows[i]["model"],
-                (x, y),
-                xytext=(0, 9 if up else -15),
-                textcoords="offset points",
-                ha="center",
-                fontsize=7.5,
-            )
         from matplotlib.lines import Line2D
 
         engines = [
@@ -72,6 +64,7 @@ def accuracy_against_latency(report: Report) -> str:
         handles = [*engines, *kinds, *line]
         axes.legend(handles=handles, fontsize=7.5, ncols=4, loc="upper center", bbox_to_anchor=(0.45, -0.17))
         axes.margins(x=0.16, y=0.2)
+        label_points(axes, [(*points[i], rows[i]["model"]) for i in front])
         axes.set(xlabel="median latency, ms (log)", ylabel="accuracy, %")
         return figure(
             drawing,
@@ -80,11 +73,11 @@ def accuracy_against_latency(report: Report) -> str:
         )
 
 
-def latency_distributions(report: Report) -> str:
+def latency_distributions(report: Report) -> Markup | None:
     """Median, the middle half, p1 to p99 and the longest call of every row."""
     rows = rows_of(report, "artifact", "reference")
     if not rows:
-        return ""
+        return None
     rows = sorted(rows, key=lambda r: -r["p50_ms"])
     with drawn(0.9 + 0.26 * len(rows)) as (drawing, axes):
         axes.set_xscale("log")
@@ -105,11 +98,11 @@ def latency_distributions(report: Report) -> str:
         )
 
 
-def cold_start(report: Report) -> str:
+def cold_start(report: Report) -> Markup | None:
     """Loading and the first inference, stacked."""
     rows = [r for r in rows_of(report, "artifact", "reference") if r["load_ms"] is not None]
     if not rows:
-        return ""
+        return None
     rows = sorted(rows, key=lambda r: -(r["load_ms"] + r["first_ms"]))
     with drawn(0.9 + 0.26 * len(rows)) as (drawing, axes):
         places = range(len(rows))
@@ -128,7 +121,7 @@ def cold_start(report: Report) -> str:
         return figure(drawing, "Cold start: importing the library, loading and compiling the model, the first answer.")
 
 
-def memory(report: Report) -> str:
+def memory(report: Report) -> Markup | None:
     """Peak resident memory of each engine in a process of its own."""
     rows = [r for r in rows_of(report, "artifact", "reference") if r["peak_rss_mib"] is not None]
     return _bars(
@@ -139,12 +132,12 @@ def memory(report: Report) -> str:
     )
 
 
-def throughput(report: Report) -> str:
+def throughput(report: Report) -> Markup | None:
     """Images a second by batch size, one caller, and with several batches at once."""
     rows = [r for r in report["rows"] if r["kind"] in ("artifact", "reference")]
     sizes = sorted({r["batch"] for r in rows})
     if not rows:
-        return ""
+        return None
     if len(sizes) == 1:
         chosen = [r for r in rows if r["streams_throughput_ips"] is not None]
         caption = "Throughput with several batches at once, images a second."
@@ -166,11 +159,11 @@ def throughput(report: Report) -> str:
         return figure(drawing, "Throughput by batch size: the better of one caller and several batches at once.")
 
 
-def accuracy_drop(report: Report) -> str:
+def accuracy_drop(report: Report) -> Markup | None:
     """Accuracy lost at export, with the interval that the gate recorded."""
     rows = [r for r in rows_of(report, "artifact") if r.get("drop_points") is not None]
     if not rows:
-        return ""
+        return None
     with drawn(0.9 + 0.26 * len(rows)) as (drawing, axes):
         for y, row in enumerate(rows):
             colour = _ENGINE_COLOURS.get(row["engine"], COLOURS[6])
@@ -184,23 +177,28 @@ def accuracy_drop(report: Report) -> str:
         return figure(drawing, "Accuracy lost at export, with the 95% interval that the gate recorded.")
 
 
-def _bars(rows: Rows, values: Sequence[float], unit: str, caption: str, *, log: bool = False) -> str:
+def _bars(rows: Rows, values: Sequence[float], unit: str, caption: str, *, log: bool = False) -> Markup | None:
     if not rows:
-        return ""
+        return None
     order = sorted(range(len(rows)), key=lambda i: -values[i])
     with drawn(0.9 + 0.26 * len(rows)) as (drawing, axes):
         for y, i in enumerate(order):
-            axes.barh([y], [values[i]], color=_ENGINE_COLOURS.get(rows[i]["engine"], COLOURS[6]), height=0.62)
+            colour = _ENGINE_COLOURS.get(rows[i]["engine"], COLOURS[6])
+            if log:  # a bar's length means nothing on an axis without a zero
+                axes.plot([values[i]], [y], "o", color=colour, markersize=6)
+            else:
+                axes.barh([y], [values[i]], color=colour, height=0.62)
             axes.annotate(
                 f"{values[i]:,.0f}",
                 (values[i], y),
-                xytext=(4, 0),
+                xytext=(7 if log else 4, 0),
                 textcoords="offset points",
                 va="center",
                 fontsize=7.5,
             )
         if log:
             axes.set_xscale("log")
+            axes.grid(axis="x", which="both")
         axes.margins(x=0.14)
         axes.set_yticks(range(len(rows)), [_short(rows[i]) for i in order], fontsize=7.5)
         axes.grid(axis="y", visible=False)

@@ -39,12 +39,14 @@ class WrongAnswer:
         true: its label.
         answered: the model's.
         score: how sure the model was, 0..1.
+        file: of the image, relative to the folder that it was read from; None where images are not files.
     """
 
     index: int
     true: str
     answered: str
     score: float
+    file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,11 @@ class Evaluation:
 
 
 def evaluate_probabilities(
-    probabilities: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.integer[Any]], label_names: Sequence[str]
+    probabilities: npt.NDArray[np.floating[Any]],
+    labels: npt.NDArray[np.integer[Any]],
+    label_names: Sequence[str],
+    *,
+    files: Sequence[str] = (),
 ) -> Evaluation:
     """Score answers to labelled images.
 
@@ -121,6 +127,7 @@ def evaluate_probabilities(
         probabilities: `[N,classes]`, rows that sum to 1.
         labels: `[N]`, 0..classes-1.
         label_names: one for each class.
+        files: the file of each image, so that wrong answers are named by it; empty where there are none.
 
     Raises:
         DataError: shapes that do not fit, a label out of range, a name twice, or answers that are no probabilities.
@@ -157,7 +164,7 @@ def evaluate_probabilities(
         / len(truth),
         calibration=calibration,
         most_confused=_most_confused(confusion, label_names),
-        worst=_worst(truth, answered, confidence, label_names),
+        worst=_worst(truth, answered, confidence, label_names, files),
     )
 
 
@@ -238,7 +245,11 @@ def _worst(
     answered: npt.NDArray[np.intp],
     confidence: npt.NDArray[np.float64],
     names: Sequence[str],
+    files: Sequence[str],
 ) -> tuple[WrongAnswer, ...]:
     wrong = np.flatnonzero(answered != truth)
     chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:_LISTED]
-    return tuple(WrongAnswer(int(i), names[truth[i]], names[answered[i]], float(confidence[i])) for i in chosen)
+    return tuple(
+        WrongAnswer(int(i), names[truth[i]], names[answered[i]], float(confidence[i]), files[int(i)] if files else None)
+        for i in chosen
+    )

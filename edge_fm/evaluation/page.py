@@ -1,21 +1,27 @@
 """The parts that all pages are made of: one style, tiles, tables, drawings. No network; light, dark, narrow, printed.
 
-Drawings are SVG inside the page. Their text and axes take the page's own colour, so they are as readable on a dark
-ground as on a light one.
+All HTML comes from Jinja2 templates that escape whatever they are given: names, labels, paths and notes are text, never
+markup. Drawings are SVG inside the page. Their text and axes take the page's own colour, so they are as readable on a
+dark ground as on a light one.
 """
 
 from __future__ import annotations
 
-import html
+import functools
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.evaluation.plots import new_figure
+from edge_fm_runtime.errors import MissingDependencyError
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")
@@ -24,82 +30,71 @@ COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#b
 _INK = "#010203"
 """Stands for the page's own text colour until a drawing is put into a page."""
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c1c1e; --paper: #fff; --line: #8884; --dim: #666; --soft: #8881;
-  --good: #1a7f37; --bad: #c62828; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8e8ea; --paper: #17181b; --dim: #a5a5ad; --good: #4cc26a; --bad: #ff7b72; }
-}
-* { box-sizing: border-box; }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 64rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: break-word; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0; } h2 { font-size: 1.15rem; margin: 2.25rem 0 .5rem; }
-h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; }
-p.dim, .dim { color: var(--dim); } p.dim { margin-top: .25rem; font-size: .9rem; }
-.lead { font-size: 1.1rem; border-left: .25rem solid #4477aa; padding: .25rem 0 .25rem .9rem; margin: 1.25rem 0; }
-.good { color: var(--good); } .bad { color: var(--bad); }
-.badge { display: inline-block; font-weight: 600; border: 1px solid currentColor; border-radius: 1rem;
-  padding: 0 .7rem; font-size: .9rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
-.tiles div { border: 1px solid var(--line); border-radius: .5rem; padding: .6rem .8rem; }
-.tiles b { display: block; font-size: 1.4rem; line-height: 1.3; } .tiles span { color: var(--dim); font-size: .85rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; } td { white-space: nowrap; }
-th:first-child, td:first-child, th.text, td.text { text-align: left; }
-td.text { white-space: normal; min-width: 6.5rem; } td.text:first-child { min-width: 11rem; }
-tr.best td { background: var(--soft); font-weight: 600; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem 1.5rem; }
-figure { margin: .5rem 0; min-width: 0; } figcaption { color: var(--dim); font-size: .85rem; }
-svg { width: 100%; height: auto; display: block; color: var(--ink); max-width: 44rem; }
-img { max-width: 100%; height: auto; background: white; border-radius: .5rem; }
-ul { padding-left: 1.2rem; } details { margin: .5rem 0; } summary { cursor: pointer; }
-@media (prefers-color-scheme: dark) { img { filter: brightness(.92); } }
-@media (max-width: 30rem) { body { margin: 1rem auto; } th, td { padding: .25rem .4rem; } }
-@media print {
-  :root { color-scheme: light; --ink: #000; --paper: #fff; --dim: #555; --good: #060; --bad: #900; }
-  body { max-width: none; margin: 0; font-size: 11pt; }
-  h2, h3 { break-after: avoid; } figure, img, tr { break-inside: avoid; }
-  .wide { overflow: visible; } td { white-space: normal; } details > * { display: block; }
-}
-"""
+
+def require_pages() -> None:
+    """Raise unless what pages are made with is installed; asked before anything is measured or evaluated for one.
+
+    Raises:
+        MissingDependencyError: names what is missing.
+    """
+    for package in ("jinja2", "matplotlib"):
+        if find_spec(package) is None:
+            raise MissingDependencyError.for_extra(package, "train", "A page")
 
 
-def document(title: str, *parts: str, style: str = "") -> str:
+@functools.cache
+def _environment() -> Environment:
+    require_pages()
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("edge_fm.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def part(macro: str, *values: Any) -> Markup:
+    """Render a macro of `templates/parts.html.jinja`; every value that is not itself a rendered part is escaped.
+
+    Example:
+        >>> part("paragraph", "a < b", "")
+        Markup('<p>a &lt; b</p>')
+    """
+    rendered: Markup = getattr(_environment().get_template("parts.html.jinja").module, macro)(*values)
+    return rendered
+
+
+def document(title: str, *parts: Markup | None) -> str:
     """A whole page.
 
     Args:
-        title: of the window; plain text.
-        parts: HTML of the body, from the functions below.
-        style: CSS of what only this page has.
+        title: of the window.
+        parts: of the body, from the functions below; None is left out, and plain text is escaped.
 
     Example:
-        >>> document("A & B", "<p>Text</p>").splitlines()[0]
+        >>> document("A & B", paragraph("Text")).splitlines()[0]
         '<!doctype html>'
     """
-    head = (
-        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{html.escape(title)}</title><style>{STYLE}{style}</style></head><body>"
-    )
-    return "\n".join([head, *parts, "</body></html>\n"])
+    shown = [piece for piece in parts if piece]
+    return _environment().get_template("page.html.jinja").render(title=title, parts=shown) + "\n"
 
 
-def tiles(figures: Mapping[str, str]) -> str:
-    """The few figures that matter most: name -> value, both plain text."""
-    cells = (f"<div><b>{html.escape(v)}</b><span>{html.escape(k)}</span></div>" for k, v in figures.items())
-    return f"<div class='tiles'>{''.join(cells)}</div>"
+def tiles(values: Mapping[str, str]) -> Markup:
+    """The few figures that matter most: name -> value."""
+    return part("tiles", values)
 
 
 def table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: Sequence[int] = (0,), best: Sequence[int] = ()
-) -> str:
+) -> Markup:
     """A table that scrolls sideways where it is too wide.
 
     Args:
-        columns: headings, plain text.
-        rows: cells, plain text.
+        columns: headings; all empty for none.
+        rows: cells.
         text: numbers of the columns that hold text and not figures.
         best: numbers of the rows to make stand out.
 
@@ -107,40 +102,61 @@ def table(
         >>> "<td>3</td>" in table(["model", "ms"], [["a<b", "3"]])
         True
     """
-
-    def row(tag: str, cells: Sequence[str], mark: str = "") -> str:
-        inner = (
-            f"<{tag}{' class=text' if i in text else ''}>{html.escape(cell)}</{tag}>" for i, cell in enumerate(cells)
-        )
-        return f"<tr{mark}>{''.join(inner)}</tr>"
-
-    lines = [row("td", cells, " class=best" if i in best else "") for i, cells in enumerate(rows)]
-    return f"<div class='wide'><table>{row('th', columns)}{''.join(lines)}</table></div>"
+    return part("table", columns, rows, text, best)
 
 
-def paragraph(text: str, *, kind: str = "") -> str:
-    """A paragraph of plain text; `kind` is "dim", "lead" or nothing."""
-    return f"<p{f' class={kind}' if kind else ''}>{html.escape(text)}</p>"
+def facts(values: Mapping[str, object]) -> Markup:
+    """Names and values, a row each; what is None is left out."""
+    return part("facts", values)
 
 
-def badge(text: str, *, good: bool) -> str:
+def paragraph(text: str, *, kind: str = "") -> Markup:
+    """A paragraph; `kind` is "dim", "lead", "bad" or nothing."""
+    return part("paragraph", text, kind)
+
+
+def badge(text: str, *, good: bool) -> Markup:
     """A short verdict in colour."""
-    return f"<span class='badge {'good' if good else 'bad'}'>{html.escape(text)}</span>"
+    return part("badge", text, good)
 
 
-def heading(text: str, level: int = 2) -> str:
-    """A heading of plain text."""
-    return f"<h{level}>{html.escape(text)}</h{level}>"
+def heading(text: str, level: int = 2) -> Markup:
+    """A heading."""
+    return part("heading", text, level)
 
 
-def figure(drawing: Figure, caption: str) -> str:
-    """A drawing from `drawn`, with plain text below it."""
-    return f"<figure>{svg(drawing, caption)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+def listing(items: Sequence[str]) -> Markup:
+    """A list, an item each."""
+    return part("listing", items)
 
 
-def figures(*parts: str) -> str:
-    """Drawings beside each other where there is room."""
-    return f"<div class='figures'>{''.join(parts)}</div>"
+def folded(summary: str, inside: Markup) -> Markup:
+    """What is shown when a person opens it."""
+    return part("folded", summary, inside)
+
+
+def figure(drawing: Figure, caption: str, *, kind: str = "", shown: bool = True) -> Markup:
+    """A drawing from `drawn`.
+
+    Args:
+        drawing: the figure.
+        caption: below it; in any case read to those who do not see it.
+        kind: how wide it may be: "wide-plot", "middle", or nothing.
+        shown: whether the caption is shown.
+    """
+    return part("figure", svg(drawing, caption), caption if shown else "", kind)
+
+
+def figures(*parts: Markup | None) -> Markup:
+    """Drawings beside each other where there is room; None is left out."""
+    return part("figures", [piece for piece in parts if piece])
+
+
+def together(*parts: Markup | None) -> Markup:
+    """Parts one after another; None is left out, and plain text is escaped."""
+    from markupsafe import Markup
+
+    return Markup("\n").join(piece for piece in parts if piece)
 
 
 @contextmanager
@@ -171,9 +187,33 @@ def drawn(height: float = 3.4, width: float = 5.4) -> Iterator[tuple[Figure, Any
         yield drawing, drawing.subplots()
 
 
-def svg(drawing: Figure, title: str) -> str:
+def label_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
+    """Write names beside points: towards the middle, so that none crosses an axis, above and below in turn.
+
+    Args:
+        axes: whose limits are settled, and leave room above and below.
+        points: x, y, name; on a logarithmic or linear x axis.
+    """
+    from math import log
+
+    scale = log if axes.get_xscale() == "log" else float
+    middle = sum(map(scale, axes.get_xlim())) / 2
+    for number, (x, y, name) in enumerate(points):
+        left = scale(x) <= middle
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=(3 if left else -3, 8 if number % 2 == 0 else -14),
+            textcoords="offset points",
+            ha="left" if left else "right",
+            fontsize=7.5,
+        )
+
+
+def svg(drawing: Figure, title: str) -> Markup:
     """A figure as an `<svg>` element for a page, in the page's colours; `title` is read to those who do not see it."""
     import matplotlib as mpl
+    from markupsafe import Markup
 
     file = io.StringIO()
     # The salt makes the names inside differ from figure to figure, and be the same for the same figure.
@@ -191,4 +231,6 @@ def svg(drawing: Figure, title: str) -> str:
     text = re.sub(r'id="', f'id="{prefix}-', text)
     text = re.sub(r'href="#', f'href="#{prefix}-', text)
     text = re.sub(r"url\(#", f"url(#{prefix}-", text)
-    return text.replace(_INK, "currentColor").replace("<svg", f'<svg role="img" aria-label="{html.escape(title)}"', 1)
+    labelled = Markup('<svg role="img" aria-label="{}"').format(title)
+    # Matplotlib escapes the texts inside.
+    return Markup(text.replace(_INK, "currentColor").replace("<svg", labelled, 1))

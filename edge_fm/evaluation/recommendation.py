@@ -10,8 +10,9 @@ MAX_DROP_POINTS = 0.5
 SAME_SPEED = 1.05
 RULE = (
     f"The rule: of the artifacts that lost at most {MAX_DROP_POINTS:g} points of accuracy at export, the one with "
-    f"the lowest median latency; of those within {100 * (SAME_SPEED - 1):.0f}% of it, the smallest on disk. "
-    "Without labels, answers that differ from the original's count as lost."
+    f"the lowest median latency of a call; of those within {100 * (SAME_SPEED - 1):.0f}% of it, those within "
+    f"{100 * (SAME_SPEED - 1):.0f}% of the fastest from photo to answer, where that was measured; of these, the "
+    "smallest on disk. Without labels, answers that differ from the original's count as lost."
 )
 
 
@@ -72,13 +73,19 @@ def recommend(report: Mapping[str, Any]) -> Recommendation:
         )
     fastest = min(row["p50_ms"] for row in kept)
     near = [row for row in kept if row["p50_ms"] <= SAME_SPEED * fastest]
+    photos = [row["photo_p50_ms"] for row in near if row.get("photo_p50_ms") is not None]
+    if len(photos) == len(near):
+        near = [row for row in near if row["photo_p50_ms"] <= SAME_SPEED * min(photos)]
     best = min(near, key=lambda row: (row.get("bytes") or float("inf"), row["p50_ms"]))
     provisional = "" if report["verdict"] == "VALID" else " This run is INVALID: measure again before you rely on it."
     return Recommendation(best["model"], best["engine"], f"{_sentence(best, report)}{provisional}")
 
 
 def _sentence(best: Mapping[str, Any], report: Mapping[str, Any]) -> str:
-    parts = [f"{best['p50_ms']:.3g} ms a call (p50, batch {best['batch']}, {best['threads']} threads)"]
+    threads = f"{best['threads']} {'thread' if best['threads'] == 1 else 'threads'}"
+    parts = [f"{best['p50_ms']:.3g} ms a call (p50, batch {best['batch']}, {threads})"]
+    if best.get("photo_p50_ms") is not None:
+        parts.append(f"{best['photo_p50_ms']:.3g} ms from photo to answer")
     ratios = [
         r for r in report["ratios"] if r["to"] == best["model"] and r["batch"] == best["batch"] and "predict" in r["of"]
     ]
@@ -86,7 +93,7 @@ def _sentence(best: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         parts.append(f"{ratios[0]['p50_ratio']:,.0f} times faster than Keras predict")
     lost = drop_of(best)
     if best.get("accuracy") is not None:
-        parts.append(f"{100 * best['accuracy']:.2f}% accurate ({_lost(lost)})")
+        parts.append(f"{100 * best['accuracy']:.2f}% accurate ({_lost(lost, best.get('drop_ci95'))})")
     elif lost is not None:
         parts.append(f"{100 - lost:.2f}% of the original's answers")
     if best.get("bytes"):
@@ -94,7 +101,8 @@ def _sentence(best: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     return f"Take {best['model']} on {best['engine']}: {', '.join(parts)}."
 
 
-def _lost(points: float | None) -> str:
+def _lost(points: float | None, interval: Sequence[float] | None) -> str:
     if points is None:
         return "drop unknown"
-    return f"{points:.2f} points lost" if points > 0 else "nothing lost"
+    text = f"{points:.2f} points lost" if points >= 0 else f"{-points:.2f} points gained"
+    return text + (f", 95% interval of the loss {interval[0]:+.2f} to {interval[1]:+.2f}" if interval else "")

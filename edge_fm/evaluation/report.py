@@ -16,8 +16,6 @@ from edge_fm.evaluation import page
 from edge_fm.evaluation import report_parts as parts
 from edge_fm.evaluation.feature_maps import draw_feature_maps, map_size, plot_feature_maps
 from edge_fm.evaluation.plots import (
-    confusion_side,
-    draw_confusion,
     draw_curves,
     draw_reliability,
     plot_confusion,
@@ -28,6 +26,7 @@ from edge_fm.evaluation.plots import (
 from edge_fm_runtime.disk import writing
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.figure import Figure
 
 _PAIRS, _EXAMPLES, _SAMPLES = 5, 12, 24
@@ -47,6 +46,7 @@ class Evaluated:
         layer: whose feature maps these are, or empty.
         maps: float32 `[n,h,w,channels]`: the feature maps of the first n of `map_images`, or None.
         map_images: uint8 `[n,H,W,C]`.
+        files: the file of each image, or empty.
     """
 
     images: npt.NDArray[np.uint8]
@@ -58,6 +58,7 @@ class Evaluated:
     layer: str = ""
     maps: npt.NDArray[np.float32] | None = None
     map_images: npt.NDArray[np.uint8] | None = None
+    files: Sequence[str] = ()
 
 
 def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) -> Path:
@@ -89,11 +90,11 @@ def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) 
     }
     file = folder / "report.html"
     with writing(file):
-        file.write_text(_page(result, {title: part for title, part in sections.items() if part}), encoding="utf-8")
+        file.write_text(_page(result, {title: body for title, body in sections.items() if body}), encoding="utf-8")
     return file
 
 
-def _page(result: Mapping[str, Any], sections: Mapping[str, str]) -> str:
+def _page(result: Mapping[str, Any], sections: Mapping[str, Markup]) -> str:
     figures = {
         "accuracy": parts.percent(result["accuracy"]),
         "95% interval": "{:.1f}–{:.1f}%".format(*(100 * end for end in result["accuracy_ci95"])),
@@ -104,7 +105,6 @@ def _page(result: Mapping[str, Any], sections: Mapping[str, str]) -> str:
     }
     if "inference" in result:
         figures["an image, in batches"] = f"{result['inference']['ms_per_image']:.3g} ms"
-    contents = "".join(f"<a href='#{parts.anchor(title)}'>{parts.text(title)}</a>" for title in sections)
     by = f"{result['engine']} on {result['device']} at {result['precision']}"
     return page.document(
         f"{result['model']}: {figures['accuracy']}",
@@ -112,25 +112,24 @@ def _page(result: Mapping[str, Any], sections: Mapping[str, str]) -> str:
         page.paragraph(f"{result['data']} ({result['split']} images), answered by {by}", kind="dim"),
         page.paragraph(parts.summary(result), kind="lead"),
         page.tiles(figures),
-        f"<nav>{contents}</nav>",
-        *(parts.section(title, part) for title, part in sections.items()),
+        page.part("contents", {parts.anchor(title): title for title in sections}),
+        *(parts.section(title, body) for title, body in sections.items()),
         page.paragraph("Written by edgefm evaluate --report. All of this page is inside this file.", kind="dim"),
-        style=parts.STYLE,
     )
 
 
-def _drawing(draw: Callable[[Figure], None], width: float, height: float, title: str, kind: str) -> str:
+def _drawing(draw: Callable[[Figure], None], width: float, height: float, title: str, kind: str) -> Markup:
     """A drawing in the page's colours; `kind` is how wide it may be."""
     with page.drawn(height, width) as (figure, _):
         figure.clear()
         draw(figure)
-        return f"<figure class='{kind}'>{page.svg(figure, title)}</figure>"
+        return page.figure(figure, title, kind=kind, shown=False)
 
 
-def _training(folder: Path, evaluated: Evaluated) -> str:
+def _training(folder: Path, evaluated: Evaluated) -> Markup | None:
     history = evaluated.history
     if not history:
-        return ""
+        return None
     plot_curves(history, folder / "curves.png")
     drawings = [
         _drawing(
@@ -145,30 +144,24 @@ def _training(folder: Path, evaluated: Evaluated) -> str:
     return page.figures(*drawings)
 
 
-def _confusion(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) -> str:
+def _confusion(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) -> Markup | None:
     plot_confusion(result["confusion"], evaluated.labels, folder / "confusion.png")
-    side = confusion_side(len(evaluated.labels))
-    return _drawing(
-        lambda figure: draw_confusion(figure, result["confusion"], evaluated.labels),
-        side + 0.6,
-        side,
-        "Confusion matrix: rows are the true classes, columns the answers",
-        "confusion",
-    )
+    return parts.confusion_table(result["confusion"], evaluated.labels)
 
 
-def _calibration(folder: Path, result: Mapping[str, Any]) -> str:
+def _calibration(folder: Path, result: Mapping[str, Any]) -> Markup | None:
     plot_reliability(result["calibration"], folder / "calibration.png")
-    return parts.calibration_text(result) + _drawing(
+    drawing = _drawing(
         lambda figure: draw_reliability(figure, result["calibration"]),
         5.2,
         4.6,
         "Reliability diagram: how many answers are right, by how sure they are",
         "middle",
     )
+    return page.together(parts.calibration_text(result), drawing)
 
 
-def _confused(result: Mapping[str, Any], evaluated: Evaluated) -> str:
+def _confused(result: Mapping[str, Any], evaluated: Evaluated) -> Markup | None:
     """The most frequent mistakes, and images of each."""
     positions = {label: i for i, label in enumerate(evaluated.labels)}
     answered = evaluated.probabilities.argmax(axis=1)
@@ -179,21 +172,20 @@ def _confused(result: Mapping[str, Any], evaluated: Evaluated) -> str:
         these = np.flatnonzero((evaluated.truth == true) & (answered == other))
         scores = evaluated.probabilities[these, other]
         shown = these[np.argsort(-scores, kind="stable")][:_EXAMPLES]
-        shown_pairs.append(
-            f"<h3>{parts.text(pair['true'])} taken for {parts.text(pair['answered'])}: {pair['count']:,} of "
-            f"{support[pair['true']]:,}</h3>"
-        )
+        heading = f"{pair['true']} taken for {pair['answered']}: {pair['count']:,} of {support[pair['true']]:,}"
+        shown_pairs.append(page.heading(heading, 3))
         if _can_show(evaluated):
             captions = [f"{100 * evaluated.probabilities[i, other]:.0f}%" for i in shown]
             alts = [f"Image {i}, a {pair['true']}" for i in shown]
-            shown_pairs.append(parts.thumbs(evaluated.images[shown], captions, alts=alts, small=True))
-    return "\n".join(shown_pairs)
+            files = _files(evaluated, shown)
+            shown_pairs.append(parts.thumbs(evaluated.images[shown], captions, alts=alts, files=files, small=True))
+    return page.together(*shown_pairs) or None
 
 
-def _samples(folder: Path, evaluated: Evaluated) -> str:
+def _samples(folder: Path, evaluated: Evaluated) -> Markup | None:
     """Images drawn at random, with their answers."""
     if not _can_show(evaluated):
-        return ""
+        return None
     n = len(evaluated.images)
     drawn = np.sort(np.random.default_rng(0).permutation(n)[:_SAMPLES])
     answered = evaluated.probabilities.argmax(axis=1)
@@ -205,30 +197,35 @@ def _samples(folder: Path, evaluated: Evaluated) -> str:
         for (one, other), score in zip(names, scores, strict=True)
     ]
     plot_samples(evaluated.images[drawn], titles, folder / "samples.png", columns=6, right=right)
-    captions = [parts.answer_caption(one, score, other) for (one, other), score in zip(names, scores, strict=True)]
+    captions = [parts.prediction(one, score, other) for (one, other), score in zip(names, scores, strict=True)]
     alts = [f"Image {i}, a {other}" for i, (_, other) in zip(drawn, names, strict=True)]
-    return f"<p>{len(drawn)} images, drawn at random.</p>" + parts.thumbs(evaluated.images[drawn], captions, alts=alts)
+    files = _files(evaluated, drawn)
+    text = page.paragraph(f"{len(drawn)} images, drawn at random.")
+    return page.together(text, parts.thumbs(evaluated.images[drawn], captions, alts=alts, files=files))
 
 
-def _worst(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) -> str:
+def _worst(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) -> Markup | None:
     worst = result["worst"]
     if not worst or not _can_show(evaluated):
-        return ""
+        return None
     images = evaluated.images[[one["index"] for one in worst]]
     titles = [f"{w['answered']} {100 * w['score']:.0f}%\nis {w['true']} ({w['index']})" for w in worst]
     plot_samples(images, titles, folder / "worst.png")
-    captions = [
-        parts.answer_caption(one["answered"], one["score"], one["true"])
-        + f"<br><span class='dim'>image {one['index']:,}</span>"
-        for one in worst
-    ]
+    captions = [parts.prediction(one["answered"], one["score"], one["true"]) for one in worst]
     alts = [f"Image {one['index']}, a {one['true']}" for one in worst]
-    return "<p>A label may be wrong here, too.</p>" + parts.thumbs(images, captions, alts=alts)
+    files = [one["file"] or f"image {one['index']:,}" for one in worst]
+    text = page.paragraph("A label may be wrong here, too.")
+    return page.together(text, parts.thumbs(images, captions, alts=alts, files=files))
 
 
-def _feature_maps(folder: Path, evaluated: Evaluated) -> str:
+def _files(evaluated: Evaluated, indices: npt.NDArray[np.intp]) -> list[str]:
+    """The files of some images; empty where images are not files."""
+    return [evaluated.files[int(i)] for i in indices] if evaluated.files else []
+
+
+def _feature_maps(folder: Path, evaluated: Evaluated) -> Markup | None:
     if evaluated.maps is None or evaluated.map_images is None or not _can_show(evaluated):
-        return ""
+        return None
     text = (
         f"What layer {evaluated.layer} makes of {len(evaluated.maps)} images: each of its {evaluated.maps.shape[-1]} "
         "channels from its lowest (dark) to its highest value (bright). Another layer: --layer NAME."
@@ -239,10 +236,10 @@ def _feature_maps(folder: Path, evaluated: Evaluated) -> str:
         title = f"Feature maps of layer {evaluated.layer}, image {number}"
         width, height = map_size(maps.shape[-1])
         drawn.append(_drawing(partial(draw_feature_maps, image=image, maps=maps), width, height, title, "wide-plot"))
-    return "\n".join(drawn)
+    return page.together(*drawn)
 
 
-def _time(result: Mapping[str, Any], evaluated: Evaluated) -> str:
+def _time(result: Mapping[str, Any], evaluated: Evaluated) -> Markup | None:
     training = evaluated.training or {}
     seconds = [row["seconds"] for row in evaluated.history if "seconds" in row]
     inference = result.get("inference")
@@ -255,15 +252,15 @@ def _time(result: Mapping[str, Any], evaluated: Evaluated) -> str:
         f"{inference['batch']} on {inference['threads'] or 'all'} threads; the first batch is not counted",
     }
     if not any(values.values()):
-        return ""
-    note = "<p class='dim'>Taken while evaluating; edgefm benchmark measures with care.</p>" if inference else ""
-    return parts.facts(values) + note
+        return None
+    note = "Taken while evaluating; edgefm benchmark measures with care."
+    return page.together(page.facts(values), page.paragraph(note, kind="dim") if inference else None)
 
 
-def _provenance(result: Mapping[str, Any], evaluated: Evaluated) -> str:
+def _provenance(result: Mapping[str, Any], evaluated: Evaluated) -> Markup:
     training = evaluated.training or {}
     versions = training.get("versions") or {}
-    return parts.facts(
+    return page.facts(
         {
             "model": training.get("model"),
             "parameters": f"{training['params']:,}" if training.get("params") else None,

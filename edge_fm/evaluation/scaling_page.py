@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edge_fm.evaluation.page import COLOURS, drawn, figure, figures, heading, paragraph
+from edge_fm.evaluation.page import COLOURS, drawn, figure, figures, heading, label_points, paragraph, together
 from edge_fm.evaluation.scaling import THREADS_BATCH, ceiling_of
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 Points = Sequence[Mapping[str, Any]]
 _IDEAL = {"color": "#888888", "linestyle": "--", "linewidth": 1.2}
 
 
-def scaling_section(scaling: Mapping[str, Any] | None) -> str:
+def scaling_section(scaling: Mapping[str, Any] | None) -> Markup:
     """The part of the page about scaling, or nothing; takes what `measure_scaling` returns."""
     if scaling is None:
-        return ""
+        return together()
     ceiling = ceiling_of(scaling)
     told = (
         f"Ceilings of this machine, measured in the same run with {ceiling['threads']} threads: "
@@ -31,13 +34,13 @@ def scaling_section(scaling: Mapping[str, Any] | None) -> str:
         _roofline(scaling, ceiling),
     )
     seen = "; ".join(scaling["conditions"]["reasons"])
-    warning = paragraph(f"These figures are not to be relied on: {seen}.", kind="bad") if seen else ""
-    return heading("Scaling") + warning + paragraph(told, kind="dim") + figures(*filter(None, drawings))
+    warning = paragraph(f"These figures are not to be relied on: {seen}.", kind="bad") if seen else None
+    return together(heading("Scaling"), warning, paragraph(told, kind="dim"), figures(*drawings))
 
 
-def _latency_by_batch(points: Points, ceiling: Mapping[str, Any]) -> str:
+def _latency_by_batch(points: Points, ceiling: Mapping[str, Any]) -> Markup | None:
     if not points:
-        return ""
+        return None
     with drawn(4.2) as (drawing, axes):
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
@@ -58,9 +61,9 @@ def _latency_by_batch(points: Points, ceiling: Mapping[str, Any]) -> str:
         )
 
 
-def _throughput_by_batch(points: Points, ceiling: Mapping[str, Any]) -> str:
+def _throughput_by_batch(points: Points, ceiling: Mapping[str, Any]) -> Markup | None:
     if not points:
-        return ""
+        return None
     with drawn(4.2) as (drawing, axes):
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
@@ -78,11 +81,11 @@ def _throughput_by_batch(points: Points, ceiling: Mapping[str, Any]) -> str:
         return figure(drawing, "Throughput by batch, one caller, under the roof that the matrix product sets.")
 
 
-def _by_threads(points: Points) -> str:
+def _by_threads(points: Points) -> Markup | None:
     chosen = [p for p in points if p["batch"] == THREADS_BATCH]
     counts = sorted({p["threads"] for p in chosen})
     if len(counts) < 2:
-        return ""
+        return None
     with drawn(4.2) as (drawing, axes):
         for colour, name, series in _series(chosen):
             one = next(p["p50_ms"] for p in series if p["threads"] == counts[0])
@@ -95,9 +98,9 @@ def _by_threads(points: Points) -> str:
         return figure(drawing, f"Speed-up by threads at batch {THREADS_BATCH}; the dashed line is perfect sharing.")
 
 
-def _by_image_size(points: Points) -> str:
+def _by_image_size(points: Points) -> Markup | None:
     if not points:
-        return ""
+        return None
     with drawn(4.2) as (drawing, axes):
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
@@ -113,25 +116,25 @@ def _by_image_size(points: Points) -> str:
         return figure(drawing, f"Latency by image size, batch 1, {points[0]['model']} with fresh weights.")
 
 
-def _by_model_size(points: Points, ceiling: Mapping[str, Any]) -> str:
+def _by_model_size(points: Points, ceiling: Mapping[str, Any]) -> Markup | None:
     known = [p for p in points if p["macs"]]
     if not known:
-        return ""
+        return None
     with drawn(4.2) as (drawing, axes):
         axes.set_xscale("log")
         axes.set_yscale("log")
         by_engine = sorted(known, key=lambda p: p["macs"])
+        named: list[tuple[float, float, str]] = []
         for i, engine in enumerate(dict.fromkeys(p["engine"] for p in by_engine)):
             series = [p for p in by_engine if p["engine"] == engine]
             millions = [p["macs"] / 1e6 for p in series]
             axes.plot(millions, [p["p50_ms"] for p in series], "o-", ms=3, color=COLOURS[i], label=engine)
             if i == 0:
-                for p, x in zip(series, millions, strict=True):
-                    place = {"textcoords": "offset points", "xytext": (0, -13), "ha": "center", "fontsize": 7}
-                    axes.annotate(p["model"], (x, p["p50_ms"]), **place)
+                named = [(x, p["p50_ms"], p["model"]) for p, x in zip(series, millions, strict=True)]
                 roof = [2.0 * p["macs"] / ceiling["peak_gflops"] / 1e6 for p in series]
                 axes.plot(millions, roof, **_IDEAL, label="compute roof (fp32)")
-        axes.margins(x=0.12)
+        axes.margins(x=0.12, y=0.12)
+        label_points(axes, named)
         _legend(axes)
         axes.set(xlabel="multiply-adds of an image, millions (log)", ylabel="latency, ms (log)")
         return figure(
@@ -139,11 +142,11 @@ def _by_model_size(points: Points, ceiling: Mapping[str, Any]) -> str:
         )
 
 
-def _roofline(scaling: Mapping[str, Any], ceiling: Mapping[str, Any]) -> str:
+def _roofline(scaling: Mapping[str, Any], ceiling: Mapping[str, Any]) -> Markup | None:
     """Attained arithmetic against operations for each byte of weights and pixels, under both ceilings."""
     points = [p for p in [*scaling["batch"], *scaling["model_size"]] if p["gflops"] and p["parameters"]]
     if not points:
-        return ""
+        return None
     with drawn(4.2) as (drawing, axes):
         axes.set_xscale("log")
         axes.set_yscale("log")

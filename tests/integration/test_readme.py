@@ -112,6 +112,23 @@ def test_the_base_install_is_one(base: Path, folder: Path) -> None:
         assert run_in(base, f"import {module}", folder, shell="python").returncode != 0
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "edgefm evaluate edgenet-s-onnx-int8 --data fashion-mnist-mini --report page",
+        "edgefm benchmark edgenet-s-onnx-int8 --out page",
+        "edgefm report page",
+    ],
+)
+def test_what_a_page_needs_is_asked_for_before_the_work(command: str, base: Path, folder: Path) -> None:
+    done = run_in(base, command, folder)
+    assert done.returncode == 1 and not done.stdout and not (folder / "page").exists()
+    assert done.stderr.splitlines() == [
+        "Error: A page needs jinja2, which is not installed.",
+        "pip install 'edge-fm[train]'",
+    ]
+
+
 @pytest.mark.parametrize("block", PYTHON, ids=str)
 def test_python_on_a_base_install(block: Block, base: Path, folder: Path) -> None:
     done = run_in(base, f"import warnings\nwarnings.simplefilter('error')\n{block.text}", folder, shell="python")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from tiny_models import TINY_SHAPES, TinyRun
 
 from edge_fm.cli import cli
+from edge_fm_runtime.metadata import Metadata
 
 LABELS = ("T-shirt/top", "Ankle boot", "Bag")
 
@@ -39,6 +43,27 @@ def test_an_artifact_has_a_page_without_feature_maps(artifact_folder: Path, tmp_
     assert result.exit_code == 1 and "an artifact has none" in result.output
     result = CliRunner().invoke(cli, [*arguments, "--layer", "conv"])
     assert result.exit_code == 2 and "belongs to --report" in result.output
+
+
+def test_wrong_photos_of_a_folder_are_named(
+    make_artifact: Callable[..., Path], metadata: Metadata, tmp_path: Path
+) -> None:
+    names = ("Shirt", "Ankle boot", "Bag")
+    artifact = make_artifact("named", metadata=replace(metadata, labels=names))
+    rng = np.random.default_rng(0)
+    for number in range(36):
+        place = tmp_path / "photos" / names[number % 3] / f"IMG {number} & more.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (4, 4), np.uint8)).save(place)
+    arguments = ["evaluate", str(artifact), "--data", str(tmp_path / "photos"), "--split", "all", "--json"]
+    result = CliRunner().invoke(cli, [*arguments, "--report", str(tmp_path / "page")])
+    assert result.exit_code == 0, result.output
+    worst = json.loads(result.stdout)["worst"]
+    page = (tmp_path / "page/report.html").read_text(encoding="utf-8")
+    assert worst
+    for one in worst:
+        assert (tmp_path / "photos" / one["file"]).is_file() and one["file"].split("/")[0] == one["true"]
+        assert one["file"].replace("&", "&amp;") in page
 
 
 @pytest.mark.parametrize("kind", TINY_SHAPES)

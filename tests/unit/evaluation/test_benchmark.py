@@ -111,6 +111,39 @@ def test_names_of_strangers_are_escaped(report: dict[str, Any], tmp_path: Path) 
     assert "<script" not in page.read_text()
 
 
+def test_every_text_of_a_report_is_escaped(report: dict[str, Any]) -> None:
+    def hostile(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: hostile(one, name) for name, one in value.items()}
+        if isinstance(value, list):
+            return [hostile(one, key) for one in value]
+        return f"{value}<script>'\"&" if isinstance(value, str) and key not in ("kind", "verdict", "reasons") else value
+
+    changed = hostile({name: value for name, value in report.items() if name != "_folder"})
+    changed["reasons"] = ["<script>reason"] * 9
+    page = benchmark_page(changed)
+    assert "<script" not in page
+
+
+def test_the_verdict_stands_beside_the_name(report: dict[str, Any]) -> None:
+    head = re.findall(r"<tr>(<th.*?)</tr>", benchmark_page(report))[0]
+    assert re.findall(r">([^<]+)</th>", head)[:2] == ["model", "verdict"]
+
+
+def test_advice_looks_at_photos_before_size_and_tells_the_interval() -> None:
+    row = {"kind": "artifact", "engine": "e", "batch": 1, "threads": 1, "top1_agreement": 1.0, "accuracy": 0.9}
+    small = row | {"model": "small", "p50_ms": 0.103, "photo_p50_ms": 13.0, "bytes": 1000}
+    quick = row | {"model": "quick", "p50_ms": 0.100, "photo_p50_ms": 5.0, "bytes": 5000}
+    drop = {"drop_points": -1.2, "drop_ci95": [-7.7, 2.9]}
+    report = {"verdict": "VALID", "rows": [small | drop, quick | drop], "ratios": []}
+    advice = recommend(report)
+    assert advice.model == "quick" and "5 ms from photo to answer" in advice.sentence
+    assert "1.20 points gained, 95% interval of the loss -7.70 to +2.90" in advice.sentence
+    unmeasured = {"photo_p50_ms": None}
+    report["rows"] = [small | drop | unmeasured, quick | drop | unmeasured]
+    assert recommend(report).model == "small"
+
+
 def test_report_makes_the_page_again(report: dict[str, Any], tmp_path: Path) -> None:
     folder = Path(report["_folder"])
     before = (folder / "benchmark.html").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -189,14 +190,15 @@ def write(folder: Path, *, channels: int = 1, seed: int = 0, right: bool = False
         probabilities = np.eye(5)[labels]
     result = {"model": "<run>", "engine": "keras", "device": "CPU", "precision": "fp32", "data": "d", "split": "test"}
     result["inference"] = {"ms_per_image": 0.5, "images_per_s": 2000.0, "batch": 64, "threads": 2}
-    result |= evaluate_probabilities(probabilities, labels, NAMES).to_json()
+    files = tuple(f"photos/<{i}>.jpg" for i in range(len(labels)))
+    result |= evaluate_probabilities(probabilities, labels, NAMES, files=files).to_json()
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 8, 8, channels), dtype=np.uint8)
     keys = ("loss", "accuracy", "val_loss", "val_accuracy")
     history = [{"epoch": e, "seconds": 2.0, **dict.fromkeys(keys, 1.0 / e)} for e in range(1, 4)]
     training = {"params": 1234, "seconds": 75.0, "seed": 3, "recipe_hash": "ab" * 32, "epochs": 3, "best_epoch": 2}
     maps = np.random.default_rng(1).random((2, 6, 6, 5)).astype(np.float32)
     evaluated = Evaluated(
-        images, labels, probabilities.astype(np.float32), NAMES, history, training, "conv <1>", maps, images[:2]
+        images, labels, probabilities.astype(np.float32), NAMES, history, training, "conv <1>", maps, images[:2], files
     )
     return write_report(folder, result, evaluated).read_text(encoding="utf-8"), folder
 
@@ -249,13 +251,57 @@ def test_the_page_is_self_contained_and_escaped_and_shows_everything(tmp_path: P
         "provenance",
     ]
     assert set(sections) <= set(page.ids)
-    # Loss, accuracy, confusion, calibration, and the feature maps of two images.
-    assert text.count("<svg") == 6
+    # Loss, accuracy, calibration, and the feature maps of two images.
+    assert text.count("<svg") == 5
     for name in ("curves", "confusion", "calibration", "samples", "worst", "feature_maps-1", "feature_maps-2"):
         with Image.open(folder / f"{name}.png") as image:
             assert min(image.size) > 100
     assert "1 min 15 s" in text and "1,234" in text and "✓" in text and "✗" in text
     assert json.loads((folder / "evaluation.json").read_text())["n"] == 500
+
+
+def test_the_page_has_the_whole_confusion_matrix_in_its_own_colours(tmp_path: Path) -> None:
+    text, folder = write(tmp_path / "report")
+    result = json.loads((folder / "evaluation.json").read_text())
+    matrix = text.split('<table class="confusion">')[1].split("</table>")[0]
+    rows = [re.findall(r"<td[^>]*>\s*(\d*)</td>", row) for row in matrix.split("<tr>")[2:]]
+    assert [[int(n or 0) for n in row] for row in rows] == result["confusion"]
+    assert matrix.count("<th>") == 1 + 2 * len(NAMES) and "#fff" not in matrix and "white" not in matrix
+
+
+def test_bars_stand_beside_their_figures(tmp_path: Path) -> None:
+    text, folder = write(tmp_path / "report")
+    result = json.loads((folder / "evaluation.json").read_text())
+    for score in result["per_class"].values():
+        figure, width = f"{100 * score['f1']:.2f}%", f"{100 * score['f1']:.1f}%"
+        assert re.search(
+            rf"<td>{figure}</td>\s*<td class=\"bar\"><i style=\"width: {100 * score['f1']:.1f}%\"></i>", text
+        )
+
+
+def test_wrong_answers_are_named_by_file(tmp_path: Path) -> None:
+    text, folder = write(tmp_path / "report")
+    worst = json.loads((folder / "evaluation.json").read_text())["worst"]
+    assert worst and all(one["file"] == f"photos/<{one['index']}>.jpg" for one in worst)
+    section = text.split('id="wrong-and-most-confident"')[1].split("</section>")[0]
+    assert all(f"photos/&lt;{one['index']}&gt;.jpg" in section for one in worst)
+    assert "photos/&lt;" in text.split('id="most-confused"')[1].split("</section>")[0]
+
+
+def test_names_of_points_cross_no_axis() -> None:
+    from edge_fm.evaluation.page import drawn, label_points
+
+    points = [(0.1 * 3**n, 90.0 + n % 2, f"edgenet-s-openvino-int{n}") for n in range(8)]
+    with drawn(4.2) as (drawing, axes):
+        axes.set_xscale("log")
+        axes.scatter([x for x, _, _ in points], [y for _, y, _ in points])
+        axes.margins(x=0.16, y=0.2)
+        label_points(axes, points)
+        drawing.canvas.draw()
+        frame = axes.get_window_extent()
+        for text in axes.texts:
+            box = text.get_window_extent()
+            assert frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
 
 
 def test_the_page_leaves_out_what_there_is_not(tmp_path: Path) -> None:
