@@ -273,7 +273,7 @@ def test_bars_stand_beside_their_figures(tmp_path: Path) -> None:
     text, folder = write(tmp_path / "report")
     result = json.loads((folder / "evaluation.json").read_text())
     for score in result["per_class"].values():
-        figure, width = f"{100 * score['f1']:.2f}%", f"{100 * score['f1']:.1f}%"
+        figure = f"{100 * score['f1']:.2f}%"
         assert re.search(
             rf"<td>{figure}</td>\s*<td class=\"bar\"><i style=\"width: {100 * score['f1']:.1f}%\"></i>", text
         )
