@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from edge_fm_export import safety
 from edge_fm_export.context import SourceModel
+from edge_fm_export.fixed_batch import in_batches, takes_one_size_alone
 from edge_fm_export.float32 import as_float32, rebuilt_note
 from edge_fm_export.foreign_files import find_saved_model, load_model, name_of
 from edge_fm_export.foreign_input import ModelInput, arrange, describe_shape, model_input
@@ -68,10 +70,12 @@ def load_foreign(
     model, had = as_float32(model, path, trust=trust)
     had = had or getattr(model, "rebuilt_from", None)
     taken = model_input(model, path, input_size)
+    if not takes_one_size_alone(model, taken):
+        taken = replace(taken, batch=None)
     pick, classes = _classes(keras, model, taken, path)
     size = (taken.height, taken.width, taken.channels)
     notes = [] if had is None else [rebuilt_note(had)]
-    image = keras.Input(size, dtype="uint8", name="image")
+    image = keras.Input(batch_shape=(taken.batch, *size), dtype="uint8", name="image")
     pixels = _pixels(keras, image, taken, preprocessing, path, notes)
     traced = TracedModel(model, taken)
     warnings = _examine_scale(traced, taken, model, path, preprocessing, notes)
@@ -82,7 +86,7 @@ def load_foreign(
     return SourceModel(
         name=name_of(path),
         model=wrapped,
-        input=InputSpec(*size),
+        input=InputSpec(*size, batch=taken.batch),
         labels=labels_or_numbers(labels, count, path),
         named=labels is not None,
         photo=_photo(photo, taken, notes),
@@ -98,7 +102,7 @@ def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any
     """The number of classes, and what picks the answer out of a dict or list of one; refuses all but classifiers."""
     if model.count_params() == 0 and not getattr(model, "holds_frozen_graph", False):
         raise ModelError(f"{path} has no weights: there is nothing to export.", hint="Train it, and save it again.")
-    image = keras.KerasTensor((None, *taken.shape), dtype=taken.dtype)
+    image = keras.KerasTensor((taken.batch, *taken.shape), dtype=taken.dtype)
     try:
         answer = model(image)
     except Exception as error:
@@ -230,13 +234,15 @@ def _probe(scores: Any, path: Path) -> npt.NDArray[np.float32]:
     plain = np.linspace(0, 255, _PROBES // 2).astype(np.uint8).reshape(-1, 1, 1, 1)
     images = np.concatenate([noise, np.broadcast_to(plain, (len(plain), *shape))])
     with quiet():
-        values = np.asarray(scores(images, training=False), dtype=np.float32)
+        values = in_batches(
+            lambda batch: np.asarray(scores(batch, training=False), dtype=np.float32), images, scores.input.shape[0]
+        )
     if not np.isfinite(values).all():
         raise ModelError(
             f"{path} answers NaN or infinity to plain images.",
             hint="Check its weights and what it wants done to pixels: --preset NAME, or --input-scale 1/255",
         )
-    return values
+    return np.asarray(values)
 
 
 def _brief(error: Exception) -> str:

@@ -142,11 +142,6 @@ def _load_saved_model(folder: Path, *, trust: bool) -> Any:
             f"The signature {chosen!r} of {folder} takes a tensor of any shape.",
             hint="Export it with the shape of its images: model.export('folder', input_signature=[...]).",
         )
-    batch = spec.shape[0] if spec.shape.rank else None
-    if batch is not None:
-        raise ModelError(
-            f"{folder} takes batches of {batch} alone.", hint="Export it again with the batch left open (None)."
-        )
     return _wrap(tf, keras, signature, name, spec, folder)
 
 
@@ -188,7 +183,7 @@ def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Pat
             # Within a trace, not through `eager`: that would take the graph it made for the open batch.
             return eager(inputs) if tf.executing_eagerly() else run(inputs)
 
-    image = keras.Input(tuple(spec.shape[1:]), dtype=dtype, name=name)
+    image = keras.Input(batch_shape=tuple(spec.shape), dtype=dtype, name=name)
     layer = SavedModelLayer(name="saved_model", dtype="float32")
     model = keras.Model(image, layer(image), name="saved" if folder.name.isdigit() else folder.name)
     # Its weights are constants of the graph: count_params says 0.

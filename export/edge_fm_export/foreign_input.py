@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class ModelInput:
         dtype: of the tensor.
         shape: of the tensor for one image: `(height, width, channels)`, `(height, width)` where the model has no
             axis for channels, or flat.
+        batch: the size of the batches that it takes, or None for any.
     """
 
     height: int
@@ -32,6 +33,7 @@ class ModelInput:
     channels: int
     dtype: str
     shape: tuple[int, ...]
+    batch: int | None = None
 
     @property
     def arranged(self) -> bool:
@@ -62,7 +64,13 @@ def model_input(model: Any, path: Path, input_size: tuple[int, int] | None) -> M
             f"{path} takes {len(shapes)} inputs: {told}.",
             hint=_HINT + " Wrap it in one that computes the other inputs, or makes them constants.",
         )
-    shape, dtype = shapes[0], dtypes[0]
+    taken = _of_shape(shapes[0], dtypes[0], model, path, input_size)
+    return replace(taken, batch=shapes[0][0])
+
+
+def _of_shape(
+    shape: tuple[int | None, ...], dtype: str, model: Any, path: Path, input_size: tuple[int, int] | None
+) -> ModelInput:
     if len(shape) == 2 or (len(shape) == 3 and shape[2] in _CHANNELS):
         return _flat(shape, dtype, path, input_size)
     if len(shape) == 3:

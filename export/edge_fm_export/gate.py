@@ -8,6 +8,7 @@ import numpy as np
 
 from edge_fm_export.context import EvaluationSet, SourceModel
 from edge_fm_export.engines import REFERENCE_ENGINES
+from edge_fm_export.fixed_batch import in_batches
 from edge_fm_export.targets import FORMAT_ENTRIES
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.artifact import Artifact
@@ -71,14 +72,15 @@ def reference_answers(source: SourceModel, images: Pixels, *, progress: Progress
     answer = tf.function(
         lambda image: source.model(image, training=False),
         autograph=False,
-        input_signature=[tf.TensorSpec((None, *source.input.shape), tf.uint8)],
+        input_signature=[tf.TensorSpec((source.input.batch, *source.input.shape), tf.uint8)],
     )
     size = batch_size(images)
     parts = []
     with quiet():
         for start in range(0, len(images), size):
             progress("asking the original", start, len(images))
-            parts.append(np.asarray(answer(images[start : start + size]), dtype=np.float32))
+            part = images[start : start + size]
+            parts.append(in_batches(lambda batch: np.asarray(answer(batch), np.float32), part, source.input.batch))
     progress("asking the original", len(images), len(images))
     return np.concatenate(parts)
 

@@ -33,13 +33,14 @@ def count_macs(model: Any) -> int | None:
     """
     tf, _ = require_tensorflow("counting a model's cost")
     (image,) = model.inputs
+    batch = image.shape[0] or 1
     with quiet():
         traced = tf.function(lambda x: model(x, training=False), autograph=False).get_concrete_function(
-            tf.TensorSpec((1, *image.shape[1:]), image.dtype)
+            tf.TensorSpec((batch, *image.shape[1:]), image.dtype)
         )
     counts = [_macs(operation) for operation in _operations(traced.graph)]
     known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
+    return sum(known) // batch if len(known) == len(counts) else None
 
 
 def _operations(graph: Any) -> Iterator[Any]:

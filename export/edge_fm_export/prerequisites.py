@@ -22,6 +22,12 @@ def check_request(
     """
     if not targets:
         raise ExportError("No format was asked for.", hint="Such as: edgefm export --format onnx")
+    if source.input.batch not in (None, static_batch):
+        asked = "batches of any size were" if static_batch is None else f"batches of {static_batch} were"
+        raise ExportError(
+            f"{source.name} takes batches of {source.input.batch} images alone; {asked} asked for.",
+            hint=f"Fix the batch size of the artifact too: --static-batch {source.input.batch}",
+        )
     if static_batch is not None and static_batch < 1:
         raise ExportError(f"A batch of {static_batch} images cannot be; --static-batch takes 1 or more.")
     require_ready(targets)

@@ -54,7 +54,7 @@ class TracedModel:
             return tf.identity(answer)
 
         with quiet():
-            self._function = tf.compat.v1.wrap_function(call, [tf.TensorSpec((None, *taken.shape), taken.dtype)])
+            self._function = tf.compat.v1.wrap_function(call, [tf.TensorSpec((taken.batch, *taken.shape), taken.dtype)])
         self._taken = taken
         self._input = self._function.inputs[0]
         output = self._function.outputs[0]
@@ -73,10 +73,17 @@ class TracedModel:
         tf, _ = require_tensorflow("opening a Keras model")
         if not tensors:
             return []
-        values = tf.cast(images.reshape(-1, *self._taken.shape), self._taken.dtype)
-        with quiet():
-            found = self._function.prune(self._input, list(tensors))(values)
-        return [np.asarray(tf.cast(value, "float32")) for value in found]
+        run = self._function.prune(self._input, list(tensors))
+        size = self._taken.batch or len(images)
+        found: list[list[Floats]] = [[] for _ in tensors]
+        for start in range(0, len(images), size):
+            part = images[start : start + size]
+            filled = np.resize(part, (size, *part.shape[1:]))
+            with quiet():
+                values = run(tf.cast(filled.reshape(-1, *self._taken.shape), self._taken.dtype))
+            for parts, value in zip(found, values, strict=True):
+                parts.append(np.asarray(tf.cast(value, "float32"))[: len(part)])
+        return [np.concatenate(parts) for parts in found]
 
 
 def _final(output: Any) -> tuple[str | None, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from edge_fm_export.context import SourceModel
 from edge_fm_export.engines.tensorflow_device import choose_device, choose_threads, require_ran_on
+from edge_fm_export.fixed_batch import in_batches
 from edge_fm_export.tensorflow_setup import require_tensorflow
 from edge_fm_runtime.calls import Calls
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
@@ -40,11 +41,15 @@ class KerasEngine:
         self._options, self.device = options, options.device
         self._place = choose_device(self._tf, options)
         self._model: Any = source.model
+        self._batch = source.input.batch
         self._calls = Calls(f"The {self.name} engine")
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls, self._tf.device(self._place):
-            answer = self._model(batch, training=False)
+            return cast(Probabilities, in_batches(self._call, batch, self._batch))
+
+    def _call(self, batch: Pixels) -> Probabilities:
+        answer = self._model(batch, training=False)
         require_ran_on(answer, self._options)
         return cast(Probabilities, np.asarray(answer))
 
@@ -61,4 +66,7 @@ class KerasPredictEngine(KerasEngine):
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls, self._tf.device(self._place):
-            return cast(Probabilities, self._model.predict(batch, verbose=0, batch_size=len(batch)))
+            return cast(Probabilities, in_batches(self._predict, batch, self._batch))
+
+    def _predict(self, batch: Pixels) -> Probabilities:
+        return cast(Probabilities, self._model.predict(batch, verbose=0, batch_size=len(batch)))
