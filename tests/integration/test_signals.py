@@ -26,8 +26,8 @@ from tiny_models import TINY_LABELS
 
 from edge_fm.cli import _COMMANDS, cli
 
-MOMENTS = int(os.environ.get("EDGEFM_SIGNAL_MOMENTS", "4"))
-LONGEST_S = 8.0
+MOMENTS = int(os.environ.get("EDGEFM_SIGNAL_MOMENTS", "2"))
+LONGEST_S = 4.0
 ENDS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 TRAIN = ["train", "--model", "lenet5", "--data", "images.npz", "--epochs", "3", "--batch-size", "16"]
 EXPORT = "run/export/tiny-grey-onnx-fp32"
