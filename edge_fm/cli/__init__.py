@@ -7,6 +7,7 @@ import os
 import signal
 import warnings
 from importlib import import_module
+from itertools import pairwise
 from typing import IO, Any, TextIO, cast
 
 import click
@@ -77,14 +78,15 @@ def _told(error: EdgeFMError | click.ClickException | OSError) -> Exception:
     return _Failure(EdgeFMError(f"{where}: {error.strerror or error}.", hint=hint))
 
 
-def _empty_argument(args: list[str]) -> int | None:
-    """Place of an empty argument, which a path would take for the current folder; None where there is none.
+def _before_empty(command: click.Command, args: list[str]) -> str | None:
+    """What stands before an empty argument, which a path would take for the current folder; None without one.
 
     `infer` answers the other photos; there only the value of an option counts.
     """
-    for place, text in enumerate(args[1:], 1):
-        if not text and (args[0] != "infer" or args[place - 1].startswith("--")):
-            return place
+    flags = {name for p in command.params if isinstance(p, click.Option) and p.is_flag for name in p.opts}
+    for before, text in pairwise(args):
+        if not text and (command.name != "infer" or (before.startswith("--") and before not in flags)):
+            return before
     return None
 
 
@@ -108,9 +110,10 @@ class LazyGroup(click.Group):
             near = get_close_matches(args[0], _COMMANDS, n=1)
             guess = f" Did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"There is no command {args[0]!r}.{guess} There are: {', '.join(_COMMANDS)}.")
-        if (place := _empty_argument(args)) is not None:
-            ctx.fail(f"The argument after {args[place - 1]!r} is empty. Was a variable not set?")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and (before := _before_empty(command, args)) is not None:
+            ctx.fail(f"The argument after {before!r} is empty. Was a variable not set?")
+        return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -153,6 +156,9 @@ def _show_warning(
     """Say our own warnings in a line for a person, without the place in the code; others as Python does."""
     if issubclass(category, EdgeFMWarning):
         click.echo(f"Warning: {printable(str(message), lines=True)}", err=True)
+    elif file is None:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        click.echo(printable(text, lines=True), nl=False, err=True)
     else:
         _python_shows(message, category, filename, lineno, file, line)
 

@@ -110,11 +110,23 @@ class PhotoList:
             if not os.path.isdir(path):  # noqa: PTH112
                 found = True
                 yield path
+        if self._recursive and "**" in pattern:
+            start, _ = _fixed(pattern)
+            for folder in self._unlisted_below(start):
+                found = True
+                yield folder
         if not found:
             self._unlisted[pattern] = PhotoError(
                 f"No file matches {shown_name(pattern)}.", hint="Check the pattern; `**` needs --recursive."
             )
             yield pattern
+
+    def _unlisted_below(self, start: Path) -> Iterator[str]:
+        """Folders that a search below `start` passed over without a word, as pathlib and glob do."""
+        unread: list[OSError] = []
+        for _, folders, _ in os.walk(start, onerror=unread.append):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from self._told(unread[::-1])
 
 
 def _lines(stream: IO[bytes]) -> Iterator[str]:
@@ -133,8 +145,13 @@ def _matches(pattern: str, *, recursive: bool) -> Iterator[str]:
 
         return glob.iglob(pattern)
     # Below "**" glob follows links to folders, round and round; pathlib does not.
+    start, rest = _fixed(pattern)
+    found = start.glob(rest)
+    return (str(p) for p in found if not any(part.startswith(".") for part in p.relative_to(start).parts))
+
+
+def _fixed(pattern: str) -> tuple[Path, str]:
+    """The folder that a pattern names itself, and the pattern below it."""
     parts = Path(pattern).parts
     fixed = next(i for i, part in enumerate(parts) if any(c in part for c in _MAGIC))
-    start = Path(*parts[:fixed])
-    found = start.glob(str(Path(*parts[fixed:])))
-    return (str(p) for p in found if not any(part.startswith(".") for part in p.relative_to(start).parts))
+    return Path(*parts[:fixed]), str(Path(*parts[fixed:]))

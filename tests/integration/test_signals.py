@@ -137,6 +137,14 @@ def place(tiny_runs: dict[str, Any], exported: Any, tmp_path_factory: pytest.Tem
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_ignored() -> Any:
+    """In the background of a shell SIGINT is ignored, and children would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def server() -> Any:
     command = [sys.executable, "-c", _SERVER]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,15 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
+def photos() -> Iterator[Path]:
+    """Photos in folders that every user may list, as those of pytest are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        yield write_photos(place)
+
+
+def write_photos(tmp_path: Path) -> Path:
     for name in ("good.png", "closed/a.png", "tree/b.png", "tree/closed/c.png", "tree/d/e.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         Image.new("L", (4, 4)).save(tmp_path / name)
@@ -59,25 +69,31 @@ def rows_without_rights(*arguments: str | Path, code: int) -> dict[str, str | No
 
 @pytest.fixture
 def closed(photos: Path, artifact_folder: Path) -> Path:
-    """Folders that only root may list, below one that everybody may."""
-    for folder in (photos, *photos.parents):
-        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
+    """Folders that only root may list, below one that everybody may; with the artifact."""
+    shutil.copytree(artifact_folder, photos / "artifact")
     for folder in (photos / "closed", photos / "tree" / "closed"):
         folder.chmod(0)
     return photos
 
 
-def test_a_photo_in_a_folder_without_rights_costs_only_itself(closed: Path, artifact_folder: Path) -> None:
+def test_a_photo_in_a_folder_without_rights_costs_only_itself(closed: Path) -> None:
     hidden, good = closed / "closed" / "a.png", closed / "good.png"
-    found = rows_without_rights(hidden, good, "--model", artifact_folder, code=4)
+    found = rows_without_rights(hidden, good, "--model", closed / "artifact", code=4)
     assert list(found) == [str(hidden), str(good)]
     assert found[str(good)] is None and "Permission denied" in str(found[str(hidden)])
-    assert "Permission denied" in str(rows_without_rights(hidden, "--model", artifact_folder, code=1))
+    assert "Permission denied" in str(rows_without_rights(hidden, "--model", closed / "artifact", code=1))
 
 
-def test_a_subfolder_without_rights_is_named(closed: Path, artifact_folder: Path) -> None:
-    found = rows_without_rights(closed / "tree", "--recursive", "--model", artifact_folder, code=4)
+def test_a_subfolder_without_rights_is_named(closed: Path) -> None:
+    found = rows_without_rights(closed / "tree", "--recursive", "--model", closed / "artifact", code=4)
+    named = {Path(path).relative_to(closed).as_posix(): error for path, error in found.items()}
+    assert {path for path, error in named.items() if error is None} == {"tree/b.png", "tree/d/e.png"}
+    assert "cannot be listed: Permission denied" in str(named["tree/closed"])
+
+
+def test_a_pattern_that_meets_a_folder_without_rights_names_it(closed: Path) -> None:
+    pattern = closed / "tree" / "**" / "*.png"
+    found = rows_without_rights(pattern, "--recursive", "--model", closed / "artifact", code=4)
     named = {Path(path).relative_to(closed).as_posix(): error for path, error in found.items()}
     assert {path for path, error in named.items() if error is None} == {"tree/b.png", "tree/d/e.png"}
     assert "cannot be listed: Permission denied" in str(named["tree/closed"])
