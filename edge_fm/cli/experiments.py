@@ -153,6 +153,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         cells.append(
             [
                 name,
+                row["report"]["letter"],
                 row["model"],
                 "-" if row["reported_accuracy"] is None else f"{100 * row['reported_accuracy']:.2f}",
                 row["status"] if achieved is None else f"{100 * achieved:.2f}",
@@ -161,8 +162,15 @@ def _print(rows: list[dict[str, Any]]) -> None:
                 marks,
             ]
         )
-    columns = ["experiment", "model", "reported %", "achieved %", "difference", "s", "note"]
-    print_table("Published reports on Fashion-MNIST, rerun", columns, cells, right=(2, 3, 4, 5), lesser=["s", "model"])
+    columns = ["experiment", "report", "model", "reported %", "achieved %", "difference", "s", "note"]
+    print_table(
+        "Published reports on Fashion-MNIST, rerun", columns, cells, right=(3, 4, 5, 6), lesser=["s", "model", "report"]
+    )
+    click.echo("Reports, by what is known of them:")
+    for letter, name in {row["report"]["letter"]: row["report"]["name"] for row in rows}.items():
+        click.echo(f"  {letter}  {name}")
+    if notes:
+        click.echo("Notes:")
     for note, number in notes.items():
         say(f"{number:>3}  {note}")
 

@@ -16,6 +16,38 @@ from edge_fm_runtime.errors import RecipeError
 
 
 @dataclass(frozen=True)
+class Report:
+    """A published report, by what is known of it.
+
+    Attributes:
+        letter: ours, which the names of its rows begin with: "A" of report-a-cnn3.
+        about: the setting that it describes.
+        title: None where it is not known.
+        year: likewise.
+    """
+
+    letter: str
+    about: str
+    title: str | None = None
+    year: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Title and year where they are known, else the setting.
+
+        Example:
+            >>> Report("A", "report A, 5 classes, 50 epochs").name
+            '5 classes, 50 epochs (title and year not known)'
+            >>> Report("A", "report A, 5 classes", "Clothes and networks", 2019).name
+            'Clothes and networks (2019)'
+        """
+        if self.title is not None:
+            return f"{self.title} ({'year not known' if self.year is None else self.year})"
+        unknown = "title and year not known" if self.year is None else f"{self.year}, title not known"
+        return f"{self.about.removeprefix(f'report {self.letter}, ')} ({unknown})"
+
+
+@dataclass(frozen=True)
 class Experiment:
     """A published row, or a variant that stands beside one.
 
@@ -25,6 +57,7 @@ class Experiment:
         reported: its accuracy on test images, a fraction; None for a variant, which no report has.
         note: what the report leaves open and what was chosen here, or why a result differs.
         variant_of: name of the row that it stands beside, or None.
+        report: the report that the row, or the row beside it, is from.
     """
 
     name: str
@@ -32,6 +65,7 @@ class Experiment:
     reported: float | None
     note: str
     variant_of: str | None
+    report: Report
 
     @property
     def recipe(self) -> Recipe:
@@ -54,7 +88,8 @@ def load_experiments() -> tuple[Experiment, ...]:
         report = table["report"][row["report"]]
         about = "" if "variant_of" in row else report.get("note", "")
         note = " ".join(text for text in (about, row.get("note", "")) if text)
-        rows.append(Experiment(row["name"], report["about"], row.get("accuracy"), note, row.get("variant_of")))
+        known = Report(row["report"], report["about"], report.get("title"), report.get("year"))
+        rows.append(Experiment(row["name"], report["about"], row.get("accuracy"), note, row.get("variant_of"), known))
     return tuple(rows)
 
 
@@ -95,6 +130,12 @@ def experiment_rows(results: Mapping[str, Result]) -> list[dict[str, Any]]:
             {
                 "name": row.name,
                 "source": row.source,
+                "report": {
+                    "letter": row.report.letter,
+                    "name": row.report.name,
+                    "title": row.report.title,
+                    "year": row.report.year,
+                },
                 "model": recipe.model.name,
                 "reported_accuracy": row.reported,
                 "achieved_accuracy": done.accuracy if done else None,

@@ -50,6 +50,24 @@ PUBLISHED = {
         *[0.8349, 0.8650, 0.9285, 0.9265, 0.8802, 0.9188, 0.9285, 0.9277],
     ],
 }
+
+
+def test_reports_go_by_what_is_known_of_them() -> None:
+    rows = experiment_rows({})
+    for row in rows:
+        report = row["report"]
+        assert row["name"].startswith(f"report-{report['letter'].lower()}-")
+        known = row["source"].removeprefix(f"report {report['letter']}, ")
+        assert report["name"] == (
+            f"{known} (title and year not known)"
+            if report["title"] is None
+            else f"{report['title']} ({report['year']})"
+        )
+    text = CliRunner().invoke(cli, ["experiments"]).stdout
+    for letter, name in {(row["report"]["letter"], row["report"]["name"]) for row in rows}:
+        assert f"  {letter}  {name}" in text
+
+
 SMALL = {"data.source": "fashion-mnist-mini", "training.epochs": 1}
 
 
