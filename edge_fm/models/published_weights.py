@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+import shlex
 import sys
 import urllib.error
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from edge_fm.models.backbones import WeightsFile
 from edge_fm.models.keras_import import require_keras
 from edge_fm.network import failure_reason, require_reachable
 from edge_fm_runtime.errors import ModelError
-from edge_fm_runtime.user_cache import expand_home, user_home
+from edge_fm_runtime.user_cache import expand_home, user_home, why_untrusted
 
 _TIMEOUT_S = 30.0
 
@@ -46,6 +47,11 @@ def fetch_weights(file: WeightsFile) -> Path:
     """
     keras = require_keras("ImageNet weights")
     place = cached_path(file)
+    if not file.md5 and os.access(place, os.F_OK) and (reason := why_untrusted(place)) is not None:
+        raise ModelError(
+            f"The ImageNet weights {file.name} have no published checksum, and {reason}.",
+            hint=f"If they are yours: chmod go-w {shlex.quote(str(place))}. Else remove them, to be fetched again.",
+        )
     try:
         if not _is_whole(place, file.md5):
             require_reachable(file.url)

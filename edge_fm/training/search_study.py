@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import platform
+import shlex
 import sqlite3
 import time
 import warnings
@@ -17,6 +18,7 @@ from typing import Any
 
 from edge_fm.training.search_space import Dimension, SearchPlan
 from edge_fm_runtime.errors import MissingDependencyError, TrainingError
+from edge_fm_runtime.user_cache import why_untrusted
 
 # Seconds. A process says that its trial lives this often, and is taken for dead after so long.
 _BEAT_S, _GRACE_S = 30, 120
@@ -64,11 +66,12 @@ def open_study(storage: str, name: str, plan: SearchPlan, *, seed: int, marks: d
         marks: what every process of the study must agree on; title -> hash.
 
     Raises:
-        TrainingError: the storage cannot be opened, or the study belongs to other marks.
+        TrainingError: the storage cannot be opened, others may write to its file, or the study belongs to other marks.
     """
     optuna = require_optuna()
     import sqlalchemy
 
+    _require_own_file(storage)
     try:
         study = _open(storage, name, plan, seed)
     except (
@@ -95,6 +98,19 @@ def open_study(storage: str, name: str, plan: SearchPlan, *, seed: int, marks: d
         if title not in before:
             study.set_user_attr(title, mark)
     return study
+
+
+def _require_own_file(storage: str) -> None:
+    """Refuse a database file that anybody could have changed: its trials decide what is trained next."""
+    path = Path(storage.removeprefix("sqlite:///"))
+    if not storage.startswith("sqlite:///") or not path.is_file():
+        return
+    if (reason := why_untrusted(path)) is not None:
+        raise TrainingError(
+            f"The study's trials are not believed: {reason}.",
+            hint=f"If they are yours: chmod go-w {shlex.quote(str(path))}. Several users share a study through a "
+            "database server: --storage postgresql://user@host/database",
+        )
 
 
 def _open(storage: str, name: str, plan: SearchPlan, seed: int) -> Any:

@@ -28,15 +28,25 @@ def _library_folder(name: str) -> str:
 
 
 def use_own_matplotlib_folder() -> None:
-    """Have Matplotlib keep its list of fonts in the cache folder; to be called before it is imported."""
-    if "matplotlib" in sys.modules or "MPLCONFIGDIR" in os.environ:
+    """Import Matplotlib, if it is installed, with its list of fonts in the cache folder.
+
+    A `matplotlibrc` in the current folder, which may be anybody's, is not followed: it could have LaTeX run.
+    """
+    if "matplotlib" in sys.modules:
         return
-    home, given = user_home(), os.environ.get("XDG_CONFIG_HOME")
-    config = Path(given) if given else None if home is None else home / ".config"
-    settings = None if config is None else config / "matplotlib" / "matplotlibrc"
-    if settings is not None and os.access(settings, os.R_OK):
-        os.environ.setdefault("MATPLOTLIBRC", str(settings))
-    os.environ["MPLCONFIGDIR"] = _library_folder("matplotlib")
+    if "MPLCONFIGDIR" not in os.environ:
+        home, given = user_home(), os.environ.get("XDG_CONFIG_HOME")
+        config = Path(given) if given else None if home is None else home / ".config"
+        settings = None if config is None else config / "matplotlib" / "matplotlibrc"
+        if settings is not None and os.access(settings, os.R_OK):
+            os.environ.setdefault("MATPLOTLIBRC", str(settings))
+        os.environ["MPLCONFIGDIR"] = _library_folder("matplotlib")
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        return
+    if Path(mpl.matplotlib_fname()).absolute() == Path("matplotlibrc").absolute():
+        mpl.rcdefaults()
 
 
 @contextmanager

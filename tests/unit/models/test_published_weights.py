@@ -113,6 +113,15 @@ def test_a_file_that_is_not_what_its_sum_says(server: str, keras_home: Path) -> 
         fetch_weights(WeightsFile(f"{server}/w.h5", "w.h5", "0" * 32))
 
 
+def test_weights_without_a_sum_that_everybody_may_write_to_are_not_believed(server: str) -> None:
+    file = WeightsFile(f"{server}/w.h5", "w.h5", "")
+    fetch_weights(file).chmod(0o666)
+    with pytest.raises(ModelError, match="no published checksum, and everybody may write to"):
+        fetch_weights(file)
+    known = WeightsFile(file.url, file.name, hashlib.md5(CONTENT).hexdigest())  # its sum says what it is
+    assert fetch_weights(known).read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize("path", ["none.h5", "w.h5"])
 def test_what_does_not_come_is_named_with_its_place(path: str, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if path == "w.h5":  # there, but the name of the host is unknown

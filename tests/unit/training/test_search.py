@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,22 @@ def test_a_study_of_something_else_is_refused(searched: tuple[Path, SearchResult
 def test_a_storage_that_cannot_be_used_is_said(url: str, strokes: Dataset, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="cannot be used"):
         search(make_recipe(), make_plan(make_recipe()), strokes, tmp_path, storage=url)
+
+
+def test_a_study_that_everybody_may_write_to_is_not_believed(strokes: Dataset, tmp_path: Path) -> None:
+    recipe = two_epochs()
+    sqlite3.connect(tmp_path / "study.db").close()
+    (tmp_path / "study.db").chmod(0o666)
+    with pytest.raises(TrainingError, match=r"everybody may write to .*study\.db"):
+        search(recipe, make_plan(recipe), strokes, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + bytes(5000)])
+def test_a_damaged_study_is_said(strokes: Dataset, tmp_path: Path, content: bytes) -> None:
+    recipe = two_epochs()
+    (tmp_path / "study.db").write_bytes(content)
+    with pytest.raises(TrainingError, match="cannot be used"):
+        search(recipe, make_plan(recipe), strokes, tmp_path)
 
 
 def test_a_diverging_trial_is_pruned_and_the_search_goes_on(strokes: Dataset, tmp_path: Path) -> None:
