@@ -164,7 +164,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         )
     columns = ["experiment", "report", "model", "reported %", "achieved %", "difference", "s", "note"]
     print_table(
-        "Published reports on Fashion-MNIST, rerun", columns, cells, right=(3, 4, 5, 6), lesser=["s", "model", "report"]
+        "Published reports on Fashion-MNIST, rerun", columns, cells, right=(3, 4, 5, 6), lesser=["report", "s", "model"]
     )
     click.echo("Reports, by what is known of them:")
     for letter, name in {row["report"]["letter"]: row["report"]["name"] for row in rows}.items():
