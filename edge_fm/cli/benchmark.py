@@ -178,7 +178,10 @@ def _cases(
     cases, bare = [], []
     for artifact in opened:
         chosen = "savedmodel" if artifact.metadata.format == "savedmodel" else engine
-        cases.append(artifact_case(artifact, chosen, options, registry=ALL_ENGINES))
+        case = artifact_case(artifact, chosen, options, registry=ALL_ENGINES)
+        if sum(other.metadata.name == artifact.metadata.name for other in opened) > 1:
+            case = replace(case, model=str(artifact.path))  # artifacts of two runs may have one name
+        cases.append(case)
         if "bare" not in skip and (beside := bare_case(artifact, cases[-1])) is not None:
             bare.append(beside)
     images = cases[0].images

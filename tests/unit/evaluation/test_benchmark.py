@@ -165,6 +165,17 @@ def test_what_is_no_benchmark_is_refused(tmp_path: Path) -> None:
         read_benchmark(tmp_path)
 
 
+def test_artifacts_of_one_name_are_told_apart_by_their_folders(make_artifact: Callable[..., Path]) -> None:
+    folders = [str(make_artifact("one")), str(make_artifact("two"))]
+    arguments = ["benchmark", *folders, "--against", "none", "--duration", "0.05", "--min-samples", "2", "--json"]
+    skip = ["--skip", "streams", "--skip", "photos", "--skip", "starts", "--skip", "null"]
+    done = CliRunner().invoke(cli, [*arguments, *skip])
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert [row["model"] for row in report["rows"] if row["kind"] == "artifact"] == folders
+    assert sorted(overhead["model"] for overhead in report["overheads"]) == sorted(folders)
+
+
 def test_strict_turns_an_invalid_run_into_code_3(artifact_folder_grey: str) -> None:
     arguments = ["benchmark", artifact_folder_grey, "--against", "none", "--duration", "0.05", "--strict"]
     skip = ["--skip", "bare", "--skip", "streams", "--skip", "photos", "--skip", "null"]
