@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
     )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `needs("package", ...)` where one of them is not installed."""
+    for marker in item.iter_markers("needs"):
+        missing = [package for package in marker.args if find_spec(package) is None]
+        if missing:
+            pytest.skip(f"needs {', '.join(missing)}, which is not installed")
 
 
 @pytest.hookimpl(wrapper=True)

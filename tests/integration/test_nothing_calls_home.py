@@ -158,6 +158,7 @@ trials = 1
 
 
 @needs_strace
+@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna")
 def test_the_whole_way_connects_to_nothing(place: Place) -> None:
     from tiny_models import tiny_images
 
@@ -191,6 +192,7 @@ time.sleep(max(0, 20 - (time.monotonic() - started)))  # some report only after 
 
 
 @needs_strace
+@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna")
 def test_every_library_connects_to_nothing_for_twenty_seconds(place: Place) -> None:
     assert place.traced(sys.executable, "-W", "ignore", "-c", _LIBRARIES) == ""
     assert [name for name in place.left() if "/.cache/edgefm/" not in name] == []

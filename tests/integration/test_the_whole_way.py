@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.needs("tensorflow", "openvino", "tf2onnx", "nncf", "matplotlib")
+
 EDGEFM = Path(sys.executable).with_name("edgefm")
 
 

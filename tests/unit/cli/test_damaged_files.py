@@ -84,6 +84,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.needs("tensorflow", "tf2onnx")
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_keras_file_is_one_line(name: str, tmp_path: Path) -> None:
     file = tmp_path / "model.keras"
@@ -138,6 +139,7 @@ def test_a_size_beyond_all_use_is_wrong_usage(size: str) -> None:
     refused(run("data", "info", "fashion-mnist-mini", "--size", size), "--size", code=2)
 
 
+@pytest.mark.needs("tensorflow", "tf2onnx")
 @pytest.mark.parametrize("size", ["100000x100000", f"{LONG}", "²", "0x0", "x"])
 def test_an_input_size_beyond_all_use_is_wrong_usage(size: str, tmp_path: Path) -> None:
     (tmp_path / "model.keras").write_bytes(b"")

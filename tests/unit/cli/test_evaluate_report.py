@@ -28,6 +28,7 @@ def dataset(path: Path, shape: tuple[int, int, int], labels: tuple[str, ...]) ->
     return path
 
 
+@pytest.mark.needs("matplotlib")
 def test_an_artifact_has_a_page_without_feature_maps(artifact_folder: Path, tmp_path: Path) -> None:
     data = dataset(tmp_path / "tiny.npz", (4, 4, 1), LABELS)
     arguments = ["evaluate", str(artifact_folder), "--data", str(data), "--json"]

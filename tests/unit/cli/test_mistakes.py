@@ -18,6 +18,7 @@ def test_resuming_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "There is no run to resume in nowhere" in result.stderr
 
 
+@pytest.mark.needs("tensorflow")
 def test_weights_that_do_not_exist_leave_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = ["train", "--data", "fashion-mnist-mini", "--weights", "missing.h5"]
@@ -47,6 +48,7 @@ def test_suggested_commands_can_be_pasted() -> None:
     assert word(Path("my runs/T-shirt")) == "'my runs/T-shirt'"
 
 
+@pytest.mark.needs("tensorflow")
 @pytest.mark.parametrize(
     ("setting", "code", "says"),
     [
@@ -67,6 +69,7 @@ def test_settings_that_cannot_be(
     assert not list(Path().glob("runs/*"))
 
 
+@pytest.mark.needs("tensorflow")
 def test_a_run_is_not_written_among_other_files(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     result = CliRunner().invoke(cli, ["train", "--data", "fashion-mnist-mini", "--out", str(tmp_path)])

@@ -49,6 +49,7 @@ def run(*arguments: object, code: int = 0) -> tuple[str, str]:
     return result.stdout, result.stderr
 
 
+@pytest.mark.needs("tensorflow", "optuna")
 def test_search_writes_a_recipe_that_trains(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "found"
     stdout, notes = run("search", recipe, "--out", out, "--json")
@@ -67,6 +68,7 @@ def test_search_writes_a_recipe_that_trains(recipe: Path, tmp_path: Path) -> Non
     assert f"Next: edgefm train --recipe {out / 'best.toml'}" in notes
 
 
+@pytest.mark.needs("tensorflow")
 def test_crossval_prints_mean_and_spread(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "folds"
     stdout, notes = run("crossval", recipe, "--folds", 2, "--out", out, "--json")
@@ -78,6 +80,7 @@ def test_crossval_prints_mean_and_spread(recipe: Path, tmp_path: Path) -> None:
     assert f"{100 * answer['mean_accuracy']:.2f}% ± {100 * answer['std_accuracy']:.2f}" in table
 
 
+@pytest.mark.needs("tensorflow")
 def test_sweep_prints_one_table_with_test_accuracy_only_if_asked(recipe: Path, tmp_path: Path) -> None:
     arguments = ["sweep", recipe, "--grid", "optimizer.learning_rate=0.001,0.01", "--out", tmp_path / "grid"]
     answer = json.loads(run(*arguments, "--json")[0])

@@ -47,6 +47,7 @@ def run_cli(*arguments: str) -> Any:
     return CliRunner().invoke(cli, list(arguments))
 
 
+@pytest.mark.needs("mlperf_loadgen")
 def test_every_scenario_is_valid_and_scores_what_evaluate_counts(
     artifact_folder: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_every_scenario_is_valid_and_scores_what_evaluate_counts(
     assert report["environment"]["loadgen"]
 
 
+@pytest.mark.needs("mlperf_loadgen")
 def test_a_fixed_batch_is_cut_and_filled(make_artifact: Callable[..., Path], metadata: Metadata, data: Path) -> None:
     folder = make_artifact(metadata=replace(metadata, input=InputSpec(4, 4, 1, batch=3)))
     arguments = ["--scenario", "multi-stream", "--scenario", "offline", "--data", str(data), *SHORT]
@@ -80,6 +82,7 @@ def test_a_fixed_batch_is_cut_and_filled(make_artifact: Callable[..., Path], met
     assert {row["accuracy"] for row in json.loads(result.stdout)["rows"]} == {evaluated["accuracy"]}
 
 
+@pytest.mark.needs("mlperf_loadgen")
 @pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 3)])
 def test_what_cannot_be_held_is_invalid(artifact_folder: Path, data: Path, strict: tuple[str, ...], code: int) -> None:
     arguments = ["--scenario", "server", "--data", str(data), *SHORT, "--target-latency-ms", "0.0001", *strict]
@@ -89,12 +92,14 @@ def test_what_cannot_be_held_is_invalid(artifact_folder: Path, data: Path, stric
     assert "Reduce target QPS" in result.stderr
 
 
+@pytest.mark.needs("mlperf_loadgen")
 def test_a_rate_that_was_asked_for_is_not_changed(artifact_folder: Path, data: Path) -> None:
     arguments = ["--scenario", "server", "--data", str(data), *PATIENT, "--target-qps", "1500", "--json", "--quiet"]
     (row,) = json.loads(run_cli("benchmark", str(artifact_folder), *arguments).stdout)["rows"]
     assert (row["target_qps"], row["target_latency_ms"], row["runs"]) == (1500, 20000, 1)
 
 
+@pytest.mark.needs("mlperf_loadgen")
 def test_without_labels_there_is_no_accuracy(artifact_folder: Path) -> None:
     result = run_cli("benchmark", str(artifact_folder), "--scenario", "single-stream", "--duration", "0.1", "--json")
     assert result.exit_code == 0, result.output
@@ -129,6 +134,7 @@ def test_an_engine_that_fails_in_the_middle_is_an_error_and_does_not_hang(
         run_scenarios([subject], ["single-stream"], Plan(0.1), tmp_path)
 
 
+@pytest.mark.needs("mlperf_loadgen")
 def test_a_broken_artifact_keeps_its_exit_code(artifact_folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(artifact_folder, broken)

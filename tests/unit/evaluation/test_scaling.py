@@ -20,6 +20,7 @@ from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.errors import EngineError
 
 
+@pytest.mark.needs("onnx")
 def test_ceilings_are_positive_and_bound_what_is_attainable() -> None:
     roof = measure_roofline(1)
     assert roof.peak_gflops > 0.1 and roof.bandwidth_gbs > 0.1

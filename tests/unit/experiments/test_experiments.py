@@ -185,6 +185,7 @@ def test_an_experiment_runs_and_is_read_and_not_trained_again(tmp_path: Path) ->
     assert first.images == {"learn": 5400, "choose": 600, "test": 1000} and first.accuracy > 0.5
 
 
+@pytest.mark.needs("tensorflow")
 def test_the_command_lists_runs_and_keeps(tmp_path: Path) -> None:
     def run(*arguments: str, code: int = 0) -> str:
         result = CliRunner().invoke(cli, ["experiments", "--out", str(tmp_path), *arguments])

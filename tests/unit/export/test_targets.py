@@ -52,6 +52,7 @@ def test_a_near_miss_is_named() -> None:
         parse_targets("onix")
 
 
+@pytest.mark.needs("tensorflow", "tf2onnx", "onnx")
 def test_a_plan_says_what_would_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
     target = Target("onnx", "int8")
     planned = plan([target], name="m")[0]

@@ -122,6 +122,7 @@ def test_descriptions_name_options_with_their_defaults() -> None:
     json.dumps(models)
 
 
+@pytest.mark.needs("tensorflow")
 @pytest.mark.parametrize("absent", ["keras", "tensorflow"])
 def test_without_keras_or_its_backend_the_error_names_the_extra(absent: str) -> None:
     code = (

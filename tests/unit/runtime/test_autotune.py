@@ -38,6 +38,7 @@ def judged(make_artifact: Callable[..., Path], metadata: Metadata) -> Path:
     return make_artifact("judged", metadata=replace(metadata, parity=parity))
 
 
+@pytest.mark.needs("openvino")
 def test_the_profile_decides_how_this_artifact_runs_and_no_other(
     judged: Path, make_artifact: Callable[..., Path], metadata: Metadata, profile: Path
 ) -> None:

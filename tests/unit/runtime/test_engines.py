@@ -102,6 +102,7 @@ def test_fixed_batch_is_respected(make_artifact: Callable[..., Path], metadata: 
         assert len(list(classifier.classify_many(photos))) == 10
 
 
+@pytest.mark.needs("openvino")
 def test_ctrl_c_arrives_after_openvino_engines_were_closed_in_any_order(artifact_folder: Path) -> None:
     """OpenVINO's plugin changes the signal stack; cores released out of order left one that was freed."""
     code = f"""

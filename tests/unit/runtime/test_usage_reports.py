@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 _RUN = """
 import sys
 {imports}
@@ -16,9 +18,11 @@ def _run(imports: str) -> None:
     subprocess.run([sys.executable, "-c", _RUN.format(imports=imports)], check=True, timeout=120)
 
 
+@pytest.mark.needs("openvino")
 def test_openvino_is_imported_without_its_usage_reports() -> None:
     _run("from edge_fm_runtime.engines.openvino_core import shared_core; shared_core()")
 
 
+@pytest.mark.needs("openvino", "nncf")
 def test_nncf_after_it_has_none_either() -> None:
     _run("from edge_fm_runtime.engines.openvino_core import shared_core; shared_core()\nimport nncf")

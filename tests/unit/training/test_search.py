@@ -145,6 +145,7 @@ def child(out: Path, *, trials: int, die: bool = False) -> subprocess.Popen[str]
     return subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.needs("tensorflow", "optuna")
 def test_a_killed_search_goes_on_with_the_killed_trial_from_its_last_epoch(strokes: Dataset, tmp_path: Path) -> None:
     with child(tmp_path, trials=1, die=True) as process:
         assert process.wait() == -signal.SIGKILL
@@ -159,6 +160,7 @@ def test_a_killed_search_goes_on_with_the_killed_trial_from_its_last_epoch(strok
     assert result.best is not None and result.best["number"] == 1
 
 
+@pytest.mark.needs("tensorflow", "optuna")
 def test_two_processes_share_one_study(tmp_path: Path) -> None:
     with child(tmp_path, trials=3) as one, child(tmp_path, trials=3) as other:
         for process in (one, other):
