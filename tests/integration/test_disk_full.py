@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.needs("tensorflow", "matplotlib", "optuna")
+
 _CHILD = """
 import json, os, resource, sys
 import matplotlib.figure, numpy, tensorflow, keras

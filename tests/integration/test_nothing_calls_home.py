@@ -103,9 +103,9 @@ def test_a_home_folder_that_cannot_be_written_is_not_spoken_of(place: Place) -> 
     [
         ("infer", "photos/0.png"),
         ("infer", "photos", "--json"),
-        ("infer", "photos", "--engine", "openvino"),
+        pytest.param(("infer", "photos", "--engine", "openvino"), marks=pytest.mark.needs("openvino")),
         ("verify",),
-        ("verify", "--engine", "openvino"),
+        pytest.param(("verify", "--engine", "openvino"), marks=pytest.mark.needs("openvino")),
         ("doctor",),
         ("models",),
         ("experiments",),

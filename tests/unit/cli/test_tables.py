@@ -145,7 +145,8 @@ def test_train(show: Shown, tmp_path: Path) -> None:
     from edge_fm.training.results import RunResult
 
     metrics = {"model": "edgenet-s", "params": 90522, "test_accuracy": 0.9123, "val_accuracy": 0.9234}
-    metrics |= {"train_accuracy": 0.9345, "best_epoch": 7, "epochs": 8, "seconds": 61.0, "validation_leaks": []}
+    metrics |= {"train_accuracy": 0.9345, "best_epoch": 7, "epochs": 8, "seconds": 61.0}
+    metrics |= {"validation_leaks": [], "test_leaks": []}
     result = RunResult(tmp_path, load_recipe("edgenet-s"), metrics, (), np.zeros((0, 10), np.float32))
     text = show(lambda: _print(result))
     assert all(value in text for value in ("edgenet-s", "90,522", "91.23%", "92.34%", "93.45%", "confusion.png"))

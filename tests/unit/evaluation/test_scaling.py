@@ -28,6 +28,7 @@ def test_ceilings_are_positive_and_bound_what_is_attainable() -> None:
     assert better(Roofline(1, 5.0, 1.0), Roofline(1, 3.0, 2.0)) == Roofline(1, 5.0, 2.0)
 
 
+@pytest.mark.needs("onnx")
 def test_ceilings_leave_no_thread_behind() -> None:
     before = set(threading.enumerate())
     measure_roofline(2)
