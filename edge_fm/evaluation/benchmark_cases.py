@@ -150,7 +150,8 @@ def reference_cases(path: Path, options: EngineOptions, images: Pixels, *, like:
     """
     from edge_fm_export.sources import load_source
 
-    source = load_source(path)
+    size = None if like is None else (like.metadata.input.height, like.metadata.input.width)
+    source = load_source(path, input_size=size)
     return [_reference_case(source, name, path, options, images, like) for name in ("keras", "keras-predict")]
 
 
@@ -176,7 +177,8 @@ def _reference_case(
         fixed_batch=None,
         opener=OPEN_REFERENCE,
         path=str(path.resolve()),
-        engine_name=name,
+        # The size goes along for models that take any size, or flat vectors.
+        engine_name=name if like is None else f"{name}:{shape[0]}x{shape[1]}",
         options=options,
         images=images,
         answer_photo=answer,
@@ -196,8 +198,10 @@ def open_reference(path: str, engine: str, options: EngineOptions) -> tuple[Engi
         return opened, artifact.metadata.input.shape
     from edge_fm_export.sources import load_source
 
-    source = load_source(Path(path))
-    return _keras_engine(source, engine, options), source.input.shape
+    name, _, size = engine.partition(":")
+    height, _, width = size.partition("x")
+    source = load_source(Path(path), input_size=(int(height), int(width)) if size else None)
+    return _keras_engine(source, name, options), source.input.shape
 
 
 def _keras_engine(source: SourceModel, name: str, options: EngineOptions) -> Engine:

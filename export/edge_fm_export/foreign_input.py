@@ -113,7 +113,7 @@ def _flat(shape: tuple[int | None, ...], dtype: str, path: Path, input_size: tup
         example = next((f"{side}x{side}" for side in sides_of), "HEIGHTxWIDTH")
         raise ModelError(
             f"{path} takes {told}, a flat vector of {values:,} values and not an image.",
-            hint=f"If they are an image's pixels, row by row, give its size: --input-size {example}",
+            hint=f"If they are the pixels of an image, say its size: edgefm export {path} --input-size {example}",
         )
     height, width = input_size
     # The last of two sides is the number of channels.
@@ -145,7 +145,7 @@ def _size(
     if height is None or width is None:
         raise ModelError(
             f"{path} takes images of any size, {describe_shape(shape)}; an artifact has one.",
-            hint="Say which: --input-size HEIGHTxWIDTH, such as 224x224",
+            hint=f"Say which, such as: edgefm export {path} --input-size 224x224",
         )
     return height, width
 

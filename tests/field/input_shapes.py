@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,32 @@ def _all_right(folder: Path, stdout: str) -> None:
     assert metadata["photo"]["mode"] == "stretch"
 
 
+@dataclass(frozen=True)
+class _OriginalCase:
+    """The original of an artifact is opened again, where only the artifact knows the size of its images."""
+
+    name: str
+
+    def check(self, folder: Path) -> None:
+        from edge_fm.evaluation.benchmark_cases import open_reference, reference_cases
+        from edge_fm_export.context import EvaluationSet
+        from edge_fm_export.pipeline import export
+        from edge_fm_export.sources import load_source
+        from edge_fm_export.targets import parse_targets
+        from edge_fm_runtime.artifact import load_artifact
+        from edge_fm_runtime.engines import EngineOptions
+
+        made = _flat(folder, (28, 28, 1), (784,))
+        source = load_source(made.path, input_size=(28, 28))
+        test = EvaluationSet("noise", made.images, None, "noise")
+        (result,) = export(source, parse_targets(["onnx"]), folder / "out", test=test).results
+        case, _ = reference_cases(made.path, EngineOptions(), made.images, like=load_artifact(result.path))
+        engine, shape = open_reference(case.path, case.engine_name, EngineOptions())
+        assert shape == (28, 28, 1)
+        for opened in (case.engine, engine):
+            np.testing.assert_allclose(opened.infer(made.images), made.expected, atol=1e-5)
+
+
 CASES: tuple[Case, ...] = (
     ModelCase("Input((28, 28))", _without_channels, formats=ALL, notes=(r"\[N,28,28\]",)),
     ModelCase("Input((28, 28)) in int8", _without_channels, precision="int8", atol=0.1),
@@ -123,6 +150,7 @@ CASES: tuple[Case, ...] = (
         source={"input_size": (20, 20)},
         error="20x20 was asked for.*784 values",
     ),
+    _OriginalCase("original of a flat vector, measured beside its artifact"),
     ModelCase("row of a table", lambda f: _flat(f, (7, 1, 1), (7,)), error="7 values.*not an image"),
     CommandCase("wide photos are stretched", _export, verify=_all_right, stderr=("image_dataset_from_directory",)),
     CommandCase(
