@@ -110,7 +110,8 @@ def command(
     result |= {"precision": runner.precision, "data": dataset.name, "split": split, **evaluation.to_json()}
     result["inference"] = inference
     warning = chance_warning(probabilities.argmax(axis=1), truth, labels, who=model, data=f"{dataset.name} {split}")
-    result["warnings"] = [] if warning is None else [warning]
+    warnings = [text for text in (warning, _learned_from(dataset, split, images, training)) if text is not None]
+    result["warnings"] = warnings
     if report is not None:
         from edge_fm.evaluation import Evaluated, write_report
 
@@ -121,14 +122,29 @@ def command(
             images, truth, probabilities, labels, history, known, mapped, drawn, shown, files=chosen.files
         )
         talk.note(f"Wrote {write_report(report, result, evaluated)}")
-    if warning is not None:
-        talk.warn(warning)
+    for text in warnings:
+        talk.warn(text)
     if as_json:
         print_json(result)
     else:
         _print(result)
     verb = "benchmark" if original is None else "export"
     talk.next(f"edgefm {verb} {artifact_word(path)}")
+
+
+def _learned_from(dataset: Dataset, split: str, images: Any, training: Mapping[str, Any] | None) -> str | None:
+    """What to say of judged images that the model has learned from, as far as its data are these; None of none."""
+    from edge_fm_export.fingerprints import count_common
+
+    if split == "train" or dataset.content_hash != ((training or {}).get("data") or {}).get("hash"):
+        return None
+    common = count_common(images, dataset.train.images)
+    if not common:
+        return None
+    return (
+        f"{common:,} of the {len(images):,} images ({dataset.name} {split}) are training images of the model: its "
+        "figures are too good."
+    )
 
 
 def _answer(

@@ -14,6 +14,7 @@ from PIL import Image
 from tiny_models import TINY_SHAPES, TinyRun
 
 from edge_fm.cli import cli
+from edge_fm.data import load_dataset
 from edge_fm_runtime.metadata import Metadata
 
 LABELS = ("T-shirt/top", "Ankle boot", "Bag")
@@ -79,3 +80,24 @@ def test_a_run_has_a_page_with_the_maps_of_a_layer(kind: str, tiny_runs: dict[st
     assert "What layer" in page and (tmp_path / "page" / "feature_maps-3.png").is_file()
     result = CliRunner().invoke(cli, [*arguments, "--layer", "nothing"])
     assert result.exit_code == 1 and "Layers with a map: " in result.output
+
+
+def test_images_that_the_model_has_learned_from_are_counted(
+    make_artifact: Callable[..., Path], metadata: Metadata, tmp_path: Path
+) -> None:
+    data = dataset(tmp_path / "tiny.npz", (4, 4, 1), LABELS)  # its test images are its training images
+    known = {"data": {"source": str(data), "hash": load_dataset(str(data)).content_hash}}
+    artifact = make_artifact(metadata=replace(metadata, training=known))
+
+    def told(*more: str) -> tuple[list[str], str]:
+        done = CliRunner().invoke(cli, ["evaluate", str(artifact), "--data", str(data), "--json", "--quiet", *more])
+        assert done.exit_code == 0, done.output
+        return [w for w in json.loads(done.stdout)["warnings"] if "training images" in w], done.stderr
+
+    for split, n in (("test", 36), ("all", 72)):
+        (warning,), stderr = told("--split", split)
+        assert warning.startswith(f"{n} of the {n} images") and warning in stderr
+    assert told("--split", "train")[0] == []
+    with np.load(data) as arrays:
+        np.savez(data, **{**arrays, "x_test": 255 - arrays["x_test"]})
+    assert told("--split", "all")[0] == []  # other data than it learned from: nothing is known
