@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from edge_fm_export.pipeline import ExportReport, ExportResult
     from edge_fm_export.planning import PlannedTarget
     from edge_fm_export.targets import Target
-    from edge_fm_runtime.metadata import PhotoMode, Precision
-    from edge_fm_runtime.parity import Limits
+    from edge_fm_runtime.metadata import PhotoMode
     from edge_fm_runtime.progress import ProgressFn
 
 
@@ -177,27 +176,17 @@ class _Options:
     quiet: bool = False
 
 
-def export_run(
-    run: Path, formats: str, precisions: str, talk: Talk, *, limits: Mapping[Precision, Limits]
-) -> list[ExportResult]:
-    """Export a run of ours into its own folder, every option at its default but the tolerances in `limits`."""
+def export_run(run: Path, formats: str, precisions: str, talk: Talk) -> list[ExportResult]:
+    """Export a run of ours into its own folder, every option at its default."""
     from edge_fm_export.targets import parse_targets
 
     targets = parse_targets(formats, precisions)
-    report = run_export(run, targets, run / EXPORTS, _Options(), talk, limits=limits)
+    report = run_export(run, targets, run / EXPORTS, _Options(), talk)
     report.require_all()
     return list(report.results)
 
 
-def run_export(
-    path: Path,
-    targets: Sequence[Target],
-    out: Path,
-    options: _Options,
-    talk: Talk,
-    *,
-    limits: Mapping[Precision, Limits] | None = None,
-) -> ExportReport:
+def run_export(path: Path, targets: Sequence[Target], out: Path, options: _Options, talk: Talk) -> ExportReport:
     """Open the model, choose the images that judge and calibrate, export, and say what a person should know.
 
     The report has what could be written and what could not; `require_all` of it raises for the latter.
@@ -240,7 +229,7 @@ def run_export(
             calibration=chosen.calibration,
             validation=chosen.validation,
             no_calibration=chosen.problem,
-            limits_override=limits or Limits(options.min_agreement, options.max_drop, options.max_diff),
+            limits_override=Limits(options.min_agreement, options.max_drop, options.max_diff),
             quantize=QuantizeOptions(
                 accuracy_control=options.accuracy_control,
                 max_drop_points=0.5 if options.max_drop is None else options.max_drop,
