@@ -7,9 +7,11 @@ import os
 import stat
 import sys
 import time
+import warnings
 from pathlib import Path
 
 from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.errors import CacheWarning
 
 MAX_BYTES = 256 * 1024 * 1024
 MAX_AGE_S = 90 * 24 * 3600.0
@@ -84,6 +86,9 @@ def own_folder(*names: str) -> Path | None:
 
     Whatever is kept there can be made again, so a read-only or full disk costs time and nothing else; `edgefm doctor`
     says which folders cannot be written to.
+
+    Warns:
+        CacheWarning: there is one, but others may write to it, so it is not used.
     """
     root = cache_root()
     if root is None:
@@ -91,13 +96,20 @@ def own_folder(*names: str) -> Path | None:
     folder = root
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        reason = why_untrusted(root)
         for name in names:
             folder /= name
             folder.mkdir(exist_ok=True, mode=0o700)
-            if why_untrusted(folder, group=True) is not None:
-                return None
-        usable = why_untrusted(root) is None and os.access(folder, os.W_OK)
+            reason = reason or why_untrusted(folder, group=True)
+        usable = os.access(folder, os.W_OK)
     except OSError:
+        return None
+    if reason is not None:
+        warnings.warn(
+            f"The cache is not used: {reason}. Mend it with chmod go-w, or name a folder of yours in XDG_CACHE_HOME.",
+            CacheWarning,
+            stacklevel=2,
+        )
         return None
     return folder if usable else None
 

@@ -134,4 +134,4 @@ if before is None:
 
 def test_the_libraries_of_training_and_export_are_imported(run: Run) -> None:
     done = run(sys.executable, "-c", _IMPORTS)
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
