@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from edge_fm_runtime.errors import EdgeFMWarning
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def _pass_on(caught: list[warnings.WarningMessage]) -> None:
+    """Warn of what was warned of while drawing; of characters that no font has in one line for all."""
+    # Matplotlib gives no category of its own to these, and one warning for each character.
+    missing = [one for one in caught if str(one.message).startswith("Glyph ")]
+    if missing:
+        count = len({str(one.message) for one in missing})
+        warnings.warn(
+            f"A plot shows boxes for {count} characters that none of its fonts has. Pages show them in full.",
+            EdgeFMWarning,
+            stacklevel=2,
+        )
+    for one in caught:
+        if one not in missing:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 @cache
@@ -34,6 +53,9 @@ def plain_figure() -> type[Figure]:
                 if isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter):  # labels that were given
                     for label in axis.get_ticklabels():
                         label.set_parse_math(False)
-            super().draw(renderer)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                super().draw(renderer)
+            _pass_on(caught)
 
     return PlainFigure

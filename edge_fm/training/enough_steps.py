@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from edge_fm.data import Dataset
 
 ENOUGH_STEPS = 1_000
-"""Updates of the weights that a shipped recipe gets at least, where it is run on other data than its own."""
-FEW_STEPS = 300
+"""Updates of fresh weights that a shipped recipe gets at least, where it is run on other data than its own."""
+ENOUGH_STEPS_PRETRAINED = 300
+"""The same of weights that were trained before: they need few, and more only learn the images by heart."""
+_FEW = 0.3
 FEW_IMAGES = 2_000
 _MOST_EPOCHS = 200
 # Sides of the images on which the backbones were trained; smaller ones cost accuracy.
@@ -49,7 +51,8 @@ def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, chosen: bool) -> tup
     """
     learned = len(learn_and_choose(recipe, dataset)[0])
     steps, epochs = steps_per_epoch(learned, recipe.training.batch_size), recipe.training.epochs
-    wanted = min(_MOST_EPOCHS, math.ceil(ENOUGH_STEPS / steps))
+    enough = ENOUGH_STEPS if recipe.model.weights == "none" else ENOUGH_STEPS_PRETRAINED
+    wanted = min(_MOST_EPOCHS, math.ceil(enough / steps))
     lines = []
     if wanted > epochs and not chosen:
         recipe = with_overrides(recipe, epochs=wanted)
@@ -58,7 +61,7 @@ def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, chosen: bool) -> tup
             f"instead of the recipe's {epochs}, {_steps(epochs * steps)}. Choose yourself: --epochs N"
         )
     total = recipe.training.epochs * steps
-    if total < FEW_STEPS:
+    if total < _FEW * enough:
         smaller = max(1, min(recipe.training.batch_size // 2, learned // 8))
         advice = f"--epochs {wanted}" if wanted > recipe.training.epochs else f"--batch-size {smaller}"
         lines.append(
@@ -67,7 +70,7 @@ def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, chosen: bool) -> tup
         )
     if learned < FEW_IMAGES and not find_model(recipe.model.name).backbone:
         lines.append(
-            f"With few images ({learned:,}) a backbone that knows ImageNet usually gets more right: {_transfer(recipe)}"
+            f"With few images ({learned:,}) a backbone that knows ImageNet often gets more right: {_transfer(recipe)}"
         )
     return recipe, lines
 

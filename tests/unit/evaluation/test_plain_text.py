@@ -14,6 +14,7 @@ from PIL import Image
 from edge_fm.data import Split, contact_sheet, make_dataset
 from edge_fm.evaluation import Evaluated, evaluate_probabilities, plot_confusion, plot_samples, write_report
 from edge_fm.evaluation.plots import new_figure
+from edge_fm_runtime.errors import EdgeFMWarning
 
 HOSTILE = ("$$", r"$\frac{$", "$a_1$", "<script>alert(1)</script>", "a|b\\", "[/bold]", "_hidden", "two\nlines")
 
@@ -64,6 +65,13 @@ def test_plots_and_the_page_take_any_label(tmp_path: Path) -> None:
     page = write_report(tmp_path / "report", result, evaluated).read_text("utf-8")
     assert "<script" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert re.search(r">\s*\$\$\s*<", page)
+
+
+def test_characters_without_a_font_are_one_warning_of_ours(tmp_path: Path) -> None:
+    unassigned = ["\U000e0100\ufdd0", "\ufdd1\ufdd2"]
+    with pytest.warns(EdgeFMWarning, match="boxes for [34] characters") as told:
+        plot_confusion(np.eye(2), unassigned, tmp_path / "confusion.png")
+    assert {warning.category for warning in told} == {EdgeFMWarning}
 
 
 def test_a_contact_sheet_takes_any_label() -> None:

@@ -70,7 +70,8 @@ def test_the_command_for_transfer_learning_is_one(tmp_path: Path, monkeypatch: p
     done = CliRunner().invoke(cli, words[1:])
     assert isinstance(done.exception, SystemExit) and done.exit_code == 1 and f"no dataset '{PHOTOS}'" in done.stderr
     transfer = with_overrides(load_recipe("transfer"), model="mobilenet-v2", data=PHOTOS)
-    assert len(with_enough_epochs(transfer, _data(870), chosen=False)[1]) == 1  # it is what would be pointed to
+    longer, lines = with_enough_epochs(transfer, _data(870), chosen=False)
+    assert longer.training.epochs == 50 and len(lines) == 1  # it is what would be pointed to
 
 
 def test_a_file_is_told_from_a_name() -> None:
