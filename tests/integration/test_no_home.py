@@ -63,7 +63,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Run]:
     [
         ("infer", "photos/0.png"),
         ("infer", "photos", "--json"),
-        ("infer", "photos", "--engine", "openvino"),
+        pytest.param(("infer", "photos", "--engine", "openvino"), marks=pytest.mark.needs("openvino")),
         ("verify",),
         ("doctor",),
         ("models",),
@@ -102,6 +102,7 @@ def test_autotune_asks_for_a_file_before_it_measures(run: Run) -> None:
     assert "measuring" not in done.stderr
 
 
+@pytest.mark.needs("openvino")
 def test_a_folder_that_is_named_is_used(run: Run, tmp_path: Path) -> None:
     place = tmp_path / "cache"
     done = run(EDGEFM, "infer", "photos", "--engine", "openvino", XDG_CACHE_HOME=str(place))
@@ -132,6 +133,7 @@ if before is None:
 """
 
 
+@pytest.mark.needs("tensorflow", "nncf", "matplotlib")
 def test_the_libraries_of_training_and_export_are_imported(run: Run) -> None:
     done = run(sys.executable, "-c", _IMPORTS)
     assert (done.returncode, done.stderr) == (0, "")

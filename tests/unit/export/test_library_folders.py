@@ -19,6 +19,9 @@ print(matplotlib.rcParams["text.usetex"], matplotlib.rcParams["lines.linewidth"]
 """
 
 
+pytestmark = pytest.mark.needs("matplotlib")
+
+
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "home").mkdir()
