@@ -96,7 +96,8 @@ def open_photo(
         return to_eight_bits(image, least)
     if isinstance(source, Image.Image):
         file = getattr(source, "fp", None) if source.format == "JPEG" and getattr(source, "tile", None) else None
-        scans = 1 if file is None else check_scans(file, "the image")
+        with decoding("the image"):
+            scans = 1 if file is None else check_scans(file, "the image")
         check_pixels(source, "the image", max_pixels=max_pixels, scans=scans)
         return _decode(source, "the image", least).copy()
     raise PhotoError(
@@ -129,9 +130,11 @@ def make_canvas(image: Image.Image, shape: tuple[int, int, int], spec: PhotoSpec
 
 
 def _decode_stream(stream: IO[bytes], name: str, least: int | None, max_pixels: int) -> Image.Image:
-    size = check_file_size(stream, name, max_pixels=max_pixels)
+    with decoding(name):
+        size = check_file_size(stream, name, max_pixels=max_pixels)
     image = open_image(stream, name)
-    scans = check_scans(stream, name) if image.format == "JPEG" else 1
+    with decoding(name):
+        scans = check_scans(stream, name) if image.format == "JPEG" else 1
     # Only what is too large to be decoded whole, and so has no pixels that anybody could give as an array.
     too_large = image.width * image.height * pixel_weight(image, scans=scans) > max_pixels
     halved = least is not None and image.format == "JPEG" and scans == 1 and too_large

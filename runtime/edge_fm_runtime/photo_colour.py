@@ -75,27 +75,31 @@ def to_eight_bits(image: Image.Image, least: int | None, orientation: int = 1) -
 def _shrink(image: Image.Image, factor: int, orientation: int, *, keep_cmyk: bool) -> Image.Image:
     """Shrink by a whole factor, averaging, to mode L or RGB (or CMYK); the result is turned as the image is.
 
-    What needs a conversion is converted first, as the pixels of an array would be, and in bands of rows: the copies
-    that conversions make of a large picture would be larger than the picture.
+    What needs a conversion is converted first, as the pixels of an array would be, and part by part: the copies that
+    conversions make of a large picture would be larger than the picture.
     """
     top = _largest(image) if image.mode in ("I", "F") else 0.0
     plain = "transparency" not in image.info and (image.mode in ("L", "RGB") or (keep_cmyk and image.mode == "CMYK"))
     if factor == 1:
-        return image if plain else _flatten(image, (0, image.height), top, keep_cmyk=keep_cmyk)
+        return image if plain else _flatten(image, top, keep_cmyk=keep_cmyk)
     width, height = image.size
     step_x, step_y = min(factor, width), min(factor, height)
     # The block that is cut short is the upright photo's last one: where the stored rows run backwards, the first.
     first_x = width % step_x if orientation in _RIGHT_TO_LEFT else 0
     first_y = height % step_y if orientation in _BOTTOM_TO_TOP else 0
     size = (-(-width // step_x), -(-height // step_y))
-    rows = height if plain else step_y * max(1, _BAND_PIXELS // (width * step_y))
+    rows, columns = height, width
+    if not plain:
+        rows = step_y * max(1, _BAND_PIXELS // (width * step_y))
+        columns = width if width * rows <= _BAND_PIXELS else step_x * max(1, _BAND_PIXELS // (step_x * step_y))
     small: Image.Image | None = None
     for upper, lower in _spans(height, first_y, rows):
-        band = image if plain else _flatten(image, (upper, lower), top, keep_cmyk=keep_cmyk)
-        offset = 0 if plain else upper
-        for left, right in _spans(width, first_x, width):
-            steps = (min(step_x, right - left), min(step_y, lower - upper))
-            part = band.reduce(steps, box=(left, upper - offset, right, lower - offset))
+        for left, right in _spans(width, first_x, columns):
+            box, steps = (left, upper, right, lower), (min(step_x, right - left), min(step_y, lower - upper))
+            if plain:
+                part = image.reduce(steps, box=box)
+            else:
+                part = _simplify(image.crop(box), top, keep_cmyk=keep_cmyk).reduce(steps)
             if part.size == size:  # all of it
                 return part
             small = small or Image.new(part.mode, size)
@@ -112,18 +116,15 @@ def _spans(length: int, first: int, step: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + step, length)
 
 
-def _flatten(image: Image.Image, rows: tuple[int, int], top: float, *, keep_cmyk: bool) -> Image.Image:
-    """Rows of an image in mode L or RGB (or CMYK), white behind transparency, converted in bands of bounded size."""
-    upper, lower = rows
-    height = max(1, _BAND_PIXELS // image.width)
-    if lower - upper <= height:
-        return _simplify(image.crop((0, upper, image.width, lower)), top, keep_cmyk=keep_cmyk)
+def _flatten(image: Image.Image, top: float, *, keep_cmyk: bool) -> Image.Image:
+    """Convert a whole image as `_simplify` does, in bands of rows."""
     flat: Image.Image | None = None
-    for start in range(upper, lower, height):
-        band = image.crop((0, start, image.width, min(start + height, lower)))
-        part = _simplify(band, top, keep_cmyk=keep_cmyk)
-        flat = flat or Image.new(part.mode, (image.width, lower - upper))
-        flat.paste(part, (0, start - upper))
+    for upper, lower in _spans(image.height, 0, max(1, _BAND_PIXELS // image.width)):
+        part = _simplify(image.crop((0, upper, image.width, lower)), top, keep_cmyk=keep_cmyk)
+        if part.size == image.size:
+            return part
+        flat = flat or Image.new(part.mode, image.size)
+        flat.paste(part, (0, upper))
     assert flat is not None
     return flat
 

@@ -162,7 +162,7 @@ def pixel_weight(image: Image.Image, *, file_bytes: int = 0, scans: int = 1) -> 
     if image.format in ("AVIF", "HEIF"):  # as measured: the decoder's planes, its RGB, and Pillow's copy
         return (2.0 if image.format == "HEIF" else 3.0) + (1.0 if image.mode == "RGBA" else 0.0) + whole_file
     if image.format == "TIFF":
-        return 1.0 + padding + _tiff_chunk_bytes(image) / (4 * width * height)
+        return 1.0 + padding + max(0, _tiff_chunk_bytes(image) - _MAX_BLOCK) / (4 * width * height)
     if any(tile[0] in _IN_PYTHON for tile in getattr(image, "tile", ())):
         return 12.5  # not memory but time: decoders written in Python take a microsecond a pixel
     return 1.0 + padding
