@@ -17,6 +17,7 @@ from edge_fm_export.float32 import as_float32, rebuilt_note
 from edge_fm_export.foreign_files import find_saved_model, load_model, name_of
 from edge_fm_export.foreign_input import ModelInput, arrange, describe_shape, model_input
 from edge_fm_export.keras_file import sha256_of
+from edge_fm_export.model_names import make_names_fit
 from edge_fm_export.pixel_scale import examine, notes_on_scale
 from edge_fm_export.presets import Preprocessing, apply_preprocessing
 from edge_fm_export.scaling_trial import ScalingTrial
@@ -69,6 +70,7 @@ def load_foreign(
         model = load_model(path, trust=trust)
     model, had = as_float32(model, path, trust=trust)
     had = had or getattr(model, "rebuilt_from", None)
+    make_names_fit(model)
     taken = model_input(model, path, input_size)
     if not takes_one_size_alone(model, taken):
         taken = replace(taken, batch=None)
