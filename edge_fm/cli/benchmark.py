@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +20,7 @@ from edge_fm.cli.common import (
     print_json,
 )
 from edge_fm.cli.scenarios import scenario_options
+from edge_fm_runtime.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from edge_fm.evaluation.benchmark import Case
@@ -120,9 +120,9 @@ def command(
     opened = [load_artifact(p) for p in paths]
     original = _original(against, [artifact.path for artifact in opened], talk)
     cases = _cases(opened, original, engine, EngineOptions(device, threads), skip, talk)
-    with closing_engines(cases), TemporaryDirectory() as scratch, talk.progress() as progress:
+    with closing_engines(cases), scratch_folder() as scratch, talk.progress() as progress:
         if photo is None and "photos" not in skip:
-            photo = _sample_photo(cases[0], Path(scratch))
+            photo = _sample_photo(cases[0], scratch)
         report = run_benchmark(
             cases,
             batches=batches or (1,),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ from click.core import ParameterSource
 
 from edge_fm.cli.common import Talk, artifact_word, print_json, print_table
 from edge_fm_runtime.disk import writing
+from edge_fm_runtime.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from edge_fm.evaluation.mlperf import Plan, ScenarioResult, Subject
@@ -159,8 +159,8 @@ def _log_folder(out: Path | None, talk: Talk) -> Iterator[Path]:
         yield out / "mlperf"
         return
     talk.note("LoadGen's log files are not kept; keep them with --out DIR.")
-    with tempfile.TemporaryDirectory(prefix="edgefm-mlperf-") as folder:
-        yield Path(folder)
+    with scratch_folder("edgefm-mlperf-") as folder:
+        yield folder
 
 
 def _subject(artifact: Artifact, engine: str, options: Any, source: str | None, talk: Talk) -> Subject:

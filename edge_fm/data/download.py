@@ -19,6 +19,7 @@ from pathlib import Path
 from edge_fm.data.store import FileSpec, Notify, SourceFailure
 from edge_fm.network import failure_reason, require_reachable
 from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.scratch import scratch_folder
 
 _READ_S = 20.0
 
@@ -91,8 +92,8 @@ class DebianPackage:
         for tool in ("apt-get", "apt-cache", "dpkg"):
             if shutil.which(tool) is None:
                 raise SourceFailure(f"this system has no {tool}")
-        with tempfile.TemporaryDirectory(prefix="edgefm-apt-") as scratch:
-            work = Path(scratch)
+        with scratch_folder("edgefm-apt-") as scratch:
+            work = scratch
             options, size = self._locate(work, on_try)
             stage = f"Fetching {self.package}"
             progress(stage, 0, size)

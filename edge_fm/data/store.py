@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 from edge_fm_runtime.errors import DataError, DownloadError
 from edge_fm_runtime.json_text import parse_json
 from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.scratch import scratch_folder
 
 Notify: TypeAlias = Callable[[str], None]
 """Called with one line for a person: what is tried, and why it did not work."""
@@ -114,8 +115,8 @@ def obtain(
         on_try(f"{damage} It will be fetched again.")
     target = _writable([look, *(other for other in looked if other is not look)], title, on_try)
     wanted = [spec for spec in files if spec.name not in target.contents]
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.folder) as scratch:
-        contents = _fetch(title, wanted, Path(scratch), target.folder, sources(), progress, on_try)
+    with scratch_folder(".fetch-", parent=target.folder) as scratch:
+        contents = _fetch(title, wanted, scratch, target.folder, sources(), progress, on_try)
     return Found(
         target.folder,
         {**target.paths, **{spec.name: target.folder / spec.name for spec in wanted}},

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from edge_fm_runtime.artifact import load_artifact
 from edge_fm_runtime.latency import measure
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from edge_fm.evaluation.benchmark_cases import Case
@@ -123,12 +123,12 @@ def _stages(case: Case, artifact: Artifact, photo: Path) -> list[Stage]:
 def _onnxruntime(case: Case, artifact: Artifact) -> list[Operator]:
     import onnxruntime as ort
 
-    with TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         options = ort.SessionOptions()
         options.intra_op_num_threads = case.engine.threads
         options.log_severity_level = 3
         options.enable_profiling = True
-        options.profile_file_prefix = str(Path(scratch) / "profile")
+        options.profile_file_prefix = str(scratch / "profile")
         session = ort.InferenceSession(str(artifact.payload), options, providers=["CPUExecutionProvider"])
         batch = case.batch(case.fixed_batch or 1)
         for _ in range(_WARM_UP_RUNS + _RUNS):

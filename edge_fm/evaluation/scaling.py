@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from edge_fm_runtime.latency import Latency, measure
 from edge_fm_runtime.machine import usable_cpus
 from edge_fm_runtime.metadata import InputSpec, Metadata
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.scratch import scratch_folder
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SIDES = (28, 56, 112, 224)
@@ -105,8 +105,8 @@ def _other_models(
     wanted += [("model_size", model, shape) for model in family]
     for kind, model, size in wanted:
         progress(f"scaling: building {model} for {size[0]}x{size[1]}", 0, None)
-        with TemporaryDirectory() as scratch:
-            artifact, macs, parameters = _fresh(model, size, classes, Path(scratch))
+        with scratch_folder() as scratch:
+            artifact, macs, parameters = _fresh(model, size, classes, scratch)
             with _opened(artifact, threads) as engines:
                 batch = np.zeros((1, *size), np.uint8)
                 calls = {e.name: partial(e.infer, batch) for e in engines}

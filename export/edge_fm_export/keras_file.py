@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from edge_fm_export.keras2 import DAMAGED_ZIP, KerasVersion, keras2_advice, kera
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.json_text import parse_json
+from edge_fm_runtime.scratch import scratch_folder
 
 _CONFIG = "config.json"
 _MAX_CONFIG_BYTES = 64 << 20
@@ -55,8 +55,8 @@ def _described_by(path: Path, config: dict[str, Any] | None) -> Iterator[Path]:
     if config is None:
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="edgefm-") as folder:
-        copy = Path(folder, "model.keras")
+    with scratch_folder() as folder:
+        copy = folder / "model.keras"
         with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w") as target:
             for entry in source.infolist():
                 if entry.filename == _CONFIG:
@@ -75,8 +75,8 @@ def h5_described_by(path: Path, config: dict[str, Any] | None) -> Iterator[Path]
     if config is None:
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="edgefm-") as folder:
-        copy = Path(shutil.copyfile(path, Path(folder, "model.h5")))
+    with scratch_folder() as folder:
+        copy = shutil.copyfile(path, folder / "model.h5")
         with h5py.File(copy, "a") as file:
             file.attrs["model_config"] = json.dumps(config).encode()
         yield copy

@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from edge_fm_export.engines import REFERENCE_ENGINES
 from edge_fm_runtime.artifact import load_artifact
 from edge_fm_runtime.engines import ENGINES, create_engine
 from edge_fm_runtime.errors import EdgeFMError
+from edge_fm_runtime.scratch import scratch_folder
 
 _TRIAL_MS = 1000
 _TRIAL_QUERIES = 100
@@ -80,9 +80,9 @@ class Harness:
         duration, count = settings.min_duration_ms, settings.min_query_count
         settings.min_duration_ms, settings.min_query_count = min(duration, _TRIAL_MS), _TRIAL_QUERIES
         try:
-            with tempfile.TemporaryDirectory() as scratch:
-                self.run(settings, "PerformanceOnly", Path(scratch))
-                return read_verdict(Path(scratch))
+            with scratch_folder() as scratch:
+                self.run(settings, "PerformanceOnly", scratch)
+                return read_verdict(scratch)
         finally:
             settings.min_duration_ms, settings.min_query_count = duration, count
 

@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -29,6 +28,7 @@ from edge_fm_runtime.child_process import child_command
 from edge_fm_runtime.engines import EngineOptions, Pixels
 from edge_fm_runtime.errors import DataError, EdgeFMError, EngineError
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.scratch import scratch_folder
 
 _POLL_S = 0.2
 
@@ -149,8 +149,8 @@ def run_scenarios(
     for subject in subjects:
         if not len(subject.images):
             raise DataError(f"There are no images to run {subject.name} with.", hint="Name some: --data SOURCE")
-        with tempfile.TemporaryDirectory(prefix="edgefm-loadgen-") as scratch:
-            images = Path(scratch) / "images.npy"
+        with scratch_folder("edgefm-loadgen-") as scratch:
+            images = scratch / "images.npy"
             np.save(images, subject.images)
             for scenario in scenarios:
                 request = Request(
@@ -165,7 +165,7 @@ def run_scenarios(
                 )
                 for old in ("performance", "accuracy"):  # an earlier run's; its logs must not pass for this one's
                     shutil.rmtree(Path(request.folder) / old, ignore_errors=True)
-                told = _run_child(request, Path(scratch), f"{subject.name}, {scenario}", progress)
+                told = _run_child(request, scratch, f"{subject.name}, {scenario}", progress)
                 results.append(_gather(subject, request, told))
     return results
 
