@@ -23,7 +23,13 @@ def native_noise_hidden(noise: re.Pattern[bytes]) -> Iterator[None]:
     except (OSError, ValueError, AttributeError):  # a process without stderr has nothing to keep clean
         yield
         return
-    with tempfile.TemporaryFile() as file:
+    try:
+        kept_lines = tempfile.TemporaryFile()  # noqa: SIM115  # closed by the with below
+    except OSError:  # a system that is read-only throughout: rather the chatter than no prediction
+        os.close(kept)
+        yield
+        return
+    with kept_lines as file:
         os.dup2(file.fileno(), 2)
         try:
             yield
