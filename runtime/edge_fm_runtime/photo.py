@@ -96,9 +96,9 @@ def open_photo(
         return to_eight_bits(image, least)
     if isinstance(source, Image.Image):
         file = getattr(source, "fp", None) if source.format == "JPEG" and getattr(source, "tile", None) else None
-        with decoding("the image"):
+        with decoding("the image", may_warn=source.format == "TIFF"):
             scans = 1 if file is None else check_scans(file, "the image")
-        check_pixels(source, "the image", max_pixels=max_pixels, scans=scans)
+            check_pixels(source, "the image", max_pixels=max_pixels, scans=scans)
         return _decode(source, "the image", least).copy()
     raise PhotoError(
         f"A photo cannot be made from {type(source).__name__}; supported are a path, bytes, a PIL image "
@@ -133,14 +133,13 @@ def _decode_stream(stream: IO[bytes], name: str, least: int | None, max_pixels: 
     with decoding(name):
         size = check_file_size(stream, name, max_pixels=max_pixels)
     image = open_image(stream, name)
-    with decoding(name):
+    with decoding(name, may_warn=image.format == "TIFF"):  # whose tags are read only now
         scans = check_scans(stream, name) if image.format == "JPEG" else 1
-    # Only what is too large to be decoded whole, and so has no pixels that anybody could give as an array.
-    too_large = image.width * image.height * pixel_weight(image, scans=scans) > max_pixels
-    halved = least is not None and image.format == "JPEG" and scans == 1 and too_large
-    check_pixels(image, name, max_pixels=max_pixels, file_bytes=size, scans=scans, halved=halved)
-    if halved:
-        with decoding(name):
+        # Only what is too large to be decoded whole, and so has no pixels that anybody could give as an array.
+        too_large = image.width * image.height * pixel_weight(image, scans=scans) > max_pixels
+        halved = least is not None and image.format == "JPEG" and scans == 1 and too_large
+        check_pixels(image, name, max_pixels=max_pixels, file_bytes=size, scans=scans, halved=halved)
+        if halved:
             image.draft(None, (image.width // 2, image.height // 2))
     return _decode(image, name, least)
 

@@ -279,3 +279,12 @@ def test_one_limit_of_pixels_for_every_way_in(tmp_path: Path) -> None:
             open_photo(source, size=None, max_pixels=300_000)
     with pytest.raises(PhotoError, match="megapixels"):
         open_photo(file, size=(28, 28), max_pixels=200_000)
+
+
+def test_tags_of_the_wrong_type_are_one_error_and_no_warning() -> None:
+    for tag in (278, 279, 258, 322):
+        tags = GREY_TIFF | {259: (3, 1, 8), 273: (4, 1, 400), 278: (4, 1, 64), 279: (4, 1, 40)} | {tag: (4, 20, 300)}
+        data = tiff(tags).ljust(400, b"\1") + zlib.compress(bytes(4096))
+        for source in (data, Image.open(io.BytesIO(data)) if tag in (278, 279) else data):
+            with pytest.raises(PhotoError, match="damaged"):
+                load_canvas(source, SHAPE, SPEC)
