@@ -120,7 +120,9 @@ def command(
     opened = [load_artifact(p) for p in paths]
     original = _original(against, [artifact.path for artifact in opened], talk)
     cases = _cases(opened, original, engine, EngineOptions(device, threads), skip, talk)
-    with closing_engines(cases), scratch_folder() as scratch, talk.progress() as progress:
+    # To the end of the command: the report asks the engines what ran.
+    click.get_current_context().with_resource(closing_engines(cases))
+    with scratch_folder() as scratch, talk.progress() as progress:
         if photo is None and "photos" not in skip:
             photo = _sample_photo(cases[0], scratch)
         report = run_benchmark(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,13 +102,12 @@ def command(
     chosen = choose_images(dataset, split, labels, shape)
     images, truth = chosen.images, chosen.labels
     maps = None if report is None else _feature_maps(original, layer, images)
-    try:
+    with closing(runner):
         probabilities, inference = _answer(runner, images, batch_size, f"evaluating on {dataset.name} {split}", talk)
-    finally:
-        runner.close()
+        result: dict[str, Any] = {"model": model, "engine": runner.name, "device": runner.device}
+        result["precision"] = runner.precision
     evaluation = evaluate_probabilities(probabilities, truth, labels, files=chosen.files)
-    result: dict[str, Any] = {"model": model, "engine": runner.name, "device": runner.device}
-    result |= {"precision": runner.precision, "data": dataset.name, "split": split, **evaluation.to_json()}
+    result |= {"data": dataset.name, "split": split, **evaluation.to_json()}
     result["inference"] = inference
     warning = chance_warning(probabilities.argmax(axis=1), truth, labels, who=model, data=f"{dataset.name} {split}")
     warnings = [text for text in (warning, _learned_from(dataset, split, images, training)) if text is not None]

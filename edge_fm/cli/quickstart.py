@@ -58,7 +58,9 @@ def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) ->
     engines = ["savedmodel" if a.metadata.format == "savedmodel" else "auto" for a in opened]
     cases = [artifact_case(a, e, options, registry=registry) for a, e in zip(opened, engines, strict=True)]
     cases += reference_cases(run, options, cases[0].images)
-    with closing_engines(cases), talk.progress() as progress:
+    # To the end of the command: the report asks the engines what ran.
+    click.get_current_context().with_resource(closing_engines(cases))
+    with talk.progress() as progress:
         rows = run_benchmark(cases, duration_s=0.5, progress=progress).to_json()["rows"]
     talk.note("4. Classify a photo made from a test image")
     sample = int((dataset.test.labels == dataset.label_names.index(_SAMPLE)).argmax())
