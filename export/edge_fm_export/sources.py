@@ -76,6 +76,12 @@ def load_source(
     model = load_model(file, trust=trust)
     if preprocessing is None and file.suffix == ".keras" and follows_contract(model):
         model, had = as_float32(model, file, trust=trust)
+        notes = [] if had is None else [rebuilt_note(had)]
+        if photo is None:
+            notes.append(
+                "Photos are fitted in whole, their proportions kept, as edgefm train does by default; --photo stretch "
+                "is what keras.utils.image_dataset_from_directory does."
+            )
         return make_source(
             model,
             name=file.stem,
@@ -83,7 +89,7 @@ def load_source(
             photo=photo or PhotoSpec(),
             sha256=sha256_of(file),
             where=file,
-            notes=() if had is None else (rebuilt_note(had),),
+            notes=tuple(notes),
             named=labels is not None,
         )
     return load_foreign(

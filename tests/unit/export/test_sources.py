@@ -35,6 +35,7 @@ def test_a_keras_file_of_ours_is_named_by_its_labels(tiny_runs: dict[str, Any], 
     file = tmp_path / "mine.keras"
     shutil.copy(tiny_runs["colour"].file, file)
     unnamed = load_source(file)
+    assert "--photo stretch" in " ".join(unnamed.notes)
     assert (unnamed.labels, unnamed.named) == (("class_0", "class_1", "class_2", "class_3"), False)
     source = load_source(file, labels=["a b", "b", "c", "d"])
     assert (source.name, source.labels, source.input.shape) == ("mine", ("a b", "b", "c", "d"), (12, 10, 3))
