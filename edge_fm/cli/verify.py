@@ -15,6 +15,7 @@ from edge_fm.cli.common import (
     output_options,
     print_json,
     print_table,
+    skip_unreadable_option,
 )
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 @click.argument("given", metavar="[ARTIFACT]", required=False)
 @click.option("--against", metavar="RUN|MODEL.keras", help="Compare with the original on a test set.")
 @click.option("--data", "source", metavar="SOURCE", help="Images for --against. Default: the run's own test split.")
+@skip_unreadable_option
 @engine_options
 @output_options
 def command(
     given: str | None,
     against: str | None,
     source: str | None,
+    skip_unreadable: float | None,
     engine: str,
     device: str,
     threads: int | None,
@@ -51,14 +54,18 @@ def command(
     from edge_fm_runtime.parity import doubts
     from edge_fm_runtime.verification import verify_golden
 
-    if source is not None and against is None:
-        raise click.UsageError("--data goes with --against: the golden answers carry their own images.")
+    if against is None and (source is not None or skip_unreadable is not None):
+        option = "--data" if source is not None else "--skip-unreadable"
+        raise click.UsageError(f"{option} goes with --against: the golden answers carry their own images.")
     talk = Talk(quiet)
     artifact = str(choose_artifact(given, talk))
     opened = load_artifact(artifact)
     runner = create_engine(opened, engine, options=EngineOptions(device, threads), registry=ALL_ENGINES)
     try:
-        result = verify_golden(opened, runner) if against is None else _against(opened, runner, against, source, talk)
+        if against is None:
+            result = verify_golden(opened, runner)
+        else:
+            result = _against(opened, runner, against, source, skip_unreadable, talk)
     finally:
         runner.close()
     if as_json:
@@ -75,14 +82,17 @@ def command(
     talk.next(f"edgefm infer photo.jpg --model {artifact_word(opened.path)}")
 
 
-def _against(artifact: Artifact, engine: Engine, against: str, source: str | None, talk: Talk) -> Verification:
+def _against(
+    artifact: Artifact, engine: Engine, against: str, source: str | None, skip_unreadable: float | None, talk: Talk
+) -> Verification:
     from edge_fm.cli.inputs import evaluation_data, load_original
     from edge_fm.models.records import trained_model
     from edge_fm_export.gate import verify_against
 
     original = load_original(trained_model(against), artifact.metadata)
     with talk.progress() as progress:
-        test = evaluation_data(source, original, progress).test
+        data = evaluation_data(source, original, progress, skip_unreadable=skip_unreadable, on_try=talk.note)
+        test = data.test
         return verify_against(artifact, original, test, engine, progress=progress)
 
 

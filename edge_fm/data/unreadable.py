@@ -22,7 +22,7 @@ def check_unreadable(failures: Sequence[str], total: int, allowed: float) -> Non
     Raises:
         DataError: there are more, or nothing would be left; the first are listed.
     """
-    if not failures or (len(failures) <= allowed * total and len(failures) < total):
+    if not failures or (len(failures) <= allowed * total + 1e-6 and len(failures) < total):
         return
     listed = "\n".join(f"  - {failure}" for failure in failures[:_LISTED])
     more = f"\n  ... and {len(failures) - _LISTED} more" if len(failures) > _LISTED else ""
@@ -31,7 +31,12 @@ def check_unreadable(failures: Sequence[str], total: int, allowed: float) -> Non
     raise DataError(
         f"{len(failures)} of {total} pictures cannot be read{over}:\n{listed}{more}",
         hint="Mend them, or move them away."
-        + (f" To leave out up to a share of them: --skip-unreadable {share:g}" if len(failures) < total else ""),
+        + (
+            f" To leave out up to a share of them, with train, export, evaluate, verify and data: --skip-unreadable "
+            f"{share:g} (in a recipe: skip_unreadable = {share:g} under [data])"
+            if len(failures) < total
+            else ""
+        ),
     )
 
 

@@ -46,7 +46,7 @@ def run(*arguments: object) -> Result:
 def test_the_error_names_the_share_that_would_do(folder: Path) -> None:
     with pytest.raises(DataError, match="2 of 40 pictures cannot be read") as caught:
         load_dataset(str(folder))
-    assert caught.value.hint and caught.value.hint.endswith("--skip-unreadable 0.05")
+    assert caught.value.hint and "--skip-unreadable 0.05 (in a recipe: skip_unreadable = 0.05" in caught.value.hint
     with pytest.raises(DataError, match=r"more than the share of 0\.04 that may be left out"):
         load_dataset(str(folder), skip_unreadable=0.04)
 
