@@ -48,7 +48,7 @@ def _run() -> object:
 
         run()
     except SystemExit as end:
-        return end.code if _flush(sys.stdout) else end.code or 1
+        return (end.code or 0) if _flush(sys.stdout) else end.code or 1
     return 0 if _flush(sys.stdout) else 1
 
 
