@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export import safety
+from edge_fm_export.brief import brief
 from edge_fm_export.context import SourceModel
 from edge_fm_export.fixed_batch import in_batches, takes_one_size_alone
 from edge_fm_export.float32 import as_float32, rebuilt_note
@@ -31,6 +33,8 @@ __all__ = ["find_saved_model", "load_foreign", "safety"]
 
 _SUM_TOLERANCE = 1e-3
 _PROBES = 16
+_OUR_NAMES = ("image", "probabilities", "classes_alone", "activation", "rescaling", "normalization", "get_item")
+"""Names of the layers around a third-party model, as far as they are not those of Keras' operations."""
 
 
 def load_foreign(
@@ -77,6 +81,7 @@ def load_foreign(
     pick, classes = _classes(keras, model, taken, path)
     size = (taken.height, taken.width, taken.channels)
     notes = [] if had is None else [rebuilt_note(had)]
+    _make_room(keras, model)
     image = keras.Input(batch_shape=(taken.batch, *size), dtype="uint8", name="image")
     pixels = _pixels(keras, image, taken, preprocessing, path, notes)
     traced = TracedModel(model, taken)
@@ -100,6 +105,13 @@ def load_foreign(
     )
 
 
+def _make_room(keras: Any, model: Any) -> None:
+    """Rename a model that has the name of a layer around it, or may have: Keras wants names to differ."""
+    kind = re.sub(r"_\d+$", "", str(model.name))
+    if kind in _OUR_NAMES or hasattr(keras.ops, kind):
+        model.name = f"{model.name}_model"
+
+
 def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any, int]:
     """The number of classes, and what picks the answer out of a dict or list of one; refuses all but classifiers."""
     if model.count_params() == 0 and not getattr(model, "holds_frozen_graph", False):
@@ -109,7 +121,7 @@ def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any
         answer = model(image)
     except Exception as error:
         raise ModelError(
-            f"{path} does not take images of {taken.height}x{taken.width}x{taken.channels}: {_brief(error)}",
+            f"{path} does not take images of {taken.height}x{taken.width}x{taken.channels}: {brief(error)}",
             hint="Give the size that it was trained on: --input-size HEIGHTxWIDTH",
         ) from error
     flat = keras.tree.flatten(answer)
@@ -245,9 +257,3 @@ def _probe(scores: Any, path: Path) -> npt.NDArray[np.float32]:
             hint="Check its weights and what it wants done to pixels: --preset NAME, or --input-scale 1/255",
         )
     return np.asarray(values)
-
-
-def _brief(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= 300 else text[:297] + "..."

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm_export import safety
+from edge_fm_export.brief import brief
 from edge_fm_export.float32 import graph_as_float32
 from edge_fm_export.inference_config import inference_config
 from edge_fm_export.keras2 import KerasVersion, h5_version, keras2_advice, keras_file_version, operations, to_keras3
@@ -115,7 +116,7 @@ def _load_saved_model(folder: Path, *, trust: bool) -> Any:
             loaded = tf.saved_model.load(str(folder))
     except Exception as error:
         raise ModelError(
-            f"TensorFlow {tf.__version__} cannot load {folder}: {_brief(error)}", hint="Export it again."
+            f"TensorFlow {tf.__version__} cannot load {folder}: {brief(error)}", hint="Export it again."
         ) from error
     signatures = dict(loaded.signatures)
     chosen = next((name for name in _ENDPOINTS if name in signatures), next(iter(sorted(signatures)), None))
@@ -161,7 +162,7 @@ def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Pat
         functions = signature.graph.as_graph_def().library.function
         _refuse_chance((node for function in functions for node in function.node_def), folder)
         raise ModelError(
-            f"TensorFlow {tf.__version__} cannot freeze {folder}: {_brief(error)}",
+            f"TensorFlow {tf.__version__} cannot freeze {folder}: {brief(error)}",
             hint="A classifier is a pure function of its pixels; export it without lookup tables and state.",
         ) from error
     needed = tf.compat.v1.graph_util.extract_sub_graph(graph_def, [frozen.outputs[0].op.name])
@@ -206,9 +207,3 @@ def _refuse_chance(nodes: Iterable[Any], folder: Path) -> None:
             hint="Give the .keras file (model.save('model.keras')), where such layers are off, or export the model "
             "without them.",
         )
-
-
-def _brief(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= 300 else text[:297] + "..."

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edge_fm_export.brief import brief
 from edge_fm_export.keras2 import DAMAGED_ZIP, KerasVersion, keras2_advice, keras_file_version
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.errors import ModelError
@@ -87,7 +88,7 @@ def cannot_load(error: Exception, path: Path, version: KerasVersion) -> ModelErr
     import keras
 
     running = keras.__version__
-    told = f"Keras {running} cannot load {path}: {_brief(_innermost(error))}"
+    told = f"Keras {running} cannot load {path}: {brief(_innermost(error))}"
     if version.is_keras2:
         return ModelError(f"{told} It was written by {version.describe()}.", hint=keras2_advice(path, version))
     if version.is_newer_than(running):
@@ -161,9 +162,3 @@ def sha256_of(path: Path) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def _brief(error: BaseException) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= 300 else text[:297] + "..."

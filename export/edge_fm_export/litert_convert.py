@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_fm_export.brief import brief
 from edge_fm_export.context import BuildContext
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.savedmodel_format import INPUT, graph_operators, saved_model
@@ -50,7 +51,7 @@ def convert(context: BuildContext, precision: str) -> bytes:
     try:
         return _convert(folder, precision, calibration, 0 if images is None else len(images), context.progress)
     except Exception as error:
-        raise _failure(context, precision, _brief(error), control_flow=control_flow) from error
+        raise _failure(context, precision, brief(error), control_flow=control_flow) from error
 
 
 def _failure(context: BuildContext, precision: str, told: str, *, control_flow: bool) -> ExportError:
@@ -130,7 +131,7 @@ def main(arguments: list[str]) -> None:
     try:
         made = _convert(Path(given["folder"]), "int8", calibration, len(images), tell)
     except Exception as error:  # noqa: BLE001 - whatever the converter raises is told to the parent
-        print(json.dumps({"error": _brief(error)}), flush=True)
+        print(json.dumps({"error": brief(error)}), flush=True)
         sys.exit(1)
     Path(given["result"]).write_bytes(made)
 
@@ -141,9 +142,3 @@ def _silent_converter() -> Iterator[None]:
         # TensorFlow's own calibrator still runs the interpreter that TensorFlow has deprecated for others.
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         yield
-
-
-def _brief(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= 300 else text[:297] + "..."

@@ -51,7 +51,7 @@ def finish(model: Any) -> Any:
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(
             f"The converted ONNX graph does not pass onnx.checker: {error}",
-            hint="Try --format openvino or savedmodel; and tell us about the model.",
+            hint="Try --format openvino or savedmodel.",
         ) from error
     return model
 

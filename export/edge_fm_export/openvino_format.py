@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from edge_fm_export import onnx_format
+from edge_fm_export.brief import brief
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.savedmodel_format import INPUT
 from edge_fm_export.tensorflow_setup import quiet, require_package
@@ -47,7 +48,9 @@ def fp32_model(context: BuildContext) -> Path:
             with quiet():
                 model = ov.convert_model(source)
         except Exception as error:
-            raise ExportError(f"OpenVINO cannot convert the model: {error}", hint="Try --format onnx.") from error
+            raise ExportError(
+                f"OpenVINO cannot convert the model: {brief(error)}", hint="Try --format onnx."
+            ) from error
         model.inputs[0].get_node().set_layout(ov.Layout("NHWC"))
         model.inputs[0].get_tensor().set_names({INPUT})
         save_ir(model, path)

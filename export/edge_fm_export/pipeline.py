@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.advice import gate_advice
+from edge_fm_export.brief import brief
 from edge_fm_export.card import CARD_FILE, model_card
 from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, SourceModel
 from edge_fm_export.gate import GateResult, original_warning, reference_answers, run_gate
@@ -222,8 +223,8 @@ def _build(context: BuildContext, target: Target, folder: Path) -> Built:
             raise
         except Exception as error:
             raise ExportError(
-                f"The conversion to {target} failed: {type(error).__name__}: {error}",
-                hint="Try another --format; if the disk is full, free some space.",
+                f"The conversion to {target} failed: {type(error).__name__}: {brief(error)}",
+                hint=_other_ways(target.precision),
             ) from error
 
 
@@ -240,8 +241,14 @@ def _prove(export_: _Export, artifact: Artifact) -> GateResult:
         )
     except EngineError as error:
         # It cannot be run, or answers with NaN: no check can pass.
-        raise GateError(f"{what} failed its gate:", [error.message], hint=error.hint) from error
+        hint = _other_ways(metadata.precision)
+        raise GateError(f"{what} failed its gate:", [error.message], hint=hint) from error
     return gate
+
+
+def _other_ways(precision: Precision) -> str:
+    """What to try where a library cannot convert a model, or cannot run what it converted."""
+    return "Try another --format." if precision == "fp32" else "Try another --precision, such as fp32, or --format."
 
 
 def _without_places(training: Mapping[str, Any]) -> dict[str, Any]:

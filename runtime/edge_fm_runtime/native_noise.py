@@ -14,6 +14,9 @@ from contextlib import contextmanager
 def native_noise_hidden(noise: re.Pattern[bytes]) -> Iterator[None]:
     """Keep what C++ code writes to file descriptor 2 in a file; afterwards pass on all lines but the known noise.
 
+    Where an error is raised within, nothing is passed on: the error says it, and native code tells it once more over
+    many lines, which nobody can tell apart from the next message.
+
     Args:
         noise: matches the beginning of a line that is to be left out.
     """
@@ -31,13 +34,17 @@ def native_noise_hidden(noise: re.Pattern[bytes]) -> Iterator[None]:
         return
     with kept_lines as file:
         os.dup2(file.fileno(), 2)
+        raised = False
         try:
             yield
+        except Exception:
+            raised = True
+            raise
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)
             file.seek(0)
             told = b"".join(line for line in file if not noise.match(line))
-            if told.strip():
+            if told.strip() and not raised:
                 os.write(2, told)

@@ -53,7 +53,7 @@ class SavedModelEngine:
         except (OSError, ValueError, KeyError, self._tf.errors.OpError) as error:
             raise EngineError(
                 f"TensorFlow cannot load {artifact.payload / VERSION}: {error}",
-                hint="Copy the artifact again from where it was exported, or export again: edgefm export",
+                hint="Update the library, pip install -U tensorflow, or export the model again: edgefm export",
             ) from error
 
         self._calls = Calls("The savedmodel engine")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_export.brief import brief
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.onnx_clean import to_bytes
 from edge_fm_export.quantization import onnx_graph
@@ -76,6 +77,7 @@ def build(context: BuildContext, folder: Path) -> Built:
         context.progress("quantizing onnx", 0, 1)
         quantize((), target)
         context.progress("quantizing onnx", 1, 1)
+    _require_loadable(target)
     return Built(PAYLOAD, quantization=recorded, graph=describe(target), notes=notes)
 
 
@@ -156,7 +158,8 @@ def quantize_file(
             )
     except Exception as error:
         raise ExportError(
-            f"ONNX Runtime cannot quantize the model: {error}", hint="Use --precision fp16, or --format openvino."
+            f"ONNX Runtime cannot quantize the model: {brief(error)}",
+            hint="Use --precision fp16, or --format openvino.",
         ) from error
     if settings.reduce_range:
         quantized = onnx.load(target)
@@ -171,7 +174,7 @@ def session(model: Path) -> Callable[[Pixels], npt.NDArray[np.float32]]:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised, and said by who catches them
     running = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     name = running.get_inputs()[0].name
 
@@ -179,6 +182,29 @@ def session(model: Path) -> Callable[[Pixels], npt.NDArray[np.float32]]:
         return np.asarray(running.run(None, {name: batch})[0], dtype=np.float32)
 
     return answer
+
+
+def _require_loadable(target: Path) -> None:
+    """Raise if the model resizes by bicubic interpolation in a way that ONNX Runtime cannot load.
+
+    With the bytes around it, ONNX Runtime (1.31) moves the resize to channels last, where it has no bicubic kernel.
+
+    Raises:
+        ExportError: names the layers.
+    """
+    import onnx
+
+    nodes = onnx.load(target).graph.node
+    cubic = [n.name for n in nodes if n.op_type == "Resize" and any(a.s == b"cubic" for a in n.attribute)]
+    if not cubic:
+        return
+    try:
+        session(target)
+    except Exception as error:
+        raise ExportError(
+            f"ONNX Runtime cannot load the model at int8: it resizes by bicubic interpolation ({', '.join(cubic)}).",
+            hint="Use --precision fp16, or --format openvino, or resize with interpolation='bilinear'.",
+        ) from error
 
 
 def tidy(target: Path, prologue: onnx_graph.Pixels | None = None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_export.brief import brief
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.library_folders import some_home_folder
 from edge_fm_export.quantization.accuracy_control import Drop, Judge, answer_all, judge
@@ -91,7 +92,7 @@ def _plain(context: BuildContext, model: Any) -> Any:
                 model, _dataset(context, images), advanced_parameters=_advanced(), **_settings(len(images))
             )
         except Exception as error:
-            raise _failed(error) from error
+            raise _failed(error, context) from error
 
 
 def _controlled(context: BuildContext, model: Any, steering: Judge) -> tuple[Any, Mapping[str, Any], tuple[str, ...]]:
@@ -133,7 +134,7 @@ def _controlled(context: BuildContext, model: Any, steering: Judge) -> tuple[Any
                 **_settings(len(images)),
             )
         except Exception as error:
-            raise _failed(error) from error
+            raise _failed(error, context) from error
     notes = (steering.note,) if steering.note else ()
 
     def drop_of(candidate: Any) -> Drop:
@@ -143,8 +144,10 @@ def _controlled(context: BuildContext, model: Any, steering: Judge) -> tuple[Any
     drop = drop_of(quantized)
     if not _quantized(quantized) or drop.cautious_points > limit:
         layers = _layers(model)
-        alone = choose(layers, lambda out: drop_of(_weights_alone(model, out)).cautious_points, limit_points=limit)
-        quantized = _weights_alone(model, set(layers) - set(alone))
+        alone = choose(
+            layers, lambda out: drop_of(_weights_alone(context, model, out)).cautious_points, limit_points=limit
+        )
+        quantized = _weights_alone(context, model, set(layers) - set(alone))
         drop, notes = drop_of(quantized), (*notes, note_on_weights(alone))
         extra = {"weights_int8": [name.removesuffix(CONVOLUTION) for name in alone]}
     record = {
@@ -161,7 +164,7 @@ def _controlled(context: BuildContext, model: Any, steering: Judge) -> tuple[Any
     return quantized, record, notes
 
 
-def _weights_alone(model: Any, keep: Collection[str]) -> Any:
+def _weights_alone(context: BuildContext, model: Any, keep: Collection[str]) -> Any:
     """The float `model` with the weights of all layers but `keep` in int8."""
     import nncf
 
@@ -173,7 +176,7 @@ def _weights_alone(model: Any, keep: Collection[str]) -> Any:
                 ignored_scope=nncf.IgnoredScope(names=sorted(keep)),
             )
         except Exception as error:
-            raise _failed(error) from error
+            raise _failed(error, context) from error
 
 
 def _layers(model: Any) -> list[str]:
@@ -221,8 +224,11 @@ def _run(compiled: Any) -> Any:
     return answer
 
 
-def _failed(error: Exception) -> ExportError:
-    return ExportError(f"NNCF cannot quantize the model: {error}", hint="Use --precision fp16, or --format onnx.")
+def _failed(error: Exception, context: BuildContext) -> ExportError:
+    hint = "Use --precision fp16, or --format onnx."
+    if context.static_batch is None:
+        hint = f"Fix the batch size, which layers such as attention need here: --static-batch 1. {hint}"
+    return ExportError(f"NNCF cannot quantize the model: {brief(error)}", hint=hint)
 
 
 @contextmanager

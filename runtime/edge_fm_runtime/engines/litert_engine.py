@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
 _NOISE = re.compile(rb"INFO: (Created TensorFlow Lite XNNPACK delegate|Initialized TensorFlow Lite runtime)")
-_REEXPORT = "Copy the artifact again from where it was exported, or export again: edgefm export"
+_REEXPORT = "Update the library, pip install -U ai-edge-litert, or export the model again: edgefm export"
 
 
 class LiteRtEngine:

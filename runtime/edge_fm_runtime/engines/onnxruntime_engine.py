@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PROVIDERS = {"CPU": "CPUExecutionProvider", "GPU": "CUDAExecutionProvider", "OPENVINO": "OpenVINOExecutionProvider"}
 _PACKAGES = {"GPU": "onnxruntime-gpu", "OPENVINO": "onnxruntime-openvino"}
-_LOG_ERRORS_ONLY = 3
+_LOG_NOTHING_BUT_FATAL = 4  # errors are raised, and native code tells them over many lines
 
 
 class OnnxRuntimeEngine:
@@ -53,7 +53,7 @@ class OnnxRuntimeEngine:
             raise MissingDependencyError(
                 "The onnxruntime engine needs onnxruntime, which is not installed.", hint="pip install onnxruntime"
             ) from error
-        ort.set_default_logger_severity(_LOG_ERRORS_ONLY)
+        ort.set_default_logger_severity(_LOG_NOTHING_BUT_FATAL)
         provider = _provider(options.device, ort.get_available_providers())
         self.threads = options.threads or usable_cpus()
         self.streams = self.threads if options.hint == "throughput" else 1
@@ -116,7 +116,7 @@ def _load(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _LOG_ERRORS_ONLY
+    options.log_severity_level = _LOG_NOTHING_BUT_FATAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0" if asked.one_shot else "1")
     if in_float:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
@@ -131,8 +131,8 @@ def _load(
                 hint="Mend the device's driver, or ask for --device CPU.",
             ) from error
         raise EngineError(
-            f"ONNX Runtime cannot load {artifact.payload}: {error}",
-            hint="Copy the artifact again from where it was exported, or export again: edgefm export",
+            f"ONNX Runtime cannot load {artifact.payload}: {str(error).strip().partition(chr(10))[0]}",
+            hint="Update the library, pip install -U onnxruntime, or export the model again: edgefm export",
         ) from error
     session.disable_fallback()
     return session

@@ -170,7 +170,7 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO cannot load {self._artifact.payload}: {str(error).strip().splitlines()[-1]}",
-                hint="Copy the artifact again from where it was exported, or export again: edgefm export",
+                hint="Update the library, pip install -U openvino, or export the model again: edgefm export",
             ) from error
         if kept is not None:
             keep_compiled(compiled, kept)

@@ -1,0 +1,79 @@
+"""Names that collide with ours, layers that a library cannot run at a precision, and paths as users type them."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from field.case import Case, Model, ModelCase
+from field.makers import SHAPE, body, keras, saved
+
+
+def _named(folder: Path, *, model: str | None = None, layer: str | None = None, file: str = "net.keras") -> Model:
+    k = keras()
+    image = k.Input(SHAPE, name=layer)
+    return saved(k.Model(image, body(k.layers.Rescaling(1 / 255)(image)), name=model), folder, file=file)
+
+
+def _inner_name(folder: Path, name: str) -> Model:
+    k = keras()
+    image = k.Input(SHAPE)
+    x = k.layers.Rescaling(1 / 255, name=name)(image)
+    return saved(k.Model(image, body(x)), folder)
+
+
+def _bicubic(folder: Path) -> Model:
+    k = keras()
+    image = k.Input((48, 48, 3))
+    x = k.layers.Resizing(16, 16, interpolation="bicubic")(image)
+    return saved(k.Model(image, body(k.layers.Rescaling(1 / 255)(x))), folder)
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A conversion that fails says so in its error, and native code writes nothing beside it."""
+
+    name: str
+    case: ModelCase
+
+    def check(self, folder: Path) -> None:
+        """Export with file descriptor 2 in a file."""
+        kept = os.dup(2)
+        with (folder / "stderr.txt").open("wb") as file:
+            os.dup2(file.fileno(), 2)
+            try:
+                (folder / "model").mkdir()
+                self.case.check(folder / "model")
+            finally:
+                os.dup2(kept, 2)
+                os.close(kept)
+        told = (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")
+        assert not re.search(r"error|\[E:|failed", told, re.IGNORECASE), told
+
+
+def _bicubic_case(**given: Any) -> ModelCase:
+    return ModelCase("bicubic", _bicubic, precision="int8", **given)
+
+
+CASES: tuple[Case, ...] = (
+    *(
+        ModelCase(f"a model named {name}", lambda folder, name=name: _named(folder, model=name))
+        for name in ("image", "probabilities", "classifier", "softmax_3", "cast")
+    ),
+    ModelCase("an input named probabilities", lambda folder: _named(folder, layer="probabilities")),
+    ModelCase("a layer named image", lambda folder: _inner_name(folder, "image")),
+    ModelCase("a SavedModel in a folder named image", lambda folder: _named(folder, file="image")),
+    Silence(
+        "bicubic at int8 for ONNX",
+        _bicubic_case(error=r"bicubic interpolation.*--precision fp16, or --format openvino"),
+    ),
+    Silence(
+        "bicubic at int8 for LiteRT",
+        _bicubic_case(formats=("litert",), error=r"ResizeBicubic.*--format onnx"),
+    ),
+    ModelCase("bicubic at int8 for OpenVINO", _bicubic, formats=("openvino",), precision="int8", atol=0.05),
+    ModelCase("bicubic at fp16 for ONNX", _bicubic, precision="fp16", atol=0.01),
+)
