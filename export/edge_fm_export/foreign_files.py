@@ -32,9 +32,9 @@ def load_model(path: Path, *, trust: bool = False) -> Any:
     folder = find_saved_model(path)
     if folder is not None:
         return _load_saved_model(folder, trust=trust)
-    if path.suffix == ".keras":
+    if path.suffix.lower() == ".keras":
         return _load_keras(path, trust=trust)
-    if path.suffix in (".h5", ".hdf5"):
+    if path.suffix.lower() in (".h5", ".hdf5"):
         return _load_h5(path, trust=trust)
     raise ModelError(
         f"{path} is no model that can be opened; supported are .keras, .h5 and SavedModel folders.",
@@ -65,7 +65,9 @@ def _load_keras(path: Path, *, trust: bool) -> Any:
     version = keras_file_version(path)
     config = _prepared(written, path, version, trust=trust)
     with keras.saving.custom_object_scope(_objects(config, path, version, trust=trust)):
-        return load_keras_file(path, trust=trust, config=None if config == written else config, version=version)
+        # Keras itself leaves the outermost compile configuration out.
+        same = config == {key: value for key, value in written.items() if key != "compile_config"}
+        return load_keras_file(path, trust=trust, config=None if same else config, version=version)
 
 
 def _load_h5(path: Path, *, trust: bool) -> Any:
@@ -77,7 +79,8 @@ def _load_h5(path: Path, *, trust: bool) -> Any:
         with quiet(), keras.saving.custom_object_scope(_objects(config, path, version, trust=trust)):
             if version.is_keras2:
                 model = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
-                model.load_weights(path)
+                with h5_described_by(path, None) as file:
+                    model.load_weights(file)
                 return model
             with h5_described_by(path, None if config == written else config) as file:
                 return keras.saving.load_model(file, compile=False, safe_mode=not trust)

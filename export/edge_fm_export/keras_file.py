@@ -52,9 +52,10 @@ def load_keras_file(
 
 @contextmanager
 def _described_by(path: Path, config: dict[str, Any] | None) -> Iterator[Path]:
-    """The file, or a temporary copy of it with another description."""
+    """The file under a name that Keras knows, or a temporary copy of it with another description."""
     if config is None:
-        yield path
+        with _named(path, ".keras") as named:
+            yield named
         return
     with scratch_folder() as folder:
         copy = folder / "model.keras"
@@ -69,12 +70,25 @@ def _described_by(path: Path, config: dict[str, Any] | None) -> Iterator[Path]:
 
 
 @contextmanager
+def _named(path: Path, suffix: str) -> Iterator[Path]:
+    """The file, or a link to it with the suffix in the small letters by which Keras knows the format (MODEL.KERAS)."""
+    if path.suffix == path.suffix.lower():
+        yield path
+        return
+    with scratch_folder() as folder:
+        link = folder / f"model{suffix}"
+        link.symlink_to(path.resolve())
+        yield link
+
+
+@contextmanager
 def h5_described_by(path: Path, config: dict[str, Any] | None) -> Iterator[Path]:
     """A legacy `.h5` file, or a temporary copy of it with another description."""
     import h5py
 
     if config is None:
-        yield path
+        with _named(path, ".h5") as named:
+            yield named
         return
     with scratch_folder() as folder:
         copy = shutil.copyfile(path, folder / "model.h5")

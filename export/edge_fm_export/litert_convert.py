@@ -63,7 +63,7 @@ def _failure(context: BuildContext, precision: str, told: str, *, control_flow: 
             hint = f"For int8 {unroll}; else {fixed} --precision fp16; or use --format onnx."
         else:
             hint = f"Either {fixed}, or {unroll}; or use --format onnx."
-    return ExportError(f"LiteRT's converter cannot make {precision} of the model: {told}", hint=hint)
+    return ExportError(f"LiteRT's converter cannot convert the model: {told}", hint=hint)
 
 
 def _convert(

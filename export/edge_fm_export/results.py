@@ -132,14 +132,26 @@ def joined_failures(failures: Mapping[Target, EdgeFMError], results: Sequence[Ex
     if len(failures) == 1 and not results:
         return next(iter(failures.values()))
     made = f" Made: {', '.join(str(r.path) for r in results)}." if results else " Nothing was written."
-    lines: list[str] = []
-    for target, error in failures.items():
-        told = error.failures if isinstance(error, GateError) else (error.message,)
-        lines += [f"{target}: {line}" for line in told]
-    hints = {target: error.hint for target, error in failures.items() if error.hint}
-    named = [f"{target}: {hint}" for target, hint in hints.items()]
-    hint = "\n".join(named if len(set(hints.values())) > 1 else dict.fromkeys(hints.values())) or None
+    told = [
+        (target, line)
+        for target, error in failures.items()
+        for line in (error.failures if isinstance(error, GateError) else (error.message,))
+    ]
+    lines = [f"{targets}: {line}" for line, targets in _said_once(told).items()]
+    hints = _said_once([(target, error.hint) for target, error in failures.items() if error.hint])
+    hint = "\n".join(f"{targets}: {text}" if len(hints) > 1 else text for text, targets in hints.items()) or None
     head = f"{len(failures)} of {len(failures) + len(results)} artifacts failed, and left nothing behind.{made}"
     if any(isinstance(error, GateError) for error in failures.values()):
         return GateError(head, lines, hint=hint)
     return ExportError("\n".join([head, *(f"  - {line}" for line in lines)]), hint=hint)
+
+
+def _said_once(told: Sequence[tuple[Target, str]]) -> dict[str, str]:
+    """Each text with the targets that it is said of, such as "onnx fp32, fp16"."""
+    targets: dict[str, dict[str, list[str]]] = {}
+    for target, text in told:
+        targets.setdefault(text, {}).setdefault(target.format, []).append(target.precision)
+    return {
+        text: "; ".join(f"{format_} {', '.join(dict.fromkeys(precisions))}" for format_, precisions in formats.items())
+        for text, formats in targets.items()
+    }

@@ -58,6 +58,8 @@ def load_source(
             f"{path} {what}; wanted is a run folder (with {RUN_MODEL}) or a Keras model file.",
             hint="Train one: edgefm train   or give a file: edgefm export MODEL.keras",
         )
+    if path.name == "saved_model.pb" and path.is_file():
+        path = path.parent  # the model is its folder
     file = path / RUN_MODEL if (path / RUN_MODEL).is_file() else path
     metrics = file.parent / RUN_METRICS
     if file.is_file() and file.name == RUN_MODEL and metrics.is_file():
@@ -70,11 +72,11 @@ def load_source(
             f"{path} is a folder without {RUN_MODEL} or saved_model.pb: neither a run nor a SavedModel.",
             hint="Give a finished run folder (edgefm train makes one), or the model's file.",
         )
-    if file.suffix == ".keras":
+    if file.suffix.lower() == ".keras":
         read_config(file)  # what is no model is refused before TensorFlow's seconds
     require_tensorflow("opening a Keras model")
     model = load_model(file, trust=trust)
-    if preprocessing is None and file.suffix == ".keras" and follows_contract(model):
+    if preprocessing is None and file.suffix.lower() == ".keras" and follows_contract(model):
         model, had = as_float32(model, file, trust=trust)
         notes = [] if had is None else [rebuilt_note(had)]
         if photo is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,40 @@ def _bicubic(folder: Path) -> Model:
     image = k.Input((48, 48, 3))
     x = k.layers.Resizing(16, 16, interpolation="bicubic")(image)
     return saved(k.Model(image, body(k.layers.Rescaling(1 / 255)(x))), folder)
+
+
+def _capitals(folder: Path, file: str) -> Model:
+    made = _named(folder, file=file.lower())
+    return replace(made, path=made.path.rename(folder / file))
+
+
+def _protobuf(folder: Path) -> Model:
+    made = _named(folder, file="flowers")
+    return replace(made, path=made.path / "saved_model.pb")
+
+
+def _gru(folder: Path) -> Model:
+    k = keras()
+    image = k.Input((6, 8, 3))
+    x = k.layers.GRU(4)(k.layers.Reshape((6, 24))(image))
+    return saved(k.Model(image, k.layers.Dense(4, activation="softmax")(x)), folder)
+
+
+@dataclass(frozen=True)
+class SaidOnce:
+    """What fails at each precision for one reason is said once."""
+
+    name: str = "one reason for two precisions"
+
+    def check(self, folder: Path) -> None:
+        """Export to both, and count."""
+        case = ModelCase(
+            "both", _gru, formats=("litert",), precision="fp32,fp16", error="litert fp32, fp16: .*TensorListReserve"
+        )
+        case.check(folder)
+        once = ModelCase("once", _gru, formats=("litert",), precision="fp32,fp16", error="^(?!(.*cannot convert){2})")
+        (folder / "again").mkdir()
+        once.check(folder / "again")
 
 
 @dataclass(frozen=True)
@@ -74,6 +108,10 @@ CASES: tuple[Case, ...] = (
         "bicubic at int8 for LiteRT",
         _bicubic_case(formats=("litert",), error=r"ResizeBicubic.*--format onnx"),
     ),
+    ModelCase("MODEL.KERAS", lambda folder: _capitals(folder, "MODEL.KERAS")),
+    ModelCase("MODEL.H5", lambda folder: _capitals(folder, "MODEL.H5")),
+    ModelCase("saved_model.pb in place of its folder", _protobuf),
+    SaidOnce(),
     ModelCase("bicubic at int8 for OpenVINO", _bicubic, formats=("openvino",), precision="int8", atol=0.05),
     ModelCase("bicubic at fp16 for ONNX", _bicubic, precision="fp16", atol=0.01),
 )

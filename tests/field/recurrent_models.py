@@ -36,7 +36,7 @@ class Crash:
 
     def check(self, folder: Path) -> None:
         """Export, and look at what is left."""
-        error = r"int8 of the model: it crashed \(SIGSEGV\).*unroll=True.*--static-batch 1 --precision fp16"
+        error = r"cannot convert the model: it crashed \(SIGSEGV\).*unroll=True.*--static-batch 1 --precision fp16"
         case = ModelCase(self.name, _recurrent, formats=("litert",), precision="int8", static_batch=1, error=error)
         case.check(folder)
         assert sorted(path.name for path in folder.rglob("*")) == ["flowers.keras"]
