@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,8 +32,6 @@ __all__ = ["find_saved_model", "load_foreign", "safety"]
 
 _SUM_TOLERANCE = 1e-3
 _PROBES = 16
-_OUR_NAMES = ("image", "probabilities", "classes_alone", "activation", "rescaling", "normalization", "get_item")
-"""Names of the layers around a third-party model, as far as they are not those of Keras' operations."""
 
 
 def load_foreign(
@@ -74,14 +71,13 @@ def load_foreign(
         model = load_model(path, trust=trust)
     model, had = as_float32(model, path, trust=trust)
     had = had or getattr(model, "rebuilt_from", None)
-    make_names_fit(model)
+    make_names_fit(keras, model)
     taken = model_input(model, path, input_size)
     if not takes_one_size_alone(model, taken):
         taken = replace(taken, batch=None)
     pick, classes = _classes(keras, model, taken, path)
     size = (taken.height, taken.width, taken.channels)
     notes = [] if had is None else [rebuilt_note(had)]
-    _make_room(keras, model)
     image = keras.Input(batch_shape=(taken.batch, *size), dtype="uint8", name="image")
     pixels = _pixels(keras, image, taken, preprocessing, path, notes)
     traced = TracedModel(model, taken)
@@ -103,13 +99,6 @@ def load_foreign(
         scaling_trial=ScalingTrial(traced, taken, preprocessing) if _takes_floats(taken) else None,
         preprocessing=None if preprocessing is None else preprocessing.to_json(),
     )
-
-
-def _make_room(keras: Any, model: Any) -> None:
-    """Rename a model that has the name of a layer around it, or may have: Keras wants names to differ."""
-    kind = re.sub(r"_\d+$", "", str(model.name))
-    if kind in _OUR_NAMES or hasattr(keras.ops, kind):
-        model.name = f"{model.name}_model"
 
 
 def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any, int]:

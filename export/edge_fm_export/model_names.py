@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-# What is put around a model is called so, some of it by Keras.
 _AROUND = {
-    "activation", "arrange_pixels", "cast", "classes_alone", "concatenate", "image", "preprocessing", "probabilities",
-    "softmax", "subtract", "take",
+    "activation", "arrange_pixels", "classes_alone", "get_item", "image", "normalization", "preprocessing",
+    "probabilities", "rescaling",
 }  # fmt: skip
+"""Names of what is put around a model, as far as they are not those of Keras' operations."""
 _FIRST, _OTHERS = re.compile(r"^[^A-Za-z0-9.]"), re.compile(r"[^A-Za-z0-9_.\\/>-]")
 
 
-def make_names_fit(model: Any) -> None:
-    """Rename the model where what is put around it has that name, and all that has a name TensorFlow does not take.
+def make_names_fit(keras: Any, model: Any) -> None:
+    """Rename what has a name that TensorFlow does not take, and a model called as what is, or may be, put around it.
 
     Keras on other backends takes any name, such as "my model" or "Модель"; TensorFlow takes ASCII letters, digits and
     some signs. Nothing reads these names afterwards: labels and files have their own.
@@ -24,5 +24,6 @@ def make_names_fit(model: Any) -> None:
         fitting = _FIRST.sub("x", _OTHERS.sub("_", name))
         if fitting != name:
             layer.name = fitting
-    if model.name in _AROUND:
+    kind = re.sub(r"_\d+$", "", str(model.name))
+    if kind in _AROUND or hasattr(keras.ops, kind):
         model.name = f"{model.name}_model"
