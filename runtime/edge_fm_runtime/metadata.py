@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
-from edge_fm_runtime.names import NAME_RULE, is_plain_name
-from edge_fm_runtime.sections import first_fault
+from edge_fm_runtime.metadata_reader import MAX_LABELS, REEXPORT, JsonReader
 
 SCHEMA_VERSION = 1
 METADATA_FILE = "edgefm.json"
@@ -24,12 +22,10 @@ EMBEDDED_KEY = "edgefm"
 """The one key of ONNX `metadata_props` and OpenVINO `rt_info` that holds the embedded copy."""
 
 MAX_METADATA_BYTES = 4 * 1024 * 1024
-MAX_LABELS = 100_000
 MAX_SIDE = 8192
 MAX_CHANNELS = 1024
 MAX_INPUT_BYTES = 128 * 1024 * 1024
 """Of one image, and of one batch where the batch size is fixed."""
-_MAX_DEPTH = 16
 _CHECKSUM = "metadata_sha256"
 _SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite"}
 """Format -> how the payload's name ends; a SavedModel is a folder."""
@@ -209,12 +205,12 @@ def parse_metadata(text: str | bytes, *, where: str) -> Metadata:
     """
     if len(text) > MAX_METADATA_BYTES:
         raise ArtifactError(
-            f"{where} is {len(text)} bytes long; metadata has at most {MAX_METADATA_BYTES}.", hint=_REEXPORT
+            f"{where} is {len(text)} bytes long; metadata has at most {MAX_METADATA_BYTES}.", hint=REEXPORT
         )
     try:
         raw = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{where} is not valid JSON: {error}", hint=_REEXPORT) from error
+        raise ArtifactError(f"{where} is not valid JSON: {error}", hint=REEXPORT) from error
     return metadata_from_json(raw, where=where)
 
 
@@ -231,7 +227,7 @@ def differences(metadata: Metadata, embedded: Metadata) -> list[str]:
 
 def metadata_from_json(raw: object, *, where: str) -> Metadata:
     """Validate a parsed JSON value as metadata; see `parse_metadata`."""
-    reader = _Reader(where)
+    reader = JsonReader(where)
     top = reader.mapping(raw, "the top level")
     version = reader.integer(top.get("schema_version"), "schema_version", 1, 1 << 31)
     if version > SCHEMA_VERSION:
@@ -286,14 +282,11 @@ def metadata_from_json(raw: object, *, where: str) -> Metadata:
     return metadata
 
 
-_REEXPORT = "Export the model again: edgefm export"
-
-
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-def _read_input(reader: _Reader, top: Mapping[str, Any]) -> InputSpec:
+def _read_input(reader: JsonReader, top: Mapping[str, Any]) -> InputSpec:
     raw = reader.mapping(top.get("input"), "input")
     batch, height, width, channels = reader.items(raw.get("shape"), "input.shape", 4, 4)
     reader.choice(raw.get("dtype"), "input.dtype", ("uint8",))
@@ -310,7 +303,7 @@ def _read_input(reader: _Reader, top: Mapping[str, Any]) -> InputSpec:
     return spec
 
 
-def _read_files(reader: _Reader, top: Mapping[str, Any]) -> dict[str, FileEntry]:
+def _read_files(reader: JsonReader, top: Mapping[str, Any]) -> dict[str, FileEntry]:
     files: dict[str, FileEntry] = {}
     for name, raw in reader.mapping(top.get("files", {}), "files").items():
         entry = reader.mapping(raw, f"files.{name}")
@@ -320,84 +313,3 @@ def _read_files(reader: _Reader, top: Mapping[str, Any]) -> dict[str, FileEntry]
         size = reader.integer(entry.get("bytes"), f"files.{name}.bytes", 0, 1 << 50)
         files[reader.relative_path(name, "files")] = FileEntry(digest, size)
     return files
-
-
-def _is_text(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and 0 < len(value.encode()) <= 4 * 4096 and len(value) <= 4096
-    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and no file or terminal can hold
-        return False
-
-
-class _Reader:
-    """Typed access to untrusted JSON; every failure names the file, the field, what was got and what is wanted."""
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-
-    def fail(self, name: str, wanted: str, got: object) -> None:
-        shown = repr(got)
-        shown = shown if len(shown) <= 60 else shown[:57] + "..."
-        raise ArtifactError(f"{self.where}: {name} must be {wanted}, got {shown}.", hint=_REEXPORT)
-
-    def _typed(self, ok: Callable[[Any], bool], value: Any, name: str, wanted: str) -> Any:
-        if not ok(value):
-            self.fail(name, wanted, value)
-        return value
-
-    def mapping(self, value: object, name: str) -> Mapping[str, Any]:
-        return cast(Mapping[str, Any], self._typed(lambda v: isinstance(v, dict), value, name, "an object"))
-
-    def section(self, top: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-        value = top.get(name)
-        if value is None:
-            return None
-        self._depth(value, name, 0)
-        content = self.mapping(value, name)
-        if (fault := first_fault(name, content)) is not None:
-            self.fail(*fault)
-        return content
-
-    def _depth(self, value: object, name: str, depth: int) -> None:
-        if depth > _MAX_DEPTH:
-            self.fail(name, f"nested at most {_MAX_DEPTH} deep", "something deeper")
-        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        for child in children:
-            self._depth(child, name, depth + 1)
-
-    def items(self, value: object, name: str, least: int, most: int) -> list[Any]:
-        def fits(v: Any) -> bool:
-            return isinstance(v, list) and least <= len(v) <= most
-
-        wanted = f"a list of {least}" if least == most else f"a list of {least} to {most}"
-        return cast(list[Any], self._typed(fits, value, name, wanted))
-
-    def text(self, value: object, name: str) -> str:
-        return cast(
-            str,
-            self._typed(_is_text, value, name, "a non-empty string of at most 4096 characters"),
-        )
-
-    def name(self, value: object, name: str) -> str:
-        text = self.text(value, name)
-        return cast(str, self._typed(is_plain_name, text, name, NAME_RULE))
-
-    def integer(self, value: object, name: str, least: int, most: int) -> int:
-        def fits(v: Any) -> bool:
-            return isinstance(v, int) and not isinstance(v, bool) and least <= v <= most
-
-        return cast(int, self._typed(fits, value, name, f"an integer from {least} to {most}"))
-
-    def choice(self, value: object, name: str, options: tuple[str, ...]) -> str:
-        return cast(str, self._typed(lambda v: v in options, value, name, f"one of {', '.join(options)}"))
-
-    def labels(self, value: object) -> tuple[str, ...]:
-        return tuple(self.text(v, f"labels[{i}]") for i, v in enumerate(self.items(value, "labels", 1, MAX_LABELS)))
-
-    def relative_path(self, value: object, name: str) -> str:
-        text = self.text(value, name)
-        path = PurePosixPath(text)
-        unsafe = path.is_absolute() or ".." in path.parts or "\\" in text or ":" in text or "\0" in text
-        if unsafe or str(path) != text or text == ".":
-            self.fail(name, "a plain path inside the artifact", text)
-        return text
