@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,7 @@ def read_image_folder(
         notes["not_read"] = ", ".join(f"{sub.name}/" for sub in unread) + f" (parts are called {DESCRIPTION})"
     folders = parts or {"train": folder}
     names = _class_names(list(folders.values()))
+    _check_depth(folders, names)
     pictures = {part: _pictures(sub, names) for part, sub in folders.items()}
     train = pictures["train"]
     if parts:
@@ -208,7 +209,7 @@ def _passed_over(folder: Path, parts: Iterable[Path], names: Sequence[str]) -> s
     for part in dict.fromkeys([folder, *parts]):
         loose += sum(is_photo_name(p.name) for p in part.iterdir() if p.is_file())
     for part in parts:
-        for name in names:
+        for name in (name for name in names if (part / name).is_dir()):
             for _, links, files in _walk(part / name):
                 linked += len(links)
                 kinds.update(kind_passed_over(f) for f in files if not is_photo_name(f))
@@ -227,11 +228,45 @@ def _class_names(parts: Sequence[Path]) -> tuple[str, ...]:
             f"{parts[0]} has no subfolders.",
             hint="Put the pictures of each class into a folder of its own, called by the class's name.",
         )
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"A class is called {name!r}, which is no UTF-8 text: its folder was made where names are written "
+                "otherwise.",
+                hint="Rename the folder.",
+            ) from error
     return tuple(names)
 
 
+def _check_depth(parts: Mapping[PartName, Path], names: Sequence[str]) -> None:
+    """Refuse a folder around the classes, which would make one class of them all.
+
+    Raises:
+        DataError: there is one class alone, and its pictures lie in several folders, none beside them.
+    """
+    if len(names) != 1:
+        return
+    for part, folder in parts.items():
+        only = folder / names[0]
+        if not only.is_dir() or any(is_photo_name(p.name) for p in only.iterdir() if p.is_file()):
+            continue
+        within = [f"{sub.name}/" for sub in _folders(only) if _files(sub)]
+        if len(within) > 1:
+            raise DataError(
+                f"{folder} has a single class, {names[0]}, as that is its only folder; in it are {len(within)} folders "
+                f"of pictures: {', '.join(within[:_LISTED])}.",
+                hint=f"Give the folder of the classes: {only}"
+                if part == "train" and len(parts) == 1
+                else f"Move these up into {folder}.",
+            )
+
+
 def _pictures(folder: Path, names: tuple[str, ...]) -> list[_Picture]:
-    return [_Picture(path, label) for label, name in enumerate(names) for path in _files(folder / name)]
+    """The pictures of a part; a class that another part has may be missing in this one."""
+    there = [(label, folder / name) for label, name in enumerate(names) if (folder / name).is_dir()]
+    return [_Picture(path, label) for label, sub in there for path in _files(sub)]
 
 
 def _check_counts(folder: Path, names: tuple[str, ...], train: Sequence[_Picture], *, alone: bool) -> None:
@@ -243,7 +278,8 @@ def _check_counts(folder: Path, names: tuple[str, ...], train: Sequence[_Picture
         raise DataError(
             f"{folder}: {len(few)} of {len(names)} classes have too few training pictures: {', '.join(few[:_LISTED])}. "
             f"Each needs at least {least}, {why}.",
-            hint=f"Add pictures ({LISTED}), or move the folder away.",
+            hint=f"Add pictures ({LISTED}), or move the folder away. "
+            "A class has folders of the same name in every part, capitals and accents alike.",
         )
 
 

@@ -21,7 +21,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_NUMBERED = re.compile(r"(\d+)(?:\s*[,;:]\s*|\s+)(\S.*)")
+_NUMBERED = re.compile(r"(\d{1,7})(?:\s*[,;:]\s*|\s*[.)]\s+|\s+)(\S.*)", re.ASCII)
+_MARK_WITHIN = "\ufeff"  # what joined files leave before the first line of the second one
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,19 @@ def read_label_file(path: Path) -> LabelFile:
         names = _from_json(text, path)
         if names is not None:
             return LabelFile(_checked(names, path, "entry"), "The labels were read from JSON.")
-    lines = [line.strip() for line in re.split(r"\r\n|\n|\r", text)]
+    lines = [line.strip().strip(_MARK_WITHIN).strip() for line in re.split(r"\r\n|\n|\r", text)]
     while lines and not lines[-1]:
         lines.pop()
     names = _checked(tuple(lines), path, "line")
-    numbered = [_NUMBERED.fullmatch(name) for name in names]
-    bare = tuple(match[2] for match in numbered if match)
-    if len(names) > 1 and len(set(bare)) == len(names):
-        numbers = [int(match[1]) for match in numbered if match]
+    numbered = [(int(match[1]), match[2]) for match in map(_NUMBERED.fullmatch, names) if match]
+    if len(names) > 1 and len({name for _, name in numbered}) == len(names):
+        bare = tuple(name for _, name in numbered)
+        numbers = [number for number, _ in numbered]
         if numbers == list(range(len(names))):
             return LabelFile(bare, f"The numbers before the labels in {path.name} were taken off: {bare[0]}, ...")
+        if sorted(numbers) in ([*range(len(names))], [*range(1, len(names) + 1)]):
+            note = f"The numbers before the labels in {path.name} do not count from 0, so they stay: {names[0]}, ..."
+            return LabelFile(names, note)
     return LabelFile(names)
 
 
@@ -90,7 +94,7 @@ def _read_text(path: Path) -> str:
 def _from_json(text: str, path: Path) -> tuple[str, ...] | None:
     """The labels in JSON; None where it is none, and the file is not called so."""
     try:
-        value: Any = json.loads(text)
+        value: Any = json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
         if path.suffix.lower() != ".json":
             return None
@@ -106,6 +110,15 @@ def _from_json(text: str, path: Path) -> tuple[str, ...] | None:
         f"{path} holds JSON that is no list of labels, and no dict of labels and the class numbers from 0.",
         hint='Such as ["cat", "dog"] or {"cat": 0, "dog": 1}.',
     )
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A dict of JSON; of a key that occurs twice Python would keep the last value alone."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} occurs twice")
+    return found
 
 
 def _pair(key: str, other: Any) -> tuple[int, str] | None:

@@ -23,6 +23,8 @@ Shape: TypeAlias = tuple[int, int, int]
 LABELS_FILE = "labels.txt"
 _MAX_CHANNELS = 4
 _CHUNK = 4096
+_LARGEST_FRACTION = 2.0
+"""Floats up to here are meant to be 0..1, as no photo is as dark in 0..255."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +129,7 @@ def to_pixels(parts: Sequence[Part]) -> tuple[list[Images], dict[str, Any]]:
     """
     arrays = [part.images for part in parts]
     if all(a.dtype == np.uint8 for a in arrays):
-        return arrays, {}
+        return arrays, _almost_black(arrays)
     for part in parts:
         if part.images.dtype.kind not in "buif":
             raise DataError(
@@ -137,11 +139,39 @@ def to_pixels(parts: Sequence[Part]) -> tuple[list[Images], dict[str, Any]]:
             _first_bad(part, ~np.isfinite(part.images), "is no finite number")
         _first_bad(part, (part.images < 0) | (part.images > 255), "is outside 0..255")
     floats = any(a.dtype.kind in "bf" for a in arrays)
-    if floats and max(float(a.max(initial=0)) for a in arrays) <= 1:
+    highest = [float(a.max(initial=0)) for a in arrays]
+    if floats and max(highest) <= 1:
         return [_round(a, 255) for a in arrays], {"pixels": "scaled from 0..1 to 0..255"}
+    _check_scale(parts, highest)
     pixels = [_round(a, 1) for a in arrays]
     rounded = any((whole != given).any() for whole, given in zip(pixels, arrays, strict=True))
-    return pixels, {"pixels": "rounded to whole numbers"} if rounded else {}
+    return pixels, {"pixels": "rounded to whole numbers"} if rounded else _almost_black(pixels)
+
+
+def _almost_black(images: Sequence[Images]) -> dict[str, Any]:
+    """A note where whole numbers end at 1: a mask of 0 and 1, which is not scaled as floats are."""
+    most = max(int(a.max(initial=0)) for a in images)
+    return {"pixels": f"none is above {most} of 255; whole numbers are never scaled"} if most <= 1 else {}
+
+
+def _check_scale(parts: Sequence[Part], highest: Sequence[float]) -> None:
+    """Refuse fractions that rounding to 0..255 would wipe out: of 0..1 with some above it, or of one part alone.
+
+    Raises:
+        DataError: a part has fractions and nothing above 2; names it and its largest value.
+    """
+    for part, most in zip(parts, highest, strict=True):
+        if (
+            part.images.dtype.kind == "f"
+            and 0 < most <= _LARGEST_FRACTION
+            and (np.rint(part.images) != part.images).any()
+        ):
+            beside = f", those of other images to {max(highest):g}" if max(highest) > _LARGEST_FRACTION else ""
+            raise DataError(
+                f"{part.locate(0)}: the pixels are fractions from 0 to {most:g}{beside}; supported are 0..1 or 0..255, "
+                "the same for all images.",
+                hint="Bring them there first, such as numpy.clip(images, 0, 1), or images * 255 for these alone.",
+            )
 
 
 def _round(values: Array, factor: int) -> Images:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -181,3 +182,36 @@ def test_the_size_that_is_proposed_fits_the_pictures(
     assert f"--size {fits} " in str(caught.value.hint)
     height, width, channels = map(int, fits.split("x"))
     assert load_dataset(str(tmp_path), shape=(height, width, channels)).shape == (height, width, channels)
+
+
+def test_a_class_may_be_missing_where_the_model_is_judged_but_not_in_training(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "train", {"a": 4, "b": 4, "c": 4})
+    write_pictures(tmp_path / "test", {"a": 2, "b": 1}, seed=1)
+    dataset = load_dataset(str(tmp_path))
+    assert dataset.label_names == ("a", "b", "c") and len(dataset.test) == 3
+    write_pictures(tmp_path / "test", {"C": 2}, seed=2)
+    with pytest.raises(DataError, match=r"1 of 4 classes have too few training pictures: C \(0\)") as caught:
+        load_dataset(str(tmp_path))
+    assert caught.value.hint is not None and "capitals" in caught.value.hint
+
+
+@pytest.mark.parametrize("parts", [(".",), ("train", "test")])
+def test_a_folder_around_the_classes_makes_no_class_of_them_all(parts: tuple[str, ...], tmp_path: Path) -> None:
+    for seed, part in enumerate(parts):
+        write_pictures(tmp_path / part / "images", {"a": 4, "b": 4}, seed=seed)
+    with pytest.raises(DataError, match=r"a single class, images.*2 folders of pictures: a/, b/") as caught:
+        load_dataset(str(tmp_path))
+    assert caught.value.hint is not None
+    if parts == (".",):
+        assert caught.value.hint.endswith(str(tmp_path / "images"))
+        assert load_dataset(str(tmp_path / "images")).label_names == ("a", "b")
+
+
+def test_a_class_whose_folder_has_a_name_in_another_encoding_is_an_error(tmp_path: Path) -> None:
+    write_pictures(tmp_path, {"a": 4, "b": 4})
+    try:
+        (tmp_path / "b").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    with pytest.raises(DataError, match=r"'caf\\udce9', which is no UTF-8 text"):
+        load_dataset(str(tmp_path))

@@ -40,15 +40,30 @@ def test_labels_are_read_however_they_were_saved(content: bytes, tmp_path: Path)
 
 
 def test_numbers_that_belong_to_the_labels_stay(tmp_path: Path) -> None:
-    for text in ("0 people\n1 people\n2 people", "1 cat\n0 dog", "10 cent\n20 cent", "0\n1\n2"):
+    for text in ("0 people\n1 people\n2 people", "10 cent\n20 cent", "0\n1\n2"):
         (tmp_path / "labels.txt").write_text(text)
         read = read_label_file(tmp_path / "labels.txt")
         assert read.names == tuple(text.split("\n")) and read.note is None
 
 
+@pytest.mark.parametrize("text", ["1 cat\n0 dog", "1 cat\n2 dog", "1. cat\n2. dog"])
+def test_numbers_that_do_not_count_from_0_stay_and_are_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text(text)
+    read = read_label_file(tmp_path / "labels.txt")
+    assert read.names == tuple(text.split("\n"))
+    assert read.note is not None and "they stay" in read.note
+
+
+@pytest.mark.parametrize("content", ["\ufeff\ufeffcat\ndog", "cat\n\ufeffdog\n", "0) cat\n1) dog", "0. cat\n1. dog"])
+def test_marks_of_joined_files_and_numbers_with_a_bracket_are_taken_off(content: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text(content, encoding="utf-8")
+    assert read_label_file(tmp_path / "labels.txt").names == ("cat", "dog")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
+        ("labels.json", b'{"0": "cat", "1": "dog", "0": "bag"}', "the key '0' occurs twice"),
         ("labels.txt", b"", "is empty; there are no labels"),
         ("labels.txt", b"\n \n", "is empty; there are no labels"),
         ("labels.txt", b"bag\n\ncoat\n", "line 2 is empty"),

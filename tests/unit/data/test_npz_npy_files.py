@@ -100,3 +100,23 @@ def test_an_archive_whose_member_has_no_readable_name_is_refused(tmp_path: Path)
     (tmp_path / "set.npz").write_bytes(data)
     with pytest.raises(DataError, match="cannot be read"):
         load_dataset(str(tmp_path / "set.npz"))
+
+
+def test_fractions_that_rounding_would_wipe_out_are_refused(tmp_path: Path) -> None:
+    images, labels = make_images(8), np.arange(8) % 2
+    fractions = images.astype(np.float32) / 255
+    np.savez(tmp_path / "a.npz", x_train=images, y_train=labels, x_test=fractions, y_test=labels)
+    with pytest.raises(DataError, match=r"a\.npz, x_test, image 0: the pixels are fractions from 0 to .* to 255"):
+        load_dataset(str(tmp_path / "a.npz"))
+    fractions[0, 0, 0] = 1.0001  # as interpolation leaves it
+    np.savez(tmp_path / "b.npz", images=fractions, labels=labels)
+    with pytest.raises(DataError, match=r"fractions from 0 to 1\.0001; supported are 0\.\.1 or 0\.\.255"):
+        load_dataset(str(tmp_path / "b.npz"))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_whole_numbers_of_0_and_1_are_told(dtype: type, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=(make_images(8) > 127).astype(dtype), labels=np.arange(8) % 2)
+    said: list[str] = []
+    assert load_dataset(str(tmp_path / "a.npz"), on_try=said.append).train.images.max() == 1
+    assert "Pixels: none is above 1 of 255; whole numbers are never scaled." in said
