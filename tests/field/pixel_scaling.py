@@ -130,7 +130,7 @@ def _double(scaling: Scaling, low: float, high: float, preset: str, name: str) -
     return ModelCase(name, make, source={"preprocessing": find_preset(preset)}, notes=("scaled twice", "Leave out"))
 
 
-def _labelled(folder: Path, scaling: Scaling, *options: str) -> Sequence[str | Path]:
+def _labelled(folder: Path, scaling: Scaling, *options: str, shift: int = 0) -> Sequence[str | Path]:
     """Export a model that knows quadrants only at its own scale: darker ones are cut off, and too bright ones alike."""
     k = keras()
     image = k.Input(SHAPE)
@@ -140,7 +140,7 @@ def _labelled(folder: Path, scaling: Scaling, *options: str) -> Sequence[str | P
     x = k.layers.AveragePooling2D((SHAPE[0] // 2, SHAPE[1] // 2))(x)
     k.Model(image, dense(k.layers.Flatten()(x))).save(folder / "quadrants.keras")
     images, labels = tiny_images(SHAPE, 200, seed=1)
-    np.savez(folder / "quadrants.npz", images=images, labels=labels)
+    np.savez(folder / "quadrants.npz", images=images, labels=(labels + shift) % 4)
     data = ["--data", folder / "quadrants.npz", "--out", folder / "out", "--quiet"]
     return ["export", folder / "quadrants.keras", *data, *options]
 
@@ -186,6 +186,12 @@ CASES: tuple[Case, ...] = (
         "labelled images show that scaling is right",
         lambda folder: _labelled(folder, lambda k, x: x, "--input-scale", "1/255"),
         no_stderr=("WARNING",),
+    ),
+    CommandCase(
+        "labels in another order are not blamed on the scaling",
+        lambda folder: _labelled(folder, lambda k, x: x / 255.0, shift=1),
+        stderr=("labels are probably in another order",),
+        no_stderr=("WARNING: On",),
     ),
     CommandCase(
         "labelled images show that pixels are scaled twice",
