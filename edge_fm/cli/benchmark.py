@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_fm.api.places import EXPORTS, is_run, latest_export
 from edge_fm.cli.benchmark_tables import print_report
-from edge_fm.cli.common import (
-    EXPORTS,
-    Talk,
-    artifact_word,
-    engine_options,
-    is_run,
-    latest_export,
-    output_options,
-    print_json,
-)
+from edge_fm.cli.common import Talk, artifact_word, engine_options, output_options, print_json
 from edge_fm.cli.scenarios import scenario_options
 from edge_fm_runtime.scratch import scratch_folder
 
@@ -173,7 +165,7 @@ def _cases(
     talk: Talk,
 ) -> list[Case]:
     """Artifacts, the original and its SavedModel, the bare libraries, and nothing."""
-    from edge_fm.cli.registry import ALL_ENGINES
+    from edge_fm.api.registry import ALL_ENGINES
     from edge_fm.evaluation.benchmark import artifact_case, bare_case, null_case, reference_cases
     from edge_fm_runtime.artifact import load_artifact
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,15 +12,10 @@ from typing import Any, TypeVar
 import click
 
 from edge_fm.cli.printable import printable, printable_json
-from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.metadata import MAX_CHANNELS, MAX_SIDE
 from edge_fm_runtime.progress import ProgressFn, silent
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-RUNS = Path("runs")
-EXPORTS = "export"
-"""Folder of a run that holds its artifacts."""
 
 
 def output_options(function: F) -> F:
@@ -197,64 +191,9 @@ def parse_shape(text: str | None) -> tuple[int, int, int] | None:
     return height, width, channels
 
 
-def is_run(path: Path) -> bool:
-    """Whether `path` is a training run."""
-    return (path / "model.keras").is_file()
-
-
-def latest_export() -> Path | None:
-    """The newest artifact under `runs/` that an installed engine can run, or None."""
-    from importlib.util import find_spec
-
-    from edge_fm_runtime.artifact import read_small
-    from edge_fm_runtime.json_text import parse_json
-    from edge_fm_runtime.metadata import METADATA_FILE
-
-    found = [p for p in RUNS.glob(f"*/{EXPORTS}/*/{METADATA_FILE}") if not p.parts[1].startswith("latest")]
-    packages = {"onnx": "onnxruntime", "openvino": "openvino", "litert": "ai_edge_litert"}
-    for file in sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True):
-        try:
-            package = packages.get(parse_json(read_small(file)).get("format"))
-        except (ArtifactError, ValueError, AttributeError, TypeError):
-            continue  # not readable as an artifact: naming it with --model says what is wrong with it
-        if package and find_spec(package):
-            return file.parent
-    return None
-
-
-def shipped_model() -> Path | None:
-    """The artifact inside the package, or None where none is shipped."""
-    from edge_fm_runtime.packaged import DEFAULT_MODEL, packaged_artifact
-
-    return packaged_artifact(DEFAULT_MODEL)
-
-
 def artifact_word(artifact: str | Path) -> str:
     """How an artifact is named in a command that a person pastes: one of the package by its name."""
     from edge_fm_runtime.packaged import packaged_artifact
 
     path = Path(artifact)
     return word(path.name if packaged_artifact(path.name) == path and not Path(path.name).exists() else path)
-
-
-def choose_artifact(given: str | None, talk: Talk) -> Path:
-    """Which artifact is meant: the one given, `$EDGEFM_MODEL`, the newest export, or the shipped one; says which.
-
-    Raises:
-        ArtifactError: there is none.
-    """
-    if given is not None:
-        return Path(given)
-    if from_environment := os.environ.get("EDGEFM_MODEL"):
-        talk.note(f"Model: {from_environment} ($EDGEFM_MODEL)")
-        return Path(from_environment)
-    if (newest := latest_export()) is not None:
-        talk.note(f"Model: {newest} (the newest export under {RUNS}/)")
-        return newest
-    if (shipped := shipped_model()) is not None:
-        talk.note(f"Model: {shipped.name}, shipped with edge-fm")
-        return shipped
-    raise ArtifactError(
-        f"No model: --model was not given, $EDGEFM_MODEL is not set, and nothing is exported under {RUNS}/ here.",
-        hint="Make one: edgefm quickstart, or edgefm train && edgefm export",
-    )

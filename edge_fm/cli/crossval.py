@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table, word
+from edge_fm.api.places import RUNS
+from edge_fm.cli.common import Talk, output_options, print_json, print_table, word
 from edge_fm.cli.interrupt import many_runs
 
 if TYPE_CHECKING:

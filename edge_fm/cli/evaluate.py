@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_fm.api.places import choose_artifact
 from edge_fm.cli.common import (
     Talk,
     artifact_word,
-    choose_artifact,
     engine_options,
     output_options,
     print_json,
@@ -77,7 +77,7 @@ def command(
     Artifacts run on this device's own engine and need no Keras; a run is answered by Keras itself. The report is one
     file, report.html, that needs no network. Without ARTIFACT or RUN it is the one that `edgefm infer` would take.
     """
-    from edge_fm.cli.inputs import own_data
+    from edge_fm.api.inputs import own_data
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.records import trained_model
     from edge_fm_runtime.chance import chance_warning
@@ -90,7 +90,7 @@ def command(
         from edge_fm.evaluation.page import require_pages
 
         require_pages()
-    path = choose_artifact(given, talk) if given is None else trained_model(given)
+    path = choose_artifact(given, talk.note) if given is None else trained_model(given)
     model = given or path.name
     runner, labels, photo, shape, training, original = _open(path, engine, EngineOptions(device, threads), talk)
     name = source or own_data(path, training)
@@ -204,7 +204,7 @@ def _open(
     path: Path, engine: str, options: Any, talk: Talk
 ) -> tuple[Engine, tuple[str, ...], PhotoSpec, tuple[int, int, int], Any, Any]:
     """The engine, the labels, the photo preprocessing, the input's shape, the training, and the Keras model or None."""
-    from edge_fm.cli.common import is_run
+    from edge_fm.api.places import is_run
 
     if is_run(path) or path.suffix in (".keras", ".h5"):
         from edge_fm_export.engines import reference_engine
@@ -215,7 +215,7 @@ def _open(
             talk.warn(warning)
         runner = reference_engine("keras", original, options)
         return runner, original.labels, original.photo, original.input.shape, original.training, original.model
-    from edge_fm.cli.registry import ALL_ENGINES
+    from edge_fm.api.registry import ALL_ENGINES
     from edge_fm_runtime.artifact import load_artifact
     from edge_fm_runtime.engines import create_engine
 
@@ -262,7 +262,7 @@ def load_labelled(
     skip_unreadable: float | None = None,
 ) -> Dataset:
     """Load the images that a model of `shape` is judged by, with the classes and splits of its training."""
-    from edge_fm.cli.inputs import as_trained, share_to_skip
+    from edge_fm.api.inputs import as_trained, share_to_skip
     from edge_fm.data import load_dataset
 
     with talk.progress() as progress:

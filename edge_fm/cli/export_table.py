@@ -81,7 +81,7 @@ def _latency(results: Sequence[ExportResult]) -> dict[Path, float]:
     from contextlib import ExitStack
     from functools import partial
 
-    from edge_fm.cli.registry import ALL_ENGINES
+    from edge_fm.api.registry import ALL_ENGINES
     from edge_fm_runtime.artifact import load_artifact
     from edge_fm_runtime.engines import create_engine
     from edge_fm_runtime.golden import GOLDEN_FILE, load_golden

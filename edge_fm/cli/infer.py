@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_fm.cli.common import Talk, choose_artifact, engine_options, output_options
+from edge_fm.api.places import choose_artifact
+from edge_fm.cli.common import Talk, engine_options, output_options
 from edge_fm.cli.printable import printable
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def command(
 
     lone = lone_file(paths)
     photos = PhotoList(paths, recursive=recursive)
-    path = choose_artifact(model, talk)
+    path = choose_artifact(model, talk.note)
     limit = max_pixels or DEFAULT_MAX_PIXELS
     # profile: what is fastest when warm may take longer to start than one photo takes.
     # one_shot: threads that spin while they wait for the next batch would take the cores from decoding.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table, say
+from edge_fm.api.places import EXPORTS, RUNS
+from edge_fm.cli.common import Talk, output_options, print_json, print_table, say
 
 if TYPE_CHECKING:
     from edge_fm_export.pipeline import ExportResult
@@ -31,7 +32,7 @@ def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) ->
 
     Needs no network: 7,000 images of Fashion-MNIST come with the package.
     """
-    from edge_fm.cli.export import export_run
+    from edge_fm.api.export import export
     from edge_fm.cli.train import train_run
     from edge_fm.data import load_dataset, sample_photo
     from edge_fm.evaluation.benchmark import artifact_case, reference_cases, run_benchmark
@@ -50,7 +51,9 @@ def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) ->
     talk.note(f"1. Train {recipe.model.name} on {_SOURCE} ({len(dataset.train.images):,} images), into {run}")
     metrics = train_run(recipe, dataset, run, talk).metrics
     talk.note("2. Export to every format and precision, each gated against the Keras original")
-    results = export_run(run, "all", "all", talk)
+    with talk.progress() as progress:
+        report = export(run, ["all"], ["all"], out=run / EXPORTS, progress=progress, note=talk.note, warn=talk.warn)
+    results = list(report.results)
     talk.note("3. Measure each beside Keras, interleaved in one run")
     registry = {**ENGINES, **REFERENCE_ENGINES}
     options = EngineOptions()

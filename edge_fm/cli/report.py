@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from edge_fm.cli.common import RUNS, Talk, output_options, print_json, say
+from edge_fm.api.places import RUNS
+from edge_fm.cli.common import Talk, output_options, print_json, say
 from edge_fm_runtime.disk import writing
 
 

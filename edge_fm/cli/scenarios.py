@@ -165,8 +165,8 @@ def _log_folder(out: Path | None, talk: Talk) -> Iterator[Path]:
 
 def _subject(artifact: Artifact, engine: str, options: Any, source: str | None, talk: Talk) -> Subject:
     """The artifact with the images that `edgefm evaluate` would ask, or, where it names none, its golden inputs."""
+    from edge_fm.api.inputs import own_data
     from edge_fm.cli.evaluate import choose_images, load_labelled
-    from edge_fm.cli.inputs import own_data
     from edge_fm.evaluation.mlperf import Subject
 
     metadata = artifact.metadata

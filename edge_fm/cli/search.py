@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import RUNS, Talk, output_options, print_json, print_table, word
+from edge_fm.api.places import RUNS
+from edge_fm.cli.common import Talk, output_options, print_json, print_table, word
 from edge_fm.cli.interrupt import many_runs, typed_command
 
 if TYPE_CHECKING:

@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.common import (
-    RUNS,
-    Talk,
-    output_options,
-    parse_shape,
-    print_json,
-    print_table,
-    skip_unreadable_option,
-    word,
-)
+from edge_fm.api.places import RUNS
+from edge_fm.cli.common import Talk, output_options, parse_shape, print_json, print_table, skip_unreadable_option, word
 from edge_fm.cli.interrupt import ctrl_c_kept, exit_code
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_fm.api.places import choose_artifact
 from edge_fm.cli.common import (
     Talk,
     artifact_word,
-    choose_artifact,
     engine_options,
     output_options,
     print_json,
@@ -48,7 +48,7 @@ def command(
     Agreement and accuracy drop are judged by what so many images can show, as in `edgefm export`.
     Without ARTIFACT it is the one that `edgefm infer` would take.
     """
-    from edge_fm.cli.registry import ALL_ENGINES
+    from edge_fm.api.registry import ALL_ENGINES
     from edge_fm_runtime.artifact import load_artifact
     from edge_fm_runtime.engines import EngineOptions, create_engine
     from edge_fm_runtime.parity import doubts
@@ -58,7 +58,7 @@ def command(
         option = "--data" if source is not None else "--skip-unreadable"
         raise click.UsageError(f"{option} goes with --against: the golden answers carry their own images.")
     talk = Talk(quiet)
-    artifact = str(choose_artifact(given, talk))
+    artifact = str(choose_artifact(given, talk.note))
     opened = load_artifact(artifact)
     runner = create_engine(opened, engine, options=EngineOptions(device, threads), registry=ALL_ENGINES)
     try:
@@ -85,7 +85,7 @@ def command(
 def _against(
     artifact: Artifact, engine: Engine, against: str, source: str | None, skip_unreadable: float | None, talk: Talk
 ) -> Verification:
-    from edge_fm.cli.inputs import evaluation_data, load_original
+    from edge_fm.api.inputs import evaluation_data, load_original
     from edge_fm.models.records import trained_model
     from edge_fm_export.gate import verify_against
 

@@ -107,6 +107,10 @@ class ExportReport:
     failures: tuple[ExportFailure, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def to_json(self) -> list[dict[str, Any]]:
+        """The list that `edgefm export --json` prints: what was written, then what was not."""
+        return [*(result.to_json() for result in self.results), *(failure.to_json() for failure in self.failures)]
+
     def require_all(self) -> None:
         """Raise one error for all targets that were not written.
 

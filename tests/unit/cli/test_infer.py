@@ -160,7 +160,7 @@ def test_verify_prints_the_checks(artifact_folder: Path) -> None:
 def test_without_a_model_the_error_says_how_to_make_one(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_fm.cli.common import shipped_model
+    from edge_fm.api.places import shipped_model
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EDGEFM_MODEL", raising=False)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_fm.cli.inputs import evaluation_data
+from edge_fm.api.inputs import evaluation_data
 from edge_fm.data import Preparation, load_dataset, prepare
 from edge_fm_export.context import SourceModel
 from edge_fm_runtime.errors import DataError

@@ -15,8 +15,8 @@ from PIL import Image
 
 import edge_fm
 import edge_fm_runtime
+from edge_fm.api.places import shipped_model
 from edge_fm.cli import cli
-from edge_fm.cli.common import shipped_model
 from edge_fm.data import load_dataset, sample_photo
 from edge_fm.models.records import trained_model
 from edge_fm.training import load_recipe, recipe_hash

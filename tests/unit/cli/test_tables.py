@@ -60,8 +60,8 @@ def test_experiments_can_be_typed(show: Shown) -> None:
 
 
 def test_verify_and_autotune(show: Shown, artifact_folder: Path) -> None:
+    from edge_fm.api.places import shipped_model
     from edge_fm.cli.autotune import _print
-    from edge_fm.cli.common import shipped_model
     from edge_fm_runtime.artifact import load_artifact
     from edge_fm_runtime.autotune import Candidate, Tuning
 
@@ -74,7 +74,7 @@ def test_verify_and_autotune(show: Shown, artifact_folder: Path) -> None:
 
 
 def test_evaluate_and_data(show: Shown, tmp_path: Path) -> None:
-    from edge_fm.cli.common import shipped_model
+    from edge_fm.api.places import shipped_model
 
     text = show(run("evaluate", str(shipped_model()), "--data", "fashion-mnist-mini"))
     assert all(label in text for label in ("T-shirt/top", "Ankle boot", "F1 %"))
@@ -104,7 +104,7 @@ def test_benchmark(show: Shown, benchmarked: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def benchmarked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    from edge_fm.cli.common import shipped_model
+    from edge_fm.api.places import shipped_model
 
     arguments = ["benchmark", str(shipped_model()), "--against", "none", "--duration", "0.05", "--min-samples", "2"]
     done = CliRunner().invoke(cli, [*arguments, "--skip", "starts", "--profile", "--json", "--quiet"])

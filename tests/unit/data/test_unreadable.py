@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from datafiles import write_pictures
 from PIL import Image
 
+from edge_fm.api.inputs import share_to_skip
 from edge_fm.cli import cli
-from edge_fm.cli.inputs import share_to_skip
 from edge_fm.data import load_dataset
 from edge_fm.data.unlabelled import load_images
 from edge_fm.training import load_recipe, with_overrides

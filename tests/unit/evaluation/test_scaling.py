@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_fm.cli.registry import ALL_ENGINES
+from edge_fm.api.registry import ALL_ENGINES
 from edge_fm.evaluation.benchmark import artifact_case
 from edge_fm.evaluation.benchmark_cases import closing_engines
 from edge_fm.evaluation.roofline import Roofline, better, measure_roofline

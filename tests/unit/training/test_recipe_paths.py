@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_fm.cli.inputs import evaluation_data, own_data
+from edge_fm.api.inputs import evaluation_data, own_data
 from edge_fm.data import Preparation, load_dataset, prepare, prepare_as_trained
 from edge_fm.data.sources import absolute_source
 from edge_fm.training import DataPart, DistillationPart, ModelPart, Recipe, TrainingPart, load_recipe, train

@@ -1,7 +1,8 @@
-"""The original model and the images that judge it, for the commands that compare or convert."""
+"""The original model and the images that judge it, for what compares or converts."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_fm.cli.common import EXPORTS, is_run, word
+from edge_fm.api.places import EXPORTS, is_run
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -170,7 +171,7 @@ def own_data(path: Path, training: Mapping[str, Any] | None) -> str | None:
         return str(read_metrics(path.parent.parent)["data"].get("source", source))
     raise DataError(
         f"{path} says that it was trained on {source!r}. A path that an artifact names is opened only if you name it.",
-        hint=f"If these are the images you mean: --data {word(source)}",
+        hint=f"If these are the images you mean: --data {shlex.quote(source)}",
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.cli.inputs import Sets, evaluation_data, unlabelled_set
+from edge_fm.api.inputs import Sets, evaluation_data, unlabelled_set
 from edge_fm_runtime.errors import DataError, EdgeFMError
 from edge_fm_runtime.progress import ProgressFn, silent
 

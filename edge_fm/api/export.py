@@ -1,0 +1,301 @@
+"""`export`: a run or any `.keras` file becomes proven artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_fm.api.messages import MessageFn, unheard
+from edge_fm.api.places import EXPORTS, RUNS, is_run
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.api.calibration import Calibration
+    from edge_fm.api.inputs import Sets
+    from edge_fm_export.context import QuantizeOptions, SourceModel
+    from edge_fm_export.planning import PlannedTarget
+    from edge_fm_export.presets import Preprocessing
+    from edge_fm_export.results import ExportReport
+    from edge_fm_export.targets import Target
+    from edge_fm_runtime.metadata import PhotoMode
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """How `export` opens, converts and judges a model; each default is that of `edgefm export`.
+
+    Attributes:
+        calibration: source of the images that int8 is calibrated on; None for the training split of `data`.
+        samples: how many images to calibrate on; None for 300, or as many as there are.
+        max_drop: largest accuracy drop in points; None for the precision's own limit, 0.5 for int8.
+        min_agreement: least top-1 agreement, 0 to 1; None for the precision's own limit.
+        max_diff: largest difference of a probability; None for the format's own limit.
+        accuracy_control: leave in float what costs too much accuracy, to stay under `max_drop`.
+        any_cpu: int8 for ONNX that predicts the same on CPUs without VNNI: weights of 7 bits.
+        data: source of the labelled images that judge; None for the run's own.
+        skip_unreadable: share of a folder's pictures that may be left out; None for what the run's training left out.
+        labels: label names in the order of the output, or a file with one a line; None for the model's own.
+        preprocessing: scaling that is put into the graph before the model; None for none.
+        input_size: height and width of a model that takes any; None for the model's own.
+        photo: how photos become the input; None for the run's own, or "stretch" for a third-party model.
+        trust: load models that carry code (Lambda layers), which will run.
+        static_batch: a fixed batch size in the graph; None for a free one.
+        seed: of the choice of calibration images.
+        force: replace artifacts that came from another model.
+    """
+
+    calibration: str | None = None
+    samples: int | None = None
+    max_drop: float | None = None
+    min_agreement: float | None = None
+    max_diff: float | None = None
+    accuracy_control: bool = False
+    any_cpu: bool = False
+    data: str | None = None
+    skip_unreadable: float | None = None
+    labels: Sequence[str] | Path | None = None
+    preprocessing: Preprocessing | None = None
+    input_size: tuple[int, int] | None = None
+    photo: PhotoMode | None = None
+    trust: bool = False
+    static_batch: int | None = None
+    seed: int = 0
+    force: bool = False
+
+
+_DEFAULTS = ExportOptions()
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """What an export would build.
+
+    Attributes:
+        targets: each with its folder's name and the packages that are missing here.
+    """
+
+    targets: tuple[PlannedTarget, ...]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The list that `edgefm export --dry-run --json` prints."""
+        return [
+            {
+                "format": planned.target.format,
+                "precision": planned.target.precision,
+                "folder": planned.folder,
+                "missing": list(planned.missing),
+            }
+            for planned in self.targets
+        ]
+
+
+def export(
+    model: str | Path | None = None,
+    formats: str | Sequence[str] = ("onnx",),
+    precisions: str | Sequence[str] = ("fp32",),
+    *,
+    out: Path | None = None,
+    options: ExportOptions = _DEFAULTS,
+    strict: bool = True,
+    progress: ProgressFn = silent,
+    note: MessageFn = unheard,
+    warn: MessageFn = unheard,
+) -> ExportReport:
+    """Export a model to every format and precision, prove each artifact, and write those that pass.
+
+    Args:
+        model: a run, a Keras file, or the name of a trained model of the package; None for the newest run.
+        formats: "onnx", "openvino", "savedmodel", "litert" or "all".
+        precisions: "fp32", "fp16", "int8" or "all".
+        out: where the artifacts go; None for export/ in the run.
+        options: everything else.
+        strict: raise for targets that were not written; else the report has them as failures.
+        progress: called as work goes on.
+        note: called with what a person should know of the choices that were made.
+        warn: called with what the worth of the artifacts depends on.
+
+    Raises:
+        GateError: an artifact is out of tolerance; the others were written.
+        EdgeFMError: the model or its data cannot be read, or a target cannot be built.
+    """
+    from edge_fm_export.targets import parse_targets
+
+    targets = parse_targets(formats, precisions)
+    path = _choose_model(model, note)
+    if out is None:
+        # A model of the package is exported into the user's runs.
+        beside = is_run(path) and (model is None or Path(model) == path)
+        out = (path if beside else RUNS / path.stem) / EXPORTS
+    report = _export(path, targets, out, options, progress, note, warn)
+    if strict:
+        report.require_all()
+    return report
+
+
+def plan_export(
+    model: str | Path | None = None,
+    formats: str | Sequence[str] = ("onnx",),
+    precisions: str | Sequence[str] = ("fp32",),
+) -> ExportPlan:
+    """Say what `export` would build and which packages are missing here, without loading the model."""
+    from edge_fm.models.records import trained_model
+    from edge_fm_export.planning import plan
+    from edge_fm_export.sources import source_name
+    from edge_fm_export.targets import parse_targets
+
+    targets = parse_targets(formats, precisions)
+    path = RUNS / "latest" if model is None else trained_model(model)
+    name = "model" if model is None and not is_run(path) else source_name(path)
+    return ExportPlan(tuple(plan(targets, name=name)))
+
+
+def _choose_model(given: str | Path | None, note: MessageFn) -> Path:
+    if given is not None:
+        from edge_fm.models.records import trained_model
+
+        return trained_model(given)
+    from edge_fm_runtime.errors import ModelError
+
+    latest = RUNS / "latest"
+    if not is_run(latest):
+        raise ModelError(
+            f"No model was given, and {latest} holds no finished run.",
+            hint="Train one: edgefm train   or give a file: edgefm export MODEL.keras",
+        )
+    run = latest.parent / latest.readlink() if latest.is_symlink() else latest
+    note(f"Model: {run} (the newest run)")
+    return run
+
+
+def _export(
+    path: Path,
+    targets: Sequence[Target],
+    out: Path,
+    options: ExportOptions,
+    progress: ProgressFn,
+    note: MessageFn,
+    warn: MessageFn,
+) -> ExportReport:
+    """Open the model, choose the images that judge and calibrate, export, and say what a person should know."""
+    from edge_fm.api.inputs import evaluation_data
+    from edge_fm_export.pipeline import export_targets
+    from edge_fm_export.planning import require_ready
+    from edge_fm_runtime.parity import Limits
+
+    require_ready(targets)
+    progress("loading the model", 0, None)
+    original = _open(path, options, note)
+    for text in original.notes:
+        if text in original.warnings:
+            warn(text)
+        else:
+            note(f"Note: {text}")
+    sets = evaluation_data(options.data, original, progress, skip_unreadable=options.skip_unreadable, on_try=note)
+    if sets.note:
+        note(f"Note: {sets.note}")
+    if sets.labels is not None:
+        original = replace(original, labels=sets.labels)
+    elif not original.named:
+        last = len(original.labels) - 1
+        note(f"Note: No labels were given: the classes are called class_0 to class_{last}: --labels FILE.")
+    if original.scaling_trial is not None and sets.test.labels is not None:
+        better = original.scaling_trial.warning(sets.test.images, sets.test.labels, data=sets.test.name)
+        if better is not None:
+            warn(better)
+    chosen = _calibration(targets, options, sets, original, progress, note, warn)
+    report = export_targets(
+        original,
+        targets,
+        out,
+        test=sets.test,
+        calibration=chosen.calibration,
+        validation=chosen.validation,
+        no_calibration=chosen.problem,
+        limits_override=Limits(options.min_agreement, options.max_drop, options.max_diff),
+        quantize=_quantize(options),
+        static_batch=options.static_batch,
+        force=options.force,
+        progress=progress,
+    )
+    known = {*original.notes, *report.warnings}
+    for result in report.results:
+        for text in result.notes:
+            if text not in known:
+                known.add(text)
+                if text in result.doubts:
+                    warn(f"{result.target}: {text}")
+                else:
+                    note(f"Note on {result.target}: {text}")
+    for text in report.warnings:
+        warn(text)
+    return report
+
+
+def _quantize(options: ExportOptions) -> QuantizeOptions:
+    from edge_fm_export.context import QuantizeOptions
+
+    usual = QuantizeOptions(accuracy_control=options.accuracy_control, seed=options.seed, any_cpu=options.any_cpu)
+    return usual if options.max_drop is None else replace(usual, max_drop_points=options.max_drop)
+
+
+def _calibration(
+    targets: Sequence[Target],
+    options: ExportOptions,
+    sets: Sets,
+    original: SourceModel,
+    progress: ProgressFn,
+    note: MessageFn,
+    warn: MessageFn,
+) -> Calibration:
+    """Choose the images for int8, if anybody wants it; what speaks against them ends int8 alone."""
+    from edge_fm.api.calibration import Calibration, calibration_sets
+    from edge_fm_runtime.errors import EdgeFMError
+
+    if not any(target.precision == "int8" for target in targets):
+        return Calibration()
+    try:
+        chosen = calibration_sets(
+            options.calibration,
+            sets,
+            original,
+            samples=options.samples,
+            hold_out=options.accuracy_control,
+            seed=options.seed,
+            skip_unreadable=options.skip_unreadable,
+            progress=progress,
+            on_note=note,
+        )
+    except EdgeFMError as error:
+        if all(target.precision == "int8" for target in targets):
+            raise
+        warn(f"int8 will not be built: {error.message}")
+        return Calibration(problem=error)
+    for text in chosen.notes:
+        note(f"Note: {text}")
+    return chosen
+
+
+def _open(path: Path, options: ExportOptions, note: MessageFn) -> SourceModel:
+    from edge_fm_export.sources import load_source
+    from edge_fm_runtime.metadata import PhotoSpec
+
+    labels = options.labels
+    return load_source(
+        path,
+        labels=_read_labels(labels, note) if isinstance(labels, Path) else labels,
+        preprocessing=options.preprocessing,
+        trust=options.trust,
+        photo=None if options.photo is None else PhotoSpec(mode=options.photo),
+        input_size=options.input_size,
+    )
+
+
+def _read_labels(file: Path, note: MessageFn) -> tuple[str, ...]:
+    from edge_fm.data.label_file import read_label_file
+
+    labels = read_label_file(file)
+    if labels.note is not None:
+        note(f"Note: {labels.note}")
+    return labels.names

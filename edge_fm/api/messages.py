@@ -1,0 +1,13 @@
+"""What long work tells its caller besides its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+MessageFn: TypeAlias = Callable[[str], None]
+"""Called with one sentence: a note, or a warning on which the worth of the result depends."""
+
+
+def unheard(text: str) -> None:
+    """Show nothing: the default of every function that takes a `note` or a `warn`."""
