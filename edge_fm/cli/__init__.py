@@ -119,6 +119,14 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)  # prints --help and --version
+        except OSError as error:
+            raise _told(error) from error.__cause__
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

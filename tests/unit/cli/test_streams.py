@@ -38,7 +38,16 @@ INFER = "edgefm infer . --model tiny-onnx-fp32"
 
 
 @pytest.mark.parametrize(
-    "command", [INFER, f"{INFER} --csv", f"{INFER} --json", "edgefm models", "edgefm doctor --json"]
+    "command",
+    [
+        INFER,
+        f"{INFER} --csv",
+        f"{INFER} --json",
+        "edgefm models",
+        "edgefm doctor --json",
+        "edgefm --help",
+        "edgefm -h infer",
+    ],
 )
 def test_a_full_stdout_is_one_error(folder: Path, command: str) -> None:
     done = shell(f"{command} > /dev/full", folder)
