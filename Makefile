@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint types bench bench-compare cold-start aarch64 fuzz signals wheel-check clean
+.PHONY: quickstart test lint types bench bench-compare cold-start aarch64 fuzz signals wheel-check docs clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -67,6 +67,9 @@ signals: $(VENV)/.installed  ## fifty signals at random moments to each command;
 
 wheel-check: $(VENV)/.installed  ## build the wheel, install it alone elsewhere, classify a photo with it
 	$(BIN)/python tools/check_wheel.py
+
+docs: $(VENV)/.installed  ## the documentation as a site in build/docs, without network; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs build/docs
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""The public way to answer photos: artifact, engine and photo preprocessing in one object."""
+"""The public way to classify photos: artifact, engine and photo preprocessing in one object."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Classification:
-    """The answer to one photo.
+    """The result for one photo.
 
     Attributes:
         input: the path as given, or "<image>" for what came without one.
@@ -79,7 +79,7 @@ class Classification:
 
 @dataclass(frozen=True)
 class Failure:
-    """A photo that could not be answered.
+    """A photo that could not be classified.
 
     Attributes:
         input: the path as given.
@@ -98,7 +98,7 @@ class _Decoded:
 
 
 class Classifier:
-    """Answers photos with an artifact; a context manager, safe from several threads.
+    """Classifies photos with an exported artifact; a context manager, safe to use from several threads.
 
     Attributes:
         artifact: what was opened.
@@ -142,7 +142,7 @@ class Classifier:
                 for this very artifact on this machine, else the format's own engine.
             device: where to run; never replaced by another.
             threads: compute threads; None for as many as the process may use.
-            one_shot: threads sleep while they wait, instead of spinning: for a process that answers once, or that
+            one_shot: threads sleep while they wait, instead of spinning: for a process that runs once, or that
                 decodes photos meanwhile.
             profile: follow the device profile that `edgefm autotune` wrote.
             max_pixels: larger photos are refused; see `photo.load_canvas`.
@@ -175,7 +175,7 @@ class Classifier:
         self.close()
 
     def close(self) -> None:
-        """Release the engine, once the calls in flight are answered; a second call does nothing.
+        """Release the engine once the calls in flight have ended; a second call does nothing.
 
         A later call, also the next batch of `classify_many`, gets a `ClosedError`, which is an `EngineError`. So a
         service changes its model while threads classify: replace the classifier that they take, then close the old
@@ -185,7 +185,7 @@ class Classifier:
             self.engine.close()
 
     def predict_pixels(self, batch: Pixels) -> Probabilities:
-        """Answer ready-made canvases.
+        """Compute the probabilities of canvases that are already made.
 
         Args:
             batch: uint8 `[N,H,W,C]` of the artifact's own height, width and channels.
@@ -210,19 +210,19 @@ class Classifier:
         """What the model sees of a photo: uint8 `[H,W,C]`.
 
         Raises:
-            PhotoError: it is no picture that can be read.
+            PhotoError: the file is not a readable image.
         """
         return load_canvas(photo, self._shape, self.artifact.metadata.photo, max_pixels=self.max_pixels)
 
     def classify(self, photo: Photo, *, top_k: int = 1) -> Classification:
-        """Answer one photo.
+        """Classify one photo.
 
         Args:
             photo: a path, the bytes of a picture file, a PIL image, or a uint8 array `[H,W]` or `[H,W,C]`.
             top_k: how many classes to return.
 
         Raises:
-            PhotoError: it is no picture that can be read.
+            PhotoError: the file is not a readable image.
             ClosedError: the classifier was closed.
         """
         with self._calls:
@@ -232,11 +232,11 @@ class Classifier:
     def classify_many(
         self, photos: Iterable[Photo], *, batch_size: int = 32, top_k: int = 1, processes: bool = False
     ) -> Iterator[Classification | Failure]:
-        """Answer photos as they come, in input order; decoding runs beside inference, memory stays bounded.
+        """Classify photos as they come, in input order; decoding runs beside inference, memory stays bounded.
 
         Args:
             photos: as in `classify`; drawn lazily, from a thread of their own, so that a source that waits (a camera,
-                a pipe) holds up no answer.
+                a pipe) holds up no result.
             batch_size: how many canvases go through the engine at once, at most.
             top_k: how many classes to return.
             processes: decode files in a child process for each core after the first few dozen; for small photos
@@ -246,8 +246,8 @@ class Classifier:
             a `Classification` for each photo, or a `Failure` for one that cannot be read.
 
         Raises:
-            ClosedError: the classifier was closed before the last answer.
-            PhotoError: the model takes other channels than photos have, so that none can be answered.
+            ClosedError: the classifier was closed before the last result.
+            PhotoError: the model takes other channels than photos have, so that none can be classified.
 
         Example:
             >>> with Classifier.load(artifact) as classifier:  # doctest: +SKIP

@@ -1,8 +1,9 @@
-"""Every command and option has help and stands in README; the command line loads nothing that it does not need."""
+"""Every command and option has help and is documented; the command line loads nothing that it does not need."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 from edge_fm.cli import cli
 from edge_fm_runtime.packaged import DEFAULT_MODEL
 
-ROOT = Path(__file__).parents[3]
+REFERENCE = Path(__file__).parents[3] / "docs/reference"
 
 
 def walk(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
@@ -46,13 +47,27 @@ def test_every_option_has_help(name: str) -> None:
             assert parameter.help, f"{name} {parameter.opts}"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_and_option_stands_in_readme(name: str) -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert name in readme
+def documented(command: str) -> str:
+    """What the documentation says of a command: its section, the guides that it links to, the common part."""
+    page = REFERENCE / "behaviour.md"
+    _, found, section = f"\n{page.read_text('utf-8')}".partition(f"\n## {command}\n")
+    assert found, f"{command} has no section in {page}"
+    section = section.partition("\n## ")[0]
+    guides = [page.parent / link for link in re.findall(r"\]\((\.\./how-to/[\w-]+\.md)", section)]
+    return "".join(
+        [section, (REFERENCE / "command-line.md").read_text("utf-8"), *(g.read_text("utf-8") for g in guides)]
+    )
+
+
+@pytest.mark.parametrize("name", [n for n in COMMANDS if n != "edgefm"])
+def test_every_command_and_option_is_documented_in_its_own_section(name: str) -> None:
+    text = documented(" ".join(name.split()[:2]))
+    assert name in text
     for parameter in COMMANDS[name].params:
         if isinstance(parameter, click.Option) and parameter.name not in ("help", "version"):
-            assert f"`{parameter.opts[0]}" in readme, f"{name} {parameter.opts[0]} is not in README"
+            assert re.search(rf"`(?:[^`\n]* )?{parameter.opts[0]}\b", text), (
+                f"{name} {parameter.opts[0]} is not documented"
+            )
 
 
 @pytest.mark.parametrize("name", [n for n, c in COMMANDS.items() if not isinstance(c, click.Group)])

@@ -132,7 +132,7 @@ def test_close_waits_for_the_calls_in_flight() -> None:
 
 
 def test_a_model_is_changed_while_threads_classify(make_artifact: Callable[..., Path]) -> None:
-    """README's way: no request fails, and each is answered by the model before the change or by the one after it."""
+    """As documented: no request fails, and each is answered by the model before the change or by the one after it."""
     current = {"classifier": Classifier.load(make_artifact("old"))}
     new = Classifier.load(make_artifact("new"))
     photo = np.zeros((4, 4), np.uint8)

@@ -1,4 +1,5 @@
-"""Examples in the runtime's docstrings run as they stand; those of README in tests/integration/test_readme.py."""
+"""Examples in the runtime's docstrings run as they stand; those of Markdown files in
+tests/integration/test_documented_commands.py."""
 
 from __future__ import annotations
 

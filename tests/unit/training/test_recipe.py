@@ -60,9 +60,9 @@ deduplicate = true
     assert "[48000, 6000, 6000]" in " ".join(recipe_toml(recipe).split()).replace("[ ", "[").replace(", ]", "]")
 
 
-def test_the_recipe_in_the_readme_names_every_key_but_those_of_other_sections() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
-    text = readme.partition("## Recipes")[2].partition("```toml\n")[2].partition("```")[0]
+def test_the_recipe_in_the_documentation_names_every_key_but_those_of_other_sections() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/recipe.md").read_text("utf-8")
+    text = page.partition("```toml\n")[2].partition("```")[0]
     recipe = parse_recipe(text)
     shown, known = tomllib.loads(text), recipe_table(recipe)
     for section in ("data", "training", "schedule"):
