@@ -166,7 +166,7 @@ def _log_folder(out: Path | None, talk: Talk) -> Iterator[Path]:
 def _subject(artifact: Artifact, engine: str, options: Any, source: str | None, talk: Talk) -> Subject:
     """The artifact with the images that `edgefm evaluate` would ask, or, where it names none, its golden inputs."""
     from edge_fm.api.inputs import own_data
-    from edge_fm.cli.evaluate import choose_images, load_labelled
+    from edge_fm.api.labelled import choose_images, load_labelled
     from edge_fm.evaluation.mlperf import Subject
 
     metadata = artifact.metadata
@@ -176,7 +176,8 @@ def _subject(artifact: Artifact, engine: str, options: Any, source: str | None, 
         talk.note(f"{metadata.name} does not name its data: LoadGen asks its golden inputs, unscored. Give --data.")
         images, labels = _golden(artifact), None
     else:
-        dataset = load_labelled(name, shape, metadata.photo, talk, metadata.training)
+        with talk.progress() as progress:
+            dataset = load_labelled(name, shape, metadata.photo, metadata.training, progress=progress, note=talk.note)
         chosen_images = choose_images(dataset, "test", metadata.labels, shape)
         images, labels = chosen_images.images, chosen_images.labels
     chosen = "savedmodel" if metadata.format == "savedmodel" else engine

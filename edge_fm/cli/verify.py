@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_fm.api.places import choose_artifact
 from edge_fm.cli.common import (
     Talk,
     artifact_word,
@@ -19,8 +18,6 @@ from edge_fm.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from edge_fm_runtime.artifact import Artifact
-    from edge_fm_runtime.engines import Engine
     from edge_fm_runtime.verification import Verification
 
 
@@ -48,26 +45,25 @@ def command(
     Agreement and accuracy drop are judged by what so many images can show, as in `edgefm export`.
     Without ARTIFACT it is the one that `edgefm infer` would take.
     """
-    from edge_fm.api.registry import ALL_ENGINES
-    from edge_fm_runtime.artifact import load_artifact
-    from edge_fm_runtime.engines import EngineOptions, create_engine
+    from edge_fm.api.verify import verify
     from edge_fm_runtime.parity import doubts
-    from edge_fm_runtime.verification import verify_golden
 
     if against is None and (source is not None or skip_unreadable is not None):
         option = "--data" if source is not None else "--skip-unreadable"
         raise click.UsageError(f"{option} goes with --against: the golden answers carry their own images.")
     talk = Talk(quiet)
-    artifact = str(choose_artifact(given, talk.note))
-    opened = load_artifact(artifact)
-    runner = create_engine(opened, engine, options=EngineOptions(device, threads), registry=ALL_ENGINES)
-    try:
-        if against is None:
-            result = verify_golden(opened, runner)
-        else:
-            result = _against(opened, runner, against, source, skip_unreadable, talk)
-    finally:
-        runner.close()
+    with talk.progress() as progress:
+        result = verify(
+            given,
+            against=against,
+            data=source,
+            skip_unreadable=skip_unreadable,
+            engine=engine,
+            device=device,
+            threads=threads,
+            progress=progress,
+            note=talk.note,
+        )
     if as_json:
         print_json(result.to_json())
     else:
@@ -79,21 +75,7 @@ def command(
     if not result.passed:
         talk.note("Verification failed: do not ship this artifact; export it again: edgefm export")
         sys.exit(3)
-    talk.next(f"edgefm infer photo.jpg --model {artifact_word(opened.path)}")
-
-
-def _against(
-    artifact: Artifact, engine: Engine, against: str, source: str | None, skip_unreadable: float | None, talk: Talk
-) -> Verification:
-    from edge_fm.api.inputs import evaluation_data, load_original
-    from edge_fm.models.records import trained_model
-    from edge_fm_export.gate import verify_against
-
-    original = load_original(trained_model(against), artifact.metadata)
-    with talk.progress() as progress:
-        data = evaluation_data(source, original, progress, skip_unreadable=skip_unreadable, on_try=talk.note)
-        test = data.test
-        return verify_against(artifact, original, test, engine, progress=progress)
+    talk.next(f"edgefm infer photo.jpg --model {artifact_word(result.artifact)}")
 
 
 def _print(result: Verification) -> None:

@@ -1,0 +1,288 @@
+"""`evaluate`: accuracy, confusion and more of an artifact or a run, on labelled images."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_fm.api.messages import MessageFn, unheard
+from edge_fm.api.places import choose_artifact, is_run
+from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_fm.data import Dataset
+    from edge_fm.evaluation import Evaluation
+    from edge_fm_runtime.engines import Engine, EngineOptions
+    from edge_fm_runtime.metadata import PhotoSpec
+
+_MAPPED = 3
+"""Images whose feature maps are drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationResult:
+    """What an evaluation found.
+
+    Attributes:
+        model: as it was named.
+        path: the artifact, run or model file.
+        is_artifact: whether it is an artifact, which needs no Keras.
+        engine: library that ran the model.
+        device: the device that really ran.
+        precision: the arithmetic that really ran.
+        data: name of the dataset.
+        split: which of its images.
+        evaluation: the figures.
+        inference: how long the model took: "ms_per_image", "images_per_s", "batch" and "threads".
+        warnings: what a person should know before trusting the figures, one sentence each.
+        report: the page that was written; None where none was asked for.
+    """
+
+    model: str
+    path: Path
+    is_artifact: bool
+    engine: str
+    device: str
+    precision: str
+    data: str
+    split: str
+    evaluation: Evaluation
+    inference: Mapping[str, float | int | None]
+    warnings: tuple[str, ...] = ()
+    report: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm evaluate --json` prints."""
+        return {
+            "model": self.model,
+            "engine": self.engine,
+            "device": self.device,
+            "precision": self.precision,
+            "data": self.data,
+            "split": self.split,
+            **self.evaluation.to_json(),
+            "inference": dict(self.inference),
+            "warnings": list(self.warnings),
+        }
+
+
+def evaluate(
+    model: str | Path | None = None,
+    *,
+    data: str | None = None,
+    split: str = "test",
+    report: Path | None = None,
+    layer: str | None = None,
+    batch_size: int = 256,
+    skip_unreadable: float | None = None,
+    engine: str = "auto",
+    device: str = "CPU",
+    threads: int | None = None,
+    progress: ProgressFn = silent,
+    note: MessageFn = unheard,
+    warn: MessageFn = unheard,
+) -> EvaluationResult:
+    """Classify labelled images and count: accuracy, loss, figures of each class, confusion matrix.
+
+    Args:
+        model: an artifact, a run, a Keras file or a trained model of the package; None for the artifact that `edgefm
+            infer` would take.
+        data: source of the labelled images; None for what the model was trained on.
+        split: "test", "train", "validation" or "all".
+        report: folder for evaluation.json, plots and report.html; None writes nothing.
+        layer: layer of a run whose feature maps the report draws; None for the first convolution.
+        batch_size: images through the engine at once.
+        skip_unreadable: share of a folder's pictures that may be left out; None for what the run's training left out.
+        engine: library that runs an artifact.
+        device: where to run; never replaced by another.
+        threads: compute threads; None for as many as this process may use.
+        progress: called as work goes on.
+        note: called with the choices that were made.
+        warn: called with what the worth of the figures depends on.
+
+    Raises:
+        EdgeFMError: the model or the images cannot be read, or do not fit each other.
+    """
+    from edge_fm.api.inputs import own_data
+    from edge_fm.api.labelled import choose_images, load_labelled
+    from edge_fm.evaluation import evaluate_probabilities
+    from edge_fm.models.records import trained_model
+    from edge_fm_runtime.chance import chance_warning
+    from edge_fm_runtime.engines import EngineOptions
+
+    if layer is not None and report is None:
+        raise DataError("A layer was named, but no report that draws its maps.", hint="Add --report DIR.")
+    if report is not None:
+        from edge_fm.evaluation.page import require_pages
+
+        require_pages()
+    path = choose_artifact(None, note) if model is None else trained_model(model)
+    named = path.name if model is None else str(model)
+    runner, labels, photo, shape, training, original = _open(path, engine, EngineOptions(device, threads), warn)
+    name = data or own_data(path, training)
+    if name is None:
+        raise DataError(
+            f"{named} does not name the data it was trained on.", hint="Name labelled images: --data SOURCE"
+        )
+    dataset = load_labelled(name, shape, photo, training, skip_unreadable, progress=progress, note=note)
+    chosen = choose_images(dataset, split, labels, shape)
+    images, truth = chosen.images, chosen.labels
+    maps = None if report is None else _feature_maps(original, layer, images)
+    with closing(runner):
+        stage = f"evaluating on {dataset.name} {split}"
+        probabilities, inference = _answer(runner, images, batch_size, stage, progress)
+        ran = (runner.name, runner.device, runner.precision)
+    evaluation = evaluate_probabilities(probabilities, truth, labels, files=chosen.files)
+    doubt = chance_warning(probabilities.argmax(axis=1), truth, labels, who=named, data=f"{dataset.name} {split}")
+    warnings = tuple(text for text in (doubt, _learned_from(dataset, split, images, training)) if text is not None)
+    result = EvaluationResult(named, path, original is None, *ran, dataset.name, split, evaluation, inference, warnings)
+    if report is not None:
+        from edge_fm.evaluation import Evaluated, write_report
+
+        known = {**(training or {}), **_metrics(path)}
+        mapped, drawn, shown = maps or ("", None, None)
+        history = _history(path)
+        evaluated = Evaluated(
+            images, truth, probabilities, labels, history, known, mapped, drawn, shown, files=chosen.files
+        )
+        page = write_report(report, result.to_json(), evaluated)
+        result = replace(result, report=page)
+        note(f"Wrote {page}")
+    for text in warnings:
+        warn(text)
+    return result
+
+
+def _learned_from(dataset: Dataset, split: str, images: Any, training: Mapping[str, Any] | None) -> str | None:
+    """What to say of judged images that the model has learned from, as far as its data are these; None of none."""
+    from edge_fm_export.fingerprints import count_common
+
+    if split == "train" or dataset.content_hash != ((training or {}).get("data") or {}).get("hash"):
+        return None
+    common = count_common(images, dataset.train.images)
+    if not common:
+        return None
+    return (
+        f"{common:,} of the {len(images):,} images ({dataset.name} {split}) are training images of the model: its "
+        "figures are too good."
+    )
+
+
+def _answer(
+    runner: Engine, images: Any, batch_size: int, stage: str, progress: ProgressFn
+) -> tuple[Any, dict[str, float | int | None]]:
+    """Every image's answer, and how long they took; the first of several batches also warms up, and is not timed."""
+    import numpy as np
+
+    answers: list[Any] = []
+    seconds = timed = 0.0
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        began = time.perf_counter()
+        answers.append(runner.infer(batch))
+        took = time.perf_counter() - began
+        if start or len(images) <= batch_size:
+            seconds, timed = seconds + took, timed + len(batch)
+        progress(stage, min(start + batch_size, len(images)), len(images))
+    return np.concatenate(answers), {
+        "ms_per_image": 1000 * seconds / timed,
+        "images_per_s": timed / seconds,
+        "batch": batch_size,
+        "threads": runner.threads,
+    }
+
+
+def _feature_maps(model: Any, layer: str | None, images: Any) -> tuple[str, Any, Any] | None:
+    """The layer, its maps and the images they are of; None for an artifact, which has no layers to ask."""
+    from edge_fm.evaluation.feature_maps import feature_maps, first_convolution, map_layers
+    from edge_fm_runtime.errors import ModelError
+
+    if model is None:
+        if layer is not None:
+            raise ModelError(
+                "Feature maps are drawn from a Keras model; an artifact has none.",
+                hint="edgefm evaluate RUN --report DIR",
+            )
+        return None
+    if layer is None:
+        if not map_layers(model):
+            return None
+        layer = first_convolution(model)
+    shown = images[:: max(1, len(images) // _MAPPED)][:_MAPPED]
+    return layer, feature_maps(model, shown, layer=layer), shown
+
+
+def _metrics(run: Path) -> dict[str, Any]:
+    """What a run knows of its training; nothing for an artifact."""
+    from edge_fm_runtime.json_text import parse_json
+
+    file = run / "metrics.json"
+    return dict(parse_json(file.read_bytes())) if file.is_file() else {}  # load_source has checked it
+
+
+def _open(
+    path: Path, engine: str, options: EngineOptions, warn: MessageFn
+) -> tuple[Engine, tuple[str, ...], PhotoSpec, tuple[int, int, int], Any, Any]:
+    """The engine, the labels, the photo preprocessing, the input's shape, the training, and the Keras model or None."""
+    if is_run(path) or path.suffix in (".keras", ".h5"):
+        from edge_fm_export.engines import reference_engine
+        from edge_fm_export.sources import load_source
+
+        original = load_source(path)
+        for warning in original.warnings:
+            warn(warning)
+        runner = reference_engine("keras", original, options)
+        return runner, original.labels, original.photo, original.input.shape, original.training, original.model
+    from edge_fm.api.registry import ALL_ENGINES
+    from edge_fm_runtime.artifact import load_artifact
+    from edge_fm_runtime.engines import create_engine
+
+    artifact = load_artifact(path)
+    metadata = artifact.metadata
+    runner = create_engine(artifact, engine, options=options, registry=ALL_ENGINES)
+    if metadata.input.batch is not None:
+        runner = _Padded(runner, metadata.input.batch)
+    return runner, metadata.labels, metadata.photo, metadata.input.shape, metadata.training, None
+
+
+class _Padded:
+    """An engine of a fixed batch size, for batches of any size."""
+
+    def __init__(self, engine: Engine, size: int) -> None:
+        self._engine, self._size = engine, size
+        self.name, self.device, self.precision, self.threads = (
+            engine.name,
+            engine.device,
+            engine.precision,
+            engine.threads,
+        )
+
+    def infer(self, batch: Any, /) -> Any:
+        import numpy as np
+
+        parts = []
+        for start in range(0, len(batch), self._size):
+            part = batch[start : start + self._size]
+            padded = np.concatenate([part, np.zeros((self._size - len(part), *batch.shape[1:]), np.uint8)])
+            parts.append(self._engine.infer(padded)[: len(part)])
+        return np.concatenate(parts)
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def _history(run: Path) -> list[dict[str, float]]:
+    """The epochs of a run, for its learning curves; nothing for an artifact."""
+    import csv
+
+    file = run / "history.csv"
+    if not file.is_file():
+        return []
+    with file.open(newline="") as stream:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]

@@ -1,0 +1,85 @@
+"""`verify`: does an artifact still predict what the original does?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_fm.api.messages import MessageFn, unheard
+from edge_fm.api.places import choose_artifact
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm_runtime.artifact import Artifact
+    from edge_fm_runtime.engines import Engine
+    from edge_fm_runtime.verification import Verification
+
+
+def verify(
+    artifact: str | Path | None = None,
+    *,
+    against: str | Path | None = None,
+    data: str | None = None,
+    skip_unreadable: float | None = None,
+    engine: str = "auto",
+    device: str = "CPU",
+    threads: int | None = None,
+    progress: ProgressFn = silent,
+    note: MessageFn = unheard,
+) -> Verification:
+    """Check hashes and metadata, then replay the golden predictions, or compare with the original on a test set.
+
+    Args:
+        artifact: the artifact; None for the one that `edgefm infer` would take.
+        against: a run, a Keras file or a trained model of the package to compare with; None for the golden predictions.
+        data: source of the images for `against`; None for the run's own test split.
+        skip_unreadable: share of a folder's pictures that may be left out; None for what the run's training left out.
+        engine: library that runs the artifact.
+        device: where to run; never replaced by another.
+        threads: compute threads; None for as many as this process may use.
+        progress: called as work goes on.
+        note: called with the choices that were made.
+
+    Returns:
+        The outcome; see its `passed`. A failed check is not raised.
+
+    Raises:
+        EdgeFMError: the artifact, the original or the images cannot be read, or do not fit each other.
+    """
+    from edge_fm.api.registry import ALL_ENGINES
+    from edge_fm_runtime.artifact import load_artifact
+    from edge_fm_runtime.engines import EngineOptions, create_engine
+    from edge_fm_runtime.errors import DataError
+    from edge_fm_runtime.verification import verify_golden
+
+    if against is None and (data is not None or skip_unreadable is not None):
+        raise DataError(
+            "Images were named for a check that carries its own: the golden predictions.",
+            hint="Name the original too: edgefm verify ARTIFACT --against RUN --data SOURCE",
+        )
+    opened = load_artifact(str(choose_artifact(artifact, note)))
+    runner = create_engine(opened, engine, options=EngineOptions(device, threads), registry=ALL_ENGINES)
+    try:
+        if against is None:
+            return verify_golden(opened, runner)
+        return _against(opened, runner, against, data, skip_unreadable, progress, note)
+    finally:
+        runner.close()
+
+
+def _against(
+    artifact: Artifact,
+    engine: Engine,
+    against: str | Path,
+    data: str | None,
+    skip_unreadable: float | None,
+    progress: ProgressFn,
+    note: MessageFn,
+) -> Verification:
+    from edge_fm.api.inputs import evaluation_data, load_original
+    from edge_fm.models.records import trained_model
+    from edge_fm_export.gate import verify_against
+
+    original = load_original(trained_model(against), artifact.metadata)
+    sets = evaluation_data(data, original, progress, skip_unreadable=skip_unreadable, on_try=note)
+    return verify_against(artifact, original, sets.test, engine, progress=progress)
