@@ -1,7 +1,7 @@
 """Tables that are read from the code when the documentation is built, so that they cannot differ from it.
 
-Directives: `recipe-keys`, `artifact-schema`, `artifact-sections`, `published-rows` and `error-tree`. An attribute
-without a description fails the build.
+Directives: `recipe-keys`, `artifact-schema`, `artifact-sections`, `published-rows`, `public-api` and `error-tree`. An
+attribute without a description fails the build.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Any, ClassVar, get_type_hints
 
 from docutils import nodes
@@ -177,6 +178,23 @@ class PublishedRows(_Table):
         yield "", list_table(head, rows)
 
 
+class PublicApi(SphinxDirective):
+    """Every name that a package offers, from its `__all__`; names that `edge_fm_runtime` offers are on its own page."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        import edge_fm_runtime
+
+        package = import_module(self.arguments[0])
+        names = sorted(set(package.__all__) - set(edge_fm_runtime.__all__), key=str.casefold)
+        lines = []
+        for name in names:
+            kind = "class" if inspect.isclass(getattr(package, name)) else "function"
+            lines += [f".. auto{kind}:: {package.__name__}.{name}", *(["   :members:"] if kind == "class" else []), ""]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 class ErrorTree(_Table):
     """The tree of errors in the docstring of `edge_fm_runtime.errors`."""
 
@@ -192,5 +210,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("artifact-schema", ArtifactSchema)
     app.add_directive("artifact-sections", ArtifactSections)
     app.add_directive("published-rows", PublishedRows)
+    app.add_directive("public-api", PublicApi)
     app.add_directive("error-tree", ErrorTree)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

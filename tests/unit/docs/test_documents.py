@@ -13,6 +13,7 @@ import pytest
 from markdown_blocks import ROOT, blocks_of, markdown_files
 from PIL import Image
 
+import edge_fm_runtime
 from edge_fm import __version__
 from edge_fm.training import parse_recipe
 from edge_fm_runtime import Classifier, load_artifact
@@ -58,6 +59,12 @@ def test_every_page_is_in_the_table_of_contents() -> None:
             names = [line for line in entries.splitlines() if line and not line.startswith(":")]
             to_read += [page.parent / f"{name}.md" for name in names]
     assert reached == set(docs.rglob("*.md"))
+
+
+def test_every_name_that_the_runtime_offers_is_documented() -> None:
+    page = (ROOT / "docs/reference/python-runtime.md").read_text("utf-8")
+    found = re.findall(r"^\.\. auto\w+:: edge_fm_runtime\.(\w+)$", page, re.M)
+    assert sorted(found) == sorted(set(edge_fm_runtime.__all__) - {"__version__"})
 
 
 def test_readme_is_short() -> None:
