@@ -179,6 +179,8 @@ def _guess(source: str) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(source, DATASETS, n=1)
+    if Path(source).is_absolute():
+        return f"If it was moved, say where it is now: --data SOURCE. {_SUPPORTED}"
     return f"Did you mean {near[0]!r}? {_SUPPORTED}" if near else _SUPPORTED
 
 

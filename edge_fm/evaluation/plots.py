@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm.evaluation.plain_figure import plain_figure
+from edge_fm.evaluation.plot_labels import label_width, short_label
 from edge_fm_export.library_folders import use_own_matplotlib_folder
 from edge_fm_runtime.disk import writing
 from edge_fm_runtime.errors import DataError, MissingDependencyError
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TRAIN, _VALIDATION = "#4477aa", "#cc6677"  # Paul Tol's colour-blind safe blue and rose
+
+_LABEL_WIDTH, _LETTERS_IN_SIDE = 32, 12
+"""How many letters of a label a confusion matrix shows, and for how many it has room without getting larger."""
+_LETTER = 0.085  # inches, at the usual size of tick labels
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -92,8 +97,10 @@ def plot_confusion(confusion: npt.ArrayLike, label_names: Sequence[str], path: P
         path: the PNG to write.
     """
     side = confusion_side(len(label_names))
-    figure = new_figure(side + 0.6, side)
-    draw_confusion(figure, confusion, label_names)
+    names = [short_label(name, _LABEL_WIDTH) for name in label_names]
+    longer = _LETTER * max(0, max(map(label_width, names), default=0) - _LETTERS_IN_SIDE)
+    figure = new_figure(side + 0.6 + longer, side + 0.7 * longer)
+    draw_confusion(figure, confusion, names)
     with writing(path):
         figure.savefig(path)
     return path

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from edge_fm.evaluation import page
 from edge_fm.evaluation import report_parts as parts
 from edge_fm.evaluation.feature_maps import draw_feature_maps, map_size, plot_feature_maps
+from edge_fm.evaluation.plot_labels import short_label
 from edge_fm.evaluation.plots import (
     draw_curves,
     draw_reliability,
@@ -193,7 +194,7 @@ def _samples(folder: Path, evaluated: Evaluated) -> Markup | None:
     scores = [float(evaluated.probabilities[i].max()) for i in drawn]
     right = [one == other for one, other in names]
     titles = [
-        f"{one} {100 * score:.0f}%" + ("" if one == other else f"\nis {other}")
+        f"{short_label(one, 18)} {100 * score:.0f}%" + ("" if one == other else f"\nis {short_label(other, 20)}")
         for (one, other), score in zip(names, scores, strict=True)
     ]
     plot_samples(evaluated.images[drawn], titles, folder / "samples.png", columns=6, right=right)
@@ -209,7 +210,10 @@ def _worst(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) -> Mar
     if not worst or not _can_show(evaluated):
         return None
     images = evaluated.images[[one["index"] for one in worst]]
-    titles = [f"{w['answered']} {100 * w['score']:.0f}%\nis {w['true']} ({w['index']})" for w in worst]
+    titles = [
+        f"{short_label(w['answered'], 18)} {100 * w['score']:.0f}%\nis {short_label(w['true'], 13)} ({w['index']})"
+        for w in worst
+    ]
     plot_samples(images, titles, folder / "worst.png")
     captions = [parts.prediction(one["answered"], one["score"], one["true"]) for one in worst]
     alts = [f"Image {one['index']}, a {one['true']}" for one in worst]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge_fm_runtime.artifact import Artifact, load_artifact
     from edge_fm_runtime.classifier import Classification, Classifier, Failure, Prediction
     from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
-    from edge_fm_runtime.errors import ClosedError, EdgeFMError, PhotoError
+    from edge_fm_runtime.errors import ClosedError, EdgeFMError, EngineError, PhotoError
     from edge_fm_runtime.metadata import Metadata, PhotoSpec
     from edge_fm_runtime.photo import load_canvas
     from edge_fm_runtime.verification import verify_golden
@@ -33,6 +33,7 @@ _HOMES = {
     "ClosedError": "errors",
     "EdgeFMError": "errors",
     "Engine": "engines",
+    "EngineError": "errors",
     "EngineOptions": "engines",
     "Failure": "classifier",
     "Metadata": "metadata",
@@ -52,6 +53,7 @@ __all__ = [
     "ClosedError",
     "EdgeFMError",
     "Engine",
+    "EngineError",
     "EngineOptions",
     "Failure",
     "Metadata",

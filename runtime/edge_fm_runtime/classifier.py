@@ -19,7 +19,7 @@ from edge_fm_runtime.canvas import check_shape
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, Registry, create_engine
 from edge_fm_runtime.errors import EdgeFMError, PhotoError
 from edge_fm_runtime.machine import usable_cpus
-from edge_fm_runtime.packaged import DEFAULT_MODEL
+from edge_fm_runtime.packaged import DEFAULT_MODEL, MODELS
 from edge_fm_runtime.photo import DEFAULT_MAX_PIXELS, load_canvas
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Classifier:
     @classmethod
     def load(
         cls,
-        path: str | Path = DEFAULT_MODEL,
+        path: str | Path | None = None,
         engine: str = "auto",
         device: str = "CPU",
         threads: int | None = None,
@@ -151,7 +151,8 @@ class Classifier:
         Raises:
             ArtifactError, IntegrityError, EngineError, DeviceError, MissingDependencyError: see `errors`.
         """
-        artifact = load_artifact(path)
+        # Not by its name: in the current folder there may be one that is called the same.
+        artifact = load_artifact(MODELS / DEFAULT_MODEL if path is None else path)
         options = EngineOptions(device=device, threads=threads, one_shot=one_shot)
         note = None
         if profile and engine == "auto" and device == "CPU" and threads is None:

@@ -91,6 +91,8 @@ def test_its_name_loads_it_in_python_and_so_does_none() -> None:
 def test_a_folder_of_that_name_comes_first(artifact_folder: Path, tmp_path: Path) -> None:
     artifact_folder.rename(tmp_path / "edgenet-s-onnx-int8")
     assert load_artifact("edgenet-s-onnx-int8").metadata.name == "tiny"
+    with Classifier.load() as unnamed:
+        assert unnamed.artifact.path == shipped_model()
 
 
 def test_an_unknown_name_says_which_there_is() -> None:
@@ -104,7 +106,7 @@ def test_the_packages_have_one_version_and_export_their_errors() -> None:
     assert edge_fm.__version__ == edge_fm_runtime.__version__ == project["version"]
     with Classifier.load() as classifier, pytest.raises(edge_fm_runtime.PhotoError):
         classifier.classify(b"no picture")
-    assert {"PhotoError", "__version__"} <= set(edge_fm_runtime.__all__)
+    assert {"ClosedError", "EngineError", "PhotoError", "__version__"} <= set(edge_fm_runtime.__all__)
     assert all(hasattr(edge_fm_runtime, name) for name in edge_fm_runtime.__all__)
 
 

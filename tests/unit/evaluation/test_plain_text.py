@@ -12,7 +12,15 @@ import pytest
 from PIL import Image
 
 from edge_fm.data import Split, contact_sheet, make_dataset
-from edge_fm.evaluation import Evaluated, evaluate_probabilities, plot_confusion, plot_samples, write_report
+from edge_fm.evaluation import (
+    Evaluated,
+    evaluate_probabilities,
+    plot_confusion,
+    plot_samples,
+    report_parts,
+    write_report,
+)
+from edge_fm.evaluation.plot_labels import label_width, short_label
 from edge_fm.evaluation.plots import new_figure
 from edge_fm_runtime.errors import EdgeFMWarning
 
@@ -74,6 +82,23 @@ def test_characters_without_a_font_are_one_warning_of_ours(tmp_path: Path) -> No
     assert {warning.category for warning in told} == {EdgeFMWarning}
 
 
+@pytest.mark.parametrize("label", ["x" * 60, "Fagus sylvatica subsp. " + "purpurea " * 20, "a" * 400])
+def test_a_confusion_matrix_has_room_for_long_labels(label: str, tmp_path: Path) -> None:
+    # Warnings are errors here: Matplotlib warns where labels leave no room for the matrix.
+    plot_confusion(np.eye(3) * 10, [label, "b", f"{label}c"], tmp_path / "confusion.png")
+    with Image.open(tmp_path / "confusion.png") as image:
+        edge = np.asarray(image.convert("L"))
+    assert (edge[:, :2] == 255).all() and (edge[-2:] == 255).all()  # no label is cut off at the border
+
+
+def test_labels_of_plots_are_shortened_by_the_width_of_their_letters() -> None:
+    for label in ("x" * 60, "日本語のとても長いラベル名前です全角文字" * 3, "🙂" * 40, "a\nb" * 20):
+        for width in (2, 7, 20):
+            short = short_label(label, width)
+            assert label_width(short) <= width and "…" in short and "\n" not in short
+    assert short_label("Bag", 3) == "Bag"
+
+
 def test_a_contact_sheet_takes_any_label() -> None:
     labels = np.repeat(np.arange(len(HOSTILE)), 2)
     split = Split(np.zeros((len(labels), 6, 6, 1), np.uint8), labels)
@@ -87,3 +112,11 @@ def test_a_progress_bar_takes_any_name(monkeypatch: pytest.MonkeyPatch, capsys: 
     with Talk(quiet=False).progress() as progress:
         progress("Reading [/bold] [red]", 1, 2)
     assert "[/bold] [red]" in capsys.readouterr().err
+
+
+def test_long_labels_wrap_on_the_page_and_leave_room_for_the_matrix() -> None:
+    table = str(report_parts.confusion_table([[1, 2], [3, 4]], ["x" * 60, "b"]))
+    assert table.count(f"<th><span>{'x' * 60}</span></th>") == 2
+    style = (Path(report_parts.__file__).parent / "templates" / "style.css").read_text("utf-8")
+    assert re.search(r"table\.confusion span \{[^}]*overflow-wrap: anywhere", style)
+    assert re.search(r"h2, h3 \{ overflow-wrap: break-word", style)
