@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_fm.api.places import RUNS
-from edge_fm.cli.common import Talk, output_options, print_json, print_table, say, word
+from edge_fm.cli.common import Talk, output_options, print_json, print_table, word
+from edge_fm.cli.experiments_table import print_rows
 from edge_fm.cli.interrupt import many_runs
 
 if TYPE_CHECKING:
     from edge_fm.experiments import Experiment
 
 _SOME_FAILED = 4
+_MOST = 2**32
+"""Seeds are below this."""
 
 
 @click.command("experiments")
 @click.option("--run", "names", multiple=True, metavar="NAME", help="Rerun an experiment; may be repeated.")
-@click.option("--all", "everything", is_flag=True, help="Rerun all that were not run, or whose recipe has changed.")
+@click.option("--all", "everything", is_flag=True, help="Rerun all that were not run, or are out of date.")
+@click.option(
+    "--seeds",
+    metavar="LIST",
+    help="With --run or --all: run each with these seeds, such as 0,1,2. The table shows their median and spread.",
+)
 @click.option(
     "--weights", metavar="imagenet|none|FILE", help="Weights to start from, where ImageNet's cannot be downloaded."
 )
@@ -36,6 +45,13 @@ _SOME_FAILED = 4
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Where results are kept and looked for, besides those that come with the package. Default: results/ in --out.",
+)
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write DIR/experiments.html: every report's table, the studies as plots, confusion matrices and curves.",
 )
 @click.option(
     "--pairings",
@@ -56,9 +72,11 @@ _SOME_FAILED = 4
 def command(
     names: tuple[str, ...],
     everything: bool,
+    seeds: str | None,
     weights: str | None,
     changes: tuple[str, ...],
     results: Path | None,
+    page: Path | None,
     pairings_of: Path | None,
     out: Path,
     as_json: bool,
@@ -67,9 +85,10 @@ def command(
     """List published reports on Fashion-MNIST and rerun them: the accuracy reported beside the one achieved.
 
     Each row's recipe is shipped: `edgefm train --recipe NAME` runs it too. Achieved accuracies are those of the kept
-    results, whose recipe hash says whether the recipe is still the one that was run. Stopped, the same command goes on.
+    results, the median where several seeds were run; a result whose recipe, model or data has changed since is out of
+    date and not shown. Stopped, the same command goes on.
     """
-    from edge_fm.experiments import experiment_rows, find_experiment, kept_results, load_experiments
+    from edge_fm.experiments import experiment_rows, find_experiment, kept_results, rows_due, studies_of
     from edge_fm.experiments.results import KEPT
 
     talk = Talk(quiet)
@@ -78,28 +97,61 @@ def command(
         return
     results = out / "results" if results is None else results
     edits = _changes(weights, changes)
+    wanted = _seeds(seeds)
+    if (edits or wanted) and not (names or everything):
+        raise click.UsageError("--weights, --set and --seeds belong to --run NAME or --all.")
     if edits and not names:
         raise click.UsageError("--weights and --set belong to --run NAME.")
+    if wanted and "seed" in edits:
+        raise click.UsageError("--seeds and --set seed=N exclude each other.")
+    if page is not None:
+        from edge_fm.evaluation.page import require_pages
+
+        require_pages()
     failed: dict[str, str] = {}
     if names or everything:
-        chosen = [find_experiment(name) for name in names]
+        due = [(name, seed) for name in dict.fromkeys(names) for seed in wanted or (None,)]
         if everything:
             rows = experiment_rows(kept_results(KEPT, results))
-            due = {row["name"] for row in rows if row["status"] != "run"}
-            chosen += [row for row in load_experiments() if row.name in due and row not in chosen]
+            due += [one for one in rows_due(rows, wanted) if one not in due]
+        chosen = [(find_experiment(name), seed) for name, seed in due]
         failed = _run(chosen, edits, out, results, talk, stop_at_error=not everything)
-    rows = experiment_rows(kept_results(KEPT, results))
+    kept = kept_results(KEPT, results)
+    every_row = rows = experiment_rows(kept)
     if names and not everything:
         rows = [row for row in rows if row["name"] in names]
+    studies = studies_of(every_row)
     if as_json:
-        print_json({"experiments": [{**row, "error": failed.get(row["name"])} for row in rows]})
+        print_json(
+            {
+                "experiments": [{**row, "error": failed.get(row["name"])} for row in rows],
+                "studies": [asdict(study) for study in studies],
+            }
+        )
     else:
-        _print(rows)
+        print_rows(rows, () if names and not everything else studies)
+    if page is not None:
+        from edge_fm.experiments.page import write_page
+
+        talk.note(f"Wrote {write_page(page, every_row, studies, kept, runs=out)}")
     left = [row["name"] for row in rows if row["status"] != "run"]
     if left and not failed:
         talk.next(f"edgefm experiments --run {word(left[0])}")
     if failed:
         sys.exit(_SOME_FAILED)
+
+
+def _seeds(text: str | None) -> tuple[int, ...]:
+    if text is None:
+        return ()
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) < _MOST for part in parts):
+        raise click.BadParameter(
+            f"{text!r} is no list of seeds, whole numbers of 0 to {_MOST - 1}, such as 0,1,2.", param_hint="--seeds"
+        )
+    if len(set(map(int, parts))) < len(parts):
+        raise click.BadParameter(f"{text!r} names a seed twice.", param_hint="--seeds")
+    return tuple(map(int, parts))
 
 
 def _changes(weights: str | None, changes: tuple[str, ...]) -> dict[str, Any]:
@@ -115,9 +167,15 @@ def _changes(weights: str | None, changes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _run(
-    chosen: list[Experiment], edits: dict[str, Any], out: Path, results: Path, talk: Talk, *, stop_at_error: bool
+    chosen: list[tuple[Experiment, int | None]],
+    edits: dict[str, Any],
+    out: Path,
+    results: Path,
+    talk: Talk,
+    *,
+    stop_at_error: bool,
 ) -> dict[str, str]:
-    """Run one after the other and keep each result; returns the errors."""
+    """Run each with its seed, one after the other, and keep each result; returns the errors."""
     from edge_fm.experiments import run_experiment, write_result
     from edge_fm_runtime.errors import EdgeFMError
 
@@ -130,50 +188,19 @@ def _run(
         )
 
     with many_runs(talk) as progress:
-        for number, experiment in enumerate(chosen, start=1):
-            talk.note(f"{number}/{len(chosen)}  {experiment.name}: {experiment.source}")
+        for number, (experiment, seed) in enumerate(chosen, start=1):
+            with_seed = "" if seed is None else f", seed {seed}"
+            talk.note(f"{number}/{len(chosen)}  {experiment.name}{with_seed}: {experiment.source}")
             try:
-                result = run_experiment(experiment, out, changes=edits, progress=progress, on_epoch=on_epoch)
+                result = run_experiment(experiment, out, changes=edits, seed=seed, progress=progress, on_epoch=on_epoch)
             except EdgeFMError as error:
                 if stop_at_error:
                     raise
                 failed[experiment.name] = error.message
                 talk.note(f"Error: {error}")
                 continue
-            talk.note(f"Wrote {write_result(results, result)}")
+            talk.note(f"Wrote {write_result(results, result, own_seed=experiment.recipe.seed)}")
     return failed
-
-
-def _print(rows: list[dict[str, Any]]) -> None:
-    cells = []
-    notes: dict[str, int] = {}
-    for row in rows:
-        marks = str(notes.setdefault(row["note"], len(notes) + 1)) if row["note"] else ""
-        achieved = row["achieved_accuracy"]
-        name = f"  {row['name']}" if row["variant_of"] else row["name"]
-        cells.append(
-            [
-                name,
-                row["report"]["letter"],
-                row["model"],
-                "-" if row["reported_accuracy"] is None else f"{100 * row['reported_accuracy']:.2f}",
-                row["status"] if achieved is None else f"{100 * achieved:.2f}",
-                "-" if row["difference_points"] is None else f"{row['difference_points']:+.2f}",
-                "-" if achieved is None else f"{row['seconds']:.0f}",
-                marks,
-            ]
-        )
-    columns = ["experiment", "report", "model", "reported %", "achieved %", "difference", "s", "note"]
-    print_table(
-        "Published reports on Fashion-MNIST, rerun", columns, cells, right=(3, 4, 5, 6), lesser=["report", "s", "model"]
-    )
-    click.echo("Reports, by what is known of them:")
-    for letter, name in {row["report"]["letter"]: row["report"]["name"] for row in rows}.items():
-        click.echo(f"  {letter}  {name}")
-    if notes:
-        click.echo("Notes:")
-    for note, number in notes.items():
-        say(f"{number:>3}  {note}")
 
 
 def _print_pairings(run: Path, as_json: bool) -> None:

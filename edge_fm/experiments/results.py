@@ -1,8 +1,8 @@
-"""What was achieved when an experiment was run: one JSON file each, written by `run_experiment`, never by hand."""
+"""What was achieved when an experiment was run: a JSON file for each seed, written by `write_result` alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ class Result:
     Attributes:
         name: of the experiment.
         model: of the zoo.
-        recipe_hash: of the experiment's recipe, without `changes`.
+        recipe_hash: of the experiment's recipe with its own seed, without `changes`.
         changes: key path -> value, what was changed for this run; a run with changes is a trial, and its accuracy
             stands for nothing, except where only the ImageNet weights came from a file.
         accuracy: on test images, a fraction.
@@ -30,13 +30,17 @@ class Result:
         epochs, best_epoch: that were run, and the one whose weights were kept.
         params: of the model.
         seconds: of training.
-        seed: of the recipe.
+        seed: that was run: the recipe's own, or another that was asked for.
         machine: CPU or GPU, and how many threads.
         date: UTC, ISO 8601.
         data: name and hash of the dataset.
         images: how many to learn from, to choose by and to test on.
         weights: name and SHA-256 of the file that the weights came from, or None.
         versions: of the libraries.
+        structure: hash of the model as it was built, as from `structure_hash`; None in results of earlier versions.
+        labels: names of the classes, in order; empty in results of earlier versions, as are the two below.
+        confusion: counts on test images, rows true, columns predicted.
+        history: loss, accuracy, val_loss and val_accuracy -> one figure for each epoch.
     """
 
     name: str
@@ -56,6 +60,10 @@ class Result:
     changes: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, str] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    structure: str | None = None
+    labels: Sequence[str] = ()
+    confusion: Sequence[Sequence[int]] = ()
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def in_full(self) -> bool:
@@ -63,10 +71,21 @@ class Result:
         return not self.changes or (set(self.changes) == {"model.weights"} and self.weights is not None)
 
 
-def write_result(folder: Path, result: Result) -> Path:
-    """Write `<folder>/<name>.json`, in one step."""
+def write_result(folder: Path, result: Result, *, own_seed: int = 0) -> Path:
+    """Write `<folder>/<name>.json`, in one step; `<name>-seed-<seed>.json` for another seed than the recipe's own.
+
+    A trial does not take the place of a run in full: it is written to `<name>-trial.json` where there is one.
+
+    Args:
+        folder: made where it is missing.
+        result: what to write.
+        own_seed: the recipe's.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result.name}.json"
+    name = result.name if result.seed == own_seed else f"{result.name}-seed-{result.seed}"
+    path = folder / f"{name}.json"
+    if not result.in_full and path.exists() and read_result(path).in_full:
+        path = folder / f"{name}-trial.json"
     write_json(path, asdict(result))
     return path
 
@@ -80,18 +99,15 @@ def read_result(path: Path) -> Result:
     try:
         values = parse_json(path.read_text("utf-8"))
         known = {f.name for f in fields(Result)}
-        return Result(**{key: value for key, value in values.items() if key in known})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        result = Result(**{key: value for key, value in values.items() if key in known})
+        _ = result.data["hash"], dict(result.changes), dict(result.history)
+        return result
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(
             f"{path} is no result of an experiment: {error}.", hint="Delete it and run it again."
         ) from error
 
 
-def kept_results(*folders: Path) -> dict[str, Result]:
-    """Name -> result, of all folders that exist; a later folder's stands for an earlier one's."""
-    found = {}
-    for folder in folders:
-        for path in sorted(folder.glob("*.json")):
-            result = read_result(path)
-            found[result.name] = result
-    return found
+def kept_results(*folders: Path) -> tuple[Result, ...]:
+    """All results in all folders that exist, a later folder's after an earlier one's."""
+    return tuple(read_result(path) for folder in folders for path in sorted(folder.glob("*.json")))

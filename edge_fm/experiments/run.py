@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_fm.experiments.results import Result
+from edge_fm.experiments.structure import structure_hash
 from edge_fm.experiments.table import Experiment
 from edge_fm.models.keras_import import require_keras
 from edge_fm.training import EpochFn, Recipe, recipe_hash
 from edge_fm.training.kept_run import kept_run
 from edge_fm.training.keys import with_keys
 from edge_fm.training.recipe_data import learn_and_choose, load_recipe_data
+from edge_fm.training.run_folder import HISTORY_FILE, MODEL_FILE
 from edge_fm_runtime.machine import describe_machine
 from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+
+CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
+_BATCH = 250
 
 
 def run_experiment(
@@ -25,6 +34,7 @@ def run_experiment(
     folder: Path,
     *,
     changes: Mapping[str, Any] | None = None,
+    seed: int | None = None,
     progress: ProgressFn = silent,
     on_epoch: EpochFn | None = None,
 ) -> Result:
@@ -34,6 +44,7 @@ def run_experiment(
         experiment: one of `load_experiments`.
         folder: of all runs of experiments; this one's is `<folder>/<first 12 digits of the recipe's hash>`.
         changes: key path -> value, for a trial; the result says so.
+        seed: in place of the recipe's own; the result stands beside those of other seeds.
         progress: as for `train`.
         on_epoch: likewise.
 
@@ -43,12 +54,15 @@ def run_experiment(
     published = experiment.recipe
     changes = dict(changes or {})
     recipe: Recipe = with_keys(published, changes) if changes else published
+    if seed is not None:
+        recipe = replace(recipe, seed=seed)
     dataset = load_recipe_data(recipe, progress=progress)
     run = folder / recipe_hash(recipe)[:12]
     metrics = kept_run(
         replace(recipe, name=experiment.name), dataset, run, test=True, progress=progress, on_epoch=on_epoch
     )
     learn, choose = learn_and_choose(recipe, dataset)
+    model = require_keras("testing").models.load_model(run / MODEL_FILE, compile=False)
     return Result(
         name=experiment.name,
         model=recipe.model.name,
@@ -67,7 +81,29 @@ def run_experiment(
         images={"learn": len(learn), "choose": len(choose), "test": len(dataset.test)},
         weights=_weights(recipe.model.weights),
         versions=metrics["versions"],
+        structure=structure_hash(model),
+        labels=dataset.label_names,
+        confusion=_confusion(model, dataset),
+        history=read_history(run),
     )
+
+
+def _confusion(model: Any, dataset: Dataset) -> list[list[int]]:
+    """Counts on the test split, rows true, columns predicted."""
+    from edge_fm.evaluation import evaluate_probabilities
+
+    probabilities = model.predict(dataset.test.images, batch_size=_BATCH, verbose=0)
+    counts: list[list[int]] = evaluate_probabilities(
+        probabilities, dataset.test.labels, dataset.label_names
+    ).confusion.tolist()
+    return counts
+
+
+def read_history(run: Path) -> dict[str, list[float]]:
+    """The learning curves of a run: loss, accuracy, val_loss and val_accuracy, a figure for each epoch."""
+    with (run / HISTORY_FILE).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {key: [float(row[key]) for row in rows] for key in CURVES if all(row.get(key) for row in rows)}
 
 
 def machine_name() -> str:

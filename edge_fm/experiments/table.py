@@ -1,17 +1,14 @@
-"""The published rows: name, report, accuracy, and the recipe that reruns it."""
+"""The published rows: name, report, accuracy, and the recipe that reruns each."""
 
 from __future__ import annotations
 
 import functools
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import resources
-from typing import Any
 
-from edge_fm.experiments.results import Result
-from edge_fm.training import Recipe, load_recipe, recipe_hash
+from edge_fm.training import Recipe, load_recipe
 from edge_fm_runtime.errors import RecipeError
 
 
@@ -107,71 +104,3 @@ def find_experiment(name: str) -> Experiment:
             hint=f"Did you mean {near[0]!r}?" if near else "`edgefm experiments` lists them.",
         )
     return rows[name]
-
-
-def experiment_rows(results: Mapping[str, Result]) -> list[dict[str, Any]]:
-    """Every experiment beside its result, as `edgefm experiments --json` prints them.
-
-    A result counts for every row whose recipe is the same, whatever its name. `status` is "run", "tried" (run with
-    changes, such as fewer epochs: shows that it works, its accuracy stands for nothing), "out of date" (the recipe has
-    changed since) or "not run"; achieved_accuracy is null except for "run".
-    """
-    by_hash = {result.recipe_hash: result for result in results.values() if result.in_full}
-    rows = []
-    for row in load_experiments():
-        recipe = row.recipe
-        digest = recipe_hash(recipe)
-        result = by_hash.get(digest) or results.get(row.name)
-        status = "not run"
-        if result is not None:
-            status = "out of date" if result.recipe_hash != digest else "run" if result.in_full else "tried"
-        done = result if status == "run" else None
-        rows.append(
-            {
-                "name": row.name,
-                "source": row.source,
-                "report": {
-                    "letter": row.report.letter,
-                    "name": row.report.name,
-                    "title": row.report.title,
-                    "year": row.report.year,
-                },
-                "model": recipe.model.name,
-                "reported_accuracy": row.reported,
-                "achieved_accuracy": done.accuracy if done else None,
-                "difference_points": _points(row.reported, done),
-                "val_accuracy": done.val_accuracy if done else None,
-                "status": status,
-                "seconds": result.seconds if result else None,
-                "machine": result.machine if result else None,
-                "date": result.date if result else None,
-                "epochs": result.epochs if result else None,
-                "best_epoch": result.best_epoch if result else None,
-                "images": dict(result.images) if result else None,
-                "seed": result.seed if result else recipe.seed,
-                "recipe_hash": digest,
-                "variant_of": row.variant_of,
-                "note": _note(row, result, status),
-            }
-        )
-    return rows
-
-
-def _points(reported: float | None, result: Result | None) -> float | None:
-    return None if reported is None or result is None else round(100 * (result.accuracy - reported), 2)
-
-
-def _note(row: Experiment, result: Result | None, status: str) -> str:
-    parts = [row.note] if row.note else []
-    if result is not None and result.weights is not None:
-        parts.append(f"Weights from {result.weights['file']} (SHA-256 {result.weights['sha256'][:12]}).")
-    if status == "tried" and result is not None:
-        changed = ", ".join(f"{key} {value}" for key, value in result.changes.items())
-        parts.append(
-            f"Only tried, with {changed}: it trains; its accuracy of {result.accuracy:.4f} stands for nothing."
-        )
-    if status == "out of date" and result is not None:
-        parts.append(f"The recipe has changed since it was run on {result.date[:10]}.")
-    if status == "run" and result is not None and result.name != row.name:
-        parts.append(f"The same recipe as {result.name}.")
-    return " ".join(parts)
