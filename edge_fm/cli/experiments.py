@@ -15,7 +15,7 @@ from edge_fm.cli.experiments_table import print_rows
 from edge_fm.cli.interrupt import many_runs
 
 if TYPE_CHECKING:
-    from edge_fm.experiments import Experiment
+    from edge_fm.experiments import Experiment, Result
 
 _SOME_FAILED = 4
 _MOST = 2**32
@@ -109,17 +109,19 @@ def command(
 
         require_pages()
     failed: dict[str, str] = {}
+    done: list[Result] = []
     if names or everything:
         due = [(name, seed) for name in dict.fromkeys(names) for seed in wanted or (None,)]
         if everything:
             rows = experiment_rows(kept_results(KEPT, results))
             due += [one for one in rows_due(rows, wanted) if one not in due]
         chosen = [(find_experiment(name), seed) for name, seed in due]
-        failed = _run(chosen, edits, out, results, talk, stop_at_error=not everything)
+        failed, done = _run(chosen, edits, out, results, talk, stop_at_error=not everything)
     kept = kept_results(KEPT, results)
     every_row = rows = experiment_rows(kept)
     if names and not everything:
-        rows = [row for row in rows if row["name"] in names]
+        # A trial is shown as what it is, even where a run in full is kept.
+        rows = [row for row in (experiment_rows(done) if edits else every_row) if row["name"] in names]
     studies = studies_of(every_row)
     if as_json:
         print_json(
@@ -174,12 +176,13 @@ def _run(
     talk: Talk,
     *,
     stop_at_error: bool,
-) -> dict[str, str]:
-    """Run each with its seed, one after the other, and keep each result; returns the errors."""
+) -> tuple[dict[str, str], list[Result]]:
+    """Run each with its seed, one after the other, and keep each result; returns the errors and the results."""
     from edge_fm.experiments import run_experiment, write_result
     from edge_fm_runtime.errors import EdgeFMError
 
     failed: dict[str, str] = {}
+    done: list[Result] = []
 
     def on_epoch(epoch: int, epochs: int, row: dict[str, float]) -> None:
         talk.note(
@@ -199,8 +202,9 @@ def _run(
                 failed[experiment.name] = error.message
                 talk.note(f"Error: {error}")
                 continue
+            done.append(result)
             talk.note(f"Wrote {write_result(results, result, own_seed=experiment.recipe.seed)}")
-    return failed
+    return failed, done
 
 
 def _print_pairings(run: Path, as_json: bool) -> None:

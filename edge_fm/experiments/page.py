@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from edge_fm.evaluation import page
 from edge_fm.evaluation import report_parts as parts
-from edge_fm.experiments.current import current_of
 from edge_fm.experiments.page_plots import curves_plot, study_plot
 from edge_fm.experiments.results import Result
 from edge_fm.experiments.rows import results_of
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
     from edge_fm.experiments.studies import Study
 
 FILE = "experiments.html"
-_COLUMNS = ("row", "model", "reported %", "achieved %", "difference", "spread", "seeds", "seconds", "why it differs")
-_TEXT = (0, 1, 8)
+_COLUMNS = ("row", "model", "reported %", "achieved %", "difference", "spread", "seeds", "seconds")
+_TEXT = (0, 1)
 _USES = ("learn from", "choose by", "test on")
 
 
@@ -120,7 +119,6 @@ def _report(rows: Sequence[Mapping[str, Any]]) -> Markup:
             "-" if row["spread_points"] is None else f"{row['spread_points']:.2f}",
             ", ".join(str(one["seed"]) for one in row["seeds"]) or "-",
             f"{row['seconds']:,.0f}" if row["seeds"] else "-",
-            _why(row, shared),
         ]
         for row in rows
     ]
@@ -128,7 +126,17 @@ def _report(rows: Sequence[Mapping[str, Any]]) -> Markup:
         page.paragraph(rows[0]["report"]["name"], kind="dim"),
         page.paragraph(shared) if shared else None,
         page.table(_COLUMNS, cells, text=_TEXT),
+        page.paragraph("What differs, and why:"),
+        page.listing([f"{', '.join(names)}: {why}" for why, names in _reasons(rows, shared).items()]),
     )
+
+
+def _reasons(rows: Sequence[Mapping[str, Any]], shared: str) -> dict[str, list[str]]:
+    """What differs and why -> the rows that this is said of."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(_why(row, shared), []).append(row["name"])
+    return found
 
 
 def _shared_note(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -145,7 +153,7 @@ def _why(row: Mapping[str, Any], shared: str) -> str:
         sentences.append("One seed: how far chance goes is not known.")
     elif difference is not None:
         sentences.append(
-            f"No farther than the seeds are from each other ({spread:.2f} points): chance explains it."
+            f"No farther than the seeds are from each other ({spread:.2f} points): chance may explain it."
             if row["within_spread"]
             else f"Farther than the seeds are from each other ({spread:.2f} points): chance alone does not explain it."
         )
@@ -167,7 +175,7 @@ def _studies(studies: Sequence[Study]) -> Markup:
 
 def _run(row: Mapping[str, Any], results: Sequence[Result], runs: Path) -> Markup:
     experiment = find_experiment(row["name"])
-    counted = results_of(row["name"], row["recipe_hash"], results, current_of(row["name"], experiment.recipe))
+    counted = results_of(row["name"], experiment.recipe, results)
     result = next(one for one in counted if one.seed == row["seed"])
     if result.name != row["name"]:
         return page.together(

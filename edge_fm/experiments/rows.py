@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_fm.experiments.current import Current, current_of, why_changed
+from edge_fm.experiments.current import current_of, why_changed
 from edge_fm.experiments.results import Result
 from edge_fm.experiments.table import Experiment, load_experiments
-from edge_fm.training import recipe_hash
+from edge_fm.training import Recipe, recipe_hash
 
 _PER_SEED = ("seed", "accuracy", "val_accuracy", "epochs", "best_epoch", "seconds", "machine", "date")
 
@@ -30,7 +30,7 @@ def experiment_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
     for row in load_experiments():
         recipe = row.recipe
         digest = recipe_hash(recipe)
-        seeds, latest, status, changed = _sorted_out(row, digest, results, current_of(row.name, recipe))
+        seeds, latest, status, changed = _sorted_out(row, recipe, results)
         achieved = statistics.median(one.accuracy for one in seeds) if seeds else None
         middle = min(seeds, key=lambda one: abs(one.accuracy - (achieved or 0.0))) if seeds else None
         shown = middle or latest
@@ -70,47 +70,48 @@ def experiment_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
     return rows
 
 
-def results_of(name: str, recipe_digest: str, results: Sequence[Result], now: Current) -> tuple[Result, ...]:
+def results_of(name: str, recipe: Recipe, results: Sequence[Result]) -> tuple[Result, ...]:
     """The results that count for a row, by seed: in full, of the same recipe, of the network and data of today.
 
     Args:
         name: of the experiment, whose results go before those of another row of the same recipe.
-        recipe_digest: hash of its recipe.
+        recipe: its own.
         results: all that there are.
-        now: what it would be run with.
     """
+    digest = recipe_hash(recipe)
+    same = [result for result in results if result.in_full and result.recipe_hash == digest]
+    if not same:
+        return ()
+    now = current_of(name, recipe)
     by_seed: dict[int, Result] = {}
     for own in (False, True):
-        for result in results:
-            counts = result.in_full and result.recipe_hash == recipe_digest and why_changed(result, now) is None
-            if counts and (result.name == name) == own:
+        for result in same:
+            if (result.name == name) == own and why_changed(result, now) is None:
                 by_seed[result.seed] = result
     return tuple(by_seed[seed] for seed in sorted(by_seed))
 
 
 def _sorted_out(
-    row: Experiment, digest: str, results: Sequence[Result], now: Current
+    row: Experiment, recipe: Recipe, results: Sequence[Result]
 ) -> tuple[tuple[Result, ...], Result | None, str, str]:
     """The results that count; else the one to tell of; the row's status, and what has changed."""
-    seeds = results_of(row.name, digest, results, now)
+    seeds = results_of(row.name, recipe, results)
     if seeds:
         return seeds, None, "run", ""
     own = [one for one in results if one.name == row.name]
     full = [one for one in own if one.in_full]
-    if full:
-        return (), full[-1], "out of date", _what_changed(full[-1], digest, now)
     tried = [one for one in own if not one.in_full]
+    # A trial has other data than its recipe, so of a trial only the recipe is looked at.
+    if full:
+        latest = full[-1]
+        changed = "recipe"
+        if latest.recipe_hash == recipe_hash(recipe):
+            changed = why_changed(latest, current_of(row.name, recipe)) or ""
+        return (), latest, "out of date", changed
     if tried:
-        changed = _what_changed(tried[-1], digest, None)
+        changed = "" if tried[-1].recipe_hash == recipe_hash(recipe) else "recipe"
         return (), tried[-1], "out of date" if changed else "tried", changed
     return (), None, "not run", ""
-
-
-def _what_changed(result: Result, digest: str, now: Current | None) -> str:
-    """One of "recipe", "model" and "data"; a trial has other data than its recipe, so only the recipe is looked at."""
-    if result.recipe_hash != digest:
-        return "recipe"
-    return "" if now is None else why_changed(result, now) or ""
 
 
 def _points(accuracy: float | None, other: float | None) -> float | None:

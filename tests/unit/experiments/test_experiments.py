@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from made_up_results import made_up, row_of
 
 from edge_fm.cli import cli
 from edge_fm.experiments import (
@@ -23,7 +25,8 @@ from edge_fm.experiments import (
     run_experiment,
     write_result,
 )
-from edge_fm.experiments.results import KEPT, Result
+from edge_fm.experiments.current import current_of, why_changed
+from edge_fm.experiments.results import KEPT
 from edge_fm.models import find_model
 from edge_fm.training import DataPart, recipe_hash
 from edge_fm_runtime.errors import DataError, RecipeError
@@ -53,7 +56,7 @@ PUBLISHED = {
 
 
 def test_reports_go_by_what_is_known_of_them() -> None:
-    rows = experiment_rows({})
+    rows = experiment_rows(())
     for row in rows:
         report = row["report"]
         assert row["name"].startswith(f"report-{report['letter'].lower()}-")
@@ -73,7 +76,7 @@ SMALL = {"data.source": "fashion-mnist-mini", "training.epochs": 1}
 
 def test_every_published_row_is_listed_with_its_figure() -> None:
     found: dict[str, list[float]] = {}
-    for row in experiment_rows({}):
+    for row in experiment_rows(()):
         if row["variant_of"] is None:
             found.setdefault(row["model"], []).append(row["reported_accuracy"])
     assert {model: sorted(rows) for model, rows in found.items()} == {m: sorted(r) for m, r in PUBLISHED.items()}
@@ -102,40 +105,20 @@ def test_the_recipe_is_what_its_name_and_report_say(name: str) -> None:
 def test_kept_results_are_of_recipes_as_they_are() -> None:
     kept = kept_results(KEPT)
     assert kept
-    for name, result in kept.items():
-        assert result.recipe_hash == recipe_hash(find_experiment(name).recipe), f"{name} is out of date: run it again"
-        assert (KEPT / f"{name}.json").read_text().count("/") <= 1  # no path of the machine it was run on
+    for result in kept:
+        recipe = find_experiment(result.name).recipe
+        again = f"{result.name} is out of date: run it again"
+        assert result.recipe_hash == recipe_hash(recipe), again
+        if result.in_full:
+            assert why_changed(result, current_of(result.name, recipe)) is None, again
+    for path in KEPT.glob("*.json"):
+        assert not re.search(r'": "(/|[A-Z]:)', path.read_text())  # no path of the machine it was run on
 
 
 def test_rows_that_were_run_are_within_a_point_or_say_why_not() -> None:
     for row in experiment_rows(kept_results(KEPT)):
         if row["status"] == "run" and row["reported_accuracy"] is not None:
             assert row["difference_points"] >= -1 or "Below the report" in row["note"], row["name"]
-
-
-def made_up(name: str, **changes: object) -> Result:
-    recipe = find_experiment(name).recipe
-    result = Result(
-        name=name,
-        model=recipe.model.name,
-        recipe_hash=recipe_hash(recipe),
-        accuracy=0.91,
-        val_accuracy=0.92,
-        epochs=3,
-        best_epoch=2,
-        params=10,
-        seconds=1.5,
-        seed=0,
-        machine="a machine",
-        date="2026-01-02T03:04:05+00:00",
-        data={"name": "d", "hash": "0"},
-        images={"learn": 3, "choose": 2, "test": 1},
-    )
-    return dataclasses.replace(result, **changes)
-
-
-def row_of(name: str, *results: Result) -> dict[str, object]:
-    return next(row for row in experiment_rows({r.name: r for r in results}) if row["name"] == name)
 
 
 def test_a_result_counts_as_long_as_its_recipe_is_the_same() -> None:
@@ -166,7 +149,7 @@ def test_one_result_serves_every_row_of_the_same_recipe() -> None:
 
 def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
     result = made_up("report-a-cnn3", changes={"training.epochs": 1}, weights=None)
-    assert read_result(write_result(tmp_path, result)) == result
+    assert read_result(write_result(tmp_path, result)) == dataclasses.replace(result, labels=[], confusion=[])
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(DataError, match="is no result"):
         kept_results(tmp_path)
@@ -183,6 +166,16 @@ def test_an_experiment_runs_and_is_read_and_not_trained_again(tmp_path: Path) ->
     assert dataclasses.replace(first, date="") == dataclasses.replace(again, date="")
     assert first.recipe_hash == recipe_hash(experiment.recipe) and dict(first.changes) == SMALL
     assert first.images == {"learn": 5400, "choose": 600, "test": 1000} and first.accuracy > 0.5
+    right = sum(first.confusion[i][i] for i in range(10))
+    assert np.sum(first.confusion) == 1000 and right / 1000 == pytest.approx(first.accuracy, abs=1e-4)
+    assert len(first.labels) == 10 and set(first.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert first.history["val_accuracy"] == [pytest.approx(first.val_accuracy, abs=1e-4)]
+    assert (
+        first.structure == current_of(experiment.name, experiment.recipe).structure
+    )  # the saved model is the built one
+    assert why_changed(dataclasses.replace(first, data={"hash": "0"}), current_of(experiment.name, experiment.recipe))
+    other = run_experiment(experiment, tmp_path, changes=SMALL, seed=3)
+    assert other.seed == 3 and other.recipe_hash == first.recipe_hash and other.accuracy != first.accuracy
 
 
 @pytest.mark.needs("tensorflow")
@@ -195,7 +188,8 @@ def test_the_command_lists_runs_and_keeps(tmp_path: Path) -> None:
     listed = json.loads(run("--json"))["experiments"]
     assert len(listed) == len(load_experiments())
     assert {"name", "source", "model", "reported_accuracy", "achieved_accuracy", "seconds", "machine"} <= set(listed[0])
-    assert "reported %" in run()
+    table = run()
+    assert "reported %" in table and "SGD is below Adam by 2.77 points in the report" in table
     edits = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
     (row,) = json.loads(run("--run", "report-e-lenet5", *edits, "--json"))["experiments"]
     assert (row["status"], row["achieved_accuracy"], row["error"]) == ("tried", None, None)
@@ -207,6 +201,10 @@ def test_the_command_lists_runs_and_keeps(tmp_path: Path) -> None:
     assert DataPart(relabel=pairs["most"]["relabel"]).relabel["Bag"].count(" + ") == 1
     assert "Did you mean 'report-e-lenet5'" in run("--run", "report-e-lenet", code=1)
     assert "belong to --run" in run("--set", "seed=1", code=2)
+    assert "belong to --run" in run("--seeds", "0,1", code=2)
+    for seeds, says in (("0,x", "is no list of seeds"), ("1,01", "a seed twice"), (str(2**32), "is no list of seeds")):
+        assert says in run("--run", "report-e-lenet5", "--seeds", seeds, code=2)
+    assert "exclude each other" in run("--run", "report-e-lenet5", "--seeds", "1", "--set", "seed=2", code=2)
 
 
 def every_pairing(labels: list[int]) -> list[list[tuple[int, int]]]:
