@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from edge_fm_runtime import __version__
 
 if TYPE_CHECKING:
+    from edge_fm.api.benchmark import BenchmarkResult, benchmark
     from edge_fm.api.evaluate import EvaluationResult, evaluate
     from edge_fm.api.export import ExportOptions, ExportPlan, export, plan_export
+    from edge_fm.api.loadgen import ScenariosResult, benchmark_scenarios
     from edge_fm.api.verify import verify
     from edge_fm_export.results import ExportReport
     from edge_fm_runtime.classifier import Classification, Classifier, Failure
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from edge_fm_runtime.verification import Verification
 
 _HOMES = {
+    "BenchmarkResult": "edge_fm.api.benchmark",
     "Classification": "edge_fm_runtime.classifier",
     "Classifier": "edge_fm_runtime.classifier",
     "EdgeFMError": "edge_fm_runtime.errors",
@@ -31,7 +34,10 @@ _HOMES = {
     "ExportPlan": "edge_fm.api.export",
     "ExportReport": "edge_fm_export.results",
     "Failure": "edge_fm_runtime.classifier",
+    "ScenariosResult": "edge_fm.api.loadgen",
     "Verification": "edge_fm_runtime.verification",
+    "benchmark": "edge_fm.api.benchmark",
+    "benchmark_scenarios": "edge_fm.api.loadgen",
     "evaluate": "edge_fm.api.evaluate",
     "export": "edge_fm.api.export",
     "plan_export": "edge_fm.api.export",
@@ -39,6 +45,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "BenchmarkResult",
     "Classification",
     "Classifier",
     "EdgeFMError",
@@ -47,8 +54,11 @@ __all__ = [
     "ExportPlan",
     "ExportReport",
     "Failure",
+    "ScenariosResult",
     "Verification",
     "__version__",
+    "benchmark",
+    "benchmark_scenarios",
     "evaluate",
     "export",
     "plan_export",

@@ -1,0 +1,190 @@
+"""`benchmark_scenarios`: MLPerf's LoadGen measures artifacts, and judges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_fm.api.benchmark import DURATION_S, newest_exports
+from edge_fm.api.messages import MessageFn, unheard
+from edge_fm_runtime.disk import writing
+from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.scratch import scratch_folder
+
+if TYPE_CHECKING:
+    from edge_fm.evaluation.mlperf import Plan, ScenarioResult, Subject
+    from edge_fm_runtime.artifact import Artifact
+    from edge_fm_runtime.engines import EngineOptions
+
+SCENARIO_NAMES = ("single-stream", "multi-stream", "server", "offline")
+
+
+@dataclass(frozen=True, eq=False)
+class ScenariosResult:
+    """What LoadGen measured.
+
+    Attributes:
+        results: one for each artifact and scenario.
+        version: LoadGen's.
+        plan: durations and targets.
+        environment: the machine and the versions.
+        artifacts: what was measured.
+        logs_kept: whether LoadGen's logs were kept.
+    """
+
+    results: tuple[ScenarioResult, ...]
+    version: str
+    plan: Plan
+    environment: Mapping[str, Any]
+    artifacts: tuple[Path, ...]
+    logs_kept: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm benchmark --scenario NAME --json` prints."""
+        rows = [result.to_json() | ({} if self.logs_kept else {"logs": None}) for result in self.results]
+        return {"environment": {**self.environment, "loadgen": self.version}, "rows": rows}
+
+    def require_valid(self) -> None:
+        """Raise an error if LoadGen judges a run INVALID.
+
+        Raises:
+            GateError: with every reason.
+        """
+        from edge_fm_runtime.errors import GateError
+
+        invalid = [result for result in self.results if not result.verdict.valid]
+        if invalid:
+            raise GateError(
+                f"LoadGen judges {len(invalid)} of {len(self.results)} runs INVALID.",
+                [f"{r.subject}, {r.scenario}: {'; '.join(r.verdict.reasons)}" for r in invalid],
+                hint="Run on an idle machine, or lower --target-qps, or allow more --target-latency-ms.",
+            )
+
+
+def benchmark_scenarios(
+    artifacts: Sequence[str | Path] = (),
+    scenarios: Sequence[str] = SCENARIO_NAMES,
+    *,
+    target_qps: float | None = None,
+    target_latency_ms: float | None = None,
+    official: bool = False,
+    data: str | None = None,
+    batch: int | None = None,
+    duration_s: float = DURATION_S,
+    out: Path | None = None,
+    engine: str = "auto",
+    device: str = "CPU",
+    threads: int | None = None,
+    progress: ProgressFn = silent,
+    note: MessageFn = unheard,
+) -> ScenariosResult:
+    """Let MLPerf's LoadGen measure artifacts in its scenarios, one by one.
+
+    Args:
+        artifacts: what to measure; none for all artifacts of the newest export.
+        scenarios: of `SCENARIO_NAMES`, or "all".
+        target_qps: queries a second in the server scenario; None for what short trials find that the latency holds at.
+        target_latency_ms: bound of the 99th percentile in the server scenario; None for MLPerf's 10 ms.
+        official: run by MLPerf's durations and counts (600 s a scenario) instead of `duration_s`.
+        data: source of the images; None for what the model was trained on.
+        batch: images at once offline; None for the size that a short trial finds fastest.
+        duration_s: least seconds of a performance run.
+        out: folder for mlperf.json and LoadGen's logs; None writes nothing.
+        engine: library that runs the artifacts.
+        device: where to run; never replaced by another.
+        threads: compute threads; None for as many as this process may use.
+        progress: called as work goes on.
+        note: called with the choices that were made.
+
+    Returns:
+        The figures; call `require_valid()` to insist on valid runs.
+
+    Raises:
+        EdgeFMError: an artifact or its images cannot be read or run, or LoadGen is not installed.
+        ValueError: `scenarios` has an unknown name.
+    """
+    from edge_fm.evaluation.benchmark import environment
+    from edge_fm.evaluation.mlperf import SCENARIOS, Plan, loadgen_version, run_scenarios
+    from edge_fm_runtime.artifact import load_artifact
+    from edge_fm_runtime.engines import EngineOptions
+
+    if unknown := {*scenarios} - {*SCENARIO_NAMES, "all"}:
+        raise ValueError(f"Unknown scenarios: {', '.join(sorted(unknown))}; known: {', '.join(SCENARIO_NAMES)}, all.")
+    chosen = [s for s in SCENARIOS if s in scenarios or "all" in scenarios]
+    version = loadgen_version()
+    opened = [load_artifact(a) for a in artifacts or newest_exports(note)]
+    options = EngineOptions(device, threads)
+    plan = Plan(None if official else duration_s, target_qps, target_latency_ms, batch)
+    subjects = [_subject(a, engine, options, data, progress, note) for a in opened]
+    with _log_folder(out, note) as folder:
+        results = run_scenarios(_distinct(subjects), chosen, plan, folder, progress=progress)
+    paths = tuple(artifact.path for artifact in opened)
+    found = ScenariosResult(tuple(results), version, plan, environment(), paths, out is not None)
+    if out is not None:
+        with writing(out / "mlperf.json"):
+            (out / "mlperf.json").write_text(json.dumps(found.to_json(), indent=2) + "\n")
+        note(f"Wrote {out / 'mlperf.json'} and LoadGen's logs in {out / 'mlperf'}")
+    return found
+
+
+@contextmanager
+def _log_folder(out: Path | None, note: MessageFn) -> Iterator[Path]:
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        yield out / "mlperf"
+        return
+    note("LoadGen's log files are not kept; keep them with --out DIR.")
+    with scratch_folder("edgefm-mlperf-") as folder:
+        yield folder
+
+
+def _subject(
+    artifact: Artifact,
+    engine: str,
+    options: EngineOptions,
+    data: str | None,
+    progress: ProgressFn,
+    note: MessageFn,
+) -> Subject:
+    """The artifact with the images that `edgefm evaluate` would ask, or, where it names none, its golden inputs."""
+    from edge_fm.api.inputs import own_data
+    from edge_fm.api.labelled import choose_images, load_labelled
+    from edge_fm.evaluation.mlperf import Subject
+
+    metadata = artifact.metadata
+    shape = metadata.input.shape
+    name = data or own_data(artifact.path, metadata.training)
+    if name is None:
+        note(f"{metadata.name} does not name its data: LoadGen asks its golden inputs, unscored. Give --data.")
+        images, labels = _golden(artifact), None
+    else:
+        dataset = load_labelled(name, shape, metadata.photo, metadata.training, progress=progress, note=note)
+        chosen_images = choose_images(dataset, "test", metadata.labels, shape)
+        images, labels = chosen_images.images, chosen_images.labels
+    chosen = "savedmodel" if metadata.format == "savedmodel" else engine
+    return Subject(metadata.name, str(artifact.path.resolve()), chosen, options, images, labels)
+
+
+def _golden(artifact: Artifact) -> Any:
+    import numpy as np
+
+    from edge_fm_runtime.golden import GOLDEN_FILE, load_golden
+
+    if not artifact.bare and GOLDEN_FILE in artifact.metadata.files:
+        return load_golden(artifact.path / GOLDEN_FILE).images
+    return np.random.default_rng(0).integers(0, 256, (32, *artifact.metadata.input.shape), dtype=np.uint8)
+
+
+def _distinct(subjects: list[Subject]) -> list[Subject]:
+    """Give artifacts of one name a number, so that their logs do not overwrite each other."""
+    seen: dict[str, int] = {}
+    out = []
+    for subject in subjects:
+        seen[subject.name] = seen.get(subject.name, 0) + 1
+        number = seen[subject.name]
+        out.append(subject if number == 1 else replace(subject, name=f"{subject.name}-{number}"))
+    return out
