@@ -14,17 +14,25 @@ from typing import TYPE_CHECKING, Any
 from edge_fm_runtime import __version__
 
 if TYPE_CHECKING:
+    from edge_fm.api.autotune import AutotuneResult, autotune
     from edge_fm.api.benchmark import BenchmarkResult, benchmark
+    from edge_fm.api.classify import classify
+    from edge_fm.api.crossval import crossval
     from edge_fm.api.evaluate import EvaluationResult, evaluate
     from edge_fm.api.export import ExportOptions, ExportPlan, export, plan_export
     from edge_fm.api.loadgen import ScenariosResult, benchmark_scenarios
+    from edge_fm.api.search import SearchReport, search
+    from edge_fm.api.sweep import SweepResult, sweep
+    from edge_fm.api.train import PreparedTraining, TrainOptions, prepare_training, train, train_prepared
     from edge_fm.api.verify import verify
+    from edge_fm.training.results import RunResult
     from edge_fm_export.results import ExportReport
     from edge_fm_runtime.classifier import Classification, Classifier, Failure
     from edge_fm_runtime.errors import EdgeFMError
     from edge_fm_runtime.verification import Verification
 
 _HOMES = {
+    "AutotuneResult": "edge_fm.api.autotune",
     "BenchmarkResult": "edge_fm.api.benchmark",
     "Classification": "edge_fm_runtime.classifier",
     "Classifier": "edge_fm_runtime.classifier",
@@ -34,17 +42,31 @@ _HOMES = {
     "ExportPlan": "edge_fm.api.export",
     "ExportReport": "edge_fm_export.results",
     "Failure": "edge_fm_runtime.classifier",
+    "PreparedTraining": "edge_fm.api.train",
+    "RunResult": "edge_fm.training.results",
     "ScenariosResult": "edge_fm.api.loadgen",
+    "SearchReport": "edge_fm.api.search",
+    "SweepResult": "edge_fm.api.sweep",
+    "TrainOptions": "edge_fm.api.train",
     "Verification": "edge_fm_runtime.verification",
+    "autotune": "edge_fm.api.autotune",
     "benchmark": "edge_fm.api.benchmark",
     "benchmark_scenarios": "edge_fm.api.loadgen",
+    "classify": "edge_fm.api.classify",
+    "crossval": "edge_fm.api.crossval",
     "evaluate": "edge_fm.api.evaluate",
     "export": "edge_fm.api.export",
     "plan_export": "edge_fm.api.export",
+    "prepare_training": "edge_fm.api.train",
+    "search": "edge_fm.api.search",
+    "sweep": "edge_fm.api.sweep",
+    "train": "edge_fm.api.train",
+    "train_prepared": "edge_fm.api.train",
     "verify": "edge_fm.api.verify",
 }
 
 __all__ = [
+    "AutotuneResult",
     "BenchmarkResult",
     "Classification",
     "Classifier",
@@ -54,14 +76,27 @@ __all__ = [
     "ExportPlan",
     "ExportReport",
     "Failure",
+    "PreparedTraining",
+    "RunResult",
     "ScenariosResult",
+    "SearchReport",
+    "SweepResult",
+    "TrainOptions",
     "Verification",
     "__version__",
+    "autotune",
     "benchmark",
     "benchmark_scenarios",
+    "classify",
+    "crossval",
     "evaluate",
     "export",
     "plan_export",
+    "prepare_training",
+    "search",
+    "sweep",
+    "train",
+    "train_prepared",
     "verify",
 ]
 

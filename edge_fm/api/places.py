@@ -11,6 +11,8 @@ from edge_fm_runtime.errors import ArtifactError
 RUNS = Path("runs")
 EXPORTS = "export"
 """Folder of a run that holds its artifacts."""
+DEFAULT_RECIPE = "edgenet-s"
+"""What cross-validation and sweeps train where no recipe is named."""
 
 
 def is_run(path: Path) -> bool:

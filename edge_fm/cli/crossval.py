@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_fm.api.places import RUNS
+from edge_fm.api.crossval import FOLDS, crossval
+from edge_fm.api.places import DEFAULT_RECIPE
 from edge_fm.cli.common import Talk, output_options, print_json, print_table, word
 from edge_fm.cli.interrupt import many_runs
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command("crossval")
-@click.argument("recipe_name", metavar="[RECIPE]", default="edgenet-s")
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts, each held out once.")
+@click.argument("recipe_name", metavar="[RECIPE]", default=DEFAULT_RECIPE)
+@click.option("--folds", type=click.IntRange(2), default=FOLDS, show_default=True, help="Parts, each held out once.")
 @click.option("--data", "source", metavar="SOURCE", help="What to learn from. Default: the recipe's.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the training images. Default: the recipe's.")
 @click.option("--seed", type=int, help="Of everything random, the folds too. Default: the recipe's.")
@@ -40,29 +41,18 @@ def command(
     Folds have equal shares of each class; copies of an image stay together; the test split is not used. Each fold's run
     is kept, and the same command again goes on where it was stopped.
     """
-    from edge_fm.training import load_recipe, with_overrides
-    from edge_fm.training.crossval import cross_validate
-    from edge_fm.training.enough_steps import is_recipe_file, with_enough_epochs
-    from edge_fm.training.recipe_data import load_recipe_data
-
     talk = Talk(quiet)
-    shipped = load_recipe(recipe_name)
-    recipe = with_overrides(shipped, data=source, epochs=epochs, seed=seed)
-    out = RUNS / f"crossval-{recipe.name}" if out is None else out
     with many_runs(talk) as progress:
-        dataset = load_recipe_data(recipe, progress=progress, on_try=talk.note)
-        from_file = is_recipe_file(recipe_name)
-        if from_file or recipe.data.source != shipped.data.source:
-            recipe, lines = with_enough_epochs(recipe, dataset, chosen=from_file or epochs is not None)
-            for line in lines:
-                talk.note(line)
-        result = cross_validate(
-            recipe,
-            dataset,
-            out,
+        result = crossval(
+            recipe_name,
             folds=folds,
+            data=source,
+            epochs=epochs,
+            seed=seed,
+            out=out,
             progress=progress,
             on_fold=lambda number, of: talk.note(f"fold {number}/{of}"),
+            note=talk.note,
         )
     if as_json:
         print_json(result.to_json())

@@ -71,8 +71,8 @@ def command(
     # The interpreter's last collection finds nothing that the end of the process does not free, and takes a sixth of
     # the time of one photo.
     atexit.register(gc.freeze)
+    from edge_fm.api.photo_list import PhotoList, lone_file
     from edge_fm.cli.infer_rows import CsvRows, json_row, text_row
-    from edge_fm.cli.photo_list import PhotoList, lone_file
     from edge_fm_runtime.classifier import Classifier, Failure
     from edge_fm_runtime.errors import PhotoError
     from edge_fm_runtime.photo import DEFAULT_MAX_PIXELS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge_fm.cli.printable import printable, printable_json
 from edge_fm_runtime.classifier import Failure
@@ -24,15 +24,7 @@ def text_row(answer: Classification | Failure) -> str:
 
 def json_row(answer: Classification | Failure) -> str:
     """One JSON object; bytes of a name that are no UTF-8 stand there escaped."""
-    shown = answer.input.encode("utf-8", "backslashreplace").decode()
-    if isinstance(answer, Failure):
-        row: dict[str, Any] = {"input": shown, "label": None, "index": None, "score": None, "top": []}
-        row |= {"error": str(answer.error), "decode_ms": None, "infer_ms": None}
-    else:
-        row = {"input": shown, "label": answer.label, "index": answer.index, "score": round(answer.score, 6)}
-        row["top"] = [{"label": p.label, "index": p.index, "score": round(p.score, 6)} for p in answer.top]
-        row |= {"error": None, "decode_ms": round(answer.decode_ms, 3), "infer_ms": round(answer.infer_ms, 3)}
-    return printable_json(row)
+    return printable_json(answer.to_json())
 
 
 class CsvRows:

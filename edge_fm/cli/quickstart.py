@@ -33,7 +33,8 @@ def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) ->
     Needs no network: 7,000 images of Fashion-MNIST come with the package.
     """
     from edge_fm.api.export import export
-    from edge_fm.cli.train import train_run
+    from edge_fm.api.train import PreparedTraining
+    from edge_fm.cli.train_run import train_run
     from edge_fm.data import load_dataset, sample_photo
     from edge_fm.evaluation.benchmark import artifact_case, reference_cases, run_benchmark
     from edge_fm.evaluation.benchmark_cases import closing_engines
@@ -49,7 +50,7 @@ def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) ->
     dataset = load_dataset(_SOURCE)
     run = new_run_dir(RUNS, "quickstart") if out is None else out
     talk.note(f"1. Train {recipe.model.name} on {_SOURCE} ({len(dataset.train.images):,} images), into {run}")
-    metrics = train_run(recipe, dataset, run, talk).metrics
+    metrics = train_run(PreparedTraining(recipe, dataset, run, False), run, talk).metrics
     talk.note("2. Export to every format and precision, each gated against the Keras original")
     with talk.progress() as progress:
         report = export(run, ["all"], ["all"], out=run / EXPORTS, progress=progress, note=talk.note, warn=talk.warn)

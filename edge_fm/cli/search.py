@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.api.places import RUNS
 from edge_fm.cli.common import Talk, output_options, print_json, print_table, word
 from edge_fm.cli.interrupt import many_runs, typed_command
 
@@ -55,14 +54,9 @@ def command(
     touched. Several processes may run this command at once and share the study. Killed or stopped, the same command
     goes on, unfinished trials included.
     """
-    from edge_fm.training import with_overrides
-    from edge_fm.training.recipe_data import load_recipe_data
-    from edge_fm.training.search import load_search, search
+    from edge_fm.api.search import search
 
     talk = Talk(quiet)
-    recipe, plan = load_search(recipe_name)
-    recipe = with_overrides(recipe, data=source, epochs=epochs, seed=seed)
-    out = RUNS / f"search-{recipe.name}" if out is None else out
 
     def on_trial(number: int, of: int, values: Mapping[str, Any]) -> None:
         talk.note(
@@ -70,26 +64,30 @@ def command(
         )
 
     with many_runs(talk) as progress:
-        dataset = load_recipe_data(recipe, progress=progress, on_try=talk.note)
-        result = search(
-            recipe,
-            plan,
-            dataset,
-            out,
+        report = search(
+            recipe_name,
             trials=trials,
             timeout_s=timeout,
             storage=storage,
-            study_name=study,
+            study=study,
+            data=source,
+            epochs=epochs,
+            seed=seed,
+            out=out,
             progress=progress,
             on_trial=on_trial,
+            note=talk.note,
         )
+    result = report.result
     running = sum(trial["state"] == "running" for trial in result.trials)
     if running:
-        talk.note(f"{running} trials still run in other processes; {out}/search.json holds what is known by now.")
+        talk.note(
+            f"{running} trials still run in other processes; {report.out}/search.json holds what is known by now."
+        )
     if as_json:
-        print_json(result.to_json())
+        print_json(report.to_json())
     else:
-        _print(result, recipe.name, [dimension.path for dimension in plan.dimensions], out)
+        _print(result, result.recipe, report.dimensions, report.out)
     if result.best_recipe is not None:
         talk.next(f"edgefm train --recipe {word(result.best_recipe)}")
     else:

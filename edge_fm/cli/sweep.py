@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.api.places import RUNS
+from edge_fm.api.places import DEFAULT_RECIPE
 from edge_fm.cli.common import Talk, output_options, print_json, print_table, word
 from edge_fm.cli.interrupt import many_runs
 
 if TYPE_CHECKING:
-    from edge_fm.training import Recipe
     from edge_fm.training.sweep import SweepRow
 
 
 @click.command("sweep")
-@click.argument("recipe_name", metavar="[RECIPE]", default="edgenet-s")
+@click.argument("recipe_name", metavar="[RECIPE]", default=DEFAULT_RECIPE)
 @click.option(
     "--grid",
     "grids",
@@ -51,31 +50,33 @@ def command(
     RECIPE is a shipped recipe or a file; each combination is put into it. The table is left as sweep.csv and
     sweep.json after every run. The same command again goes on where it was stopped: finished runs are not repeated.
     """
-    from edge_fm.training import load_recipe, with_overrides
-    from edge_fm.training.recipe_data import load_recipe_data
-    from edge_fm.training.sweep import best_row, sweep, sweep_json
+    from edge_fm.api.sweep import sweep
 
     talk = Talk(quiet)
-    recipe = with_overrides(load_recipe(recipe_name), data=source, epochs=epochs)
     grid = dict(_parse(text) for text in grids)
     if len(grid) < len(grids):
         raise click.BadParameter("A key is given twice; write its values in one: KEY=A,B,C.", param_hint="--grid")
-    out = RUNS / f"sweep-{recipe.name}" if out is None else out
 
     def begin(number: int, of: int, values: Mapping[str, Any]) -> None:
         talk.note(f"{number}/{of}  " + "  ".join(f"{key}={value}" for key, value in values.items()))
 
     with many_runs(talk) as progress:
-
-        def load(chosen: Recipe) -> Any:
-            return load_recipe_data(chosen, progress=progress, on_try=talk.note)
-
-        rows = sweep(recipe, grid, load, out, test=test, progress=progress, on_begin=begin)
-    best = best_row(rows)
+        result = sweep(
+            grid,
+            recipe_name,
+            data=source,
+            epochs=epochs,
+            test=test,
+            out=out,
+            progress=progress,
+            on_begin=begin,
+            note=talk.note,
+        )
+    best = result.best
     if as_json:
-        print_json(sweep_json(recipe, rows))
+        print_json(result.to_json())
     else:
-        _print(rows, best, recipe.name, list(grid), out, test=test)
+        _print(result.rows, best, result.recipe.name, list(grid), result.out, test=test)
     if best is not None:
         talk.next(f"edgefm evaluate {word(best.run)}")
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.api.places import RUNS
-from edge_fm.cli.common import Talk, output_options, parse_shape, print_json, print_table, skip_unreadable_option, word
-from edge_fm.cli.interrupt import ctrl_c_kept, exit_code
+from edge_fm.cli.common import (
+    Talk,
+    output_options,
+    parse_shape,
+    print_json,
+    print_table,
+    skip_unreadable_option,
+    word,
+)
 
 if TYPE_CHECKING:
-    from edge_fm.data import Dataset
-    from edge_fm.training import Recipe, RunResult
+    from edge_fm.training import RunResult
 
 
 @click.command("train")
@@ -96,64 +98,37 @@ def command(
     Options edit the recipe, and the edited recipe is kept in the run. Ctrl-C or a killed machine loses at most the
     running epoch: go on with --resume.
     """
-    from edge_fm.training import latest_run, load_recipe, started_run, with_overrides
-    from edge_fm.training.enough_steps import is_recipe_file, with_enough_epochs
-    from edge_fm.training.keys import with_keys
-    from edge_fm.training.overrides import default_recipe
-    from edge_fm.training.recipe_data import load_recipe_data, notes_of_preparation
-    from edge_fm_runtime.errors import TrainingError
+    from edge_fm.api.train import TrainOptions, prepare_training
+    from edge_fm.cli.train_run import train_run
 
     talk = Talk(quiet)
-    if resume:
-        out = latest_run(RUNS) if out is None else out
-        if not (out / "recipe.toml").is_file():
-            raise TrainingError(
-                f"There is no run to resume in {out}.", hint="Name one with --out, or leave --resume out to start one."
-            )
-        shipped = load_recipe(out / "recipe.toml" if recipe_name is None else recipe_name)
-    else:
-        shipped = load_recipe(recipe_name or default_recipe(model))
-    recipe = with_overrides(
-        shipped,
+    changes = TrainOptions(
         model=model,
-        data=source,
+        size=parse_shape(size),
         skip_unreadable=skip_unreadable,
         epochs=epochs,
         batch_size=batch_size,
         optimizer=optimizer,
         learning_rate=learning_rate,
         weights=weights,
-        options=_pairs(options, "--option", "alpha=0.35"),
-        freeze=freeze or None,
-        unfreeze=unfreeze or None,
+        model_options=_pairs(options, "--option", "alpha=0.35"),
+        freeze=freeze,
+        unfreeze=unfreeze,
         seed=seed,
+        settings=_pairs(settings, "--set", "training.ema=0.999"),
     )
-    changes = _pairs(settings, "--set", "training.ema=0.999")
-    if changes:
-        recipe = with_keys(recipe, changes)
-    if size is not None:
-        recipe = replace(recipe, data=replace(recipe.data, shape=parse_shape(size) or ()))
     with talk.progress() as progress:
-        dataset = load_recipe_data(recipe, progress=progress, on_try=talk.note)
-    for line in notes_of_preparation(recipe, dataset):
-        talk.note(line)
-    from_file = is_recipe_file(recipe_name or "")
-    if not resume and (from_file or recipe.data.source != shipped.data.source):
-        own = from_file or epochs is not None or "training.epochs" in changes
-        recipe, lines = with_enough_epochs(recipe, dataset, chosen=own)
-        for line in lines:
-            talk.note(line)
-    with started_run(RUNS, recipe.name) if out is None else nullcontext(out) as out:
-        talk.note(
-            f"Training {recipe.model.name} on {dataset.name} ({len(dataset.train.images):,} images), "
-            f"{recipe.training.epochs} epochs, into {out}"
+        prepared = prepare_training(
+            recipe_name, source, out, options=changes, resume=resume, progress=progress, note=talk.note
         )
-        result = train_run(recipe, dataset, out, talk, resume=resume)
+    with prepared.folder() as run:
+        talk.note(prepared.announcement(run))
+        result = train_run(prepared, run, talk)
     if as_json:
-        print_json(result.metrics)
+        print_json(result.to_json())
     else:
         _print(result)
-    folder = word(out)
+    folder = word(run)
     talk.next(f"edgefm export {folder} --format all", f"edgefm evaluate {folder}")
 
 
@@ -166,41 +141,6 @@ def _pairs(given: tuple[str, ...], option: str, example: str) -> dict[str, Any]:
     if wrong is not None:
         raise click.BadParameter(f"{wrong!r} is no NAME=VALUE, such as {example}.", param_hint=option)
     return {name.strip(): parse_value(value.strip()) for name, _, value in pairs}
-
-
-def train_run(recipe: Recipe, dataset: Dataset, out: Path, talk: Talk, *, resume: bool = False) -> RunResult:
-    """Train with progress on stderr, then draw the plots; Ctrl-C ends the process with how to go on."""
-    from edge_fm.training import train
-
-    def on_epoch(epoch: int, epochs: int, row: dict[str, float]) -> None:
-        talk.note(
-            f"epoch {epoch:3}/{epochs}  loss {row['loss']:.4f}  val_loss {row['val_loss']:.4f}  "
-            f"val_accuracy {100 * row['val_accuracy']:.2f}%  {row['seconds']:.1f} s"
-        )
-
-    try:
-        with talk.progress() as progress, ctrl_c_kept(progress) as asked:
-            result = train(recipe, dataset, out, resume=resume, progress=asked, on_epoch=on_epoch, note=talk.note)
-    except KeyboardInterrupt:
-        if (out / "recipe.toml").is_file():
-            talk.note("\nStopped. The finished epochs are kept.")
-            talk.next(f"edgefm train --resume --out {word(out)}")
-        else:
-            talk.note("\nStopped before the first epoch began; nothing is kept.")
-        sys.exit(exit_code())
-    _plot(result, dataset)
-    return result
-
-
-def _plot(result: RunResult, dataset: Dataset) -> None:
-    """Draw curves and confusion matrix, and keep the whole evaluation, from what the run has already answered."""
-    from edge_fm.evaluation import evaluate_probabilities, plot_confusion, plot_curves
-    from edge_fm.training.run_folder import write_json
-
-    evaluation = evaluate_probabilities(result.test_probabilities, dataset.test.labels, dataset.label_names)
-    write_json(result.run_dir / "evaluation.json", evaluation.to_json())
-    plot_curves(result.history, result.run_dir / "curves.png")
-    plot_confusion(evaluation.confusion, dataset.label_names, result.run_dir / "confusion.png")
 
 
 def _print(result: RunResult) -> None:

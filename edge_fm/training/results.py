@@ -50,6 +50,10 @@ class RunResult:
         """The trained model."""
         return self.run_dir / run_folder.MODEL_FILE
 
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm train --json` prints."""
+        return self.metrics
+
 
 def is_over(recipe: Recipe, state: RunState) -> bool:
     """Whether the last epoch is done, or patience is at its end."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +76,13 @@ class Classification:
         """Probability of the most probable class."""
         return self.top[0].score
 
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm infer --json` prints."""
+        row: dict[str, Any] = {"input": _utf8(self.input), "label": self.label, "index": self.index}
+        row["score"] = round(self.score, 6)
+        row["top"] = [{"label": p.label, "index": p.index, "score": round(p.score, 6)} for p in self.top]
+        return row | {"error": None, "decode_ms": round(self.decode_ms, 3), "infer_ms": round(self.infer_ms, 3)}
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -88,6 +95,16 @@ class Failure:
 
     input: str
     error: EdgeFMError
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm infer --json` prints."""
+        row: dict[str, Any] = {"input": _utf8(self.input), "label": None, "index": None, "score": None, "top": []}
+        return row | {"error": str(self.error), "decode_ms": None, "infer_ms": None}
+
+
+def _utf8(name: str) -> str:
+    """The name, with bytes that are no UTF-8 escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,7 +53,7 @@ SHORTENED = {
 SHAPE, NAMES = (12, 10, 3), ("rose", "tulip", "daisy", "lily")
 
 LANGUAGES = {"bash", "python", "toml", "text", "{eval-rst}"}
-NEEDS_ALL = re.compile(r"edge-fm\[all\]|\.keras|import keras")
+NEEDS_ALL = re.compile(r"edge-fm\[all\]|\.keras|import keras|edge_fm\.train")
 PAGES = {file: blocks_of(file) for file in markdown_files()}
 BLOCKS = [block for blocks in PAGES.values() for block in blocks]
 ALONE = [block for block in BLOCKS if TUTORIALS not in block.file.parents]

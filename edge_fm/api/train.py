@@ -1,0 +1,212 @@
+"""`train`: a recipe and a dataset become a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_fm.api.messages import MessageFn, unheard
+from edge_fm.api.places import RUNS
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+    from edge_fm.training import Recipe, RunResult
+    from edge_fm.training.fit import EpochFn
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What `train` changes in the recipe; None, or nothing, leaves the recipe's own.
+
+    Attributes:
+        model: name of the model.
+        size: height, width and channels that images are brought to.
+        skip_unreadable: share of a folder's pictures that may be left out because they cannot be read.
+        epochs: passes over the training images.
+        batch_size: images of one step.
+        optimizer: "adam", "adamw", "sgd", "rmsprop" or "muon".
+        learning_rate: the schedule's highest.
+        weights: to start from: "imagenet", "none" or a file.
+        model_options: options of the model, such as {"alpha": 0.35}.
+        freeze: what is not trained: "auto", "backbone", "none", or layers and stages.
+        unfreeze: layers or stages that are trained nevertheless.
+        seed: of everything random.
+        settings: any keys of the recipe, such as {"training.ema": 0.999}.
+    """
+
+    model: str | None = None
+    size: tuple[int, int, int] | None = None
+    skip_unreadable: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    optimizer: str | None = None
+    learning_rate: float | None = None
+    weights: str | None = None
+    model_options: Mapping[str, Any] = field(default_factory=dict)
+    freeze: Sequence[str] = ()
+    unfreeze: Sequence[str] = ()
+    seed: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+_DEFAULTS = TrainOptions()
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTraining:
+    """A training that can begin.
+
+    Attributes:
+        recipe: everything that decides the run.
+        dataset: what is learned from.
+        out: the run's folder; None for a new one under runs/.
+        resume: go on after the last whole epoch of the run in `out`.
+    """
+
+    recipe: Recipe
+    dataset: Dataset
+    out: Path | None
+    resume: bool
+
+    def folder(self) -> AbstractContextManager[Path]:
+        """The run's folder; a new one of a run that fails before it wrote anything is removed."""
+        from edge_fm.training import started_run
+
+        return started_run(RUNS, self.recipe.name) if self.out is None else nullcontext(self.out)
+
+    def announcement(self, out: Path) -> str:
+        """One sentence: what is trained, on what, how long and into which folder."""
+        return (
+            f"Training {self.recipe.model.name} on {self.dataset.name} ({len(self.dataset.train.images):,} images), "
+            f"{self.recipe.training.epochs} epochs, into {out}"
+        )
+
+
+def train(
+    recipe: str | Path | None = None,
+    data: str | None = None,
+    out: Path | None = None,
+    *,
+    options: TrainOptions = _DEFAULTS,
+    resume: bool = False,
+    progress: ProgressFn = silent,
+    on_epoch: EpochFn | None = None,
+    note: MessageFn = unheard,
+) -> RunResult:
+    """Train a classifier: recipe in, run folder out (model.keras, metrics.json, history, curves, confusion matrix).
+
+    Args:
+        recipe: name or file; None for the usual one of the model, or, with `resume`, the run's own.
+        data: what to learn from; None for the recipe's.
+        out: the run's folder; None for a new one under runs/, or, with `resume`, the newest.
+        options: what to change in the recipe.
+        resume: go on with an unfinished run.
+        progress: called after each batch.
+        on_epoch: called with each epoch's figures.
+        note: called with the choices that were made.
+
+    Raises:
+        EdgeFMError: the recipe or the data cannot be used, or the training diverges.
+        KeyboardInterrupt: it was stopped; the finished epochs are kept in the folder.
+    """
+    prepared = prepare_training(recipe, data, out, options=options, resume=resume, progress=progress, note=note)
+    with prepared.folder() as folder:
+        note(prepared.announcement(folder))
+        return train_prepared(prepared, folder, progress=progress, on_epoch=on_epoch, note=note)
+
+
+def prepare_training(
+    recipe: str | Path | None = None,
+    data: str | None = None,
+    out: Path | None = None,
+    *,
+    options: TrainOptions = _DEFAULTS,
+    resume: bool = False,
+    progress: ProgressFn = silent,
+    note: MessageFn = unheard,
+) -> PreparedTraining:
+    """Read the recipe, change it, and load its data; arguments as for `train`."""
+    from edge_fm.training import latest_run, load_recipe, with_overrides
+    from edge_fm.training.enough_steps import is_recipe_file, with_enough_epochs
+    from edge_fm.training.keys import with_keys
+    from edge_fm.training.overrides import default_recipe
+    from edge_fm.training.recipe_data import load_recipe_data, notes_of_preparation
+    from edge_fm_runtime.errors import TrainingError
+
+    if resume:
+        out = latest_run(RUNS) if out is None else out
+        if not (out / "recipe.toml").is_file():
+            raise TrainingError(
+                f"There is no run to resume in {out}.", hint="Name one with --out, or leave --resume out to start one."
+            )
+        shipped = load_recipe(out / "recipe.toml" if recipe is None else recipe)
+    else:
+        shipped = load_recipe(recipe or default_recipe(options.model))
+    edited = with_overrides(
+        shipped,
+        model=options.model,
+        data=data,
+        skip_unreadable=options.skip_unreadable,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        optimizer=options.optimizer,
+        learning_rate=options.learning_rate,
+        weights=options.weights,
+        options=options.model_options,
+        freeze=options.freeze or None,
+        unfreeze=options.unfreeze or None,
+        seed=options.seed,
+    )
+    if options.settings:
+        edited = with_keys(edited, options.settings)
+    if options.size is not None:
+        edited = replace(edited, data=replace(edited.data, shape=options.size))
+    dataset = load_recipe_data(edited, progress=progress, on_try=note)
+    for line in notes_of_preparation(edited, dataset):
+        note(line)
+    from_file = is_recipe_file(str(recipe or ""))
+    if not resume and (from_file or edited.data.source != shipped.data.source):
+        own = from_file or options.epochs is not None or "training.epochs" in options.settings
+        edited, lines = with_enough_epochs(edited, dataset, chosen=own)
+        for line in lines:
+            note(line)
+    return PreparedTraining(edited, dataset, out, resume)
+
+
+def train_prepared(
+    prepared: PreparedTraining,
+    out: Path,
+    *,
+    progress: ProgressFn = silent,
+    on_epoch: EpochFn | None = None,
+    note: MessageFn = unheard,
+) -> RunResult:
+    """Train into `out`, then draw curves and confusion matrix; arguments as for `train`."""
+    from edge_fm.training import train as fit
+
+    result = fit(
+        prepared.recipe,
+        prepared.dataset,
+        out,
+        resume=prepared.resume,
+        progress=progress,
+        on_epoch=on_epoch,
+        note=note,
+    )
+    _plot(result, prepared.dataset)
+    return result
+
+
+def _plot(result: RunResult, dataset: Dataset) -> None:
+    """Draw curves and confusion matrix, and keep the whole evaluation, from what the run has already predicted."""
+    from edge_fm.evaluation import evaluate_probabilities, plot_confusion, plot_curves
+    from edge_fm.training.run_folder import write_json
+
+    evaluation = evaluate_probabilities(result.test_probabilities, dataset.test.labels, dataset.label_names)
+    write_json(result.run_dir / "evaluation.json", evaluation.to_json())
+    plot_curves(result.history, result.run_dir / "curves.png")
+    plot_confusion(evaluation.confusion, dataset.label_names, result.run_dir / "confusion.png")
