@@ -128,6 +128,12 @@ def make_dataset(
         raise DataError(
             f"{name}: label names occur twice: {', '.join(repeated)}.", hint="Give each class its own name."
         )
+    for label in label_names:
+        if any("\ud800" <= char <= "\udfff" for char in label):
+            raise DataError(
+                f"{name}: the label {label!r} is no text: it holds half of a character (a surrogate).",
+                hint="Rename the class: its folder, or the label in the file.",
+            )
     own = {} if validation is None else {"validation": validation}
     for what, split in {"training": train, **own, "test": test}.items():
         _check_split(split, f"{name}: the {what} split", len(label_names))

@@ -228,15 +228,6 @@ def _class_names(parts: Sequence[Path]) -> tuple[str, ...]:
             f"{parts[0]} has no subfolders.",
             hint="Put the pictures of each class into a folder of its own, called by the class's name.",
         )
-    for name in names:
-        try:
-            name.encode()
-        except UnicodeEncodeError as error:
-            raise DataError(
-                f"A class is called {name!r}, which is no UTF-8 text: its folder was made where names are written "
-                "otherwise.",
-                hint="Rename the folder.",
-            ) from error
     return tuple(names)
 
 

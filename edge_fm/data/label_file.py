@@ -136,6 +136,11 @@ def _checked(names: tuple[str, ...], path: Path, what: str) -> tuple[str, ...]:
     for number, name in enumerate(names, start=1):
         if not name:
             raise DataError(f"{path}, {what} {number} is empty.", hint="Remove it, or name the class.")
+        if any("\ud800" <= char <= "\udfff" for char in name):
+            raise DataError(
+                f"{path}, {what} {number} is {name!r}, which is no text: it holds half of a character (a surrogate).",
+                hint=_HINT,
+            )
         if name in first:
             raise DataError(
                 f"{path} has the label {name!r} twice, in {what} {first[name]} and {what} {number}.",

@@ -120,3 +120,9 @@ def test_whole_numbers_of_0_and_1_are_told(dtype: type, tmp_path: Path) -> None:
     said: list[str] = []
     assert load_dataset(str(tmp_path / "a.npz"), on_try=said.append).train.images.max() == 1
     assert "Pixels: none is above 1 of 255; whole numbers are never scaled." in said
+
+
+def test_a_label_that_is_half_a_character_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=make_images(8), labels=np.array(["bag", "co\ud800t"] * 4))
+    with pytest.raises(DataError, match=r"the label 'co.ud800t' is no text"):
+        load_dataset(str(tmp_path / "a.npz"))
