@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from edge_fm.api.benchmark import BenchmarkResult, benchmark
     from edge_fm.api.classify import classify
     from edge_fm.api.crossval import crossval
+    from edge_fm.api.datasets import ContactSheet, DataDescription, FetchedData, describe_data, draw_data, fetch_data
+    from edge_fm.api.doctor import MachineReport, examine_machine
     from edge_fm.api.evaluate import EvaluationResult, evaluate
+    from edge_fm.api.experiments import ClassPairs, ExperimentsResult, pair_classes, run_experiments
     from edge_fm.api.export import ExportOptions, ExportPlan, export, plan_export
     from edge_fm.api.loadgen import ScenariosResult, benchmark_scenarios
+    from edge_fm.api.models import ModelList, list_models, plot_models
+    from edge_fm.api.report import BenchmarkPage, benchmark_report
     from edge_fm.api.search import SearchReport, search
     from edge_fm.api.sweep import SweepResult, sweep
     from edge_fm.api.train import PreparedTraining, TrainOptions, prepare_training, train, train_prepared
@@ -33,15 +38,23 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AutotuneResult": "edge_fm.api.autotune",
+    "BenchmarkPage": "edge_fm.api.report",
     "BenchmarkResult": "edge_fm.api.benchmark",
+    "ClassPairs": "edge_fm.api.experiments",
     "Classification": "edge_fm_runtime.classifier",
     "Classifier": "edge_fm_runtime.classifier",
+    "ContactSheet": "edge_fm.api.datasets",
+    "DataDescription": "edge_fm.api.datasets",
     "EdgeFMError": "edge_fm_runtime.errors",
     "EvaluationResult": "edge_fm.api.evaluate",
+    "ExperimentsResult": "edge_fm.api.experiments",
     "ExportOptions": "edge_fm.api.export",
     "ExportPlan": "edge_fm.api.export",
     "ExportReport": "edge_fm_export.results",
     "Failure": "edge_fm_runtime.classifier",
+    "FetchedData": "edge_fm.api.datasets",
+    "MachineReport": "edge_fm.api.doctor",
+    "ModelList": "edge_fm.api.models",
     "PreparedTraining": "edge_fm.api.train",
     "RunResult": "edge_fm.training.results",
     "ScenariosResult": "edge_fm.api.loadgen",
@@ -51,13 +64,22 @@ _HOMES = {
     "Verification": "edge_fm_runtime.verification",
     "autotune": "edge_fm.api.autotune",
     "benchmark": "edge_fm.api.benchmark",
+    "benchmark_report": "edge_fm.api.report",
     "benchmark_scenarios": "edge_fm.api.loadgen",
     "classify": "edge_fm.api.classify",
     "crossval": "edge_fm.api.crossval",
+    "describe_data": "edge_fm.api.datasets",
+    "draw_data": "edge_fm.api.datasets",
     "evaluate": "edge_fm.api.evaluate",
+    "examine_machine": "edge_fm.api.doctor",
     "export": "edge_fm.api.export",
+    "fetch_data": "edge_fm.api.datasets",
+    "list_models": "edge_fm.api.models",
+    "pair_classes": "edge_fm.api.experiments",
     "plan_export": "edge_fm.api.export",
+    "plot_models": "edge_fm.api.models",
     "prepare_training": "edge_fm.api.train",
+    "run_experiments": "edge_fm.api.experiments",
     "search": "edge_fm.api.search",
     "sweep": "edge_fm.api.sweep",
     "train": "edge_fm.api.train",
@@ -67,15 +89,23 @@ _HOMES = {
 
 __all__ = [
     "AutotuneResult",
+    "BenchmarkPage",
     "BenchmarkResult",
+    "ClassPairs",
     "Classification",
     "Classifier",
+    "ContactSheet",
+    "DataDescription",
     "EdgeFMError",
     "EvaluationResult",
+    "ExperimentsResult",
     "ExportOptions",
     "ExportPlan",
     "ExportReport",
     "Failure",
+    "FetchedData",
+    "MachineReport",
+    "ModelList",
     "PreparedTraining",
     "RunResult",
     "ScenariosResult",
@@ -86,13 +116,22 @@ __all__ = [
     "__version__",
     "autotune",
     "benchmark",
+    "benchmark_report",
     "benchmark_scenarios",
     "classify",
     "crossval",
+    "describe_data",
+    "draw_data",
     "evaluate",
+    "examine_machine",
     "export",
+    "fetch_data",
+    "list_models",
+    "pair_classes",
     "plan_export",
+    "plot_models",
     "prepare_training",
+    "run_experiments",
     "search",
     "sweep",
     "train",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,15 +80,7 @@ class ExportPlan:
 
     def to_json(self) -> list[dict[str, Any]]:
         """The list that `edgefm export --dry-run --json` prints."""
-        return [
-            {
-                "format": planned.target.format,
-                "precision": planned.target.precision,
-                "folder": planned.folder,
-                "missing": list(planned.missing),
-            }
-            for planned in self.targets
-        ]
+        return [{**asdict(one.target), "folder": one.folder, "missing": list(one.missing)} for one in self.targets]
 
 
 def export(
@@ -236,7 +228,7 @@ def _export(
 def _quantize(options: ExportOptions) -> QuantizeOptions:
     from edge_fm_export.context import QuantizeOptions
 
-    usual = QuantizeOptions(accuracy_control=options.accuracy_control, seed=options.seed, any_cpu=options.any_cpu)
+    usual = QuantizeOptions(options.accuracy_control, seed=options.seed, any_cpu=options.any_cpu)
     return usual if options.max_drop is None else replace(usual, max_drop_points=options.max_drop)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from edge_fm.api.datasets import CONTACT_SHEET, PER_CLASS
 from edge_fm.cli.common import (
     Talk,
     output_options,
@@ -17,10 +17,6 @@ from edge_fm.cli.common import (
     skip_unreadable_option,
     word,
 )
-from edge_fm_runtime.disk import writing
-
-if TYPE_CHECKING:
-    from edge_fm.data import Dataset
 
 
 @click.group("data")
@@ -36,15 +32,15 @@ def command() -> None:
 @output_options
 def fetch_command(name: str, as_json: bool, quiet: bool) -> None:
     """Get the whole of a dataset into $EDGEFM_DATA or the cache folder, with checked sums."""
-    from edge_fm.data import fetch
+    from edge_fm.api.datasets import fetch_data
 
     talk = Talk(quiet)
     with talk.progress() as progress:
-        folder = fetch(progress=progress, on_try=talk.note)
+        fetched = fetch_data(progress=progress, note=talk.note)
     if as_json:
-        print_json({"name": name, "path": str(folder)})
+        print_json(fetched.to_json())
     else:
-        say(str(folder))
+        say(str(fetched.path))
     talk.next(f"edgefm data info {name}", "edgefm train")
 
 
@@ -55,9 +51,15 @@ def fetch_command(name: str, as_json: bool, quiet: bool) -> None:
 @output_options
 def info_command(source: str, size: str | None, skip_unreadable: float | None, as_json: bool, quiet: bool) -> None:
     """Print counts, label balance, copies and hashes."""
-    from edge_fm.data import dataset_info
+    from edge_fm.api.datasets import describe_data
 
-    info = dataset_info(_load(source, size, Talk(quiet), skip_unreadable))
+    talk = Talk(quiet)
+    shape = parse_shape(size)
+    with talk.progress() as progress:
+        described = describe_data(
+            source, size=shape, skip_unreadable=skip_unreadable, progress=progress, note=talk.note
+        )
+    info = described.to_json()
     if as_json:
         print_json(info)
         return
@@ -66,8 +68,8 @@ def info_command(source: str, size: str | None, skip_unreadable: float | None, a
         [label, *(str(info["splits"][s]["balance"].get(label, 0)) for s in splits)] for label in info["label_names"]
     ]
     rows.append(["all", *(str(info["splits"][s]["n"]) for s in splits)])
-    shape = "x".join(map(str, info["shape"]))
-    title = f"{info['name']}: {shape}, content {info['hash'][:16]}"
+    sides = "x".join(map(str, info["shape"]))
+    title = f"{info['name']}: {sides}, content {info['hash'][:16]}"
     print_table(title, ["label", *splits], rows, right=range(1, len(splits) + 1))
     copies = info["duplicates"]
     say(
@@ -80,7 +82,7 @@ def info_command(source: str, size: str | None, skip_unreadable: float | None, a
     twice = copies["train"] or copies["test_in_train"] or copies.get("validation_in_train")
     clean = " --set data.deduplicate=true" if twice else ""
     given = word(source) + (f" --skip-unreadable {skip_unreadable:g}" if skip_unreadable else "")
-    Talk(quiet).next(f"edgefm data show {given}", f"edgefm train --data {given}{clean}")
+    talk.next(f"edgefm data show {given}", f"edgefm train --data {given}{clean}")
 
 
 @command.command("show")
@@ -93,10 +95,8 @@ def info_command(source: str, size: str | None, skip_unreadable: float | None, a
     show_default=True,
     help="Which images.",
 )
-@click.option("--per-class", type=click.IntRange(1), default=12, show_default=True, help="Images of each class.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("contact-sheet.png"), show_default=True, help="PNG to write."
-)
+@click.option("--per-class", type=click.IntRange(1), default=PER_CLASS, show_default=True, help="Images of each class.")
+@click.option("--out", type=click.Path(path_type=Path), default=CONTACT_SHEET, show_default=True, help="PNG to write.")
 @skip_unreadable_option
 @output_options
 def show_command(
@@ -110,28 +110,23 @@ def show_command(
     quiet: bool,
 ) -> None:
     """Write a contact sheet: some images of each class."""
-    from edge_fm.data import contact_sheet
+    from edge_fm.api.datasets import draw_data
 
     talk = Talk(quiet)
-    sheet = contact_sheet(_load(source, size, talk, skip_unreadable), split, per_class=per_class)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with writing(out):
-        sheet.save(out)
-    if as_json:
-        print_json({"path": str(out), "width": sheet.width, "height": sheet.height})
-    else:
-        say(str(out))
-    talk.next(f"edgefm train --data {word(source)}")
-
-
-def _load(source: str, size: str | None, talk: Talk, skip_unreadable: float | None) -> Dataset:
-    from edge_fm.data import load_dataset
-
+    shape = parse_shape(size)
     with talk.progress() as progress:
-        return load_dataset(
+        sheet = draw_data(
             source,
-            shape=parse_shape(size),
-            skip_unreadable=skip_unreadable or 0.0,
+            size=shape,
+            split=split,
+            per_class=per_class,
+            out=out,
+            skip_unreadable=skip_unreadable,
             progress=progress,
-            on_try=talk.note,
+            note=talk.note,
         )
+    if as_json:
+        print_json(sheet.to_json())
+    else:
+        say(str(sheet.path))
+    talk.next(f"edgefm train --data {word(source)}")

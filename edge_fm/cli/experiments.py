@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.api.places import RUNS
+from edge_fm.api.experiments import EXPERIMENTS
 from edge_fm.cli.common import Talk, output_options, print_json, print_table, word
 from edge_fm.cli.experiments_table import print_rows
 from edge_fm.cli.interrupt import many_runs
+from edge_fm_runtime.progress import silent
 
 if TYPE_CHECKING:
-    from edge_fm.experiments import Experiment, Result
+    from edge_fm.api.experiments import ClassPairs
 
 _SOME_FAILED = 4
 _MOST = 2**32
@@ -64,7 +65,7 @@ _MOST = 2**32
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    default=RUNS / "experiments",
+    default=EXPERIMENTS,
     show_default=True,
     help="Folder of the runs.",
 )
@@ -88,58 +89,49 @@ def command(
     results, the median where several seeds were run; a result whose recipe, model or data has changed since is out of
     date and not shown. Stopped, the same command goes on.
     """
-    from edge_fm.experiments import experiment_rows, find_experiment, kept_results, rows_due, studies_of
-    from edge_fm.experiments.results import KEPT
+    from edge_fm.api.experiments import pair_classes, run_experiments
 
     talk = Talk(quiet)
     if pairings_of is not None:
-        _print_pairings(pairings_of, as_json)
+        _print_pairings(pair_classes(pairings_of), as_json)
         return
-    results = out / "results" if results is None else results
     edits = _changes(weights, changes)
     wanted = _seeds(seeds)
-    if (edits or wanted) and not (names or everything):
+    runs = bool(names) or everything
+    if (edits or wanted) and not runs:
         raise click.UsageError("--weights, --set and --seeds belong to --run NAME or --all.")
     if edits and not names:
         raise click.UsageError("--weights and --set belong to --run NAME.")
     if wanted and "seed" in edits:
         raise click.UsageError("--seeds and --set seed=N exclude each other.")
-    if page is not None:
-        from edge_fm.evaluation.page import require_pages
 
-        require_pages()
-    failed: dict[str, str] = {}
-    done: list[Result] = []
-    if names or everything:
-        due = [(name, seed) for name in dict.fromkeys(names) for seed in wanted or (None,)]
-        if everything:
-            rows = experiment_rows(kept_results(KEPT, results))
-            due += [one for one in rows_due(rows, wanted) if one not in due]
-        chosen = [(find_experiment(name), seed) for name, seed in due]
-        failed, done = _run(chosen, edits, out, results, talk, stop_at_error=not everything)
-    kept = kept_results(KEPT, results)
-    every_row = rows = experiment_rows(kept)
-    if names and not everything:
-        # A trial is shown as what it is, even where a run in full is kept.
-        rows = [row for row in (experiment_rows(done) if edits else every_row) if row["name"] in names]
-    studies = studies_of(every_row)
-    if as_json:
-        print_json(
-            {
-                "experiments": [{**row, "error": failed.get(row["name"])} for row in rows],
-                "studies": [asdict(study) for study in studies],
-            }
+    def on_epoch(epoch: int, epochs: int, row: dict[str, float]) -> None:
+        talk.note(
+            f"epoch {epoch:3}/{epochs}  loss {row['loss']:.4f}  val_accuracy {100 * row['val_accuracy']:.2f}%  "
+            f"{row['seconds']:.1f} s"
         )
-    else:
-        print_rows(rows, () if names and not everything else studies)
-    if page is not None:
-        from edge_fm.experiments.page import write_page
 
-        talk.note(f"Wrote {write_page(page, every_row, studies, kept, runs=out)}")
-    left = [row["name"] for row in rows if row["status"] != "run"]
-    if left and not failed:
+    with many_runs(talk) if runs else nullcontext(silent) as progress:
+        result = run_experiments(
+            names,
+            everything=everything,
+            seeds=wanted,
+            changes=edits,
+            results=results,
+            report=page,
+            out=out,
+            progress=progress,
+            on_epoch=on_epoch,
+            note=talk.note,
+        )
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_rows(result.rows, () if names and not everything else result.studies)
+    left = [row["name"] for row in result.rows if row["status"] != "run"]
+    if left and not result.failed:
         talk.next(f"edgefm experiments --run {word(left[0])}")
-    if failed:
+    if result.failed:
         sys.exit(_SOME_FAILED)
 
 
@@ -168,66 +160,14 @@ def _changes(weights: str | None, changes: tuple[str, ...]) -> dict[str, Any]:
     return edits
 
 
-def _run(
-    chosen: list[tuple[Experiment, int | None]],
-    edits: dict[str, Any],
-    out: Path,
-    results: Path,
-    talk: Talk,
-    *,
-    stop_at_error: bool,
-) -> tuple[dict[str, str], list[Result]]:
-    """Run each with its seed, one after the other, and keep each result; returns the errors and the results."""
-    from edge_fm.experiments import run_experiment, write_result
-    from edge_fm_runtime.errors import EdgeFMError
-
-    failed: dict[str, str] = {}
-    done: list[Result] = []
-
-    def on_epoch(epoch: int, epochs: int, row: dict[str, float]) -> None:
-        talk.note(
-            f"epoch {epoch:3}/{epochs}  loss {row['loss']:.4f}  val_accuracy {100 * row['val_accuracy']:.2f}%  "
-            f"{row['seconds']:.1f} s"
-        )
-
-    with many_runs(talk) as progress:
-        for number, (experiment, seed) in enumerate(chosen, start=1):
-            with_seed = "" if seed is None else f", seed {seed}"
-            talk.note(f"{number}/{len(chosen)}  {experiment.name}{with_seed}: {experiment.source}")
-            try:
-                result = run_experiment(experiment, out, changes=edits, seed=seed, progress=progress, on_epoch=on_epoch)
-            except EdgeFMError as error:
-                if stop_at_error:
-                    raise
-                failed[experiment.name] = error.message
-                talk.note(f"Error: {error}")
-                continue
-            done.append(result)
-            talk.note(f"Wrote {write_result(results, result, own_seed=experiment.recipe.seed)}")
-    return failed, done
-
-
-def _print_pairings(run: Path, as_json: bool) -> None:
-    from edge_fm.experiments import best_pairings, validation_confusion
-
-    confusion, labels = validation_confusion(run)
-    found = dict(zip(("most", "least"), best_pairings(confusion), strict=True))
+def _print_pairings(pairs: ClassPairs, as_json: bool) -> None:
     if as_json:
-        print_json(
-            {
-                "run": str(run),
-                "images": int(confusion.sum()),
-                "labels": list(labels),
-                **{
-                    kind: {"pairs": pairing.pairs, "confused": pairing.confused, "relabel": pairing.relabel(labels)}
-                    for kind, pairing in found.items()
-                },
-            }
-        )
+        print_json(pairs.to_json())
         return
+    labels = pairs.labels
     rows = [
         [kind, ", ".join(f"{labels[a]} + {labels[b]}" for a, b in pairing.pairs), str(pairing.confused)]
-        for kind, pairing in found.items()
+        for kind, pairing in pairs.pairings.items()
     ]
-    title = f"Pairs of classes by how {run} confuses them on {int(confusion.sum()):,} validation images"
+    title = f"Pairs of classes by how {pairs.run} confuses them on {pairs.images:,} validation images"
     print_table(title, ["confused", "pairs", "images"], rows, right=(2,), wraps=["pairs"])

@@ -26,13 +26,14 @@ def command(plot: Path | None, as_json: bool, quiet: bool) -> None:
     on the 10,000 test images, bytes and latency are those of int8 ONNX. A second table has what each recipe reached.
     --json adds the options' defaults, the trainable parameters and the weights that a model can start from.
     """
-    from edge_fm.models import describe_models
+    from edge_fm.api.models import list_models
 
-    models = describe_models()
+    listed = list_models()
+    models = listed.models
     if plot is not None:
         _plot(plot)
     if as_json:
-        print_json({"models": models})
+        print_json(listed.to_json())
     else:
         columns: dict[str, list[str]] = {
             "name": [m["name"] for m in models],
@@ -88,11 +89,10 @@ def _print_recipes(models: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _plot(file: Path) -> None:
-    from edge_fm.evaluation.pareto import plot_pareto
-    from edge_fm.models.records import kept_records, published_points
+    from edge_fm.api.models import plot_models
 
     if file.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise click.BadParameter(f"{file.name} is no picture; supported: .png, .svg, .pdf.", param_hint="--plot")
     if not file.parent.is_dir():
         raise click.BadParameter(f"There is no folder {file.parent}.", param_hint="--plot")
-    plot_pareto(kept_records(), published_points(), file)
+    plot_models(file)

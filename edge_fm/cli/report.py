@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from edge_fm.api.places import RUNS
 from edge_fm.cli.common import Talk, output_options, print_json, say
-from edge_fm_runtime.disk import writing
 
 
 @click.command("report")
@@ -25,39 +23,13 @@ def command(benchmark: Path | None, out: Path | None, as_json: bool, quiet: bool
 
     Takes what `edgefm benchmark --out DIR` left. Without DIR, the newest such file under runs/.
     """
-    from edge_fm.evaluation.benchmark_page import HTML_FILE, JSON_FILE, benchmark_page, read_benchmark
-    from edge_fm.evaluation.page import require_pages
-    from edge_fm.evaluation.recommendation import recommend
-    from edge_fm_runtime.errors import DataError
+    from edge_fm.api.report import benchmark_report
 
     talk = Talk(quiet)
-    require_pages()
-    if benchmark is None:
-        found = sorted(RUNS.glob(f"**/{JSON_FILE}"), key=lambda p: p.stat().st_mtime_ns)
-        if not found:
-            raise DataError(
-                f"No benchmark was given, and there is no {JSON_FILE} under {RUNS}/ here.",
-                hint="Measure first: edgefm benchmark --out runs/latest/benchmark",
-            )
-        benchmark = found[-1]
-        talk.note(f"Benchmark: {benchmark} (the newest under {RUNS}/)")
-    report = read_benchmark(benchmark)
-    page = out or (benchmark if benchmark.is_dir() else benchmark.parent) / HTML_FILE
-    page.parent.mkdir(parents=True, exist_ok=True)
-    with writing(page):
-        page.write_text(benchmark_page(report), encoding="utf-8")
-    advice = recommend(report)
+    report = benchmark_report(benchmark, out, note=talk.note)
     if as_json:
-        print_json(
-            {
-                "page": str(page),
-                "verdict": report["verdict"],
-                "recommended": advice.model,
-                "engine": advice.engine,
-                "sentence": advice.sentence,
-            }
-        )
+        print_json(report.to_json())
     else:
-        say(f"{report['verdict']}: {advice.sentence}")
-        say(str(page))
-    talk.next(f"open {page} in a browser")
+        say(f"{report.verdict}: {report.sentence}")
+        say(str(report.page))
+    talk.next(f"open {report.page} in a browser")

@@ -65,7 +65,7 @@ trials = 2
 """
 _SERVER = """
 import json, os, shutil, signal, sys, tempfile, time
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import edge_fm_runtime  # first: it switches off usage reports, for which OpenVINO would start processes
 import matplotlib.figure, numpy, onnx, onnxruntime, openvino, tensorflow, keras, tf2onnx, PIL.Image, rich.console
 import edge_fm.__main__, edge_fm.cli
 

@@ -1,0 +1,142 @@
+"""`fetch_data`, `describe_data` and `draw_data`: datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_fm.api.messages import MessageFn, unheard
+from edge_fm_runtime.disk import writing
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+
+PER_CLASS = 12
+CONTACT_SHEET = Path("contact-sheet.png")
+
+
+@dataclass(frozen=True)
+class FetchedData:
+    """A dataset that is on this machine.
+
+    Attributes:
+        name: as it is called.
+        path: its folder.
+    """
+
+    name: str
+    path: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm data fetch --json` prints."""
+        return {"name": self.name, "path": str(self.path)}
+
+
+@dataclass(frozen=True, eq=False)
+class DataDescription:
+    """Counts, label balance, copies and hashes of a dataset.
+
+    Attributes:
+        facts: as `edgefm data info --json` prints them.
+    """
+
+    facts: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm data info --json` prints."""
+        return dict(self.facts)
+
+
+@dataclass(frozen=True)
+class ContactSheet:
+    """Some images of each class in one picture.
+
+    Attributes:
+        path: the PNG that was written.
+        width: in pixels.
+        height: in pixels.
+    """
+
+    path: Path
+    width: int
+    height: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm data show --json` prints."""
+        return {"path": str(self.path), "width": self.width, "height": self.height}
+
+
+def fetch_data(*, progress: ProgressFn = silent, note: MessageFn = unheard) -> FetchedData:
+    """Get the whole of Fashion-MNIST into $EDGEFM_DATA or the cache folder, with checked sums."""
+    from edge_fm.data import fetch
+
+    return FetchedData("fashion-mnist", fetch(progress=progress, on_try=note))
+
+
+def describe_data(
+    source: str,
+    *,
+    size: tuple[int, int, int] | None = None,
+    skip_unreadable: float | None = None,
+    progress: ProgressFn = silent,
+    note: MessageFn = unheard,
+) -> DataDescription:
+    """Count a dataset's images, labels and copies.
+
+    Args:
+        source: fashion-mnist, fashion-mnist-mini, an image folder, a .npz, .npy or .csv file, or a folder of IDX files.
+        size: height, width and channels that images are brought to.
+        skip_unreadable: share of a folder's pictures that may be left out because they cannot be read.
+        progress: called as images are read.
+        note: called with what was left out, and what is tried.
+    """
+    from edge_fm.data import dataset_info
+
+    return DataDescription(dataset_info(_load(source, size, skip_unreadable, progress, note)))
+
+
+def draw_data(
+    source: str,
+    *,
+    size: tuple[int, int, int] | None = None,
+    split: str = "train",
+    per_class: int = PER_CLASS,
+    out: Path = CONTACT_SHEET,
+    skip_unreadable: float | None = None,
+    progress: ProgressFn = silent,
+    note: MessageFn = unheard,
+) -> ContactSheet:
+    """Write a contact sheet: some images of each class.
+
+    Args:
+        source: as for `describe_data`.
+        size: likewise.
+        split: "train", "validation" or "test".
+        per_class: images of each class.
+        out: PNG to write.
+        skip_unreadable: as for `describe_data`.
+        progress: likewise.
+        note: likewise.
+    """
+    from edge_fm.data import contact_sheet
+
+    sheet = contact_sheet(_load(source, size, skip_unreadable, progress, note), split, per_class=per_class)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with writing(out):
+        sheet.save(out)
+    return ContactSheet(out, sheet.width, sheet.height)
+
+
+def _load(
+    source: str,
+    size: tuple[int, int, int] | None,
+    skip_unreadable: float | None,
+    progress: ProgressFn,
+    note: MessageFn,
+) -> Dataset:
+    from edge_fm.data import load_dataset
+
+    return load_dataset(source, shape=size, skip_unreadable=skip_unreadable or 0.0, progress=progress, on_try=note)

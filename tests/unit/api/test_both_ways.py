@@ -1,0 +1,176 @@
+"""Whatever a command can do, a function of `import edge_fm` can do, and what it returns is what the command prints."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import edge_fm
+from edge_fm.cli import cli
+from edge_fm_runtime.packaged import DEFAULT_MODEL
+
+FUNCTIONS: dict[str, tuple[Any, ...]] = {
+    "autotune": (edge_fm.autotune,),
+    "benchmark": (edge_fm.benchmark, edge_fm.benchmark_scenarios),
+    "crossval": (edge_fm.crossval,),
+    "data fetch": (edge_fm.fetch_data,),
+    "data info": (edge_fm.describe_data,),
+    "data show": (edge_fm.draw_data,),
+    "doctor": (edge_fm.examine_machine,),
+    "evaluate": (edge_fm.evaluate,),
+    "experiments": (edge_fm.run_experiments, edge_fm.pair_classes),
+    "export": (edge_fm.export, edge_fm.ExportOptions),
+    "infer": (edge_fm.classify,),
+    "models": (edge_fm.list_models, edge_fm.plot_models),
+    "quickstart": (edge_fm.train, edge_fm.TrainOptions),  # then export, benchmark and classify
+    "report": (edge_fm.benchmark_report,),
+    "search": (edge_fm.search,),
+    "sweep": (edge_fm.sweep,),
+    "train": (edge_fm.train, edge_fm.TrainOptions),
+    "verify": (edge_fm.verify,),
+}
+"""Command -> what does the same, and takes the same choices."""
+
+CALLED = {
+    "source": "data",
+    "given": ("artifact", "model"),
+    "paths": "photos",
+    "recipe_name": "recipe",
+    "duration": "duration_s",
+    "timeout": "timeout_s",
+    "profiled": "profile",
+    "scaled": "scaling",
+    "options": "model_options",
+    "grids": "grid",
+    "labels_file": "labels",
+    "page": "report",
+    "plot": "file",
+    "pairings_of": "run",
+    "preset": "preprocessing",
+    "input_scale": "preprocessing",
+    "mean": "preprocessing",
+    "std": "preprocessing",
+    "weights": ("weights", "changes"),
+    "name": (),  # there is one dataset to fetch
+}
+"""A command's parameter -> what functions call it."""
+
+ELSEWHERE = {
+    ("benchmark", "strict"): edge_fm.BenchmarkResult.require_valid,
+    ("export", "dry_run"): edge_fm.plan_export,
+    ("infer", "as_csv"): edge_fm.Classification.to_json,
+    ("infer", "show"): edge_fm.Classifier.canvas,
+}
+"""What a method or another function is for."""
+
+OUTPUT = {"as_json", "quiet"}
+
+
+def leaves(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield " ".join(words), command
+        return
+    context = click.Context(command)
+    for child in command.list_commands(context):
+        found = command.get_command(context, child)
+        assert found is not None
+        yield from leaves(found, (*words, child))
+
+
+COMMANDS = dict(leaves(cli))
+
+
+def test_every_command_has_a_function() -> None:
+    assert set(FUNCTIONS) == set(COMMANDS)
+    assert all(function.__name__ in edge_fm.__all__ for functions in FUNCTIONS.values() for function in functions)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_a_command_can_be_chosen_in_python(name: str) -> None:
+    taken = {parameter for function in FUNCTIONS[name] for parameter in inspect.signature(function).parameters}
+    for parameter in COMMANDS[name].params:
+        assert parameter.name is not None
+        if parameter.name in OUTPUT or (name, parameter.name) in ELSEWHERE:
+            continue
+        called = CALLED.get(parameter.name, parameter.name)
+        names = (
+            {called, parameter.name} if isinstance(called, str) else {*called, *([parameter.name] if called else [])}
+        )
+        assert not called or names & taken, f"{name} {parameter.opts}"
+
+
+@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in ("quickstart", "infer", "doctor")])
+def test_defaults_are_the_same(name: str) -> None:
+    known: dict[str, Any] = {}
+    for function in FUNCTIONS[name]:
+        known |= {p.name: p.default for p in inspect.signature(function).parameters.values()}
+    for parameter in COMMANDS[name].params:
+        called = CALLED.get(str(parameter.name), parameter.name)
+        if not isinstance(called, str) or called not in known or isinstance(parameter.default, bool):
+            continue
+        default = known[called]
+        if parameter.default is not None and default is not None and isinstance(parameter.default, int | float | str):
+            assert parameter.default == default, f"{name} {parameter.opts}"
+
+
+SAME: dict[str, tuple[list[str], Callable[[Path], Any]]] = {
+    "data info": (["data", "info", "fashion-mnist-mini"], lambda _: edge_fm.describe_data("fashion-mnist-mini")),
+    "data show": (
+        ["data", "show", "fashion-mnist-mini", "--per-class", "2", "--out", "sheet.png"],
+        lambda folder: edge_fm.draw_data("fashion-mnist-mini", per_class=2, out=Path("sheet.png")),
+    ),
+    "doctor": (["doctor"], lambda _: edge_fm.examine_machine()),
+    "experiments": (["experiments"], lambda _: edge_fm.run_experiments()),
+    "export": (
+        ["export", DEFAULT_MODEL.removesuffix("-onnx-int8"), "--format", "all", "--precision", "all", "--dry-run"],
+        lambda _: edge_fm.plan_export(DEFAULT_MODEL.removesuffix("-onnx-int8"), "all", "all"),
+    ),
+    "models": (["models"], lambda _: edge_fm.list_models()),
+    "verify": (["verify", DEFAULT_MODEL], lambda _: edge_fm.verify(DEFAULT_MODEL)),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_a_result_is_what_the_command_prints(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments, call = SAME[name]
+    done = CliRunner().invoke(cli, [*arguments, "--json", "--quiet"])
+    assert done.exit_code == 0, done.output
+    capfd.readouterr()
+    result = call(tmp_path)
+    assert capfd.readouterr() == ("", "")
+    assert json.loads(json.dumps(result.to_json())) == json.loads(done.stdout)
+
+
+def test_an_evaluation_is_what_the_command_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, ["evaluate", DEFAULT_MODEL, "--data", "fashion-mnist-mini", "--json", "--quiet"])
+    told, result = json.loads(done.stdout), edge_fm.evaluate(DEFAULT_MODEL, data="fashion-mnist-mini").to_json()
+    for timed in (told, result):
+        del timed["inference"]["ms_per_image"], timed["inference"]["images_per_s"]
+    assert json.loads(json.dumps(result)) == told
+
+
+def test_photos_are_classified_as_the_command_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge_fm.data import load_dataset, sample_photo
+
+    monkeypatch.chdir(tmp_path)
+    dataset = load_dataset("fashion-mnist-mini")
+    boot = int((dataset.test.labels == dataset.label_names.index("Ankle boot")).argmax())
+    sample_photo(dataset.test.images[boot], Path("boot.jpg"))
+    Path("broken.jpg").write_bytes(b"none")
+    done = CliRunner().invoke(cli, ["infer", "boot.jpg", "broken.jpg", "--model", DEFAULT_MODEL, "--json", "--quiet"])
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    found = [answer.to_json() for answer in edge_fm.classify(["boot.jpg", "broken.jpg"], DEFAULT_MODEL)]
+    for row in (*told, *found):
+        row["decode_ms"] = row["infer_ms"] = None
+    assert found == told and found[0]["label"] == "Ankle boot" and found[1]["error"]
