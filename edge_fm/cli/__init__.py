@@ -14,6 +14,7 @@ import click
 
 from edge_fm import __version__
 from edge_fm.cli.printable import printable
+from edge_fm.cli.progress_bar import tell
 from edge_fm.signals import Interrupted, interruption
 from edge_fm.streams import STDOUT
 from edge_fm_runtime.errors import EdgeFMError, EdgeFMWarning
@@ -163,10 +164,10 @@ def _show_warning(
 ) -> None:
     """Say our own warnings in a line for a person, without the place in the code; others as Python does."""
     if issubclass(category, EdgeFMWarning):
-        click.echo(f"Warning: {printable(str(message), lines=True)}", err=True)
+        tell(f"Warning: {printable(str(message), lines=True)}")
     elif file is None:
         text = warnings.formatwarning(message, category, filename, lineno, line)
-        click.echo(printable(text, lines=True), nl=False, err=True)
+        tell(printable(text, lines=True), nl=False)
     else:
         _python_shows(message, category, filename, lineno, file, line)
 

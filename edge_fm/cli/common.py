@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from edge_fm.cli.printable import printable, printable_json
+from edge_fm.cli.progress_bar import progress_bar, tell
 from edge_fm_runtime.metadata import MAX_CHANNELS, MAX_SIDE
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -66,11 +67,11 @@ class Talk:
     def note(self, text: str) -> None:
         """One line of progress, choice or warning; control characters are escaped."""
         if not self.quiet:
-            click.echo(printable(text, lines=True), err=True)
+            tell(printable(text, lines=True))
 
     def warn(self, text: str) -> None:
         """A warning that --quiet does not silence: what the result is worth depends on it."""
-        click.echo(f"WARNING: {text}", err=True)
+        tell(f"WARNING: {printable(text, lines=True)}")
 
     def next(self, *commands: str) -> None:
         """The exact next commands."""
@@ -83,51 +84,8 @@ class Talk:
         if self.quiet:
             yield silent
             return
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        console = Console(stderr=True)
-        columns = (
-            TextColumn("{task.description}", markup=False),  # a folder's name may look like markup
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("eta"),
-            TimeRemainingColumn(),
-        )
-        if not console.is_terminal:
-            yield _plain_progress()
-            return
-        with Progress(*columns, console=console, transient=True) as bar:
-            tasks: dict[str, Any] = {}
-
-            def move(stage: str, done: int, total: int | None) -> None:
-                if stage not in tasks:
-                    for other in tasks.values():
-                        bar.stop_task(other)
-                    tasks[stage] = bar.add_task(printable(stage), total=total)
-                bar.update(tasks[stage], completed=done, total=total)
-
+        with progress_bar() as move:
             yield move
-
-
-def _plain_progress() -> ProgressFn:
-    """Without a terminal: a line when a stage begins, so that a log stays readable."""
-    seen: set[str] = set()
-
-    def move(stage: str, done: int, total: int | None) -> None:
-        if stage not in seen:
-            seen.add(stage)
-            click.echo(f"{printable(stage)} ...", err=True)
-
-    return move
 
 
 def word(value: str | Path) -> str:
