@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,4 +83,12 @@ def _against(
 
     original = load_original(trained_model(against), artifact.metadata)
     sets = evaluation_data(data, original, progress, skip_unreadable=skip_unreadable, on_try=note)
-    return verify_against(artifact, original, sets.test, engine, progress=progress)
+    result = verify_against(artifact, original, sets.test, engine, progress=progress)
+    made_from = artifact.metadata.source or {}
+    if made_from.get("sha256") in (None, original.sha256):
+        return result
+    told = (
+        f"{against} is not the model that {artifact.path} was exported from ({made_from.get('name')}): its SHA-256 is "
+        f"{original.sha256[:16]}, not {str(made_from['sha256'])[:16]}. What is compared are two models."
+    )
+    return replace(result, warnings=(*result.warnings, told))

@@ -45,6 +45,11 @@ def test_the_scaling_of_an_export_is_used_again_by_verify(tmp_path: Path) -> Non
     report = json.loads(verified.stdout)
     assert report["top1_agreement"] == 1.0
     assert report["accuracy"] is not None
+    assert not any("is not the model" in warning for warning in report["warnings"])
+    keras.Model(image, -logits).save(tmp_path / "other.keras")
+    other = run("verify", made["artifact"], "--against", tmp_path / "other.keras", *judged, "--json", "--quiet")
+    assert any("other.keras is not the model that" in warning for warning in json.loads(other.stdout)["warnings"])
+    assert "WARNING" in other.stderr.upper()
 
 
 def test_a_model_without_labels_is_named_by_its_data(tmp_path: Path) -> None:
