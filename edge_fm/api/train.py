@@ -80,9 +80,10 @@ class PreparedTraining:
 
     def announcement(self, out: Path) -> str:
         """One sentence: what is trained, on what, how long and into which folder."""
+        epochs = self.recipe.training.epochs
         return (
             f"Training {self.recipe.model.name} on {self.dataset.name} ({len(self.dataset.train.images):,} images), "
-            f"{self.recipe.training.epochs} epochs, into {out}"
+            f"{epochs} {'epoch' if epochs == 1 else 'epochs'}, into {out}"
         )
 
 

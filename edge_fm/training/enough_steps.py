@@ -65,14 +65,18 @@ def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, chosen: bool) -> tup
         smaller = max(1, min(recipe.training.batch_size // 2, learned // 8))
         advice = f"--epochs {wanted}" if wanted > recipe.training.epochs else f"--batch-size {smaller}"
         lines.append(
-            f"Warning: {recipe.training.epochs} epochs of {_steps(steps)} are {_steps(total)} in all, too few to learn "
-            f"much. More of them: {advice}"
+            f"Warning: {_epochs(recipe.training.epochs, steps)} {_steps(total)} in all, too few to learn much. "
+            f"More of them: {advice}"
         )
     if learned < FEW_IMAGES and not find_model(recipe.model.name).backbone:
         lines.append(
             f"With few images ({learned:,}) a backbone that knows ImageNet often gets more right: {_transfer(recipe)}"
         )
     return recipe, lines
+
+
+def _epochs(count: int, steps: int) -> str:
+    return f"1 epoch of {_steps(steps)} is" if count == 1 else f"{count:,} epochs of {_steps(steps)} are"
 
 
 def _steps(count: int) -> str:

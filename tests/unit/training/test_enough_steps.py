@@ -52,6 +52,8 @@ def test_epochs_that_were_chosen_stay_and_few_are_warned_of() -> None:
     recipe, lines = with_enough_epochs(_recipe(epochs=8), _data(870), chosen=True)
     assert recipe == _recipe(epochs=8)
     assert "8 epochs of 6 steps are 48 steps in all, too few" in lines[0] and lines[0].endswith("--epochs 167")
+    _, lines = with_enough_epochs(_recipe(epochs=1), _data(870), chosen=True)
+    assert "1 epoch of 6 steps is 6 steps in all" in lines[0]
     _, lines = with_enough_epochs(_recipe(), _data(60), chosen=False)
     assert "200 epochs of 1 step are 200 steps in all" in lines[1] and lines[1].endswith("--batch-size 6")
 
