@@ -68,11 +68,11 @@ def benchmark(
     batches: Sequence[int] = (1,),
     duration_s: float = DURATION_S,
     min_samples: int = MIN_SAMPLES,
-    photo: Path | None = None,
+    photo: str | Path | None = None,
     skip: Collection[str] = (),
     profile: bool = False,
     scaling: bool = False,
-    out: Path | None = None,
+    out: str | Path | None = None,
     engine: str = "auto",
     device: str = "CPU",
     threads: int | None = None,
@@ -123,8 +123,9 @@ def benchmark(
     original = _original(against, [artifact.path for artifact in opened], note)
     cases = _cases(opened, original, engine, EngineOptions(device, threads), skip, progress)
     with closing_engines(cases), scratch_folder() as scratch:
-        if photo is None and "photos" not in skip:
-            photo = _sample_photo(cases[0], scratch)
+        timed = None if photo is None else Path(photo)
+        if timed is None and "photos" not in skip:
+            timed = _sample_photo(cases[0], scratch)
         report = run_benchmark(
             cases,
             batches=tuple(batches),
@@ -132,13 +133,13 @@ def benchmark(
             min_samples=min_samples,
             starts=0 if "starts" in skip else _STARTS,
             streams="streams" not in skip,
-            photo=None if "photos" in skip else photo,
+            photo=None if "photos" in skip else timed,
             progress=progress,
         )
         if profile:
             from edge_fm.evaluation.profile import profile_cases
 
-            report = replace(report, profiles=tuple(profile_cases(cases, photo, progress=progress)))
+            report = replace(report, profiles=tuple(profile_cases(cases, timed, progress=progress)))
         if scaling:
             from edge_fm.evaluation.scaling import measure_scaling
 
@@ -148,7 +149,7 @@ def benchmark(
     if out is not None:
         from edge_fm.evaluation.benchmark_page import write_benchmark
 
-        written = tuple(write_benchmark(printed, out))
+        written = tuple(write_benchmark(printed, Path(out)))
         note(f"Wrote {' and '.join(str(p) for p in written)}")
     return BenchmarkResult(printed, report.verdict, tuple(a.path for a in opened), written)
 

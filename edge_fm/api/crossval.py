@@ -22,7 +22,7 @@ def crossval(
     data: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     progress: ProgressFn = silent,
     on_fold: FoldFn | None = None,
     note: MessageFn = unheard,
@@ -50,11 +50,11 @@ def crossval(
 
     shipped = load_recipe(recipe)
     edited = with_overrides(shipped, data=data, epochs=epochs, seed=seed)
-    out = RUNS / f"crossval-{edited.name}" if out is None else out
+    folder = RUNS / f"crossval-{edited.name}" if out is None else Path(out)
     dataset = load_recipe_data(edited, progress=progress, on_try=note)
     from_file = is_recipe_file(str(recipe))
     if from_file or edited.data.source != shipped.data.source:
         edited, lines = with_enough_epochs(edited, dataset, chosen=from_file or epochs is not None)
         for line in lines:
             note(line)
-    return cross_validate(edited, dataset, out, folds=folds, progress=progress, on_fold=on_fold)
+    return cross_validate(edited, dataset, folder, folds=folds, progress=progress, on_fold=on_fold)

@@ -104,7 +104,7 @@ def draw_data(
     size: tuple[int, int, int] | None = None,
     split: str = "train",
     per_class: int = PER_CLASS,
-    out: Path = CONTACT_SHEET,
+    out: str | Path = CONTACT_SHEET,
     skip_unreadable: float | None = None,
     progress: ProgressFn = silent,
     note: MessageFn = unheard,
@@ -124,10 +124,11 @@ def draw_data(
     from edge_fm.data import contact_sheet
 
     sheet = contact_sheet(_load(source, size, skip_unreadable, progress, note), split, per_class=per_class)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with writing(out):
-        sheet.save(out)
-    return ContactSheet(out, sheet.width, sheet.height)
+    file = Path(out)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with writing(file):
+        sheet.save(file)
+    return ContactSheet(file, sheet.width, sheet.height)
 
 
 def _load(

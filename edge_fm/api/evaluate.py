@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edge_fm_runtime.engines import Engine, EngineOptions
     from edge_fm_runtime.metadata import PhotoSpec
 
+BATCH_SIZE = 256
 _MAPPED = 3
 """Images whose feature maps are drawn."""
 
@@ -77,9 +78,9 @@ def evaluate(
     *,
     data: str | None = None,
     split: str = "test",
-    report: Path | None = None,
+    report: str | Path | None = None,
     layer: str | None = None,
-    batch_size: int = 256,
+    batch_size: int = BATCH_SIZE,
     skip_unreadable: float | None = None,
     engine: str = "auto",
     device: str = "CPU",
@@ -151,7 +152,7 @@ def evaluate(
         evaluated = Evaluated(
             images, truth, probabilities, labels, history, known, mapped, drawn, shown, files=chosen.files
         )
-        page = write_report(report, result.to_json(), evaluated)
+        page = write_report(Path(report), result.to_json(), evaluated)
         result = replace(result, report=page)
         note(f"Wrote {page}")
     for text in warnings:

@@ -55,7 +55,7 @@ class ExportOptions:
     any_cpu: bool = False
     data: str | None = None
     skip_unreadable: float | None = None
-    labels: Sequence[str] | Path | None = None
+    labels: str | Path | Sequence[str] | None = None
     preprocessing: Preprocessing | None = None
     input_size: tuple[int, int] | None = None
     photo: PhotoMode | None = None
@@ -88,7 +88,7 @@ def export(
     formats: str | Sequence[str] = ("onnx",),
     precisions: str | Sequence[str] = ("fp32",),
     *,
-    out: Path | None = None,
+    out: str | Path | None = None,
     options: ExportOptions = _DEFAULTS,
     strict: bool = True,
     progress: ProgressFn = silent,
@@ -120,7 +120,7 @@ def export(
         # A model of the package is exported into the user's runs.
         beside = is_run(path) and (model is None or Path(model) == path)
         out = (path if beside else RUNS / path.stem) / EXPORTS
-    report = _export(path, targets, out, options, progress, note, warn)
+    report = _export(path, targets, Path(out), options, progress, note, warn)
     if strict:
         report.require_all()
     return report
@@ -276,7 +276,7 @@ def _open(path: Path, options: ExportOptions, note: MessageFn) -> SourceModel:
     labels = options.labels
     return load_source(
         path,
-        labels=_read_labels(labels, note) if isinstance(labels, Path) else labels,
+        labels=_read_labels(Path(labels), note) if isinstance(labels, str | Path) else labels,
         preprocessing=options.preprocessing,
         trust=options.trust,
         photo=None if options.photo is None else PhotoSpec(mode=options.photo),

@@ -75,7 +75,7 @@ def benchmark_scenarios(
     data: str | None = None,
     batch: int | None = None,
     duration_s: float = DURATION_S,
-    out: Path | None = None,
+    out: str | Path | None = None,
     engine: str = "auto",
     device: str = "CPU",
     threads: int | None = None,
@@ -120,14 +120,15 @@ def benchmark_scenarios(
     options = EngineOptions(device, threads)
     plan = Plan(None if official else duration_s, target_qps, target_latency_ms, batch)
     subjects = [_subject(a, engine, options, data, progress, note) for a in opened]
-    with _log_folder(out, note) as folder:
+    kept = None if out is None else Path(out)
+    with _log_folder(kept, note) as folder:
         results = run_scenarios(_distinct(subjects), chosen, plan, folder, progress=progress)
     paths = tuple(artifact.path for artifact in opened)
-    found = ScenariosResult(tuple(results), version, plan, environment(), paths, out is not None)
-    if out is not None:
-        with writing(out / "mlperf.json"):
-            (out / "mlperf.json").write_text(json.dumps(found.to_json(), indent=2) + "\n")
-        note(f"Wrote {out / 'mlperf.json'} and LoadGen's logs in {out / 'mlperf'}")
+    found = ScenariosResult(tuple(results), version, plan, environment(), paths, kept is not None)
+    if kept is not None:
+        with writing(kept / "mlperf.json"):
+            (kept / "mlperf.json").write_text(json.dumps(found.to_json(), indent=2) + "\n")
+        note(f"Wrote {kept / 'mlperf.json'} and LoadGen's logs in {kept / 'mlperf'}")
     return found
 
 

@@ -43,7 +43,7 @@ def search(
     data: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     progress: ProgressFn = silent,
     on_trial: TrialFn | None = None,
     note: MessageFn = unheard,
@@ -74,13 +74,13 @@ def search(
 
     shipped, plan = load_search(recipe)
     edited = with_overrides(shipped, data=data, epochs=epochs, seed=seed)
-    out = RUNS / f"search-{edited.name}" if out is None else out
+    folder = RUNS / f"search-{edited.name}" if out is None else Path(out)
     dataset = load_recipe_data(edited, progress=progress, on_try=note)
     result = run_search(
         edited,
         plan,
         dataset,
-        out,
+        folder,
         trials=trials,
         timeout_s=timeout_s,
         storage=storage,
@@ -88,4 +88,4 @@ def search(
         progress=progress,
         on_trial=on_trial,
     )
-    return SearchReport(result, tuple(dimension.path for dimension in plan.dimensions), out)
+    return SearchReport(result, tuple(dimension.path for dimension in plan.dimensions), folder)

@@ -52,7 +52,7 @@ def sweep(
     data: str | None = None,
     epochs: int | None = None,
     test: bool = False,
-    out: Path | None = None,
+    out: str | Path | None = None,
     progress: ProgressFn = silent,
     on_begin: BeginFn | None = None,
     note: MessageFn = unheard,
@@ -78,7 +78,7 @@ def sweep(
     from edge_fm.training.sweep import sweep as run_sweep
 
     edited = with_overrides(load_recipe(recipe), data=data, epochs=epochs)
-    out = RUNS / f"sweep-{edited.name}" if out is None else out
+    folder = RUNS / f"sweep-{edited.name}" if out is None else Path(out)
 
     def load(chosen: Recipe) -> Dataset:
         return load_recipe_data(chosen, progress=progress, on_try=note)
@@ -87,9 +87,9 @@ def sweep(
         edited,
         {key: list(values) for key, values in grid.items()},
         load,
-        out,
+        folder,
         test=test,
         progress=progress,
         on_begin=on_begin,
     )
-    return SweepResult(edited, tuple(rows), out)
+    return SweepResult(edited, tuple(rows), folder)

@@ -90,7 +90,7 @@ class PreparedTraining:
 def train(
     recipe: str | Path | None = None,
     data: str | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     *,
     options: TrainOptions = _DEFAULTS,
     resume: bool = False,
@@ -123,7 +123,7 @@ def train(
 def prepare_training(
     recipe: str | Path | None = None,
     data: str | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     *,
     options: TrainOptions = _DEFAULTS,
     resume: bool = False,
@@ -138,14 +138,17 @@ def prepare_training(
     from edge_fm.training.recipe_data import load_recipe_data, notes_of_preparation
     from edge_fm_runtime.errors import TrainingError
 
+    folder: Path | None
     if resume:
-        out = latest_run(RUNS) if out is None else out
-        if not (out / "recipe.toml").is_file():
+        folder = latest_run(RUNS) if out is None else Path(out)
+        if not (folder / "recipe.toml").is_file():
             raise TrainingError(
-                f"There is no run to resume in {out}.", hint="Name one with --out, or leave --resume out to start one."
+                f"There is no run to resume in {folder}.",
+                hint="Name one with --out, or leave --resume out to start one.",
             )
-        shipped = load_recipe(out / "recipe.toml" if recipe is None else recipe)
+        shipped = load_recipe(folder / "recipe.toml" if recipe is None else recipe)
     else:
+        folder = None if out is None else Path(out)
         shipped = load_recipe(recipe or default_recipe(options.model))
     edited = with_overrides(
         shipped,
@@ -175,7 +178,7 @@ def prepare_training(
         edited, lines = with_enough_epochs(edited, dataset, chosen=own)
         for line in lines:
             note(line)
-    return PreparedTraining(edited, dataset, out, resume)
+    return PreparedTraining(edited, dataset, folder, resume)
 
 
 def train_prepared(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edge_fm.api.evaluate import BATCH_SIZE, evaluate
 from edge_fm.cli.common import (
     Talk,
     artifact_word,
@@ -37,7 +38,11 @@ from edge_fm.cli.common import (
     help="Layer of a run whose feature maps the report draws. Default: the first convolution.",
 )
 @click.option(
-    "--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Images through the engine at once."
+    "--batch-size",
+    type=click.IntRange(1),
+    default=BATCH_SIZE,
+    show_default=True,
+    help="Images through the engine at once.",
 )
 @skip_unreadable_option
 @engine_options
@@ -61,8 +66,6 @@ def command(
     Artifacts run on this device's own engine and need no Keras; a run is answered by Keras itself. The report is one
     file, report.html, that needs no network. Without ARTIFACT or RUN it is the one that `edgefm infer` would take.
     """
-    from edge_fm.api.evaluate import evaluate
-
     talk = Talk(quiet)
     if layer is not None and report is None:
         raise click.UsageError("--layer belongs to --report DIR.")

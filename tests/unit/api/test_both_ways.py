@@ -106,7 +106,7 @@ def test_every_option_of_a_command_can_be_chosen_in_python(name: str) -> None:
         assert not called or names & taken, f"{name} {parameter.opts}"
 
 
-@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in ("quickstart", "infer", "doctor")])
+@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in ("quickstart", "doctor")])
 def test_defaults_are_the_same(name: str) -> None:
     known: dict[str, Any] = {}
     for function in FUNCTIONS[name]:
@@ -174,3 +174,13 @@ def test_photos_are_classified_as_the_command_does(tmp_path: Path, monkeypatch: 
     for row in (*told, *found):
         row["decode_ms"] = row["infer_ms"] = None
     assert found == told and found[0]["label"] == "Ankle boot" and found[1]["error"]
+
+
+def test_folders_and_files_may_be_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked is what the options hold: text names a file, it is no sequence of letters."""
+    monkeypatch.chdir(tmp_path)
+    assert edge_fm.draw_data("fashion-mnist-mini", per_class=1, out="here/sheet.png").path == Path("here/sheet.png")
+    with pytest.raises(edge_fm.EdgeFMError, match="missing-labels"):
+        edge_fm.export("edgenet-s", out="out", options=edge_fm.ExportOptions(labels="missing-labels.txt"))
+    with pytest.raises(edge_fm.EdgeFMError, match="no run to resume in nowhere"):
+        edge_fm.train(out="nowhere", resume=True)
