@@ -43,6 +43,7 @@ def crossval(
     Raises:
         EdgeFMError: the recipe or the data cannot be used, or a training diverges.
     """
+    from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import load_recipe, with_overrides
     from edge_fm.training.crossval import cross_validate
     from edge_fm.training.enough_steps import is_recipe_file, with_enough_epochs
@@ -51,6 +52,7 @@ def crossval(
     shipped = load_recipe(recipe)
     edited = with_overrides(shipped, data=data, epochs=epochs, seed=seed)
     folder = RUNS / f"crossval-{edited.name}" if out is None else Path(out)
+    require_keras_installed("Cross-validation")
     dataset = load_recipe_data(edited, progress=progress, on_try=note)
     from_file = is_recipe_file(str(recipe))
     if from_file or edited.data.source != shipped.data.source:

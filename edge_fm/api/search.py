@@ -67,6 +67,7 @@ def search(
     Raises:
         EdgeFMError: the recipe, its space, the data or the storage cannot be used.
     """
+    from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import with_overrides
     from edge_fm.training.recipe_data import load_recipe_data
     from edge_fm.training.search import load_search
@@ -75,6 +76,7 @@ def search(
     shipped, plan = load_search(recipe)
     edited = with_overrides(shipped, data=data, epochs=epochs, seed=seed)
     folder = RUNS / f"search-{edited.name}" if out is None else Path(out)
+    require_keras_installed("The search")
     dataset = load_recipe_data(edited, progress=progress, on_try=note)
     result = run_search(
         edited,

@@ -73,12 +73,14 @@ def sweep(
     Raises:
         EdgeFMError: the recipe, a combination or the data cannot be used.
     """
+    from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import load_recipe, with_overrides
     from edge_fm.training.recipe_data import load_recipe_data
     from edge_fm.training.sweep import sweep as run_sweep
 
     edited = with_overrides(load_recipe(recipe), data=data, epochs=epochs)
     folder = RUNS / f"sweep-{edited.name}" if out is None else Path(out)
+    require_keras_installed("The sweep")
 
     def load(chosen: Recipe) -> Dataset:
         return load_recipe_data(chosen, progress=progress, on_try=note)

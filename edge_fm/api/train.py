@@ -131,6 +131,7 @@ def prepare_training(
     note: MessageFn = unheard,
 ) -> PreparedTraining:
     """Read the recipe, change it, and load its data; arguments as for `train`."""
+    from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import latest_run, load_recipe, with_overrides
     from edge_fm.training.enough_steps import is_recipe_file, with_enough_epochs
     from edge_fm.training.keys import with_keys
@@ -169,6 +170,7 @@ def prepare_training(
         edited = with_keys(edited, options.settings)
     if options.size is not None:
         edited = replace(edited, data=replace(edited.data, shape=options.size))
+    require_keras_installed("Training")
     dataset = load_recipe_data(edited, progress=progress, on_try=note)
     for line in notes_of_preparation(edited, dataset):
         note(line)

@@ -81,8 +81,14 @@ def info_command(source: str, size: str | None, skip_unreadable: float | None, a
         print_table("Files", ["file", "SHA-256"], [[n, f["sha256"]] for n, f in info["files"].items()])
     twice = copies["train"] or copies["test_in_train"] or copies.get("validation_in_train")
     clean = " --set data.deduplicate=true" if twice else ""
-    given = word(source) + (f" --skip-unreadable {skip_unreadable:g}" if skip_unreadable else "")
+    given = _given(source, size, skip_unreadable)
     talk.next(f"edgefm data show {given}", f"edgefm train --data {given}{clean}")
+
+
+def _given(source: str, size: str | None, skip_unreadable: float | None) -> str:
+    """A source with the options without which it could not be read, for the next commands."""
+    sized = f" --size {word(size)}" if size else ""
+    return word(source) + sized + (f" --skip-unreadable {skip_unreadable:g}" if skip_unreadable else "")
 
 
 @command.command("show")
@@ -129,4 +135,4 @@ def show_command(
         print_json(sheet.to_json())
     else:
         say(str(sheet.path))
-    talk.next(f"edgefm train --data {word(source)}")
+    talk.next(f"edgefm train --data {_given(source, size, skip_unreadable)}")

@@ -38,12 +38,17 @@ def command(out: Path | None, epochs: int | None, as_json: bool, quiet: bool) ->
     from edge_fm.data import load_dataset, sample_photo
     from edge_fm.evaluation.benchmark import artifact_case, reference_cases, run_benchmark
     from edge_fm.evaluation.benchmark_cases import closing_engines
+    from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import load_recipe, new_run_dir, with_overrides
     from edge_fm_export.engines import REFERENCE_ENGINES
+    from edge_fm_export.planning import require_ready
+    from edge_fm_export.targets import parse_targets
     from edge_fm_runtime.artifact import load_artifact
     from edge_fm_runtime.classifier import Classifier
     from edge_fm_runtime.engines import ENGINES, EngineOptions
 
+    require_keras_installed("The quickstart")
+    require_ready(parse_targets("all", "all"))
     talk = Talk(quiet)
     started = time.monotonic()
     recipe = with_overrides(load_recipe("quickstart"), epochs=epochs)

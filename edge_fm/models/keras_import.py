@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 from edge_fm_export.library_folders import own_keras_folder
@@ -12,6 +13,23 @@ from edge_fm_runtime.errors import MissingDependencyError
 from edge_fm_runtime.native_noise import native_noise_hidden
 
 _BACKENDS = {"tensorflow", "jax", "torch"}
+
+
+def require_keras_installed(purpose: str) -> None:
+    """Check that Keras and a backend are installed, without the seconds that importing them takes.
+
+    Args:
+        purpose: as for `require_keras`.
+
+    Raises:
+        MissingDependencyError: Keras is not installed, or no backend that Keras knows.
+    """
+    missing = [] if find_spec("keras") else ["keras"]
+    if not any(find_spec(name) for name in _BACKENDS):
+        missing.append("tensorflow")
+    if missing:
+        absent = ModuleNotFoundError(f"No module named {missing[0]!r}", name=missing[0])
+        raise MissingDependencyError.for_extra(", ".join(missing), "train", purpose) from absent
 
 
 def require_keras(purpose: str) -> Any:

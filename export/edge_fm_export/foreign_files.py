@@ -168,7 +168,8 @@ def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Pat
             f"TensorFlow {tf.__version__} cannot freeze {folder}: {brief(error)}",
             hint="A classifier is a pure function of its pixels; export it without lookup tables and state.",
         ) from error
-    needed = tf.compat.v1.graph_util.extract_sub_graph(graph_def, [frozen.outputs[0].op.name])
+    with quiet():
+        needed = tf.compat.v1.graph_util.extract_sub_graph(graph_def, [frozen.outputs[0].op.name])
     _refuse_chance(needed.node, folder)
     had = graph_as_float32(graph_def)
     dtype = "float32" if spec.dtype.is_floating else spec.dtype.name

@@ -58,7 +58,8 @@ class MissingDependencyError(EdgeFMError):
             extra: the extra that brings it, such as "openvino".
             purpose: what needs it, such as "the openvino engine".
         """
-        return cls(f"{purpose} needs {package}, which is not installed.", hint=f"pip install 'edge-fm[{extra}]'")
+        are = "which are" if "," in package else "which is"
+        return cls(f"{purpose} needs {package}, {are} not installed.", hint=f"pip install 'edge-fm[{extra}]'")
 
 
 class DataError(EdgeFMError):
