@@ -8,7 +8,6 @@ compared one by one, pixel for pixel: sets of other names, sizes and orders may 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from edge_fm.training.recipe_data import learn_and_choose
 from edge_fm.training.recipe_file import load_recipe
 from edge_fm.training.run_folder import METRICS_FILE, MODEL_FILE, RECIPE_FILE
 from edge_fm_runtime.errors import DataError, DownloadError, ModelError, RecipeError
+from edge_fm_runtime.json_text import parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,7 +169,7 @@ def _read_run(folder: Path, data_hash: str) -> tuple[Recipe, bool] | None:
     if not (metrics.is_file() and recipe.is_file()):
         return None
     try:
-        noted: dict[str, Any] = json.loads(metrics.read_text("utf-8"))
+        noted: dict[str, Any] = parse_json(metrics.read_text("utf-8"))
         return load_recipe(recipe), noted["data"]["hash"] == data_hash
     except (OSError, ValueError, KeyError, TypeError, RecipeError) as error:
         raise ModelError(

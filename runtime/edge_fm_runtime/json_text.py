@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
+_MAX_DIGITS = 300
+"""Of an integer: one of more is no float."""
+
 
 def parse_json(text: str | bytes) -> Any:
     """Read one JSON value.
 
     Raises:
-        ValueError: no JSON, not in a known encoding, with an integer of thousands of digits, nested too deep, or with a
-            lone surrogate, which no file or terminal can hold.
+        ValueError: no JSON, not in a known encoding, with an integer of more digits than a float can hold, nested too
+            deep, or with a lone surrogate, which no file or terminal can hold.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_integer)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
     if (b"\\ud" if isinstance(text, bytes) else "\\ud") in text.lower():  # type: ignore[operator]
@@ -23,3 +26,9 @@ def parse_json(text: str | bytes) -> Any:
         except UnicodeEncodeError as error:
             raise ValueError("it holds half of a surrogate pair, which is no character") from error
     return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"it holds an integer of {len(digits)} digits; at most {_MAX_DIGITS} are read")
+    return int(digits)

@@ -13,6 +13,9 @@ from edge_fm_runtime.sections import first_fault
 MAX_LABELS = 100_000
 REEXPORT = "Export the model again: edgefm export"
 _MAX_DEPTH = 16
+_MAX_PATH = 1024
+_MAX_PART = 255
+"""Bytes; what file systems take."""
 
 
 def _is_text(value: Any) -> bool:
@@ -91,6 +94,7 @@ class JsonReader:
         text = self.text(value, name)
         path = PurePosixPath(text)
         unsafe = path.is_absolute() or ".." in path.parts or "\\" in text or ":" in text or "\0" in text
-        if unsafe or str(path) != text or text == ".":
-            self.fail(name, "a plain path inside the artifact", text)
+        too_long = len(text.encode()) > _MAX_PATH or any(len(part.encode()) > _MAX_PART for part in path.parts)
+        if unsafe or too_long or str(path) != text or text == ".":
+            self.fail(name, f"a plain path inside the artifact, of at most {_MAX_PATH} bytes", text)
         return text

@@ -14,7 +14,7 @@ Kind: TypeAlias = tuple[str, Callable[[Any], bool]]
 
 
 def _number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return _integer(value) or (type(value) is float and math.isfinite(value))
 
 
 def _integer(value: Any) -> bool:
@@ -46,6 +46,10 @@ TEXTS: Kind = ("a list of texts", lambda value: isinstance(value, list) and all(
 INTERVAL: Kind = (
     "a list of two numbers",
     lambda value: isinstance(value, list) and len(value) == 2 and all(map(_number, value)),
+)
+LIMITS: Kind = (
+    "an object of numbers",
+    lambda value: isinstance(value, dict) and all(limit is None or _number(limit) for limit in value.values()),
 )
 CHECKS: Kind = (
     "a list of objects with name, value and limit",
@@ -83,6 +87,7 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
         "drop_points": NUMBER,
         "drop_ci95": INTERVAL,
         "checks": CHECKS,
+        "limits": LIMITS,
     },
 }
 """Section -> key (dots for inner objects) -> what its value must be where it is there and not null."""

@@ -15,8 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_fm.cli import cli
+from edge_fm.training.recipe_file import parse_recipe
+from edge_fm.training.toml_text import parse_toml
 from edge_fm_export.keras_file import read_config
-from edge_fm_runtime.errors import ModelError
+from edge_fm_runtime.errors import ModelError, RecipeError
 from edge_fm_runtime.json_text import parse_json
 
 DEEP = 100_000
@@ -200,7 +202,9 @@ def test_a_damaged_artifact_among_the_runs_is_passed_over(
     refused(run("infer", "absent.jpg"), "Model: ", "absent.jpg does not exist", code=1)
 
 
-@pytest.mark.parametrize("text", ["[" * DEEP, LONG, '"\\ud800"', b"\xff\xfe\xff", "", "{"])
+@pytest.mark.parametrize(
+    "text", ["[" * DEEP, LONG, "9" * 301, '{"a": [-1' + "0" * 310 + "]}", '"\\ud800"', b"\xff\xfe\xff", "", "{"]
+)
 def test_no_json_text_raises_anything_but_a_value_error(text: str | bytes) -> None:
     with pytest.raises(ValueError):
         parse_json(text)
@@ -208,3 +212,14 @@ def test_no_json_text_raises_anything_but_a_value_error(text: str | bytes) -> No
 
 def test_json_text_keeps_what_is_right() -> None:
     assert parse_json('{"a": "\\ud83d\\ude00 \\u00e9"}') == {"a": "😀 é"}
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 400, str(1 << 63), "0x" + "f" * 10_000])
+@pytest.mark.parametrize("where", ["[optimizer]\nlearning_rate = {}", "[augmentation]\nrotation = {}", "a = [[{}]]"])
+def test_an_integer_beyond_64_bits_is_no_recipe(where: str, number: str) -> None:
+    with pytest.raises(RecipeError, match=r"not readable as TOML.*integer of .* bits"):
+        parse_recipe(where.format(number))
+
+
+def test_the_largest_integers_of_toml_are_read() -> None:
+    assert parse_toml(f"a = [{(1 << 63) - 1}, {-(1 << 63)}]") == {"a": [(1 << 63) - 1, -(1 << 63)]}
