@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 _MAX_CHARACTERS = 300
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# Keras names the call that failed, OpenVINO a line of its source; what went wrong comes after that.
+_FRAMES = re.compile(r"Exception encountered when calling |Check '.*' failed at ")
 
 
 def brief(error: BaseException) -> str:
-    """The first line of an error's text that says anything, cut where it is very long; else the error's kind."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
+    """The first line of an error's text that says what is wrong, cut where it is very long; else the error's kind."""
+    lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
+    telling = [line for line in lines if not _FRAMES.match(line)]
+    text = (telling or lines or [type(error).__name__])[0]
     return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 3]}..."

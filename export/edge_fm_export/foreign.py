@@ -80,7 +80,7 @@ def load_foreign(
     notes = [] if had is None else [rebuilt_note(had)]
     image = keras.Input(batch_shape=(taken.batch, *size), dtype="uint8", name="image")
     pixels = _pixels(keras, image, taken, preprocessing, path, notes)
-    traced = TracedModel(model, taken)
+    traced = _traced(model, taken, path)
     warnings = _examine_scale(traced, taken, model, path, preprocessing, notes)
     scores = keras.Model(image, pick(model(arrange(keras, pixels, taken))))
     probabilities = _probabilities(keras, scores, traced.activation, classes, path, notes)
@@ -109,10 +109,7 @@ def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any
     try:
         answer = model(image)
     except Exception as error:
-        raise ModelError(
-            f"{path} does not take images of {taken.height}x{taken.width}x{taken.channels}: {brief(error)}",
-            hint="Give the size that it was trained on: --input-size HEIGHTxWIDTH",
-        ) from error
+        raise _cannot_call(error, taken, path) from error
     flat = keras.tree.flatten(answer)
     hint = "A classifier answers one tensor [N,classes]."
     if len(flat) != 1:
@@ -136,6 +133,22 @@ def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any
         return keras.layers.Reshape((classes,), name="classes_alone")(tensor) if sides else tensor
 
     return pick, int(classes)
+
+
+def _traced(model: Any, taken: ModelInput, path: Path) -> TracedModel:
+    try:
+        return TracedModel(model, taken)
+    except Exception as error:  # whatever its layers raise
+        raise _cannot_call(error, taken, path) from error
+
+
+def _cannot_call(error: Exception, taken: ModelInput, path: Path) -> ModelError:
+    size = f"{taken.height}x{taken.width}"
+    return ModelError(
+        f"{path} does not take images of {size}x{taken.channels}: {brief(error)}",
+        hint="If it was trained on another size: --input-size HEIGHTxWIDTH. Otherwise the model itself fails: "
+        "model.predict in the Keras that is installed here shows where.",
+    )
 
 
 def _photo(asked: PhotoSpec | None, taken: ModelInput, notes: list[str]) -> PhotoSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from edge_fm_export.savedmodel_safety import require_safe_graph
 from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.errors import ModelError
 
+_DRAWING = ("Random", "StatelessRandom", "StatefulUniform", "StatefulStandardNormal", "StatefulTruncatedNormal", "Rng")
 _ENDPOINTS = ("serving_default", "serve", "call")
 
 
@@ -170,7 +171,7 @@ def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Pat
         ) from error
     with quiet():
         needed = tf.compat.v1.graph_util.extract_sub_graph(graph_def, [frozen.outputs[0].op.name])
-    _refuse_chance(needed.node, folder)
+    _refuse_chance(_reached(needed.node, graph_def.library.function), folder)
     had = graph_as_float32(graph_def)
     dtype = "float32" if spec.dtype.is_floating else spec.dtype.name
     source, answer = frozen.inputs[0].name, frozen.outputs[0].name
@@ -197,12 +198,27 @@ def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Pat
     return model
 
 
+def _reached(nodes: Iterable[Any], functions: Iterable[Any]) -> Iterator[Any]:
+    """The nodes, and those of the functions that they call, such as the branches of a condition."""
+    bodies = {function.signature.name: function.node_def for function in functions}
+    seen: set[str] = set()
+    todo = list(nodes)
+    while todo:
+        node = todo.pop()
+        yield node
+        for value in node.attr.values():
+            for called in (value.func, *value.list.func):
+                if called.name in bodies and called.name not in seen:
+                    seen.add(called.name)
+                    todo += bodies[called.name]
+
+
 def _refuse_chance(nodes: Iterable[Any], folder: Path) -> None:
     """Refuse a graph that draws random numbers: it predicts something else at each call.
 
     Keras' `model.export` leaves augmentation layers as they are in training.
     """
-    drawing = next((node.name for node in nodes if node.op.startswith(("Random", "StatelessRandom"))), None)
+    drawing = next((node.name for node in nodes if node.op.startswith(_DRAWING)), None)
     if drawing is not None:
         layer = "/".join(drawing.split("/")[-3:-1]) or drawing
         raise ModelError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from edge_fm_export.onnx_loops import name_loop_outputs
 from edge_fm_export.onnx_padding import keep_zero_padding
 from edge_fm_runtime.errors import ExportError
 
@@ -26,6 +27,7 @@ def clean(model: Any) -> Any:
     import onnxslim
 
     slim = onnxslim.slim(model)
+    name_loop_outputs(slim.graph)
     return finish(onnx.shape_inference.infer_shapes(keep_zero_padding(slim)))
 
 

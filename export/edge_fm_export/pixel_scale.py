@@ -133,7 +133,8 @@ def _smooth(random: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
 
 def _range(traced: TracedModel, images: Floats) -> tuple[float | None, float | None]:
     """The least and the greatest value before the first layers with weights, of the input with the widest range."""
-    values = traced.first_values(images)
+    # An image of one colour becomes 0/0 where a model stretches each image's contrast.
+    values = [v for v in map(_finite, traced.first_values(images)) if len(v)]
     if not values:
         return None, None
     widest = max(values, key=lambda v: float(v.max() - v.min()))
@@ -142,13 +143,18 @@ def _range(traced: TracedModel, images: Floats) -> tuple[float | None, float | N
 
 def _gap_and_spread(traced: TracedModel, images: Floats) -> tuple[float, float]:
     """How far apart the logits of one image lie, and how much they differ from image to image."""
-    logits = traced.logits(images)
-    if not np.isfinite(logits).all():
+    logits = _finite(traced.logits(images))
+    if not len(logits):
         return float("inf"), 0.0
     if logits.shape[1] == 1:
         return float(np.median(np.abs(logits))), float(logits.std())
     logits = logits - logits.mean(axis=1, keepdims=True)
     return float(np.median(np.ptp(logits, axis=1))), float(logits.std(axis=0).mean())
+
+
+def _finite(values: Floats) -> Floats:
+    """Those of an array's rows that hold no NaN and no infinity."""
+    return values[np.isfinite(values).reshape(len(values), -1).all(axis=1)]
 
 
 def _without(scale: PixelScale, advice: _Advice) -> tuple[list[str], list[str]]:

@@ -31,6 +31,8 @@ _WITHOUT_MEANING: Mapping[str, tuple[Any, ...]] = {
     "virtual_batch_size": (None,),
     "adjustment": (None,),
     "ragged": (False, None),
+    "trainable": (_ANY,),  # nothing is trained
+    "noise_shape": (_ANY,),  # of dropout, which rests in a prediction
     "softmax_robust_masking": (False,),
     "experimental_run_tf_function": (_ANY,),
     "implementation": (_ANY,),  # how, not what
@@ -39,6 +41,7 @@ _WITHOUT_MEANING: Mapping[str, tuple[Any, ...]] = {
     "force_generator": (_ANY,),
     "renorm_clipping": (_ANY,),
     "renorm_momentum": (_ANY,),
+    "input_length": (_ANY,),  # of an Embedding: repeated by its input
     "query_shape": (_ANY,),  # repeated by the layer's inputs
     "key_shape": (_ANY,),
     "value_shape": (_ANY,),
@@ -111,7 +114,9 @@ def _without_meaning(key: str, value: Any) -> bool:
 
 
 def _value(name: str, value: Any) -> Any:
-    """An argument's value: mixed-precision policies by name, and the one activation whose formula has changed."""
+    """An argument's value in Keras 3: plain names, policies by name, and the one activation whose formula has changed."""
+    if name == "name" and isinstance(value, str):
+        return value.replace("/", "_")
     if name == "dtype" and isinstance(value, dict) and value.get("class_name") in ("Policy", "PolicyV1", "DTypePolicy"):
         inner = value.get("config")
         return inner.get("name") if isinstance(inner, dict) else value

@@ -7,7 +7,7 @@ out only where its value changes no prediction; anything else is an error that s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from edge_fm_export.keras2.version import KerasVersion
 from edge_fm_runtime.errors import ModelError
 
 _MODELS = ("Functional", "Model", "Sequential")
+_TRAINING_OUTPUTS = ("AddLoss", "AddMetric")
 _INNER = ("layer", "forward_layer", "backward_layer", "cell")
 """Arguments of wrappers (TimeDistributed, Bidirectional, RNN) that hold a layer."""
 _OWN_MODULES = ("keras", "tf_keras", "tensorflow")
@@ -123,7 +124,7 @@ def _sequential(inner: Mapping[str, Any], problems: list[str]) -> dict[str, Any]
         if isinstance(shape, list):
             rewritten.insert(0, _input_entry(shape, first if isinstance(first, Mapping) else {}))
     config: dict[str, Any] = {"layers": rewritten}
-    return {"name": inner["name"], **config} if isinstance(inner.get("name"), str) else config
+    return {"name": inner["name"].replace("/", "_"), **config} if isinstance(inner.get("name"), str) else config
 
 
 def _input_entry(shape: list[Any], first: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def _input_entry(shape: list[Any], first: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _functional(inner: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-    inner = _with_plain_names(inner)
+    inner = _with_plain_names(_without_training_outputs(inner))
     layers = [entry for entry in inner.get("layers", ()) if isinstance(entry, Mapping)]
     graph = _Graph({_name(entry): entry for entry in layers})
     for entry in layers:
@@ -154,6 +155,8 @@ def _functional(inner: Mapping[str, Any], problems: list[str]) -> dict[str, Any]
         "output_layers": _single(graph.outputs(outputs)),
     }
     kept = {key: inner[key] for key in ("name", "trainable") if key in inner}
+    if isinstance(kept.get("name"), str):
+        kept["name"] = kept["name"].replace("/", "_")
     return {**kept, **config}
 
 
@@ -177,6 +180,38 @@ def _holds_tensor(value: Any) -> bool:
 def _single(tensors: Any) -> Any:
     """One tensor in place of a list of one: a model of one input takes it as it is."""
     return tensors[0] if isinstance(tensors, list) and len(tensors) == 1 else tensors
+
+
+def _without_training_outputs(inner: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The description without what `add_loss` and `add_metric` left in it: no output of the model needs that."""
+    layers = [entry for entry in inner.get("layers", ()) if isinstance(entry, Mapping)]
+    if not any(entry.get("class_name") in _TRAINING_OUTPUTS for entry in layers):
+        return inner
+    by_name = {_name(entry): entry for entry in layers}
+    needed: set[str] = set()
+    todo = [*_named_in(inner.get("output_layers"), by_name)]
+    while todo:
+        name = todo.pop()
+        if name not in needed:
+            needed.add(name)
+            todo += _named_in(by_name[name].get("inbound_nodes"), by_name)
+    # Layers with weights stay, as a .h5 file gives weights by the layers' order.
+    weightless = (*_TRAINING_OUTPUTS, *operations.LAYERS)
+    kept = [e for e in layers if _name(e) in needed or e.get("class_name") not in weightless]
+    return {**inner, "layers": kept}
+
+
+def _named_in(value: Any, names: Mapping[str, Any]) -> Iterator[str]:
+    """The names of layers at any depth of a call or an output."""
+    if isinstance(value, str):
+        if value in names:
+            yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _named_in(part, names)
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _named_in(part, names)
 
 
 def _with_plain_names(inner: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,22 +17,30 @@ _MATH = (
     "abs add ceil cos divide equal erf exp floor greater greater_equal less less_equal log log1p logical_and "
     "logical_not logical_or maximum minimum mod multiply negative not_equal pow reciprocal reduce_max reduce_mean "
     "reduce_min reduce_prod reduce_sum reduce_std reduce_variance round rsqrt sigmoid sign sin softmax softplus "
-    "softsign sqrt square squared_difference subtract tanh truediv floordiv l2_normalize divide_no_nan cumsum"
+    "softsign sqrt square squared_difference subtract tanh truediv floordiv l2_normalize divide_no_nan cumsum argmax "
+    "argmin reduce_any reduce_all reduce_euclidean_norm reduce_logsumexp multiply_no_nan top_k"
 )
 _NN = (
     "avg_pool avg_pool2d bias_add depth_to_space elu gelu l2_normalize leaky_relu log_softmax max_pool max_pool2d "
-    "moments relu relu6 selu sigmoid silu softmax softplus softsign space_to_depth swish tanh"
+    "moments relu relu6 selu sigmoid silu softmax softplus softsign space_to_depth swish tanh local_response_normalization "
+    "avg_pool3d max_pool3d batch_normalization"
 )
 _PLAIN = (
     "broadcast_to cast clip_by_value concat expand_dims gather identity pad repeat reshape reverse shape split "
-    "squeeze stack stop_gradient tile transpose unstack where zeros_like ones_like matmul einsum tensordot fill"
+    "squeeze stack stop_gradient tile transpose unstack where zeros_like ones_like matmul einsum tensordot fill "
+    "argsort gather_nd norm one_hot range rank roll size slice sort strided_slice"
 )
-_IMAGE = "central_crop flip_left_right flip_up_down grayscale_to_rgb resize rgb_to_grayscale resize_with_pad"
+_IMAGE = (
+    "adjust_brightness adjust_contrast adjust_gamma adjust_saturation central_crop convert_image_dtype "
+    "crop_to_bounding_box extract_patches flip_left_right flip_up_down grayscale_to_rgb hsv_to_rgb "
+    "pad_to_bounding_box per_image_standardization resize resize_with_crop_or_pad resize_with_pad rgb_to_grayscale "
+    "rgb_to_hsv rgb_to_yiq rgb_to_yuv rot90 transpose yiq_to_rgb yuv_to_rgb"
+)
 _OPERATORS = {
     "__operators__.add": "add", "__operators__.radd": "radd", "__operators__.eq": "equal",
     "__operators__.ne": "not_equal", "math.divide": "divide",
 }  # fmt: skip
-_LINALG = "matmul l2_normalize normalize einsum"
+_LINALG = "einsum l2_normalize matmul matrix_transpose norm normalize"
 _GETITEM = "__operators__.getitem"
 
 _NAMES = (
