@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from edge_fm_export.onnx_loops import name_loop_outputs
 from edge_fm_export.onnx_padding import keep_zero_padding
+from edge_fm_export.onnx_subgraphs import captured, name_loop_outputs, rename_tensors
 from edge_fm_runtime.errors import ExportError
 
 _COUNTER = re.compile(r"__\d+")
@@ -79,27 +79,17 @@ def _order(graph: Any) -> None:
                 done[index] = None
                 continue
             stack.append((index, True))
-            needs = [maker[i] for i in (*nodes[index].input, *_captured(nodes[index])) if i in maker]
+            needs = [maker[i] for i in (*nodes[index].input, *captured(nodes[index])) if i in maker]
             stack.extend((n, False) for n in reversed(needs) if n not in done)
     ordered = [nodes[index] for index in done]
     constants = {c.name: c for c in graph.initializer}
-    used = [i for node in ordered for i in (*node.input, *_captured(node)) if i in constants]
+    used = [i for node in ordered for i in (*node.input, *captured(node)) if i in constants]
     used += [o.name for o in graph.output if o.name in constants]
     copies = [_copy(node) for node in ordered]
     kept = [_copy(constants[name]) for name in dict.fromkeys(used)]
     del graph.node[:], graph.initializer[:], graph.value_info[:]
     graph.node.extend(copies)
     graph.initializer.extend(kept)
-
-
-def _captured(node: Any) -> list[str]:
-    """Names that a node's subgraphs (If, Loop, Scan) take from outside, in order."""
-    names: list[str] = []
-    for attribute in node.attribute:
-        for graph in (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs):
-            for inner in graph.node:
-                names += [*inner.input, *_captured(inner)]
-    return names
 
 
 def _rename(graph: Any) -> None:
@@ -116,7 +106,7 @@ def _rename(graph: Any) -> None:
         node.name = _layer_name(node)
     uses: dict[str, list[str]] = {}
     for node in graph.node:
-        for place, name in enumerate((*node.input, *_captured(node))):
+        for place, name in enumerate((*node.input, *captured(node))):
             uses.setdefault(name, []).append(f"{node.name}/input_{place}")
     for constant in graph.initializer:
         users = uses.get(constant.name, [])
@@ -130,7 +120,7 @@ def _rename(graph: Any) -> None:
     names: set[str] = set()
     for node in graph.node:
         node.name = _unused(node.name, names)
-        _apply(node, tensors)
+        rename_tensors(node, tensors)
 
 
 def _unused(wanted: str, taken: set[str]) -> str:
@@ -141,17 +131,6 @@ def _unused(wanted: str, taken: set[str]) -> str:
         name = f"{wanted}_{number}"
     taken.add(name)
     return name
-
-
-def _apply(node: Any, tensors: dict[str, str]) -> None:
-    for names in (node.input, node.output):
-        changed = [tensors.get(name, name) for name in names]
-        del names[:]
-        names.extend(changed)
-    for attribute in node.attribute:
-        for graph in (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs):
-            for inner in graph.node:
-                _apply(inner, tensors)
 
 
 def _layer_name(node: Any) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from field.case import Case, Model, ModelCase
-from field.makers import SHAPE, body, keras, saved
+from field.makers import SHAPE, body, keras, noise, saved
 
 
 def _named(folder: Path, *, model: str | None = None, layer: str | None = None, file: str = "net.keras") -> Model:
@@ -47,6 +47,36 @@ def _gru(folder: Path) -> Model:
     image = k.Input((6, 8, 3))
     x = k.layers.GRU(4)(k.layers.Reshape((6, 24))(image))
     return saved(k.Model(image, k.layers.Dense(4, activation="softmax")(x)), folder)
+
+
+def _fails_in_keras(folder: Path) -> Model:
+    """In Keras 3.15 a RandomCrop answers another size than the one that the next layer was built for."""
+    k = keras()
+    image = k.Input(SHAPE)
+    x = k.layers.Flatten()(k.layers.RandomCrop(8, 8)(image))
+    k.Model(image, k.layers.Dense(4, activation="softmax")(x)).save(folder / "crop.keras")
+    return Model(folder / "crop.keras", noise())
+
+
+def _chance_in_a_branch(folder: Path) -> Model:
+    """As the layers for augmentation of Keras 2: chance stands in one branch of a condition."""
+    keras()
+    import tensorflow as tf
+
+    class Net(tf.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.weights = tf.Variable(tf.ones((3, 4)))
+            self.training = tf.Variable(False)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, *SHAPE), tf.float32)])
+        def __call__(self, images: Any) -> Any:
+            x = tf.reduce_mean(images, axis=(1, 2))
+            x = tf.cond(self.training, lambda: x + tf.random.uniform(()), lambda: x)
+            return tf.nn.softmax(x @ self.weights)
+
+    net = Net()
+    tf.saved_model.save(net, str(folder / "net"), signatures=net.__call__)
+    return Model(folder / "net", noise())
 
 
 @dataclass(frozen=True)
@@ -112,6 +142,8 @@ CASES: tuple[Case, ...] = (
     ModelCase("MODEL.H5", lambda folder: _capitals(folder, "MODEL.H5")),
     ModelCase("saved_model.pb in place of its folder", _protobuf),
     SaidOnce(),
+    ModelCase("what Keras itself cannot run", _fails_in_keras, error=r"expected axis -1 .* 192.*model\.predict"),
+    ModelCase("chance in a branch of a SavedModel", _chance_in_a_branch, error=r"at random \("),
     ModelCase("bicubic at int8 for OpenVINO", _bicubic, formats=("openvino",), precision="int8", atol=0.05),
     ModelCase("bicubic at fp16 for ONNX", _bicubic, precision="fp16", atol=0.01),
 )

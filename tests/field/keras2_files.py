@@ -271,6 +271,40 @@ def _hard_sigmoid(folder: Path, file: str) -> Model:
     return replace(made, expected=np.asarray(x))
 
 
+def _training_outputs(folder: Path, file: str) -> Model:
+    """As `model.add_loss(tf.math.erfc(x))` and `model.add_metric` leave it: layers that no output needs."""
+
+    def edit(config: dict[str, Any]) -> None:
+        layers = config["config"]["layers"]
+        source = next(layer for layer in layers if layer["class_name"] == "DepthwiseConv2D")["config"]["name"]
+        loss = _own("AddLoss", {"name": "add_loss", "trainable": True, "dtype": "float32", "unconditional": False})
+        metric = _own("AddMetric", {"name": "add_metric", "trainable": True, "dtype": "float32", "aggregation": "mean"})
+        layers.append(_function("tf.math.erfc", "math.erfc", [source, 0, 0, {}], with_module=file.endswith(".keras")))
+        layers.append({**loss, "name": "add_loss", "inbound_nodes": [[["tf.math.erfc", 0, 0, {}]]]})
+        layers.append({**metric, "name": "add_metric", "inbound_nodes": [[[source, 0, 0, {}]]]})
+
+    def _own(kind: str, config: dict[str, Any]) -> dict[str, Any]:
+        module = {"module": "keras.layers", "registered_name": None} if file.endswith(".keras") else {}
+        return {"class_name": kind, "config": config} | module
+
+    return written_by(_mobile(folder, file), "2.15.0", edit)
+
+
+def _dropouts(folder: Path, file: str) -> Model:
+    """Arguments of dropout that Keras 3 lacks, and a model and a layer whose names have a slash."""
+
+    def edit(config: dict[str, Any]) -> None:
+        config["config"]["name"] = "net/flowers"
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == "SpatialDropout2D":
+                layer["config"] |= {"trainable": True, "noise_shape": None}
+
+    k = keras()
+    image = k.Input(SHAPE)
+    x = k.layers.SpatialDropout2D(0.2)(k.layers.Conv2D(4, 3)(image))
+    return written_by(saved(k.Model(image, body(x)), folder, file=file), "2.15.0", edit)
+
+
 def _gone(folder: Path) -> Model:
     def edit(config: dict[str, Any]) -> None:
         (first,) = (layer for layer in config["config"]["layers"] if layer["class_name"] == "DepthwiseConv2D")
@@ -356,6 +390,11 @@ CASES: tuple[Case, ...] = (
     ModelCase("Keras 2 arithmetic .keras", lambda folder: _arithmetic(folder, "net.keras", "2.15.0")),
     ModelCase("Keras 2 arithmetic .h5", lambda folder: _arithmetic(folder, "net.h5", "2.9.0")),
     ModelCase("Keras 2 layer names with a slash", lambda folder: _slash(folder, "net.keras")),
+    *(
+        ModelCase(f"Keras 2 {name} {suffix}", lambda folder, make=make, suffix=suffix: make(folder, f"net{suffix}"))
+        for name, make in (("add_loss and add_metric", _training_outputs), ("SpatialDropout2D", _dropouts))
+        for suffix in (".keras", ".h5")
+    ),
     ModelCase("Keras 2 hard_sigmoid", lambda folder: _hard_sigmoid(folder, "net.h5")),
     ModelCase("Keras 2 layer that is gone", _gone, error=rf"Keras 2\.13\.1.*LocallyConnected2D.*{_ADVICE}"),
     ModelCase("Keras 2 argument with a meaning", _groups, error=rf"Keras 2\.11\.0.*groups=2.*{_ADVICE}"),

@@ -98,6 +98,12 @@ def _standardized(k: Any, x: Any) -> Any:
     return (x - mean) / (k.ops.std(x, axis=(1, 2, 3), keepdims=True) + 1e-3)
 
 
+def _contrast(k: Any, x: Any) -> Any:
+    """The contrast of each image stretched: one of a single colour can become 0/0 in TensorFlow."""
+    low, high = (find(x, axis=(1, 2, 3), keepdims=True) for find in (k.ops.min, k.ops.max))
+    return (x - low) / (high - low + 1e-6)
+
+
 _SCALINGS: dict[str, tuple[Scaling, float, float]] = {
     "Rescaling behind augmentation layers": (_augmentation, 0, 1),
     "Rescaling behind an augmentation model": (_augmentation_model, -1, 1),
@@ -116,6 +122,7 @@ _SCALINGS: dict[str, tuple[Scaling, float, float]] = {
         1,
     ),
     "images standardized one by one": (_standardized, -2, 2),
+    "contrast stretched": (_contrast, 0, 1),
 }
 
 

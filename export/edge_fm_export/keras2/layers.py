@@ -114,7 +114,7 @@ def _without_meaning(key: str, value: Any) -> bool:
 
 
 def _value(name: str, value: Any) -> Any:
-    """An argument's value in Keras 3: plain names, policies by name, and the one activation whose formula has changed."""
+    """An argument's value in Keras 3: names without slashes, policies by name, the one activation that has changed."""
     if name == "name" and isinstance(value, str):
         return value.replace("/", "_")
     if name == "dtype" and isinstance(value, dict) and value.get("class_name") in ("Policy", "PolicyV1", "DTypePolicy"):

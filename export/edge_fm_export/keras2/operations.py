@@ -22,8 +22,8 @@ _MATH = (
 )
 _NN = (
     "avg_pool avg_pool2d bias_add depth_to_space elu gelu l2_normalize leaky_relu log_softmax max_pool max_pool2d "
-    "moments relu relu6 selu sigmoid silu softmax softplus softsign space_to_depth swish tanh local_response_normalization "
-    "avg_pool3d max_pool3d batch_normalization"
+    "moments relu relu6 selu sigmoid silu softmax softplus softsign space_to_depth swish tanh avg_pool3d "
+    "batch_normalization local_response_normalization max_pool3d"
 )
 _PLAIN = (
     "broadcast_to cast clip_by_value concat expand_dims gather identity pad repeat reshape reverse shape split "

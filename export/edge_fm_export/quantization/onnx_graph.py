@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from edge_fm_export.onnx_subgraphs import captured, rename_tensors
+
 COMPUTE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _FOLLOW = ("Relu", "Clip", "LeakyRelu")
 """Fused into the layer before them, as long as that one is quantized too."""
@@ -196,7 +198,7 @@ def prune(graph: Any) -> None:
     for node in reversed(graph.node):
         if wanted.intersection(node.output):
             kept.append(node)
-            wanted.update(node.input)
+            wanted.update((*node.input, *captured(node)))
     copies = [_copy(node) for node in reversed(kept)]
     constants = [_copy(c) for c in graph.initializer if c.name in wanted]
     del graph.node[:], graph.initializer[:], graph.value_info[:]
@@ -233,10 +235,7 @@ def shorten(graph: Any, keep: Collection[str] = ()) -> None:
             node.name = ""
         node.doc_string = ""
     for node in graph.node:
-        for names in (node.input, node.output):
-            renamed = [tensors.get(n, n) for n in names]
-            del names[:]
-            names.extend(renamed)
+        rename_tensors(node, tensors)
 
 
 def touched_tensors(graph: Any) -> Iterator[tuple[str, frozenset[str]]]:

@@ -18,6 +18,7 @@ from edge_fm_export.onnx_clean import to_bytes
 from edge_fm_export.quantization import onnx_graph
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.cpu import IntegerSettings, integer_settings
+from edge_fm_export.quantization.load_apart import require_no_crash
 from edge_fm_export.quantization.rounding import round_pixel_kernels
 from edge_fm_export.tensorflow_setup import require_package
 from edge_fm_runtime.errors import ExportError
@@ -208,7 +209,11 @@ def _require_loadable(target: Path) -> None:
 
 
 def tidy(target: Path, prologue: onnx_graph.Pixels | None = None) -> None:
-    """Make a quantized model fit to ship: bytes in, floats before the softmax, short names, checked."""
+    """Make a quantized model fit to ship: bytes in, floats before the softmax, short names, checked.
+
+    Raises:
+        ExportError: ONNX Runtime crashes when it loads the model.
+    """
     import onnx
 
     model = onnx.load(target)
@@ -226,6 +231,7 @@ def tidy(target: Path, prologue: onnx_graph.Pixels | None = None) -> None:
     model.opset_import.extend(onnx.helper.make_opsetid(*o) for o in opsets)
     onnx.checker.check_model(model, full_check=True)
     target.write_bytes(to_bytes(model))
+    require_no_crash(model, target)
 
 
 class PixelReader:
