@@ -97,6 +97,8 @@ def _engine(name: str, devices: list[str], error: str | None) -> dict[str, Any]:
 
 def _onnxruntime() -> dict[str, Any]:
     try:
+        # onnxruntime imports numpy from native code, which prints a Ctrl-C that arrives meanwhile and goes on without.
+        import numpy as np  # noqa: F401
         import onnxruntime as ort
     except ImportError as error:
         return _engine("onnxruntime", [], str(error))
