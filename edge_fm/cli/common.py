@@ -50,6 +50,7 @@ def engine_options(function: F) -> F:
         default="CPU",
         show_default=True,
         metavar="CPU|GPU|NPU",
+        callback=lambda _, __, value: value.upper(),
         help="Where to run; never replaced by another.",
     )(function)
     names = ["auto", *ENGINES]

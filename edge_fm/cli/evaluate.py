@@ -96,7 +96,11 @@ def command(
 
 def _print(result: dict[str, Any]) -> None:
     rows = [
-        [label, *(f"{100 * values[k]:.2f}" for k in ("precision", "recall", "f1")), str(values["support"])]
+        [
+            label,
+            *(f"{100 * values[k]:.2f}" if values["support"] else "-" for k in ("precision", "recall", "f1")),
+            str(values["support"]),
+        ]
         for label, values in result["per_class"].items()
     ]
     title = (

@@ -100,6 +100,8 @@ def command(
         row = json_row if as_json else rows.row if as_csv else text_row
         if as_csv:
             click.echo(rows.header())
+        # One terminal shows rows and notes.
+        both = not (as_json or as_csv) and sys.stdout.isatty() and sys.stderr.isatty()
         answered = failed = 0
         for given in answers:
             answer = photos.explained(given) if isinstance(given, Failure) else given
@@ -108,7 +110,11 @@ def command(
                 _show(classifier, answer.input, show, answered + failed)
             if isinstance(answer, Failure):
                 failed += 1
-                talk.note(f"{printable(answer.input)}: {answer.error}")
+                told = str(answer.error)
+                if both:  # the row has just said what is wrong
+                    told = told.partition("\n")[2]
+                if told:
+                    talk.note(told if both else f"{printable(answer.input)}: {told}")
             else:
                 answered += 1
     if passed_over := photos.passed_over_in_words():

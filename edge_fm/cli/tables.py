@@ -200,6 +200,7 @@ def show(title: str, columns: Sequence[Column], *, lesser: Sequence[str] = ()) -
         console.print(Text(line), soft_wrap=True)
     if layout.left_out:
         console.print()
-        text = f"Too narrow for: {', '.join(layout.left_out)}. A wider terminal, a pipe or --json shows all."
+        names = ", ".join(layout.left_out)
+        text = f"Columns left out at this width: {names}. A wider terminal, a pipe or --json shows all."
         console.print(Text(f"{_MARGIN}{text}", style="dim"))
     console.print()
