@@ -5,6 +5,7 @@ What cannot be listed is named among the photos, so that it counts as one that w
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections import Counter
@@ -131,8 +132,11 @@ class PhotoList:
 
 def _lines(stream: IO[bytes]) -> Iterator[str]:
     """Paths, one a line, of which no more is held than a path can have: the rest of a longer line is dropped."""
+    first = True
     while line := stream.readline(_LONGEST_LINE):
         rest = line
+        if first:  # editors on Windows begin a text file with a mark
+            first, line = False, line.removeprefix(codecs.BOM_UTF8)
         while not rest.endswith(b"\n") and (rest := stream.readline(_LONGEST_LINE)):
             pass
         if name := line.removesuffix(b"\n").removesuffix(b"\r"):

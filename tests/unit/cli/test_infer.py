@@ -52,6 +52,7 @@ def test_recursive_globs_and_stdin(artifact_folder: Path, photos: Path) -> None:
     assert names(photos, "--recursive") == ["a.png", "b.png", "c.jpg", "d.png"]
     assert names(photos / "*.png") == ["a.png", "b.png"]
     assert names("-", stdin=f"{photos / 'c.jpg'}\n{photos / 'a.png'}\n") == ["c.jpg", "a.png"]
+    assert names("-", stdin=f"\ufeff{photos / 'c.jpg'}\r\n{photos / 'a.png'}") == ["c.jpg", "a.png"]
 
 
 def test_links_that_loop_are_not_followed(artifact_folder: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
