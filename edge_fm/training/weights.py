@@ -97,7 +97,7 @@ def _load_keras(model: Any, path: Path, backbone: _Builder | None) -> str | None
     keras = require_keras("training")
     # Keras says of any file that is no archive that it was not found.
     if not zipfile.is_zipfile(path):
-        raise ModelError(f"{path} is no .keras file: a .keras file is a zip archive.")
+        raise ModelError(f"{path} is not a readable .keras file: a .keras file is a zip archive.")
     try:
         other = keras.models.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
