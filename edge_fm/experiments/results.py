@@ -32,7 +32,7 @@ class Result:
         seconds: of training.
         seed: that was run: the recipe's own, or another that was asked for.
         machine: CPU or GPU, and how many threads.
-        date: UTC, ISO 8601.
+        date: when the run was finished, UTC, ISO 8601.
         data: name and hash of the dataset.
         images: how many to learn from, to choose by and to test on.
         weights: name and SHA-256 of the file that the weights came from, or None.

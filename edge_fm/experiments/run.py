@@ -18,7 +18,7 @@ from edge_fm.training import EpochFn, Recipe, recipe_hash
 from edge_fm.training.kept_run import kept_run
 from edge_fm.training.keys import with_keys
 from edge_fm.training.recipe_data import learn_and_choose, load_recipe_data
-from edge_fm.training.run_folder import HISTORY_FILE, MODEL_FILE
+from edge_fm.training.run_folder import HISTORY_FILE, METRICS_FILE, MODEL_FILE
 from edge_fm_runtime.machine import describe_machine
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -76,7 +76,7 @@ def run_experiment(
         seconds=metrics["seconds"],
         seed=metrics["seed"],
         machine=machine_name(),
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        date=datetime.fromtimestamp((run / METRICS_FILE).stat().st_mtime, UTC).isoformat(timespec="seconds"),
         data={"name": metrics["data"]["name"], "hash": metrics["data"]["hash"]},
         images={"learn": len(learn), "choose": len(choose), "test": len(dataset.test)},
         weights=_weights(recipe.model.weights),
