@@ -163,7 +163,13 @@ def export_targets(
             except EdgeFMError as error:
                 failures.append(ExportFailure(place.name, target, error))
         progress("exporting", len(wanted), len(wanted))
-    return ExportReport(tuple(results), reference, tuple(failures), export_.warnings)
+    told = tuple(_with_older(failure, out_dir / failure.name) for failure in failures)
+    return ExportReport(tuple(results), reference, told, export_.warnings)
+
+
+def _with_older(failure: ExportFailure, place: Path) -> ExportFailure:
+    """The failure with the artifact of an earlier export that still stands at its place, if there is one."""
+    return replace(failure, older=place if (place / METADATA_FILE).is_file() else None)
 
 
 @dataclass(frozen=True, eq=False)

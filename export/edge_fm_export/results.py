@@ -68,6 +68,7 @@ class ExportFailure:
         parity: its answers beside the original's; None where it never answered.
         checks: the gate's checks; none where the gate was not reached.
         engine: the engine that the gate ran; None where the gate was not reached.
+        older: the artifact of an earlier export that still stands under that name, unchanged; None where there is none.
     """
 
     name: str
@@ -77,11 +78,13 @@ class ExportFailure:
     parity: Parity | None = None
     checks: tuple[Check, ...] = ()
     engine: str | None = None
+    older: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object that `edgefm export --json` lists, with the keys of one that was written."""
         return {
             "artifact": None,
+            "older_artifact": None if self.older is None else str(self.older),
             "format": self.target.format,
             "precision": self.target.precision,
             "bytes": self.bytes,
@@ -119,7 +122,11 @@ class ExportReport:
             EdgeFMError: none did, but some could not be built.
         """
         if self.failures:
-            raise joined_failures({failure.target: failure.error for failure in self.failures}, self.results)
+            error = joined_failures({failure.target: failure.error for failure in self.failures}, self.results)
+            older = [str(failure.older) for failure in self.failures if failure.older is not None]
+            if older and older[0] not in error.message:
+                error.message += f"\nUnchanged, from an earlier export: {', '.join(older)}."
+            raise error
 
 
 def _parity_json(parity: Parity, checks: Sequence[Check], engine: str | None) -> dict[str, Any]:
@@ -135,7 +142,7 @@ def joined_failures(failures: Mapping[Target, EdgeFMError], results: Sequence[Ex
     """One error for all failures: a gate's failure outweighs the others, as the exit code must say so."""
     if len(failures) == 1 and not results:
         return next(iter(failures.values()))
-    made = f" Made: {', '.join(str(r.path) for r in results)}." if results else " Nothing was written."
+    made = f" Made: {', '.join(str(r.path) for r in results)}." if results else ""
     told = [
         (target, line)
         for target, error in failures.items()
@@ -144,7 +151,7 @@ def joined_failures(failures: Mapping[Target, EdgeFMError], results: Sequence[Ex
     lines = [f"{targets}: {line}" for line, targets in _said_once(told).items()]
     hints = _said_once([(target, error.hint) for target, error in failures.items() if error.hint])
     hint = "\n".join(f"{targets}: {text}" if len(hints) > 1 else text for text, targets in hints.items()) or None
-    head = f"{len(failures)} of {len(failures) + len(results)} artifacts failed, and left nothing behind.{made}"
+    head = f"{len(failures)} of {len(failures) + len(results)} artifacts failed and were not written.{made}"
     if any(isinstance(error, GateError) for error in failures.values()):
         return GateError(head, lines, hint=hint)
     return ExportError("\n".join([head, *(f"  - {line}" for line in lines)]), hint=hint)

@@ -152,7 +152,7 @@ def test_a_failed_gate_keeps_the_old_artifact_and_the_others(tiny_sources: dict[
     source, test = tiny_sources["grey"], tiny_set((28, 28, 1), 40, seed=2)
     export(source, [Target("onnx", "fp32")], tmp_path, test=test)
     before = hashes(tmp_path / "tiny-grey-onnx-fp32")
-    with pytest.raises(GateError, match="savedmodel"):
+    with pytest.raises(GateError, match="savedmodel") as caught:
         # A SavedModel answers bit for bit like Keras only by luck; ONNX does not at all.
         export(
             source,
@@ -161,6 +161,7 @@ def test_a_failed_gate_keeps_the_old_artifact_and_the_others(tiny_sources: dict[
             test=test,
             limits_override=Limits(max_abs_diff=-1.0),
         )
+    assert f"Unchanged, from an earlier export: {tmp_path / 'tiny-grey-onnx-fp32'}." in str(caught.value)
     assert hashes(tmp_path / "tiny-grey-onnx-fp32") == before
     assert [p.name for p in tmp_path.iterdir()] == ["tiny-grey-onnx-fp32"]
 
