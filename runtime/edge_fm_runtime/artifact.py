@@ -67,11 +67,13 @@ def load_artifact(path: str | Path, *, check_hashes: bool = True) -> Artifact:
     exists = path.exists()
     if not exists and (packaged := packaged_artifact(path)) is not None:
         return _load_folder(packaged, check_hashes=check_hashes)
+    from edge_fm_runtime.no_artifact import advice
+
     what = "is a file, not an artifact" if exists else "does not exist"
     raise ArtifactError(
         f"{path} {what}; an artifact is a folder with {METADATA_FILE}, an .onnx, .xml or .tflite "
         f"file that edgefm exported, or the name of one in the package: {', '.join(packaged_names())}.",
-        hint="Make one: edgefm export",
+        hint=advice(path),
     )
 
 
@@ -150,9 +152,9 @@ def _load_folder(folder: Path, *, check_hashes: bool) -> Artifact:
     file = folder / METADATA_FILE
     for _ in range(_READS):
         if not file.exists():
-            raise ArtifactError(
-                f"{folder} has no {METADATA_FILE}: it is not an artifact.", hint="Make one: edgefm export"
-            )
+            from edge_fm_runtime.no_artifact import advice
+
+            raise ArtifactError(f"{folder} has no {METADATA_FILE}: it is not an artifact.", hint=advice(folder))
         text = read_small(file)
         try:
             return _open_folder(folder, parse_metadata(text, where=str(file)), check_hashes=check_hashes)

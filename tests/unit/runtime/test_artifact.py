@@ -177,6 +177,28 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path) -> None:
             load_artifact(path)
 
 
+def test_what_was_given_in_an_artifacts_place_gets_its_own_advice(artifact_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "my run"
+    run.mkdir()
+    (run / "model.keras").write_bytes(b"x")
+    export = run / "export"
+    for path, words in (
+        (run, f"edgefm export '{run}'"),
+        (run / "model.keras", f"edgefm export '{run / 'model.keras'}'"),
+        (Path("edgenet-s"), "Did you mean 'edgenet-s-onnx-int8'"),
+        (tmp_path / "nothing like it", "edgefm export MODEL.keras"),
+    ):
+        with pytest.raises(ArtifactError) as caught:
+            load_artifact(path)
+        assert words in str(caught.value.hint)
+    export.mkdir()
+    artifact_folder.rename(export / "tiny-onnx-fp32")
+    for path in (run, export):
+        with pytest.raises(ArtifactError) as caught:
+            load_artifact(path)
+        assert f"'{export / 'tiny-onnx-fp32'}'" in str(caught.value.hint)
+
+
 def test_metadata_that_is_a_fifo_does_not_hang(artifact_folder: Path) -> None:
     (artifact_folder / "edgefm.json").unlink()
     os.mkfifo(artifact_folder / "edgefm.json")
