@@ -36,9 +36,9 @@ talk.note("after")
 def screen_of(columns: int, *command: str) -> list[str]:
     """Run a command on a terminal of its own; the lines that are left on its screen."""
     pid, terminal = pty.fork()
-    if pid == 0:
+    if pid == 0:  # the size is set before the command can ask for it
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         os.execvpe(command[0], command, {**os.environ, "TERM": "xterm"})
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     output = b""
     while True:
         try:
