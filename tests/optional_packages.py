@@ -13,7 +13,7 @@ EXTRAS = (
     *("onnx", "onnxslim", "openvino", "optuna", "sklearn", "sqlalchemy", "sympy", "tensorboardX", "tensorflow"),
     *("tf2onnx", "tomli_w", "yaml"),
 )
-"""Import names of what pyproject's extras bring."""
+"""Import names of what pyproject's extras bring, those of development too."""
 
 
 def absent_package(error: BaseException) -> str | None:
