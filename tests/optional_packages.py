@@ -11,7 +11,7 @@ from importlib.util import find_spec
 EXTRAS = (
     *("ai_edge_litert", "h5py", "jinja2", "keras", "markdown_it", "matplotlib", "mlperf_loadgen", "model_api", "nncf"),
     *("onnx", "onnxslim", "openvino", "optuna", "sklearn", "sqlalchemy", "sympy", "tensorboardX", "tensorflow"),
-    *("tf2onnx", "tomli_w", "yaml"),
+    *("pyte", "tf2onnx", "tomli_w", "yaml"),
 )
 """Import names of what pyproject's extras bring, those of development too."""
 
