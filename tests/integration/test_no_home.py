@@ -78,6 +78,7 @@ def test_a_command_that_needs_no_folder_works(run: Run, arguments: tuple[str, ..
     assert "arning" not in done.stderr
 
 
+@pytest.mark.needs("tensorflow", "tf2onnx")
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [

@@ -176,6 +176,7 @@ def test_photos_are_classified_as_the_command_does(tmp_path: Path, monkeypatch: 
     assert found == told and found[0]["label"] == "Ankle boot" and found[1]["error"]
 
 
+@pytest.mark.needs("tensorflow", "tf2onnx")
 def test_folders_and_files_may_be_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was asked is what the options hold: text names a file, it is no sequence of letters."""
     monkeypatch.chdir(tmp_path)

@@ -154,6 +154,7 @@ def peers_row(peer: str, ratio: float | None) -> dict[str, Any]:
     }
 
 
+@pytest.mark.needs("jinja2")
 def test_the_pages_hold_every_row_and_say_where_we_lose(tmp_path: Path) -> None:
     environment, rows = results_file.read_results(write_results(tmp_path / "r.json", {"test_a": (1.0, 0.98, 1.02)}))
     peers = {

@@ -47,6 +47,7 @@ def test_an_artifact_has_a_page_without_feature_maps(artifact_folder: Path, tmp_
     assert result.exit_code == 2 and "belongs to --report" in result.output
 
 
+@pytest.mark.needs("jinja2", "matplotlib")
 def test_wrong_photos_of_a_folder_are_named(
     make_artifact: Callable[..., Path], metadata: Metadata, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def test_sweep_prints_one_table_with_test_accuracy_only_if_asked(recipe: Path, t
     assert "test % (chooses nothing)" in table
 
 
+@pytest.mark.needs("tensorflow", "optuna")
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

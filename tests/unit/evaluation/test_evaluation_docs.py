@@ -10,6 +10,7 @@ import pytest
 MODULES = ("conditions", "page", "recommendation", "roofline", "statistics")
 
 
+@pytest.mark.needs("jinja2", "matplotlib")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name: str) -> None:
     result = doctest.testmod(import_module(f"edge_fm.evaluation.{name}"))

@@ -114,6 +114,7 @@ def test_a_progress_bar_takes_any_name(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "[/bold] [red]" in capsys.readouterr().err
 
 
+@pytest.mark.needs("jinja2")
 def test_long_labels_wrap_on_the_page_and_leave_room_for_the_matrix() -> None:
     table = str(report_parts.confusion_table([[1, 2], [3, 4]], ["x" * 60, "b"]))
     assert table.count(f"<th><span>{'x' * 60}</span></th>") == 2

@@ -86,6 +86,7 @@ def test_a_result_of_another_recipe_model_or_data_is_out_of_date(changes: dict[s
     assert (fresh["status"], fresh["achieved_accuracy"]) == ("run", 0.91)
 
 
+@pytest.mark.needs("tensorflow", "jinja2", "matplotlib")
 def test_changed_code_of_a_model_is_noticed_though_nobody_recorded_it(monkeypatch: pytest.MonkeyPatch) -> None:
     now = current.current_of(NAME, next(row for row in load_experiments() if row.name == NAME).recipe)
     kept, same = made_up(NAME, structure=now.structure), made_up("report-b-cnn2-dense")
@@ -108,6 +109,7 @@ def test_changed_code_of_a_model_is_noticed_though_nobody_recorded_it(monkeypatc
     assert other["status"] == "run"
 
 
+@pytest.mark.needs("tensorflow", "jinja2", "matplotlib")
 def test_the_recorded_networks_and_data_are_those_of_the_code() -> None:
     recorded = json.loads(current.FILE.read_text("utf-8"))
     rows = load_experiments()
@@ -185,6 +187,7 @@ def test_studies_say_what_the_report_found_and_what_is_found_here() -> None:
     assert text.endswith("best here: batch size 16 (94.00%), worst: batch size 64 (92.00%).")
 
 
+@pytest.mark.needs("tensorflow", "jinja2", "matplotlib")
 def test_the_page_shows_every_row_and_what_is_known_of_it(tmp_path: Path) -> None:
     kept = [
         *seeds(0.91, 0.92, 0.93, name="report-a-cnn4-l2"),
@@ -202,6 +205,7 @@ def test_the_page_shows_every_row_and_what_is_known_of_it(tmp_path: Path) -> Non
     assert "http" not in page and page.count("<svg") >= 5  # four studies and a run's curves
 
 
+@pytest.mark.needs("tensorflow", "jinja2", "matplotlib")
 def test_the_command_writes_the_page(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["experiments", "--out", str(tmp_path), "--report", str(tmp_path / "page")])
     assert result.exit_code == 0 and "experiments.html" in result.stderr

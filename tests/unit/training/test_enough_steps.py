@@ -63,6 +63,7 @@ def test_enough_images_change_and_say_nothing() -> None:
     assert recipe == _recipe() and lines == []
 
 
+@pytest.mark.needs("tensorflow")
 def test_the_command_for_transfer_learning_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, lines = with_enough_epochs(_recipe(), _data(870), chosen=False)
     words = shlex.split(lines[-1].partition(": ")[2])
