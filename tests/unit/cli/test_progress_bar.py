@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import struct
 import sys
-import termios
 from pathlib import Path
 
-import pyte
 import pytest
+from terminal import screen_of
 
 _CHILD = """
 import warnings
@@ -31,30 +26,6 @@ with talk.progress() as progress:
     warnings.warn("ours", EdgeFMWarning)
 talk.note("after")
 """
-
-
-def screen_of(columns: int, *command: str) -> list[str]:
-    """Run a command on a terminal of its own; the lines that are left on its screen."""
-    pid, terminal = pty.fork()
-    if pid == 0:  # the size is set before the command can ask for it
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-        # Whoever runs the tests may have set COLUMNS, which would count for more than the terminal's own size.
-        environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
-        os.execvpe(command[0], command, {**environment, "TERM": "xterm"})
-    output = b""
-    while True:
-        try:
-            block = os.read(terminal, 1 << 16)
-        except OSError:  # the child has closed it
-            break
-        if not block:
-            break
-        output += block
-    os.waitpid(pid, 0)
-    os.close(terminal)
-    screen = pyte.Screen(columns, 50)
-    pyte.ByteStream(screen).feed(output)
-    return [line.rstrip() for line in screen.display if line.strip()]
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
