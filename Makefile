@@ -63,7 +63,7 @@ fuzz: $(VENV)/.installed  ## mutated photos, artifacts, model files, recipes and
 	done
 
 signals: $(VENV)/.installed  ## fifty signals at random moments to each command; half an hour
-	EDGEFM_SIGNAL_MOMENTS=50 $(BIN)/python -m pytest -q tests/integration/test_signals.py
+	EDGEFM_SIGNAL_MOMENTS=50 $(BIN)/python -m pytest -q tests/integration/processes/test_signals.py
 
 wheel-check: $(VENV)/.installed  ## build the wheel, install it alone elsewhere, classify a photo with it
 	$(BIN)/python tools/check_wheel.py

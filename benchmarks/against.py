@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_fm.evaluation.statistics import median_ratio
-from edge_fm_runtime.latency import Latency, measure
+from edge_fm.evaluation.benchmark.statistics import median_ratio
+from edge_fm_runtime.measurement.latency import Latency, measure
 
 
 def quick(ours: Callable[[], object], bare: Callable[[], object], what: str, *, seconds: float = 0.4) -> dict[str, Any]:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from benchmarks import against
+from edge_fm_export.compat.tensorflow_setup import quiet
 from edge_fm_export.context import EvaluationSet, SourceModel
 from edge_fm_export.pipeline import export
 from edge_fm_export.quantization.calibration import hash_images
 from edge_fm_export.sources import load_source
 from edge_fm_export.targets import Target
-from edge_fm_export.tensorflow_setup import quiet
-from edge_fm_runtime.parity import Limits
+from edge_fm_runtime.parity.comparison import Limits
 
 TARGETS = (
     Target("savedmodel", "fp32"),

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from benchmarks import against
-from edge_fm.api.registry import ALL_ENGINES
-from edge_fm.evaluation.bare import BARE_ENGINES, BARE_OF
+from edge_fm.api.common.registry import ALL_ENGINES
+from edge_fm.evaluation.benchmark.bare_libraries import BARE_ENGINES, BARE_OF
 from edge_fm_export.engines import reference_engine
 from edge_fm_export.sources import load_source
-from edge_fm_runtime.artifact import load_artifact
+from edge_fm_runtime.artifacts.artifact import load_artifact
+from edge_fm_runtime.artifacts.golden import load_golden
 from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
-from edge_fm_runtime.golden import load_golden
 
 ENGINES = {"onnxruntime": "onnx", "openvino": "openvino", "litert": "litert"}
 PRECISIONS = ("fp32", "fp16", "int8")

@@ -12,8 +12,8 @@ import pytest
 from benchmarks import against
 from benchmarks.cold_start import BARE, MAKE_PHOTO, run_once
 from benchmarks.model import EDGEFM
-from edge_fm_runtime.artifact import load_artifact
-from edge_fm_runtime.machine import usable_cpus
+from edge_fm_runtime.artifacts.artifact import load_artifact
+from edge_fm_runtime.measurement.machine import usable_cpus
 
 ROUNDS = 11
 IMPORTS = {

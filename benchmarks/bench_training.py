@@ -11,8 +11,8 @@ from benchmarks import against
 from edge_fm.data import load_dataset
 from edge_fm.models import build_model
 from edge_fm.training import load_recipe
-from edge_fm.training.fast_layers import with_fast_layers
-from edge_fm.training.optimizers import build_optimizer
+from edge_fm.training.optimization.fast_layers import with_fast_layers
+from edge_fm.training.optimization.optimizers import build_optimizer
 
 MODEL, BATCH = "edgenet-s", 128
 

@@ -63,8 +63,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
 
-    from edge_fm_runtime.artifact import load_artifact
-    from edge_fm_runtime.machine import usable_cpus
+    from edge_fm_runtime.artifacts.artifact import load_artifact
+    from edge_fm_runtime.measurement.machine import usable_cpus
 
     folder = arguments.artifact
     if folder is None:

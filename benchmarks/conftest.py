@@ -27,6 +27,6 @@ def onnx_artifact(run: Path) -> Path:
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     """Put our own account of the machine and the versions beside pytest-benchmark's."""
-    from edge_fm.evaluation.benchmark import environment
+    from edge_fm.evaluation.benchmark.benchmark import environment
 
     machine_info["edgefm"] = environment()

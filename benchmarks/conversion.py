@@ -28,9 +28,9 @@ def convert(name: str, way: str) -> dict[str, Any]:
     import keras
 
     from edge_fm.models import MODELS, build_model
-    from edge_fm_export import onnx_format
     from edge_fm_export.context import BuildContext
-    from edge_fm_export.savedmodel_format import read_graph, saved_model
+    from edge_fm_export.onnx import onnx_format
+    from edge_fm_export.savedmodel.savedmodel_format import read_graph, saved_model
     from edge_fm_export.sources import load_source
 
     if way == "plain":

@@ -30,13 +30,13 @@ def main() -> int:
     parser.add_argument("--model", nargs="+", default=list(MODELS))
     options = parser.parse_args()
 
+    from edge_fm_export.compat.tensorflow_setup import require_tensorflow
     from edge_fm_export.context import EvaluationSet
-    from edge_fm_export.foreign import load_foreign
     from edge_fm_export.pipeline import export
-    from edge_fm_export.presets import find_preset
     from edge_fm_export.quantization.calibration import hash_images
     from edge_fm_export.targets import parse_targets
-    from edge_fm_export.tensorflow_setup import require_tensorflow
+    from edge_fm_export.third_party_models.adapt import load_foreign
+    from edge_fm_export.third_party_models.pixel_scaling import find_preset
     from edge_fm_runtime.errors import EdgeFMError
 
     _, keras = require_tensorflow("the models")

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edge_fm_runtime.photo_suffixes import is_photo_name
+from edge_fm_runtime.photos.suffixes import is_photo_name
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def probability_classifier(
     fill: int = 0,
 ) -> Callable[[Path], str]:
     """A path -> label function from one of uint8 `[N,H,W,C]` -> `[N,classes]`, for models that are no artifact yet."""
-    from edge_fm_runtime.metadata import PhotoSpec
-    from edge_fm_runtime.photo import load_canvas
+    from edge_fm_runtime.artifacts.metadata import PhotoSpec
+    from edge_fm_runtime.photos.photo import load_canvas
 
     spec = PhotoSpec(mode=mode, background=background, fill=fill)  # type: ignore[arg-type]
     return lambda path: labels[int(probabilities(load_canvas(path, shape, spec)[None])[0].argmax())]
@@ -152,7 +152,7 @@ def main() -> None:
     options = parser.parse_args()
 
     from edge_fm_runtime.classifier import Classifier
-    from edge_fm_runtime.photo import load_canvas
+    from edge_fm_runtime.photos.photo import load_canvas
 
     with Classifier.load(options.artifact) as classifier:
         metadata = classifier.artifact.metadata

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from edge_fm.api.autotune import AutotuneResult, autotune
     from edge_fm.api.benchmark import BenchmarkResult, benchmark
     from edge_fm.api.classify import classify
-    from edge_fm.api.crossval import crossval
     from edge_fm.api.datasets import ContactSheet, DataDescription, FetchedData, describe_data, draw_data, fetch_data
     from edge_fm.api.doctor import MachineReport, examine_machine
     from edge_fm.api.evaluate import EvaluationResult, evaluate
@@ -26,15 +25,14 @@ if TYPE_CHECKING:
     from edge_fm.api.loadgen import ScenariosResult, benchmark_scenarios
     from edge_fm.api.models import ModelList, list_models, plot_models
     from edge_fm.api.report import BenchmarkPage, benchmark_report
-    from edge_fm.api.search import SearchReport, search
-    from edge_fm.api.sweep import SweepResult, sweep
+    from edge_fm.api.studies import SearchReport, SweepResult, crossval, search, sweep
     from edge_fm.api.train import PreparedTraining, TrainOptions, prepare_training, train, train_prepared
     from edge_fm.api.verify import verify
-    from edge_fm.training.results import RunResult
+    from edge_fm.training.run.results import RunResult
     from edge_fm_export.results import ExportReport
     from edge_fm_runtime.classifier import Classification, Classifier, Failure
     from edge_fm_runtime.errors import EdgeFMError
-    from edge_fm_runtime.verification import Verification
+    from edge_fm_runtime.parity.verification import Verification
 
 _HOMES = {
     "AutotuneResult": "edge_fm.api.autotune",
@@ -56,18 +54,18 @@ _HOMES = {
     "MachineReport": "edge_fm.api.doctor",
     "ModelList": "edge_fm.api.models",
     "PreparedTraining": "edge_fm.api.train",
-    "RunResult": "edge_fm.training.results",
+    "RunResult": "edge_fm.training.run.results",
     "ScenariosResult": "edge_fm.api.loadgen",
-    "SearchReport": "edge_fm.api.search",
-    "SweepResult": "edge_fm.api.sweep",
+    "SearchReport": "edge_fm.api.studies",
+    "SweepResult": "edge_fm.api.studies",
     "TrainOptions": "edge_fm.api.train",
-    "Verification": "edge_fm_runtime.verification",
+    "Verification": "edge_fm_runtime.parity.verification",
     "autotune": "edge_fm.api.autotune",
     "benchmark": "edge_fm.api.benchmark",
     "benchmark_report": "edge_fm.api.report",
     "benchmark_scenarios": "edge_fm.api.loadgen",
     "classify": "edge_fm.api.classify",
-    "crossval": "edge_fm.api.crossval",
+    "crossval": "edge_fm.api.studies",
     "describe_data": "edge_fm.api.datasets",
     "draw_data": "edge_fm.api.datasets",
     "evaluate": "edge_fm.api.evaluate",
@@ -80,8 +78,8 @@ _HOMES = {
     "plot_models": "edge_fm.api.models",
     "prepare_training": "edge_fm.api.train",
     "run_experiments": "edge_fm.api.experiments",
-    "search": "edge_fm.api.search",
-    "sweep": "edge_fm.api.sweep",
+    "search": "edge_fm.api.studies",
+    "sweep": "edge_fm.api.studies",
     "train": "edge_fm.api.train",
     "train_prepared": "edge_fm.api.train",
     "verify": "edge_fm.api.verify",

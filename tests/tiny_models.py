@@ -83,7 +83,7 @@ def build_tiny(keras: Any, shape: tuple[int, int, int], classes: int) -> Any:
 
 def make_run(folder: Path, kind: str) -> TinyRun:
     """Train the tiny model of `kind` and leave it in `folder`."""
-    from edge_fm_export.tensorflow_setup import require_tensorflow
+    from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 
     _, keras = require_tensorflow("the tests")
     shape, labels = TINY_SHAPES[kind], TINY_LABELS[kind]

@@ -111,7 +111,7 @@ def make_photos(artifact: Path, folder: Path) -> None:
     """The artifact's own golden inputs, as PNG."""
     from PIL import Image
 
-    from edge_fm_runtime.golden import load_golden
+    from edge_fm_runtime.artifacts.golden import load_golden
 
     for number, pixels in enumerate(load_golden(artifact / "golden.npz").images):
         Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(folder / f"{number:03}.png")
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="default: aarch64/ in the user's cache folder")
     parser.add_argument("--may-skip", action="store_true", help="where no emulator can be had, say so and succeed")
     given = parser.parse_args()
-    from edge_fm_runtime.user_cache import cache_root
+    from edge_fm_runtime.system.user_cache import cache_root
 
     usual = cache_root()
     if given.cache is None and usual is None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from edge_fm.data import fashion_mnist
 from edge_fm.experiments import load_experiments
 from edge_fm.experiments.current import FILE, record
-from edge_fm.training.run_folder import write_json
+from edge_fm.training.run.run_folder import write_json
 
 
 def main() -> None:

@@ -33,13 +33,13 @@ from edge_fm.experiments.run import machine_name
 from edge_fm.models import records
 from edge_fm.models.records import OTHERS, RECORD_FILE, Exported, Record, Seed, kept_records, read_record
 from edge_fm.training import Recipe, load_recipe, recipe_hash
-from edge_fm.training.kept_run import kept_run
-from edge_fm.training.recipe_data import load_recipe_data
-from edge_fm.training.run_folder import HISTORY_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE, write_json
-from edge_fm_runtime.artifact import load_artifact
+from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
+from edge_fm.training.run.kept_run import kept_run
+from edge_fm.training.run.run_folder import HISTORY_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE, write_json
+from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.engines import EngineOptions, create_engine
-from edge_fm_runtime.latency import measure
-from edge_fm_runtime.machine import describe_machine
+from edge_fm_runtime.measurement.latency import measure
+from edge_fm_runtime.measurement.machine import describe_machine
 
 FORMATS, PRECISIONS = {"onnx": "onnxruntime", "openvino": "openvino"}, ("fp32", "int8")
 # Of a record or a run: what its teachers, and the run that it went on from, noted.

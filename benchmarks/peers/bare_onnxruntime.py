@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.peers.job import Job
-from edge_fm.evaluation.bare import BareOnnxRuntime
-from edge_fm_runtime.artifact import load_artifact
+from edge_fm.evaluation.benchmark.bare_libraries import BareOnnxRuntime
+from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.engines import EngineOptions
 
 

@@ -18,10 +18,10 @@ import numpy as np
 from benchmarks.peers import IN_PROCESS, OF_FORMAT, ORIGINALS, REMARKS, TOOLS
 from benchmarks.peers.job import Job
 from benchmarks.peers.tools import Report, ToolError
-from edge_fm.evaluation.statistics import Estimate, median_ratio, rate_estimate
-from edge_fm_runtime.artifact import load_artifact
-from edge_fm_runtime.golden import load_golden
-from edge_fm_runtime.latency import Latency
+from edge_fm.evaluation.benchmark.statistics import Estimate, median_ratio, rate_estimate
+from edge_fm_runtime.artifacts.artifact import load_artifact
+from edge_fm_runtime.artifacts.golden import load_golden
+from edge_fm_runtime.measurement.latency import Latency
 
 ROOT = Path(__file__).parents[2]
 OURS = "edgefm"

@@ -8,9 +8,9 @@ from itertools import repeat
 import numpy as np
 
 from benchmarks.peers.job import Job
-from edge_fm_runtime.artifact import load_artifact
+from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
-from edge_fm_runtime.streaming import infer_many
+from edge_fm_runtime.engines.streaming import infer_many
 
 
 def open_call(job: Job) -> Callable[[], np.ndarray]:

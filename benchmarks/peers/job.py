@@ -34,6 +34,6 @@ class Job:
 
     def payload(self) -> Path:
         """The model's file."""
-        from edge_fm_runtime.artifact import load_artifact
+        from edge_fm_runtime.artifacts.artifact import load_artifact
 
         return load_artifact(self.artifact).payload

@@ -132,7 +132,7 @@ class ArtifactSchema(_Table):
     """The fields of `edgefm.json`, from the dataclasses that the reader fills."""
 
     def parts(self) -> Iterable[tuple[str, list[str]]]:
-        from edge_fm_runtime.metadata import FileEntry, InputSpec, Metadata, PhotoSpec
+        from edge_fm_runtime.artifacts.metadata import FileEntry, InputSpec, Metadata, PhotoSpec
 
         for cls, name in {Metadata: "The file", InputSpec: "input", PhotoSpec: "photo"}.items():
             told = described_attributes(cls)
@@ -148,7 +148,7 @@ class ArtifactSections(_Table):
     """What the reader checks in the free sections of `edgefm.json`, from the rules that it applies."""
 
     def parts(self) -> Iterable[tuple[str, list[str]]]:
-        from edge_fm_runtime.sections import NEEDED, SECTIONS
+        from edge_fm_runtime.artifacts.sections import NEEDED, SECTIONS
 
         for section, keys in SECTIONS.items():
             needed = NEEDED.get(section, ())

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
-    from edge_fm.evaluation.statistics import Verdict
-    from edge_fm_runtime.autotune import Candidate, Tuning
+    from edge_fm.evaluation.benchmark.statistics import Verdict
+    from edge_fm_runtime.measurement.autotune import Candidate, Tuning
 
 MAX_DROP_POINTS = 0.5
 DURATION_S = 0.3
@@ -81,11 +81,11 @@ def autotune(
     Raises:
         EdgeFMError: an artifact cannot be read or run, or the profile cannot be written.
     """
-    from edge_fm.evaluation.conditions import Watch
-    from edge_fm_runtime.artifact import load_artifact
-    from edge_fm_runtime.autotune import autotune as measure
-    from edge_fm_runtime.device_profile import place_for_profile, save_choices
-    from edge_fm_runtime.user_cache import payload_hash
+    from edge_fm.evaluation.benchmark.conditions import Watch
+    from edge_fm_runtime.artifacts.artifact import load_artifact
+    from edge_fm_runtime.measurement.autotune import autotune as measure
+    from edge_fm_runtime.measurement.device_profile import place_for_profile, save_choices
+    from edge_fm_runtime.system.user_cache import payload_hash
 
     place_for_profile()  # before the measurement, which would be lost
     opened = [load_artifact(Path(path)) for path in artifacts]

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.messages import MessageFn, unheard
-from edge_fm.api.places import EXPORTS, is_run, latest_export
+from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.places import EXPORTS, is_run, latest_export
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
-    from edge_fm.evaluation.benchmark import Case
-    from edge_fm.evaluation.statistics import Verdict
-    from edge_fm_runtime.artifact import Artifact
+    from edge_fm.evaluation.benchmark.benchmark import Case
+    from edge_fm.evaluation.benchmark.statistics import Verdict
+    from edge_fm_runtime.artifacts.artifact import Artifact
     from edge_fm_runtime.engines import EngineOptions
 
 PARTS = ("bare", "streams", "photos", "starts", "null")
@@ -106,11 +106,11 @@ def benchmark(
         EdgeFMError: an artifact or the original cannot be read or run.
         ValueError: `skip` names an unknown part.
     """
-    from edge_fm.evaluation.benchmark import run_benchmark
-    from edge_fm.evaluation.benchmark_cases import closing_engines
-    from edge_fm_runtime.artifact import load_artifact
+    from edge_fm.evaluation.benchmark.benchmark import run_benchmark
+    from edge_fm.evaluation.benchmark.cases import closing_engines
+    from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.engines import EngineOptions
-    from edge_fm_runtime.scratch import scratch_folder
+    from edge_fm_runtime.system.scratch import scratch_folder
 
     if unknown := {*skip} - {*PARTS}:
         raise ValueError(f"Unknown parts: {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}.")
@@ -137,17 +137,17 @@ def benchmark(
             progress=progress,
         )
         if profile:
-            from edge_fm.evaluation.profile import profile_cases
+            from edge_fm.evaluation.benchmark.profile import profile_cases
 
             report = replace(report, profiles=tuple(profile_cases(cases, timed, progress=progress)))
         if scaling:
-            from edge_fm.evaluation.scaling import measure_scaling
+            from edge_fm.evaluation.benchmark.scaling import measure_scaling
 
             report = replace(report, scaling=measure_scaling(cases, duration_s=duration_s / 4, progress=progress))
         printed = report.to_json()  # asks the engines what really ran
     written: tuple[Path, ...] = ()
     if out is not None:
-        from edge_fm.evaluation.benchmark_page import write_benchmark
+        from edge_fm.evaluation.benchmark.page import write_benchmark
 
         written = tuple(write_benchmark(printed, Path(out)))
         note(f"Wrote {' and '.join(str(p) for p in written)}")
@@ -163,9 +163,9 @@ def _cases(
     progress: ProgressFn,
 ) -> list[Case]:
     """Artifacts, the original and its SavedModel, the bare libraries, and nothing."""
-    from edge_fm.api.registry import ALL_ENGINES
-    from edge_fm.evaluation.benchmark import artifact_case, bare_case, null_case, reference_cases
-    from edge_fm_runtime.artifact import load_artifact
+    from edge_fm.api.common.registry import ALL_ENGINES
+    from edge_fm.evaluation.benchmark.benchmark import artifact_case, bare_case, null_case, reference_cases
+    from edge_fm_runtime.artifacts.artifact import load_artifact
 
     cases, bare = [], []
     for artifact in opened:

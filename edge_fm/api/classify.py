@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_fm.api.messages import MessageFn, unheard
-from edge_fm.api.places import choose_artifact
+from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.places import choose_artifact
 
 if TYPE_CHECKING:
     from edge_fm_runtime.classifier import Classification, Failure
@@ -49,9 +49,9 @@ def classify(
     Raises:
         EdgeFMError: there is no artifact, or it cannot be run here.
     """
-    from edge_fm.api.photo_list import PhotoList
+    from edge_fm.api.common.photo_list import PhotoList
     from edge_fm_runtime.classifier import Classifier, Failure
-    from edge_fm_runtime.photo import DEFAULT_MAX_PIXELS
+    from edge_fm_runtime.photos.photo import DEFAULT_MAX_PIXELS
 
     given = [photos] if isinstance(photos, str | Path) else photos
     listed = PhotoList(tuple(str(photo) for photo in given), recursive=recursive)

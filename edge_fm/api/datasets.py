@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.messages import MessageFn, unheard
-from edge_fm_runtime.disk import writing
+from edge_fm.api.common.messages import MessageFn, unheard
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.system.disk import writing
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset

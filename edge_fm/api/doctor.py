@@ -58,7 +58,7 @@ class MachineReport:
 def examine_machine() -> MachineReport:
     """Look at this machine; every value is read, none assumed."""
     from edge_fm import __version__
-    from edge_fm_runtime.machine import describe_machine
+    from edge_fm_runtime.measurement.machine import describe_machine
 
     packages = []
     for name, (module, extra, purpose) in _PACKAGES.items():
@@ -134,7 +134,7 @@ def _litert() -> dict[str, Any]:
 def _folders() -> list[dict[str, Any]]:
     from edge_fm.data import cache_folder
     from edge_fm_runtime.errors import DataError
-    from edge_fm_runtime.user_cache import cache_root
+    from edge_fm_runtime.system.user_cache import cache_root
 
     folders: dict[str, Path | None] = {"data": None, "compiled models": None, "runs": Path("runs").resolve()}
     with suppress(DataError):  # a user without a home folder

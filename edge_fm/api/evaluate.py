@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.messages import MessageFn, unheard
-from edge_fm.api.places import choose_artifact, is_run
+from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.places import choose_artifact, is_run
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from edge_fm.data import Dataset
     from edge_fm.evaluation import Evaluation
+    from edge_fm_runtime.artifacts.metadata import PhotoSpec
     from edge_fm_runtime.engines import Engine, EngineOptions
-    from edge_fm_runtime.metadata import PhotoSpec
 
 BATCH_SIZE = 256
 _MAPPED = 3
@@ -110,12 +110,12 @@ def evaluate(
     Raises:
         EdgeFMError: the model or the images cannot be read, or do not fit each other.
     """
-    from edge_fm.api.inputs import own_data
-    from edge_fm.api.labelled import choose_images, load_labelled
+    from edge_fm.api.common.labelled import choose_images, load_labelled
+    from edge_fm.api.common.original import own_data
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.records import trained_model
-    from edge_fm_runtime.chance import chance_warning
     from edge_fm_runtime.engines import EngineOptions
+    from edge_fm_runtime.parity.chance import chance_warning
 
     if layer is not None and report is None:
         raise DataError("A layer was named, but no report that draws its maps.", hint="Add --report DIR.")
@@ -162,7 +162,7 @@ def evaluate(
 
 def _learned_from(dataset: Dataset, split: str, images: Any, training: Mapping[str, Any] | None) -> str | None:
     """What to say of judged images that the model has learned from, as far as its data are these; None of none."""
-    from edge_fm_export.fingerprints import count_common
+    from edge_fm_export.gate.fingerprints import count_common
 
     if split == "train" or dataset.content_hash != ((training or {}).get("data") or {}).get("hash"):
         return None
@@ -221,7 +221,7 @@ def _feature_maps(model: Any, layer: str | None, images: Any) -> tuple[str, Any,
 
 def _metrics(run: Path) -> dict[str, Any]:
     """What a run knows of its training; nothing for an artifact."""
-    from edge_fm_runtime.json_text import parse_json
+    from edge_fm_runtime.system.json_text import parse_json
 
     file = run / "metrics.json"
     return dict(parse_json(file.read_bytes())) if file.is_file() else {}  # load_source has checked it
@@ -240,8 +240,8 @@ def _open(
             warn(warning)
         runner = reference_engine("keras", original, options)
         return runner, original.labels, original.photo, original.input.shape, original.training, original.model
-    from edge_fm.api.registry import ALL_ENGINES
-    from edge_fm_runtime.artifact import load_artifact
+    from edge_fm.api.common.registry import ALL_ENGINES
+    from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.engines import create_engine
 
     artifact = load_artifact(path)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.messages import MessageFn, unheard
-from edge_fm.api.places import RUNS
+from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.places import RUNS
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:

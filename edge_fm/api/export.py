@@ -7,19 +7,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.messages import MessageFn, unheard
-from edge_fm.api.places import EXPORTS, RUNS, is_run
+from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.places import EXPORTS, RUNS, is_run
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
-    from edge_fm.api.calibration import Calibration
-    from edge_fm.api.inputs import Sets
+    from edge_fm.api.common.calibration import Calibration
+    from edge_fm.api.common.original import Sets
     from edge_fm_export.context import QuantizeOptions, SourceModel
     from edge_fm_export.planning import PlannedTarget
-    from edge_fm_export.presets import Preprocessing
     from edge_fm_export.results import ExportReport
     from edge_fm_export.targets import Target
-    from edge_fm_runtime.metadata import PhotoMode
+    from edge_fm_export.third_party_models.pixel_scaling import Preprocessing
+    from edge_fm_runtime.artifacts.metadata import PhotoMode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,10 +171,10 @@ def _export(
     warn: MessageFn,
 ) -> ExportReport:
     """Open the model, choose the images that judge and calibrate, export, and say what a person should know."""
-    from edge_fm.api.inputs import evaluation_data
+    from edge_fm.api.common.original import evaluation_data
     from edge_fm_export.pipeline import export_targets
     from edge_fm_export.planning import require_ready
-    from edge_fm_runtime.parity import Limits
+    from edge_fm_runtime.parity.comparison import Limits
 
     require_ready(targets)
     progress("loading the model", 0, None)
@@ -242,7 +242,7 @@ def _calibration(
     warn: MessageFn,
 ) -> Calibration:
     """Choose the images for int8, if anybody wants it; what speaks against them ends int8 alone."""
-    from edge_fm.api.calibration import Calibration, calibration_sets
+    from edge_fm.api.common.calibration import Calibration, calibration_sets
     from edge_fm_runtime.errors import EdgeFMError
 
     if not any(target.precision == "int8" for target in targets):
@@ -271,7 +271,7 @@ def _calibration(
 
 def _open(path: Path, options: ExportOptions, note: MessageFn) -> SourceModel:
     from edge_fm_export.sources import load_source
-    from edge_fm_runtime.metadata import PhotoSpec
+    from edge_fm_runtime.artifacts.metadata import PhotoSpec
 
     labels = options.labels
     return load_source(
@@ -285,7 +285,7 @@ def _open(path: Path, options: ExportOptions, note: MessageFn) -> SourceModel:
 
 
 def _read_labels(file: Path, note: MessageFn) -> tuple[str, ...]:
-    from edge_fm.data.label_file import read_label_file
+    from edge_fm.data.readers.label_file import read_label_file
 
     labels = read_label_file(file)
     if labels.note is not None:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.benchmark import DURATION_S, newest_exports
-from edge_fm.api.messages import MessageFn, unheard
-from edge_fm_runtime.disk import writing
+from edge_fm.api.common.messages import MessageFn, unheard
 from edge_fm_runtime.progress import ProgressFn, silent
-from edge_fm_runtime.scratch import scratch_folder
+from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from edge_fm.evaluation.mlperf import Plan, ScenarioResult, Subject
-    from edge_fm_runtime.artifact import Artifact
+    from edge_fm.mlperf import Plan, ScenarioResult, Subject
+    from edge_fm_runtime.artifacts.artifact import Artifact
     from edge_fm_runtime.engines import EngineOptions
 
 SCENARIO_NAMES = ("single-stream", "multi-stream", "server", "offline")
@@ -107,9 +107,9 @@ def benchmark_scenarios(
         EdgeFMError: an artifact or its images cannot be read or run, or LoadGen is not installed.
         ValueError: `scenarios` has an unknown name.
     """
-    from edge_fm.evaluation.benchmark import environment
-    from edge_fm.evaluation.mlperf import SCENARIOS, Plan, loadgen_version, run_scenarios
-    from edge_fm_runtime.artifact import load_artifact
+    from edge_fm.evaluation.benchmark.benchmark import environment
+    from edge_fm.mlperf import SCENARIOS, Plan, loadgen_version, run_scenarios
+    from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.engines import EngineOptions
 
     if unknown := {*scenarios} - {*SCENARIO_NAMES, "all"}:
@@ -152,9 +152,9 @@ def _subject(
     note: MessageFn,
 ) -> Subject:
     """The artifact with the images that `edgefm evaluate` would ask, or, where it names none, its golden inputs."""
-    from edge_fm.api.inputs import own_data
-    from edge_fm.api.labelled import choose_images, load_labelled
-    from edge_fm.evaluation.mlperf import Subject
+    from edge_fm.api.common.labelled import choose_images, load_labelled
+    from edge_fm.api.common.original import own_data
+    from edge_fm.mlperf import Subject
 
     metadata = artifact.metadata
     shape = metadata.input.shape
@@ -173,7 +173,7 @@ def _subject(
 def _golden(artifact: Artifact) -> Any:
     import numpy as np
 
-    from edge_fm_runtime.golden import GOLDEN_FILE, load_golden
+    from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
 
     if not artifact.bare and GOLDEN_FILE in artifact.metadata.files:
         return load_golden(artifact.path / GOLDEN_FILE).images

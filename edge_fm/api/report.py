@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_fm.api.messages import MessageFn, unheard
-from edge_fm.api.places import RUNS
-from edge_fm_runtime.disk import writing
+from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.places import RUNS
+from edge_fm_runtime.system.disk import writing
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def benchmark_report(
     Raises:
         EdgeFMError: there is no such benchmark, it cannot be read, or Jinja2 is not installed.
     """
-    from edge_fm.evaluation.benchmark_page import HTML_FILE, JSON_FILE, benchmark_page, read_benchmark
+    from edge_fm.evaluation.benchmark.page import HTML_FILE, JSON_FILE, benchmark_page, read_benchmark
+    from edge_fm.evaluation.benchmark.recommendation import recommend
     from edge_fm.evaluation.page import require_pages
-    from edge_fm.evaluation.recommendation import recommend
     from edge_fm_runtime.errors import DataError
 
     require_pages()

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.messages import MessageFn, unheard
-from edge_fm.api.places import RUNS
+from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.places import RUNS
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
     from edge_fm.training import Recipe, RunResult
-    from edge_fm.training.fit import EpochFn
+    from edge_fm.training.run.fit import EpochFn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +133,10 @@ def prepare_training(
     """Read the recipe, change it, and load its data; arguments as for `train`."""
     from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import latest_run, load_recipe, with_overrides
-    from edge_fm.training.enough_steps import is_recipe_file, with_enough_epochs
-    from edge_fm.training.keys import with_keys
-    from edge_fm.training.overrides import default_recipe
-    from edge_fm.training.recipe_data import load_recipe_data, notes_of_preparation
+    from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, notes_of_preparation
+    from edge_fm.training.recipe.enough_steps import is_recipe_file, with_enough_epochs
+    from edge_fm.training.recipe.keys import with_keys
+    from edge_fm.training.recipe.overrides import default_recipe
     from edge_fm_runtime.errors import TrainingError
 
     folder: Path | None
@@ -210,7 +210,7 @@ def train_prepared(
 def _plot(result: RunResult, dataset: Dataset) -> None:
     """Draw curves and confusion matrix, and keep the whole evaluation, from what the run has already predicted."""
     from edge_fm.evaluation import evaluate_probabilities, plot_confusion, plot_curves
-    from edge_fm.training.run_folder import write_json
+    from edge_fm.training.run.run_folder import write_json
 
     evaluation = evaluate_probabilities(result.test_probabilities, dataset.test.labels, dataset.label_names)
     write_json(result.run_dir / "evaluation.json", evaluation.to_json())

@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_fm.api.messages import MessageFn, unheard
-from edge_fm.api.places import choose_artifact
+from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.places import choose_artifact
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
-    from edge_fm_runtime.artifact import Artifact
+    from edge_fm_runtime.artifacts.artifact import Artifact
     from edge_fm_runtime.engines import Engine
-    from edge_fm_runtime.verification import Verification
+    from edge_fm_runtime.parity.verification import Verification
 
 
 def verify(
@@ -47,11 +47,11 @@ def verify(
     Raises:
         EdgeFMError: the artifact, the original or the images cannot be read, or do not fit each other.
     """
-    from edge_fm.api.registry import ALL_ENGINES
-    from edge_fm_runtime.artifact import load_artifact
+    from edge_fm.api.common.registry import ALL_ENGINES
+    from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.engines import EngineOptions, create_engine
     from edge_fm_runtime.errors import DataError
-    from edge_fm_runtime.verification import verify_golden
+    from edge_fm_runtime.parity.verification import verify_golden
 
     if against is None and (data is not None or skip_unreadable is not None):
         raise DataError(
@@ -77,9 +77,9 @@ def _against(
     progress: ProgressFn,
     note: MessageFn,
 ) -> Verification:
-    from edge_fm.api.inputs import evaluation_data, load_original
+    from edge_fm.api.common.original import evaluation_data, load_original
     from edge_fm.models.records import trained_model
-    from edge_fm_export.gate import verify_against
+    from edge_fm_export.gate.gate import verify_against
 
     original = load_original(trained_model(against), artifact.metadata)
     sets = evaluation_data(data, original, progress, skip_unreadable=skip_unreadable, on_try=note)

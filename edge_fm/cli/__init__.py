@@ -13,8 +13,8 @@ from typing import IO, Any, TextIO, cast
 import click
 
 from edge_fm import __version__
-from edge_fm.cli.printable import printable
-from edge_fm.cli.progress_bar import tell
+from edge_fm.cli.console.printable import printable
+from edge_fm.cli.console.progress_bar import tell
 from edge_fm.signals import Interrupted, interruption
 from edge_fm.streams import STDOUT
 from edge_fm_runtime.errors import EdgeFMError, EdgeFMWarning
@@ -38,6 +38,9 @@ _COMMANDS = {
     "quickstart": "the whole way once, in about three minutes",
 }
 """Command -> short help; the help stands here so that `edgefm --help` loads no command."""
+
+_TRAINING = {"train", "search", "crossval", "sweep", "experiments", "models", "data"}
+"""The commands of `edge_fm.cli.training`; the others are those of `edge_fm.cli.deployment`."""
 
 
 class _Failure(click.ClickException):
@@ -100,7 +103,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        return cast(click.Command, import_module(f"edge_fm.cli.{cmd_name}").command)
+        folder = "training" if cmd_name in _TRAINING else "deployment"
+        return cast(click.Command, import_module(f"edge_fm.cli.{folder}.{cmd_name}").command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

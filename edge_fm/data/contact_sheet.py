@@ -47,7 +47,7 @@ def contact_sheet(
     """
     from PIL import Image, ImageDraw
 
-    from edge_fm_runtime.photo_file import shown_name
+    from edge_fm_runtime.photos.file import shown_name
 
     if split not in dataset.splits:
         raise DataError(f"There is no split {split!r} in {dataset.name}; it has {', '.join(dataset.splits)}.")

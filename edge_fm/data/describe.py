@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_fm.data.dataset import Dataset, balance
-from edge_fm.data.unreadable import unreadable_in_words
-from edge_fm_export.fingerprints import fingerprints
+from edge_fm.data.readers.unreadable import unreadable_in_words
+from edge_fm_export.gate.fingerprints import fingerprints
 
 _LISTED = 6
 _FASHION_MNIST = {

@@ -19,7 +19,7 @@ from pathlib import Path
 from edge_fm.data.store import FileSpec, Notify, SourceFailure
 from edge_fm.network import failure_reason, require_reachable
 from edge_fm_runtime.progress import ProgressFn
-from edge_fm_runtime.scratch import scratch_folder
+from edge_fm_runtime.system.scratch import scratch_folder
 
 _READ_S = 20.0
 

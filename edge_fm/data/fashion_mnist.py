@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_fm.data.dataset import Dataset, SourceFile, Split, make_dataset
-from edge_fm.data.idx import parse_idx
+from edge_fm.data.readers.idx import parse_idx
 from edge_fm.data.store import FileSpec, Found, Notify, Source, mute, obtain
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn, silent
-from edge_fm_runtime.user_cache import cache_root, expand_home
+from edge_fm_runtime.system.user_cache import cache_root, expand_home
 
 NAME = "fashion-mnist"
 LABEL_NAMES = (

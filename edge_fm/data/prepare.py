@@ -15,7 +15,7 @@ import numpy as np
 from edge_fm.data.dataset import Dataset, Split, join, make_dataset
 from edge_fm.data.sources import absolute_source
 from edge_fm.data.splits import Indices, hold_out_count
-from edge_fm_export.fingerprints import fingerprints
+from edge_fm_export.gate.fingerprints import fingerprints
 from edge_fm_runtime.errors import DataError
 
 

@@ -12,14 +12,14 @@ import numpy as np
 from edge_fm.data import fashion_mnist, mini
 from edge_fm.data.dataset import Dataset, Split, make_dataset
 from edge_fm.data.describe import note_lines
-from edge_fm.data.raw import Raw, Shape
+from edge_fm.data.readers.raw import Raw, Shape
 from edge_fm.data.splits import hold_out
 from edge_fm.data.store import Notify, mute
-from edge_fm_export.fingerprints import fingerprints
+from edge_fm_export.gate.fingerprints import fingerprints
+from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
-from edge_fm_runtime.metadata import PhotoSpec
 from edge_fm_runtime.progress import ProgressFn, silent
-from edge_fm_runtime.user_cache import expand_home
+from edge_fm_runtime.system.user_cache import expand_home
 
 DATASETS: Mapping[str, str] = {
     fashion_mnist.NAME: "60,000 training and 10,000 test images of ten garments, fetched on first use",
@@ -120,10 +120,10 @@ def _read(
 ) -> Raw:
     """Choose the reader by what is there; each is imported when it is needed."""
     if path.is_dir():
-        from edge_fm.data.csv_file import find_csv_folder, read_csv_folder
-        from edge_fm.data.idx_folder import find_idx, read_idx_folder
-        from edge_fm.data.image_folder import has_pictures, read_image_folder
-        from edge_fm.data.npy_file import find_npy_parts, read_npy_folder
+        from edge_fm.data.readers.csv_file import find_csv_folder, read_csv_folder
+        from edge_fm.data.readers.idx_folder import find_idx, read_idx_folder
+        from edge_fm.data.readers.image_folder import has_pictures, read_image_folder
+        from edge_fm.data.readers.npy_file import find_npy_parts, read_npy_folder
 
         if find_idx(path) or any(path.glob("*-idx[0-9]-*")):
             return read_idx_folder(path, shape=shape, progress=progress)
@@ -148,18 +148,18 @@ def _read_file(path: Path, shape: Shape | None, progress: ProgressFn) -> Raw:
     if not head:
         raise DataError(f"{path} is empty (0 bytes).", hint=_SUPPORTED)
     if head.startswith(b"PK"):
-        from edge_fm.data.npz_file import read_npz
+        from edge_fm.data.readers.npz_file import read_npz
 
         return read_npz(path, shape=shape, progress=progress)
     if head.startswith(b"\x93NUMPY") or (path.suffix == ".npy" and head[0] == 0x80):
-        from edge_fm.data.npy_file import read_npy
+        from edge_fm.data.readers.npy_file import read_npy
 
         return read_npy(path, shape=shape, progress=progress)
     if path.suffix.lower() in (".csv", ".tsv", ".txt") or not any(byte < 9 for byte in head):
-        from edge_fm.data.csv_file import read_csv
+        from edge_fm.data.readers.csv_file import read_csv
 
         return read_csv(path, shape=shape, progress=progress)
-    from edge_fm.data.idx import is_idx
+    from edge_fm.data.readers.idx import is_idx
 
     what = (
         "one IDX file; give the folder of all four"
@@ -208,7 +208,7 @@ def _bring_to(dataset: Dataset, shape: Shape | None, photo: PhotoSpec, progress:
 
 
 def _resize(split: Split, shape: Shape, photo: PhotoSpec, progress: ProgressFn, done: int, total: int) -> Split:
-    from edge_fm_runtime.photo import load_canvas
+    from edge_fm_runtime.photos.photo import load_canvas
 
     canvases = np.empty((len(split), *shape), np.uint8)
     for i, image in enumerate(split.images):

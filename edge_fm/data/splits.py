@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm.data.dataset import Labels, Split
-from edge_fm_export.fingerprints import fingerprints
+from edge_fm_export.gate.fingerprints import fingerprints
 from edge_fm_runtime.errors import DataError
 
 Indices = npt.NDArray[np.intp]

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from edge_fm_runtime.errors import DataError, DownloadError
-from edge_fm_runtime.json_text import parse_json
 from edge_fm_runtime.progress import ProgressFn
-from edge_fm_runtime.scratch import scratch_folder
+from edge_fm_runtime.system.json_text import parse_json
+from edge_fm_runtime.system.scratch import scratch_folder
 
 Notify: TypeAlias = Callable[[str], None]
 """Called with one line for a person: what is tried, and why it did not work."""

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.data.image_folder import check_photo_shape
+from edge_fm.data.readers.image_folder import check_photo_shape
+from edge_fm.data.readers.unreadable import check_unreadable, unreadable_in_words
 from edge_fm.data.store import Notify, mute
-from edge_fm.data.unreadable import check_unreadable, unreadable_in_words
+from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
-from edge_fm_runtime.machine import usable_cpus
-from edge_fm_runtime.metadata import PhotoSpec
-from edge_fm_runtime.photo_suffixes import LISTED, count_in_words, is_photo_name, kind_passed_over
+from edge_fm_runtime.measurement.machine import usable_cpus
+from edge_fm_runtime.photos.suffixes import LISTED, count_in_words, is_photo_name, kind_passed_over
 from edge_fm_runtime.progress import ProgressFn, silent
 
 
@@ -53,7 +53,7 @@ def load_images(
     Raises:
         DataError: there is no picture, or some cannot be read (they are listed).
     """
-    from edge_fm_runtime.photo import load_canvas
+    from edge_fm_runtime.photos.photo import load_canvas
 
     check_photo_shape(shape)
     files = sorted(p for p in Path(folder).iterdir() if p.is_file())

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.likelihood import negative_log_likelihood
+from edge_fm_runtime.parity.likelihood import negative_log_likelihood
 
 _BINS = 15
 _LISTED = 10

@@ -106,8 +106,8 @@ def validation_confusion(run: Path) -> tuple[npt.NDArray[np.int64], tuple[str, .
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.keras_import import require_keras
     from edge_fm.training import load_recipe
-    from edge_fm.training.kept_run import read_metrics
-    from edge_fm.training.recipe_data import learn_and_choose, load_recipe_data
+    from edge_fm.training.input_pipeline.recipe_data import learn_and_choose, load_recipe_data
+    from edge_fm.training.run.kept_run import read_metrics
 
     metrics = read_metrics(run)
     recipe = load_recipe(run / "recipe.toml")

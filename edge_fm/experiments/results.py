@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from edge_fm.training.run_folder import write_json
+from edge_fm.training.run.run_folder import write_json
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.json_text import parse_json
+from edge_fm_runtime.system.json_text import parse_json
 
 KEPT = Path(__file__).parent / "kept"
 """Results that come with the package."""

@@ -21,7 +21,7 @@ class Backbone:
 
     Attributes:
         application: its name in keras.applications; None for ours.
-        preprocessing: a key of `edge_fm_export.presets.MODES`: what it wants done to pixels.
+        preprocessing: a key of `edge_fm_export.third_party_models.pixel_scaling.MODES`: what it wants done to pixels.
         url: of its weights without the classifier, with `{alpha}` and `{side}` where there are several files.
         md5: of that file, as keras.applications checks it; empty where Keras knows none.
         alphas: width multipliers that weights are published for; empty where it has no `alpha`.

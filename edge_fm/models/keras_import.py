@@ -7,10 +7,10 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
-from edge_fm_export.library_folders import own_keras_folder
-from edge_fm_export.tensorflow_setup import NOISE
+from edge_fm_export.compat.library_folders import own_keras_folder
+from edge_fm_export.compat.tensorflow_setup import NOISE
 from edge_fm_runtime.errors import MissingDependencyError
-from edge_fm_runtime.native_noise import native_noise_hidden
+from edge_fm_runtime.system.captured_log import native_noise_hidden
 
 _BACKENDS = {"tensorflow", "jax", "torch"}
 

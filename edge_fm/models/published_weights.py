@@ -17,7 +17,7 @@ from edge_fm.models.backbones import WeightsFile
 from edge_fm.models.keras_import import require_keras
 from edge_fm.network import failure_reason, require_reachable
 from edge_fm_runtime.errors import ModelError
-from edge_fm_runtime.user_cache import expand_home, user_home, why_untrusted
+from edge_fm_runtime.system.user_cache import expand_home, user_home, why_untrusted
 
 _TIMEOUT_S = 30.0
 

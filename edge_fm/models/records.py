@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.json_text import parse_json
-from edge_fm_runtime.user_cache import expand_home
+from edge_fm_runtime.system.json_text import parse_json
+from edge_fm_runtime.system.user_cache import expand_home
 
 KEPT = Path(__file__).parent / "kept"
 """Trained models and their records that come with the package."""

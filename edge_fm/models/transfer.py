@@ -13,7 +13,7 @@ from typing import Any
 from edge_fm.models.backbones import BACKBONES, build_backbone
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.parts import check_counts, check_share, classifier_head
-from edge_fm_export.presets import MODES, apply_preprocessing
+from edge_fm_export.third_party_models.pixel_scaling import MODES, apply_preprocessing
 from edge_fm_runtime.errors import ModelError
 
 FEATURES = "features"

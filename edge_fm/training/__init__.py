@@ -1,7 +1,5 @@
 """Training: a recipe and a dataset become a run folder."""
 
-from edge_fm.training.fit import EpochFn, train
-from edge_fm.training.overrides import with_overrides
 from edge_fm.training.recipe import (
     AugmentationPart,
     DataPart,
@@ -12,7 +10,7 @@ from edge_fm.training.recipe import (
     SchedulePart,
     TrainingPart,
 )
-from edge_fm.training.recipe_file import (
+from edge_fm.training.recipe.file import (
     DEFAULT_RECIPE,
     load_recipe,
     parse_recipe,
@@ -20,9 +18,11 @@ from edge_fm.training.recipe_file import (
     recipe_toml,
     shipped_recipes,
 )
-from edge_fm.training.recipe_identity import recipe_hash
-from edge_fm.training.results import RunResult
-from edge_fm.training.run_folder import latest_run, new_run_dir, started_run
+from edge_fm.training.recipe.identity import recipe_hash
+from edge_fm.training.recipe.overrides import with_overrides
+from edge_fm.training.run.fit import EpochFn, train
+from edge_fm.training.run.results import RunResult
+from edge_fm.training.run.run_folder import latest_run, new_run_dir, started_run
 
 __all__ = [
     "DEFAULT_RECIPE",

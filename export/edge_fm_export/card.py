@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from edge_fm_runtime.metadata import Metadata
+from edge_fm_runtime.artifacts.metadata import Metadata
 
 CARD_FILE = "README.md"
 _MAX_LABELS_SHOWN = 100

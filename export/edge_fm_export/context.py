@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm_runtime.metadata import InputSpec, PhotoSpec
+from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
     import keras
 
-    from edge_fm_export.scaling_trial import ScalingTrial
+    from edge_fm_export.third_party_models.scaling_trial import ScalingTrial
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from edge_fm_export.tensorflow_setup import quiet, require_tensorflow
+from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative", "Conv3D")
 

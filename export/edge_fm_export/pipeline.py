@@ -11,23 +11,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm_export.advice import gate_advice
-from edge_fm_export.brief import brief
+from edge_fm_export.brief_errors import brief
 from edge_fm_export.card import CARD_FILE, model_card
 from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, SourceModel
-from edge_fm_export.gate import GateResult, original_warning, reference_answers, run_gate
+from edge_fm_export.gate.advice import gate_advice
+from edge_fm_export.gate.gate import GateResult, original_warning, reference_answers, run_gate
 from edge_fm_export.graph import count_macs
 from edge_fm_export.planning import artifact_name
 from edge_fm_export.prerequisites import check_request, why_not_int8
 from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
 from edge_fm_export.targets import Target, find_builder, find_embed
 from edge_fm_export.writer import check_replaceable, disk_errors, install, workspace
-from edge_fm_runtime.artifact import Artifact, hash_file, list_files, load_artifact
+from edge_fm_runtime.artifacts.artifact import Artifact, hash_file, list_files, load_artifact
+from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, Golden, save_golden
+from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, Precision, dump_metadata
 from edge_fm_runtime.engines import Probabilities
 from edge_fm_runtime.errors import EdgeFMError, EngineError, ExportError, GateError
-from edge_fm_runtime.golden import GOLDEN_FILE, Golden, save_golden
-from edge_fm_runtime.metadata import METADATA_FILE, Metadata, Precision, dump_metadata
-from edge_fm_runtime.parity import Limits, Parity
+from edge_fm_runtime.parity.comparison import Limits, Parity
 from edge_fm_runtime.progress import ProgressFn, silent
 
 __all__ = [

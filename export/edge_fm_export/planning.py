@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from edge_fm_export.compat.tensorflow_setup import missing_packages
 from edge_fm_export.targets import Target, target_packages
-from edge_fm_export.tensorflow_setup import missing_packages
 from edge_fm_runtime.errors import MissingDependencyError
 
 _DISTRIBUTIONS = {"ai_edge_litert": "ai-edge-litert"}

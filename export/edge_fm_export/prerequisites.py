@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edge_fm_export.context import EvaluationSet, SourceModel
-from edge_fm_export.fingerprints import count_common
-from edge_fm_export.gate import check_set
+from edge_fm_export.gate.fingerprints import count_common
+from edge_fm_export.gate.gate import check_set
 from edge_fm_export.planning import require_ready
 from edge_fm_export.targets import Target
 from edge_fm_runtime.errors import EdgeFMError, ExportError

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import SourceModel
-from edge_fm_export.float32 import as_float32, rebuilt_note
-from edge_fm_export.keras_file import load_keras_file, read_config, sha256_of
-from edge_fm_export.tensorflow_setup import require_tensorflow
+from edge_fm_export.third_party_models.float32 import as_float32, rebuilt_note
+from edge_fm_export.third_party_models.keras_file import load_keras_file, read_config, sha256_of
+from edge_fm_runtime.artifacts.metadata import Background, InputSpec, PhotoMode, PhotoSpec
+from edge_fm_runtime.artifacts.names import NAME_RULE, is_plain_name
+from edge_fm_runtime.artifacts.sections import first_fault
 from edge_fm_runtime.errors import ModelError
-from edge_fm_runtime.json_text import parse_json
-from edge_fm_runtime.metadata import Background, InputSpec, PhotoMode, PhotoSpec
-from edge_fm_runtime.names import NAME_RULE, is_plain_name
-from edge_fm_runtime.sections import first_fault
+from edge_fm_runtime.system.json_text import parse_json
 
 if TYPE_CHECKING:
-    from edge_fm_export.presets import Preprocessing
+    from edge_fm_export.third_party_models.pixel_scaling import Preprocessing
 
 RUN_MODEL, RUN_METRICS = "model.keras", "metrics.json"
 _TRAINING_KEYS = ("run", "model", "recipe_hash", "data", "epochs", "seed", "keras_backend")
@@ -64,8 +64,8 @@ def load_source(
     metrics = file.parent / RUN_METRICS
     if file.is_file() and file.name == RUN_MODEL and metrics.is_file():
         return _load_run(file, metrics, labels=labels, preprocessing=preprocessing, photo=photo)
-    from edge_fm_export.foreign import load_foreign
-    from edge_fm_export.foreign_files import find_saved_model, load_model
+    from edge_fm_export.third_party_models.adapt import load_foreign
+    from edge_fm_export.third_party_models.files import find_saved_model, load_model
 
     if path.is_dir() and find_saved_model(path) is None:
         raise ModelError(
@@ -181,7 +181,7 @@ def check_labels(labels: Sequence[str] | None, classes: int, where: Path) -> tup
 
 def source_name(path: Path) -> str:
     """What the model at `path` is called, and its artifacts after it, without loading it: a run by its model's name."""
-    from edge_fm_export.foreign_files import name_of
+    from edge_fm_export.third_party_models.files import name_of
 
     file = path / RUN_MODEL if (path / RUN_MODEL).is_file() else path
     metrics = file.parent / RUN_METRICS

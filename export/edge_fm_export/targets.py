@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import cast
 
 from edge_fm_export.context import BuildContext, Built
+from edge_fm_runtime.artifacts.metadata import FORMATS, PRECISIONS, Format, Metadata, Precision
 from edge_fm_runtime.errors import ExportError
-from edge_fm_runtime.metadata import FORMATS, PRECISIONS, Format, Metadata, Precision
 
 
 @dataclass(frozen=True)
@@ -43,27 +43,27 @@ class FormatEntry:
 _BASE = ("tensorflow", "keras")
 
 FORMAT_ENTRIES: Mapping[Format, FormatEntry] = {
-    "savedmodel": FormatEntry("edge_fm_export.savedmodel_format:embed", "savedmodel", _BASE),
+    "savedmodel": FormatEntry("edge_fm_export.savedmodel.savedmodel_format:embed", "savedmodel", _BASE),
     "onnx": FormatEntry(
-        "edge_fm_export.onnx_format:embed", "onnxruntime", (*_BASE, "tf2onnx", "onnx", "onnxslim", "onnxruntime")
+        "edge_fm_export.onnx.onnx_format:embed", "onnxruntime", (*_BASE, "tf2onnx", "onnx", "onnxslim", "onnxruntime")
     ),
     "openvino": FormatEntry(
-        "edge_fm_export.openvino_format:embed", "openvino", (*_BASE, "tf2onnx", "onnx", "onnxslim", "openvino")
+        "edge_fm_export.openvino.openvino_format:embed", "openvino", (*_BASE, "tf2onnx", "onnx", "onnxslim", "openvino")
     ),
-    "litert": FormatEntry("edge_fm_export.litert_format:embed", "litert", (*_BASE, "ai_edge_litert")),
+    "litert": FormatEntry("edge_fm_export.litert.litert_format:embed", "litert", (*_BASE, "ai_edge_litert")),
 }
 
 BUILDERS: Mapping[Target, str] = {
-    Target("savedmodel", "fp32"): "edge_fm_export.savedmodel_format:build",
-    Target("onnx", "fp32"): "edge_fm_export.onnx_format:build_fp32",
-    Target("onnx", "fp16"): "edge_fm_export.onnx_format:build_fp16",
-    Target("onnx", "int8"): "edge_fm_export.quantization.onnx_int8:build",
-    Target("openvino", "fp32"): "edge_fm_export.openvino_format:build_fp32",
-    Target("openvino", "fp16"): "edge_fm_export.openvino_format:build_fp16",
-    Target("openvino", "int8"): "edge_fm_export.quantization.openvino_int8:build",
-    Target("litert", "fp32"): "edge_fm_export.litert_format:build_fp32",
-    Target("litert", "fp16"): "edge_fm_export.litert_format:build_fp16",
-    Target("litert", "int8"): "edge_fm_export.litert_format:build_int8",
+    Target("savedmodel", "fp32"): "edge_fm_export.savedmodel.savedmodel_format:build",
+    Target("onnx", "fp32"): "edge_fm_export.onnx.onnx_format:build_fp32",
+    Target("onnx", "fp16"): "edge_fm_export.onnx.onnx_format:build_fp16",
+    Target("onnx", "int8"): "edge_fm_export.onnx.onnx_int8:build",
+    Target("openvino", "fp32"): "edge_fm_export.openvino.openvino_format:build_fp32",
+    Target("openvino", "fp16"): "edge_fm_export.openvino.openvino_format:build_fp16",
+    Target("openvino", "int8"): "edge_fm_export.openvino.openvino_int8:build",
+    Target("litert", "fp32"): "edge_fm_export.litert.litert_format:build_fp32",
+    Target("litert", "fp16"): "edge_fm_export.litert.litert_format:build_fp16",
+    Target("litert", "int8"): "edge_fm_export.litert.litert_format:build_int8",
 }
 """Target -> "module:function" of its builder, called as `build(context, folder) -> Built`."""
 

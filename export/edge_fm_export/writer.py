@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_fm_runtime.artifact import list_files, read_small
+from edge_fm_runtime.artifacts.artifact import list_files, read_small
+from edge_fm_runtime.artifacts.metadata import METADATA_FILE, parse_metadata
 from edge_fm_runtime.errors import ArtifactError, ExportError
-from edge_fm_runtime.metadata import METADATA_FILE, parse_metadata
 
 _WORK, _ASIDE = ".edgefm-export-", ".edgefm-old-"
 _AT_FDCWD = -100

@@ -11,23 +11,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from edge_fm_runtime.usage_reports import switch_off_usage_reports
+from edge_fm_runtime.system.usage_reports import switch_off_usage_reports
 
 if TYPE_CHECKING:
-    from edge_fm_runtime.artifact import Artifact, load_artifact
+    from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
+    from edge_fm_runtime.artifacts.metadata import Metadata, PhotoSpec
     from edge_fm_runtime.classifier import Classification, Classifier, Failure, Prediction
     from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
     from edge_fm_runtime.errors import ClosedError, EdgeFMError, EngineError, PhotoError
-    from edge_fm_runtime.metadata import Metadata, PhotoSpec
-    from edge_fm_runtime.photo import load_canvas
-    from edge_fm_runtime.verification import verify_golden
+    from edge_fm_runtime.parity.verification import verify_golden
+    from edge_fm_runtime.photos.photo import load_canvas
 
 __version__ = "0.1.0"
 
 switch_off_usage_reports()
 
 _HOMES = {
-    "Artifact": "artifact",
+    "Artifact": "artifacts.artifact",
     "Classification": "classifier",
     "Classifier": "classifier",
     "ClosedError": "errors",
@@ -36,14 +36,14 @@ _HOMES = {
     "EngineError": "errors",
     "EngineOptions": "engines",
     "Failure": "classifier",
-    "Metadata": "metadata",
+    "Metadata": "artifacts.metadata",
     "PhotoError": "errors",
-    "PhotoSpec": "metadata",
+    "PhotoSpec": "artifacts.metadata",
     "Prediction": "classifier",
     "create_engine": "engines",
-    "load_artifact": "artifact",
-    "load_canvas": "photo",
-    "verify_golden": "verification",
+    "load_artifact": "artifacts.artifact",
+    "load_canvas": "photos.photo",
+    "verify_golden": "parity.verification",
 }
 
 __all__ = [

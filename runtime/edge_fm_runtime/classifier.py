@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm_runtime.artifact import Artifact, load_artifact
-from edge_fm_runtime.calls import Calls
-from edge_fm_runtime.canvas import check_shape
+from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
+from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL, MODELS
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, Registry, create_engine
+from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import EdgeFMError, PhotoError
-from edge_fm_runtime.machine import usable_cpus
-from edge_fm_runtime.packaged import DEFAULT_MODEL, MODELS
-from edge_fm_runtime.photo import DEFAULT_MAX_PIXELS, load_canvas
+from edge_fm_runtime.measurement.machine import usable_cpus
+from edge_fm_runtime.photos.canvas import check_shape
+from edge_fm_runtime.photos.photo import DEFAULT_MAX_PIXELS, load_canvas
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from edge_fm_runtime.decode_worker import DecodeWorker
+    from edge_fm_runtime.photos.decode_worker import DecodeWorker
 
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
 
@@ -173,7 +173,7 @@ class Classifier:
         options = EngineOptions(device=device, threads=threads, one_shot=one_shot)
         note = None
         if profile and engine == "auto" and device == "CPU" and threads is None:
-            from edge_fm_runtime.device_profile import find_choice
+            from edge_fm_runtime.measurement.device_profile import find_choice
 
             choice, note = find_choice(artifact)
             if choice is not None:
@@ -272,7 +272,7 @@ class Classifier:
             ...     for answer in classifier.classify_many(["a.jpg", "b.jpg"]):
             ...         print(answer.input, answer)
         """
-        from edge_fm_runtime.decoding import ParallelDecoder
+        from edge_fm_runtime.photos.decoding import ParallelDecoder
 
         check_shape(self._shape)
         workers = usable_cpus()
@@ -293,7 +293,7 @@ class Classifier:
             decoder.close()
 
     def _worker(self) -> DecodeWorker:
-        from edge_fm_runtime.decode_worker import DecodeWorker
+        from edge_fm_runtime.photos.decode_worker import DecodeWorker
 
         return DecodeWorker(self._shape, self.artifact.metadata.photo, self.max_pixels)
 

@@ -184,8 +184,8 @@ class PhotoCase:
 
     def check(self, folder: Path) -> None:
         """Read the photo and compare pixels."""
-        from edge_fm_runtime.metadata import PhotoSpec
-        from edge_fm_runtime.photo import load_canvas
+        from edge_fm_runtime.artifacts.metadata import PhotoSpec
+        from edge_fm_runtime.photos.photo import load_canvas
 
         photo, expected = self.make(folder)
         spec = PhotoSpec(mode=self.mode)  # type: ignore[arg-type]

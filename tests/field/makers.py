@@ -15,7 +15,7 @@ CLASSES = 4
 
 def keras() -> Any:
     """The module, on TensorFlow, with its seed set."""
-    from edge_fm_export.tensorflow_setup import require_tensorflow
+    from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 
     module = require_tensorflow("the tests")[1]
     module.utils.set_random_seed(7)

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageOps, features
 
+from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import PhotoError
-from edge_fm_runtime.metadata import PhotoSpec
-from edge_fm_runtime.photo import load_canvas
+from edge_fm_runtime.photos.photo import load_canvas
 
 _ORIENTATION = 0x0112
 

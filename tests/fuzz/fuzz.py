@@ -21,10 +21,13 @@ import atheris
 
 with atheris.instrument_imports(include=["edge_fm_runtime", "edge_fm_export", "edge_fm"]):
     from edge_fm.data import load_dataset
-    from edge_fm.training.recipe_file import parse_recipe
-    from edge_fm_export import keras_file
-    from edge_fm_runtime import device_profile, embedded, golden, metadata, onnx_external, photo
+    from edge_fm.training.recipe.file import parse_recipe
+    from edge_fm_export.third_party_models import keras_file
+    from edge_fm_runtime.artifacts import embedded, golden, metadata
+    from edge_fm_runtime.artifacts import onnx_external_data as onnx_external
     from edge_fm_runtime.errors import EdgeFMError
+    from edge_fm_runtime.measurement import device_profile
+    from edge_fm_runtime.photos import photo
 
 import numpy as np
 from PIL import Image

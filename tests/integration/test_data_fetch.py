@@ -15,7 +15,7 @@ import pytest
 from edge_fm.data import cache_folder, dataset_info, fetch, load_dataset, mini
 from edge_fm.data.download import DebianPackage
 from edge_fm.data.fashion_mnist import FILES, TEST_LABELS, TRAIN_IMAGES, load
-from edge_fm_export.fingerprints import fingerprints
+from edge_fm_export.gate.fingerprints import fingerprints
 from edge_fm_runtime.errors import DataError, DownloadError
 
 PACKAGE = DebianPackage("dataset-fashion-mnist", "usr/share/datasets/fashion-mnist")

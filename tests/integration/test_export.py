@@ -15,15 +15,15 @@ import pytest
 from tiny_models import TINY_SHAPES, tiny_images, tiny_set
 
 from edge_fm_export.engines import REFERENCE_ENGINES, reference_engine
-from edge_fm_export.gate import verify_against
+from edge_fm_export.gate.gate import verify_against
 from edge_fm_export.pipeline import ExportResult, export
 from edge_fm_export.targets import BUILDERS, Target, parse_targets
-from edge_fm_runtime.artifact import list_files, load_artifact
+from edge_fm_runtime.artifacts.artifact import list_files, load_artifact
+from edge_fm_runtime.artifacts.metadata import parse_metadata
 from edge_fm_runtime.engines import ENGINES, create_engine
 from edge_fm_runtime.errors import EngineError, ExportError, GateError
-from edge_fm_runtime.metadata import parse_metadata
-from edge_fm_runtime.parity import Limits
-from edge_fm_runtime.verification import verify_golden
+from edge_fm_runtime.parity.comparison import Limits
+from edge_fm_runtime.parity.verification import verify_golden
 
 ALL_ENGINES = {**ENGINES, **REFERENCE_ENGINES}
 FLOATS = [t for t in BUILDERS if t.precision == "fp32"]

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import BuildContext, SourceModel
 from edge_fm_export.graph import count_macs
-from edge_fm_export.onnx_format import fp32_model
-from edge_fm_export.tensorflow_setup import require_tensorflow
+from edge_fm_export.onnx.onnx_format import fp32_model
+from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
 from edge_fm_runtime.errors import ConversionWarning
-from edge_fm_runtime.metadata import InputSpec, PhotoSpec
 
 Body = Callable[[Any, Any], Any]
 

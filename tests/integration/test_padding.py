@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import EvaluationSet
 from edge_fm_export.pipeline import export
 from edge_fm_export.quantization.calibration import hash_images
 from edge_fm_export.sources import load_source
 from edge_fm_export.targets import parse_targets
-from edge_fm_export.tensorflow_setup import require_tensorflow
 
 
 @pytest.mark.parametrize("activation", [None, "relu"])

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from edge_fm.models import MODELS, build_model, model_names
+from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import EvaluationSet
 from edge_fm_export.pipeline import export
 from edge_fm_export.quantization.calibration import hash_images
 from edge_fm_export.sources import load_source
 from edge_fm_export.targets import parse_targets
-from edge_fm_export.tensorflow_setup import require_tensorflow
 
 # Weight sizes alone decide how long these take.
 LARGE = {"resnet50", "resnet152-v2", "vgg16", "vgg19"}

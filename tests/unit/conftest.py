@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from tiny_onnx import tiny_onnx
 
-from edge_fm_runtime.artifact import Artifact, hash_file
+from edge_fm_runtime.artifacts.artifact import Artifact, hash_file
+from edge_fm_runtime.artifacts.golden import Golden, save_golden
+from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, FileEntry, InputSpec, Metadata, dump_metadata
 from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.engines.onnxruntime_engine import OnnxRuntimeEngine
-from edge_fm_runtime.golden import Golden, save_golden
-from edge_fm_runtime.metadata import EMBEDDED_KEY, FileEntry, InputSpec, Metadata, dump_metadata
 
 LABELS = ("T-shirt/top", "Ankle boot", "Bag")
 

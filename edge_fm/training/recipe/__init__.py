@@ -13,8 +13,8 @@ from edge_fm.training.recipe.data import DataPart
 from edge_fm.training.recipe.model import ModelPart
 from edge_fm.training.recipe.optimizer import OptimizerName, OptimizerPart, ScheduleName, SchedulePart
 from edge_fm.training.recipe.training import DistillationPart, Precision, TrainingPart
-from edge_fm_runtime.metadata import PhotoSpec
-from edge_fm_runtime.names import NAME_RULE, is_plain_name
+from edge_fm_runtime.artifacts.metadata import PhotoSpec
+from edge_fm_runtime.artifacts.names import NAME_RULE, is_plain_name
 
 __all__ = [
     "AugmentationPart",

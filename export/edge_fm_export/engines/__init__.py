@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import cast
 
 from edge_fm_export.context import SourceModel
-from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines import Engine, EngineOptions, Registry
 from edge_fm_runtime.errors import EngineError
 

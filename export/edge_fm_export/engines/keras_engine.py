@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import numpy as np
 
+from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import SourceModel
 from edge_fm_export.engines.tensorflow_device import choose_device, choose_threads, require_ran_on
-from edge_fm_export.fixed_batch import in_batches
-from edge_fm_export.tensorflow_setup import require_tensorflow
-from edge_fm_runtime.calls import Calls
+from edge_fm_export.third_party_models.fixed_batch import in_batches
 from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import EngineError
 
 

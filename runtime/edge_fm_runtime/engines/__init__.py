@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_runtime.errors import EngineError
-from edge_fm_runtime.machine import thread_limit
+from edge_fm_runtime.measurement.machine import thread_limit
 
 if TYPE_CHECKING:
-    from edge_fm_runtime.artifact import Artifact
+    from edge_fm_runtime.artifacts.artifact import Artifact
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Probabilities: TypeAlias = npt.NDArray[np.float32]

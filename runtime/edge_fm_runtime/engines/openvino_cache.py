@@ -13,11 +13,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm_runtime.artifact import Artifact
+from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.errors import CacheWarning
-from edge_fm_runtime.machine import cpu_flags
-from edge_fm_runtime.sealed_file import read_sealed, write_sealed
-from edge_fm_runtime.user_cache import own_folder, payload_hash, prune, why_untrusted
+from edge_fm_runtime.measurement.machine import cpu_flags
+from edge_fm_runtime.system.sealed_file import read_sealed, write_sealed
+from edge_fm_runtime.system.user_cache import own_folder, payload_hash, prune, why_untrusted
 
 if TYPE_CHECKING:
     import openvino

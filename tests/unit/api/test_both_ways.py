@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import edge_fm
 from edge_fm.cli import cli
-from edge_fm_runtime.packaged import DEFAULT_MODEL
+from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL
 
 FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "autotune": (edge_fm.autotune,),

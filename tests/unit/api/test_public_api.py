@@ -45,7 +45,7 @@ def test_importing_loads_nothing_but_the_package_itself() -> None:
     code = "import json, sys; known = set(sys.modules); import edge_fm; print(json.dumps([*{*sys.modules} - known]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name for name in json.loads(done.stdout) if name.startswith("edge_fm")}
-    assert loaded == {"edge_fm", "edge_fm_runtime", "edge_fm_runtime.usage_reports"}
+    assert loaded == {"edge_fm", "edge_fm_runtime", "edge_fm_runtime.system", "edge_fm_runtime.system.usage_reports"}
     assert not {"numpy", "click", "rich", "PIL"} & set(json.loads(done.stdout))
 
 

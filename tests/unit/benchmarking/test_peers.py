@@ -14,7 +14,7 @@ from benchmarks.peers.compare import OURS, Comparison, _start, latency  # noqa: 
 from benchmarks.peers.job import Job  # noqa: E402
 from benchmarks.peers.report import cells, headline, to_json  # noqa: E402
 from benchmarks.peers.tools import ToolError, run_tool  # noqa: E402
-from edge_fm.evaluation.statistics import Estimate, median_ratio  # noqa: E402
+from edge_fm.evaluation.benchmark.statistics import Estimate, median_ratio  # noqa: E402
 
 APP = """[Step 8/11] Querying optimal runtime parameters
 [ INFO ]   INFERENCE_NUM_THREADS: 2

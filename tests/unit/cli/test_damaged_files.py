@@ -15,11 +15,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_fm.cli import cli
-from edge_fm.training.recipe_file import parse_recipe
-from edge_fm.training.toml_text import parse_toml
-from edge_fm_export.keras_file import read_config
+from edge_fm.training.recipe.file import parse_recipe
+from edge_fm.training.recipe.toml_text import parse_toml
+from edge_fm_export.third_party_models.keras_file import read_config
 from edge_fm_runtime.errors import ModelError, RecipeError
-from edge_fm_runtime.json_text import parse_json
+from edge_fm_runtime.system.json_text import parse_json
 
 DEEP = 100_000
 LONG = "1" * 10_000

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_fm.api.inputs import evaluation_data
+from edge_fm.api.common.original import evaluation_data
 from edge_fm.data import Preparation, load_dataset, prepare
 from edge_fm_export.context import SourceModel
+from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.metadata import InputSpec, PhotoSpec
 
 MERGED = Preparation(
     relabel={"Sandal": "shoe", "Sneaker": "shoe"}, classes=("Bag", "shoe"), pool=True, split=(600, 100, 200)

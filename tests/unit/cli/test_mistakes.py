@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge_fm.cli import cli
-from edge_fm.cli.common import word
+from edge_fm.cli.console.common import word
 
 
 def test_resuming_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

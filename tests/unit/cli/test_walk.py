@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge_fm.cli import cli
-from edge_fm_runtime.packaged import DEFAULT_MODEL
+from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL
 
 REFERENCE = Path(__file__).parents[3] / "docs/reference"
 

@@ -10,7 +10,7 @@ import pytest
 
 from edge_fm.data import Dataset, Preparation, Split, load_dataset, make_dataset, prepare, prepare_as_trained
 from edge_fm.data.splits import hold_out_count
-from edge_fm_export.fingerprints import fingerprints
+from edge_fm_export.gate.fingerprints import fingerprints
 from edge_fm_runtime.errors import DataError
 
 NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress")

@@ -17,8 +17,8 @@ import edge_fm_runtime
 from edge_fm import __version__
 from edge_fm.training import parse_recipe
 from edge_fm_runtime import Classifier, load_artifact
+from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL
 from edge_fm_runtime.errors import EdgeFMError
-from edge_fm_runtime.packaged import DEFAULT_MODEL
 
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 

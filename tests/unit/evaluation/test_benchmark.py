@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from edge_fm.cli import cli
-from edge_fm.evaluation.benchmark_page import benchmark_page, read_benchmark, write_benchmark
-from edge_fm.evaluation.recommendation import MAX_DROP_POINTS, pareto_front, recommend
+from edge_fm.evaluation.benchmark.page import benchmark_page, read_benchmark, write_benchmark
+from edge_fm.evaluation.benchmark.recommendation import MAX_DROP_POINTS, pareto_front, recommend
 from edge_fm_runtime.errors import ClosedError, DataError
 
 
@@ -203,7 +203,7 @@ def advice(*changed: dict[str, Any]) -> Any:
 def test_every_engine_is_closed_after_it_was_measured(
     artifact_folder_grey: str, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    from edge_fm.evaluation import benchmark
+    from edge_fm.evaluation.benchmark.benchmark import benchmark
 
     seen: list[benchmark.Case] = []
     measure = benchmark.run_benchmark

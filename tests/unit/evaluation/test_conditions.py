@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_fm.evaluation.conditions import Conditions, Watch
+from edge_fm.evaluation.benchmark.conditions import Conditions, Watch
 
 linux = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="read from Linux's /proc")
 CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]

@@ -17,14 +17,14 @@ import pytest
 from click.testing import CliRunner
 
 from edge_fm.cli import cli
-from edge_fm.evaluation.mlperf import SCENARIOS, Plan, Subject, run_scenarios
-from edge_fm.evaluation.mlperf.logs import read_answers, read_verdict
-from edge_fm.evaluation.mlperf.pace import Pace, find_rate
-from edge_fm.evaluation.mlperf.samples import SampleLibrary
-from edge_fm.evaluation.mlperf.sut import QueueIssuer, System
+from edge_fm.mlperf import SCENARIOS, Plan, Subject, run_scenarios
+from edge_fm.mlperf.logs import read_answers, read_verdict
+from edge_fm.mlperf.pace import Pace, find_rate
+from edge_fm.mlperf.samples import SampleLibrary
+from edge_fm.mlperf.sut import QueueIssuer, System
+from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata
 from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.errors import EngineError
-from edge_fm_runtime.metadata import InputSpec, Metadata
 
 LABELS = ("T-shirt/top", "Ankle boot", "Bag")
 SHORT = ["--duration", "0.1"]

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from edge_fm.api.registry import ALL_ENGINES
-from edge_fm.evaluation.benchmark import artifact_case
-from edge_fm.evaluation.benchmark_cases import closing_engines
-from edge_fm.evaluation.roofline import Roofline, better, measure_roofline
-from edge_fm.evaluation.scaling import measure_scaling
-from edge_fm.evaluation.scaling_page import scaling_section
+from edge_fm.api.common.registry import ALL_ENGINES
+from edge_fm.evaluation.benchmark.benchmark import artifact_case
+from edge_fm.evaluation.benchmark.cases import closing_engines
+from edge_fm.evaluation.benchmark.roofline import Roofline, better, measure_roofline
+from edge_fm.evaluation.benchmark.scaling import measure_scaling
+from edge_fm.evaluation.benchmark.scaling_page import scaling_section
 from edge_fm_export.targets import Target
-from edge_fm_runtime.artifact import load_artifact
+from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.errors import EngineError
 

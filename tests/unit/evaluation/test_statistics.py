@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_fm.evaluation.statistics import Rules, Verdict, all_of, drift, judge, median_estimate, median_ratio
-from edge_fm_runtime.latency import Latency
+from edge_fm.evaluation.benchmark.statistics import Rules, Verdict, all_of, drift, judge, median_estimate, median_ratio
+from edge_fm_runtime.measurement.latency import Latency
 
 
 def interleaved(seed: int, *, rounds: int = 40, each: int = 30, ratio: float = 1.2) -> tuple[Latency, Latency]:

@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from edge_fm_export.card import model_card
-from edge_fm_runtime.metadata import InputSpec, Metadata
+from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_fm_export.onnx_clean import finish, to_bytes
+from edge_fm_export.onnx.graph_rewrites import finish, to_bytes
 
 pytest.importorskip("onnx")
 

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from tiny_models import TinyRun
 
 from edge_fm_export.sources import check_labels, load_source
+from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import ModelError
-from edge_fm_runtime.metadata import PhotoSpec
 
 
 def test_a_run_brings_its_labels_photo_and_hashes(tiny_runs: dict[str, Any]) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from edge_fm_export.planning import artifact_name, plan
 from edge_fm_export.targets import BUILDERS, FORMAT_ENTRIES, Target, find_builder, find_embed, parse_targets
+from edge_fm_runtime.artifacts.metadata import FORMATS
 from edge_fm_runtime.engines import ENGINES
 from edge_fm_runtime.errors import ExportError
-from edge_fm_runtime.metadata import FORMATS
 
 
 @pytest.mark.parametrize("target", BUILDERS, ids=str)

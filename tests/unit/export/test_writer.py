@@ -17,9 +17,9 @@ import pytest
 
 from edge_fm_export import writer
 from edge_fm_export.writer import check_replaceable, install, workspace
-from edge_fm_runtime.artifact import hash_file, list_files, load_artifact
+from edge_fm_runtime.artifacts.artifact import hash_file, list_files, load_artifact
+from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata, dump_metadata
 from edge_fm_runtime.errors import ExportError
-from edge_fm_runtime.metadata import InputSpec, Metadata, dump_metadata
 
 ONE, OTHER = "1" * 64, "2" * 64
 

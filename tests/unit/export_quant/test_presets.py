@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_fm_export.presets import FAMILIES, MODES, PRESETS, family_of, find_preset, parse_preprocessing
+from edge_fm_export.third_party_models.pixel_scaling import (
+    FAMILIES,
+    MODES,
+    PRESETS,
+    family_of,
+    find_preset,
+    parse_preprocessing,
+)
 from edge_fm_runtime.errors import ModelError
 
 
@@ -87,7 +94,7 @@ def test_models_name_their_family(name: str, family: str | None) -> None:
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_families_do_what_keras_applications_does(family: str) -> None:
-    from edge_fm_export.tensorflow_setup import require_tensorflow
+    from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 
     keras = require_tensorflow("the tests")[1]
     pixels = np.random.default_rng(1).integers(0, 256, (2, 5, 4, 3)).astype("float32")

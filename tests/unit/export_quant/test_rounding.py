@@ -10,8 +10,9 @@ import pytest
 from tiny_models import TINY_SHAPES, tiny_set
 
 from edge_fm_export.context import BuildContext, QuantizeOptions, SourceModel
-from edge_fm_export.quantization import onnx_graph, onnx_int8
-from edge_fm_export.quantization.rounding import COARSE_LIMIT, keep_sums
+from edge_fm_export.onnx import onnx_int8
+from edge_fm_export.onnx import quantizable_nodes as onnx_graph
+from edge_fm_export.onnx.kernel_rounding import COARSE_LIMIT, keep_sums
 from edge_fm_export.targets import Target, find_builder
 
 

@@ -16,7 +16,7 @@ import pytest
 from edge_fm.models import build_model
 from edge_fm.models.backbones import BACKBONES
 from edge_fm.models.transfer import FEATURES
-from edge_fm.training.weights import load_weights
+from edge_fm.training.optimization.initial_weights import load_weights
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),

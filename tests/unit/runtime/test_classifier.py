@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from edge_fm_runtime import Classification, Classifier, Failure
+from edge_fm_runtime.artifacts.golden import load_golden
 from edge_fm_runtime.errors import PhotoError
-from edge_fm_runtime.golden import load_golden
 
 
 @pytest.fixture

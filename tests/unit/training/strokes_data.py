@@ -14,7 +14,7 @@ from edge_fm.training import (
     SchedulePart,
     TrainingPart,
 )
-from edge_fm_runtime.metadata import PhotoSpec
+from edge_fm_runtime.artifacts.metadata import PhotoSpec
 
 LABELS = ("T-shirt/top", "Ankle boot", "Bag")
 

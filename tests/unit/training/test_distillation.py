@@ -9,15 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from same_run import assert_same_run
 from strokes_data import make_recipe
-from test_fit import assert_same_run
 
 from edge_fm.data import Dataset
 from edge_fm.models import build_model
 from edge_fm.training import DistillationPart, Recipe, RunResult, load_recipe, recipe_hash, train
-from edge_fm.training.batches import epoch_batches, view_of
-from edge_fm.training.distillation import distillation_accuracy, distillation_loss, load_teachers, with_teachers
-from edge_fm.training.recipe_data import learn_and_choose
+from edge_fm.training.distillation.distillation import (
+    distillation_accuracy,
+    distillation_loss,
+    load_teachers,
+    with_teachers,
+)
+from edge_fm.training.input_pipeline.batches import epoch_batches, view_of
+from edge_fm.training.input_pipeline.recipe_data import learn_and_choose
 from edge_fm_runtime.errors import CacheWarning, EdgeFMError, ModelError, RecipeError, TrainingError
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.

@@ -1,0 +1,1 @@
+"""Which model, artifact, images and photos a call is about."""

@@ -1,0 +1,146 @@
+"""Which images int8 is calibrated on, and which steer accuracy control: never one that judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_fm.api.common.original import Sets, evaluation_data, unlabelled_set
+from edge_fm_runtime.errors import DataError, EdgeFMError
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm_export.context import EvaluationSet, SourceModel
+
+VALIDATION_IMAGES = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """The images for int8.
+
+    Attributes:
+        calibration: calibrate; None where there are none.
+        validation: labelled, steer accuracy control; None where it is not asked for, or nobody labelled them.
+        notes: what a person should know about the choice, one sentence each.
+        problem: why there is no calibration.
+    """
+
+    calibration: EvaluationSet | None = None
+    validation: EvaluationSet | None = None
+    notes: tuple[str, ...] = ()
+    problem: EdgeFMError | None = None
+
+
+def calibration_sets(
+    source: str | None,
+    sets: Sets,
+    original: SourceModel,
+    *,
+    samples: int | None,
+    hold_out: bool,
+    seed: int,
+    skip_unreadable: float | None = None,
+    progress: ProgressFn = silent,
+    on_note: Callable[[str], None] | None = None,
+) -> Calibration:
+    """Choose the images that int8 is calibrated on, and others, labelled, for accuracy control.
+
+    The data's own validation split steers accuracy control; without one, images are held out of those that calibrate.
+
+    No image is in two sets, nor in the test set, pixel for pixel, whatever source or file it came from: images that are
+    test images too are left out, and counted in a note.
+
+    Args:
+        source: as `--calibration` takes it; None for the training split of the data that judges.
+        sets: the images that judge.
+        original: the model.
+        samples: how many images to calibrate on, or as many as there are; None for the usual number.
+        hold_out: whether images are needed for accuracy control.
+        seed: of the choice.
+        skip_unreadable: see `evaluation_data`.
+        progress: called as images are read.
+        on_note: told what was done to the source's own data.
+
+    Raises:
+        DataError: every image is a test image, or the images do not fit the model.
+    """
+    from edge_fm.data.unlabelled import is_flat_folder
+    from edge_fm_export.gate.fingerprints import fingerprints
+    from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES, calibration_set
+
+    train = sets.train
+    if source is not None:
+        if is_flat_folder(source):
+            train = unlabelled_set(source, original, progress, skip_unreadable=skip_unreadable or 0.0, on_note=on_note)
+        else:
+            judged = evaluation_data(source, original, progress, skip_unreadable=skip_unreadable, on_try=on_note)
+            train = judged.train
+    if train is None:
+        return Calibration()
+    wanted, total = samples or DEFAULT_SAMPLES, len(train.images)
+    judging = set(fingerprints(sets.test.images))
+    order = np.random.default_rng(seed).permutation(total)
+    held = order[: min(VALIDATION_IMAGES, total // 3)]
+    # With enough images the same ones calibrate with and without accuracy control.
+    if total - len(held) < wanted and not (hold_out and sets.validation is None):
+        held = order[:0]
+    rest = np.sort(order[len(held) :])
+    validation = None
+    if hold_out and sets.validation is not None:
+        validation = _taken(sets.validation, np.arange(len(sets.validation.images)), judging)
+    elif hold_out and train.labels is not None:
+        validation = _taken(replace(train, name=f"{train.name}, held out"), np.sort(held), judging)
+    steering = set() if validation is None else set(fingerprints(validation.images))
+
+    def draw(among: npt.NDArray[np.intp]) -> EvaluationSet:
+        labels = None if train.labels is None else train.labels[among]
+        count = min(wanted, len(among))
+        return calibration_set(train.images[among], labels, samples=count, seed=seed, name=train.name)
+
+    notes: list[str] = []
+    drawn = draw(rest)
+    if not (judging | steering).isdisjoint(fingerprints(drawn.images)):
+        among = _apart(train.images, rest, judging)
+        if len(among) < len(rest):
+            notes.append(
+                f"{len(rest) - len(among):,} of the {len(rest):,} images of {train.name} are test images too: int8 is "
+                "not calibrated on them."
+            )
+        among = _apart(train.images, among, steering)
+        if not len(among):
+            also = " or steer accuracy control" if steering else ""
+            raise DataError(
+                f"All {len(rest):,} images to calibrate on ({train.name}) are test images too{also}: the gate would "
+                "judge int8 by what it was tuned on.",
+                hint="Calibrate on other images (--calibration SOURCE), or judge by others (--data SOURCE).",
+            )
+        drawn = draw(among)
+    if len(drawn.images) < wanted:
+        asked = "" if samples is None else f"; {samples:,} were asked for"
+        notes.append(f"int8 is calibrated on {len(drawn.images):,} images, all that there are in {train.name}{asked}.")
+    return Calibration(drawn, validation, tuple(notes))
+
+
+def _taken(images: EvaluationSet, positions: npt.NDArray[np.intp], judging: set[bytes]) -> EvaluationSet | None:
+    """Those of the images at `positions` that do not judge; None where there are none."""
+    from edge_fm_export.context import EvaluationSet
+    from edge_fm_export.quantization.calibration import hash_images
+
+    kept = _apart(images.images, positions, judging)
+    if not len(kept):
+        return None
+    labels = None if images.labels is None else images.labels[kept]
+    return EvaluationSet(images.name, images.images[kept], labels, hash_images(images.images[kept], labels))
+
+
+def _apart(images: npt.NDArray[np.uint8], positions: npt.NDArray[np.intp], known: set[bytes]) -> npt.NDArray[np.intp]:
+    """Those of `positions` whose images are not `known`, in their order."""
+    from edge_fm_export.gate.fingerprints import fingerprints
+
+    fresh = np.array([key not in known for key in fingerprints(images[positions])], dtype=np.bool_)
+    return positions[fresh]

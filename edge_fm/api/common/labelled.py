@@ -1,0 +1,64 @@
+"""Labelled images that a model is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.original import as_trained, share_to_skip
+from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset, Split
+    from edge_fm_runtime.artifacts.metadata import PhotoSpec
+
+
+def load_labelled(
+    name: str,
+    shape: tuple[int, int, int],
+    photo: PhotoSpec,
+    training: Mapping[str, Any] | None,
+    skip_unreadable: float | None = None,
+    *,
+    progress: ProgressFn = silent,
+    note: MessageFn = unheard,
+) -> Dataset:
+    """Load the images that a model of `shape` is judged by, with the classes and splits of its training."""
+    from edge_fm.data import load_dataset
+
+    dataset = load_dataset(
+        name,
+        shape=shape,
+        photo=photo,
+        skip_unreadable=share_to_skip(skip_unreadable, name, training),
+        progress=progress,
+        on_try=note,
+    )
+    return as_trained(dataset, training)
+
+
+def choose_images(dataset: Dataset, split: str, labels: tuple[str, ...], shape: tuple[int, int, int]) -> Split:
+    """The images of a split, uint8 `[N,H,W,C]`, with their labels in the model's order, int64 `[N]`.
+
+    Raises:
+        DataError: they do not fit the model.
+    """
+    from edge_fm.data import label_order
+    from edge_fm.data.dataset import join
+
+    if split not in (*dataset.splits, "all"):
+        raise DataError(
+            f"{dataset.name} has no {split} split; it has {', '.join(dataset.splits)}.",
+            hint="Choose one of these, or all.",
+        )
+    parts = list(dataset.splits.values()) if split == "all" else [dataset.splits[split]]
+    chosen = join(parts)
+    if chosen.images.shape[1:] != shape:
+        raise DataError(
+            f"{dataset.name} has images of shape {list(chosen.images.shape[1:])}; the model takes {list(shape)}.",
+            hint="Give another --data SOURCE; an image folder is brought to the model's size.",
+        )
+    return replace(chosen, labels=label_order(dataset.label_names, labels, name=dataset.name)[chosen.labels])

@@ -1,0 +1,260 @@
+"""The original model and the images that judge it, for what compares or converts."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_fm.api.common.places import EXPORTS, is_run
+from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset, Split
+    from edge_fm_export.context import EvaluationSet, SourceModel
+    from edge_fm_runtime.artifacts.metadata import Metadata
+
+RANDOM_IMAGES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Sets:
+    """The images of one export.
+
+    Attributes:
+        test: judges; labelled where anybody labelled it.
+        train: the training split, to calibrate from; None where there is none.
+        note: what a person should know about the choice, or None.
+        labels: the dataset's names for the classes of a model whose classes nobody named, or None.
+        validation: the data's own validation split; None where it has none.
+    """
+
+    test: EvaluationSet
+    train: EvaluationSet | None
+    note: str | None = None
+    labels: tuple[str, ...] | None = None
+    validation: EvaluationSet | None = None
+
+
+def load_original(path: Path, metadata: Metadata, *, trust: bool = False) -> SourceModel:
+    """Open the Keras model that an artifact claims to come from, with the scaling that was put before it.
+
+    Raises:
+        ModelError: it cannot be read, or its labels do not fit.
+    """
+    from edge_fm_export.sources import load_source
+    from edge_fm_export.third_party_models.pixel_scaling import Preprocessing
+
+    return load_source(
+        path,
+        labels=metadata.labels,
+        photo=metadata.photo,
+        preprocessing=Preprocessing.from_json((metadata.source or {}).get("preprocessing")),
+        input_size=(metadata.input.height, metadata.input.width),
+        trust=trust,
+    )
+
+
+def evaluation_data(
+    source: str | None,
+    original: SourceModel,
+    progress: ProgressFn = silent,
+    *,
+    skip_unreadable: float | None = None,
+    on_try: Callable[[str], None] | None = None,
+) -> Sets:
+    """Choose the images that judge an export of `original`.
+
+    Args:
+        source: as `--data` takes it; None for the run's own dataset, or, for a stranger's model, random pixels.
+        original: the model.
+        progress: called as images are read.
+        skip_unreadable: share of a folder's pictures that may be left out because they cannot be read; None for what
+            the run's training left out of the same source.
+        on_try: told what is tried when a dataset must be fetched.
+
+    Raises:
+        DataError: the dataset does not fit the model, or is not the one that the run was trained on.
+    """
+    trained_on = (original.training or {}).get("data", {})
+    name = source or trained_on.get("source")
+    if name is None:
+        return Sets(_random_set(original), None, RANDOM_NOTE)
+    from edge_fm.data import load_dataset
+    from edge_fm.data.unlabelled import is_flat_folder
+
+    if is_flat_folder(name):
+        unlabelled = unlabelled_set(name, original, progress, skip_unreadable=skip_unreadable or 0.0, on_note=on_try)
+        return Sets(unlabelled, None, UNLABELLED_NOTE)
+    dataset = load_dataset(
+        name,
+        shape=original.input.shape,
+        photo=original.photo,
+        skip_unreadable=share_to_skip(skip_unreadable, name, original.training),
+        progress=progress,
+        on_try=on_try or _say_nothing,
+    )
+    dataset = as_trained(dataset, original.training)
+    if source is None and dataset.content_hash != trained_on.get("hash"):
+        raise DataError(
+            f"{name} is not what this run was trained on: its content hash is {dataset.content_hash[:16]}, "
+            f"the run's is {str(trained_on.get('hash'))[:16]}.",
+            hint="Restore the dataset, or choose one yourself: --data SOURCE",
+        )
+    names = dataset.label_names
+    if original.named or len(names) != len(original.labels):
+        return sets_of(dataset, original.labels, original.input.shape)
+    note = f"The classes got the names and the order of {dataset.name}: {', '.join(names)}. Name them: --labels FILE."
+    return replace(sets_of(dataset, names, original.input.shape), note=note, labels=names)
+
+
+def share_to_skip(asked: float | None, source: str, training: Mapping[str, Any] | None) -> float:
+    """What share of a source's pictures may be left out: as asked, else as the training that used the same source."""
+    data = (training or {}).get("data")
+    kept = data.get("skip_unreadable") if isinstance(data, dict) and data.get("source") == source else None
+    return asked if asked is not None else float(kept) if isinstance(kept, int | float) and 0 <= kept <= 1 else 0.0
+
+
+def as_trained(dataset: Dataset, training: Mapping[str, Any] | None) -> Dataset:
+    """Give a dataset the classes, and the run's own data the splits, that a model was trained with.
+
+    Args:
+        dataset: as `load_dataset` gave it.
+        training: what the model's metadata says of its training; None changes nothing.
+
+    Raises:
+        DataError: the metadata cannot be read, or the dataset is not what it was.
+    """
+    from edge_fm.data import Preparation, prepare_as_trained
+
+    data = (training or {}).get("data")
+    if not isinstance(data, dict) or "preparation" not in data:
+        return dataset
+    return prepare_as_trained(
+        dataset,
+        Preparation.from_json(data["preparation"]),
+        trained_on=data.get("source"),
+        trained_hash=data.get("hash"),
+    )
+
+
+def own_data(path: Path, training: Mapping[str, Any] | None) -> str | None:
+    """The data that a model says it was trained on, where that may be opened without being named by the user.
+
+    Args:
+        path: the run, model file or artifact.
+        training: what its metadata says of its training.
+
+    Returns:
+        None where it names none.
+
+    Raises:
+        DataError: an artifact outside the run that it was exported from names a path: a stranger could name any file.
+    """
+    from edge_fm.data import DATASETS
+
+    data = (training or {}).get("data")
+    source = data.get("source") if isinstance(data, dict) else None
+    if not isinstance(source, str):
+        return None
+    if source in DATASETS or is_run(path) or is_run(path.parent):
+        return source
+    if path.parent.name == EXPORTS and is_run(path.parent.parent):
+        from edge_fm.training.run.kept_run import read_metrics
+
+        # An artifact names the data without their place; its run knows it.
+        return str(read_metrics(path.parent.parent)["data"].get("source", source))
+    raise DataError(
+        f"{path} says that it was trained on {source!r}. A path that an artifact names is opened only if you name it.",
+        hint=f"If these are the images you mean: --data {shlex.quote(source)}",
+    )
+
+
+RANDOM_NOTE = (
+    f"No --data was given and the model does not name its own: judged by agreement on {RANDOM_IMAGES} random images. "
+    "Give --data FOLDER with real images to prove accuracy."
+)
+
+
+UNLABELLED_NOTE = (
+    "The images carry no labels: judged by agreement with the original, not by accuracy. "
+    "Put them in a folder for each class to prove accuracy."
+)
+
+
+def _say_nothing(text: str) -> None:
+    """Stand in for a note that nobody reads."""
+
+
+def unlabelled_set(
+    folder: str,
+    original: SourceModel,
+    progress: ProgressFn,
+    *,
+    skip_unreadable: float = 0.0,
+    on_note: Callable[[str], None] | None = None,
+) -> EvaluationSet:
+    """The pictures of a folder without subfolders, as images of the model's size that nobody labelled."""
+    from edge_fm.data.unlabelled import load_images
+    from edge_fm_export.context import EvaluationSet
+
+    images = load_images(
+        folder,
+        original.input.shape,
+        original.photo,
+        skip_unreadable=skip_unreadable,
+        progress=progress,
+        on_note=on_note or _say_nothing,
+    )
+    return EvaluationSet(folder, images, None, _sha256(images))
+
+
+def sets_of(dataset: Dataset, labels: Sequence[str], shape: tuple[int, int, int]) -> Sets:
+    """Make evaluation sets of a dataset's splits, with its labels brought into the model's order.
+
+    Raises:
+        DataError: the images have another shape, or the labels are not the model's.
+    """
+    if dataset.test.images.shape[1:] != shape:
+        raise DataError(
+            f"{dataset.name} has images of shape {list(dataset.test.images.shape[1:])}; the model takes {list(shape)}.",
+            hint="Give another --data SOURCE; an image folder is brought to the model's size.",
+        )
+    from edge_fm.data import label_order
+
+    order = label_order(dataset.label_names, labels, name=dataset.name)
+    own = dataset.validation
+    return Sets(
+        _set(dataset, "test", dataset.test, order),
+        _set(dataset, "train", dataset.train, order),
+        validation=None if own is None else _set(dataset, "validation", own, order),
+    )
+
+
+def _set(dataset: Dataset, split_name: str, split: Split, order: np.ndarray[Any, Any]) -> EvaluationSet:
+    from edge_fm_export.context import EvaluationSet
+
+    labels = order[split.labels]
+    return EvaluationSet(f"{dataset.name} {split_name}", split.images, labels, _sha256(split.images, labels))
+
+
+def _random_set(original: SourceModel) -> EvaluationSet:
+    from edge_fm_export.context import EvaluationSet
+
+    images = np.random.default_rng(0).integers(0, 256, (RANDOM_IMAGES, *original.input.shape), dtype=np.uint8)
+    return EvaluationSet(f"{RANDOM_IMAGES} random images", images, None, _sha256(images))
+
+
+def _sha256(*arrays: np.ndarray[Any, Any]) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

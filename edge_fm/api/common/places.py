@@ -1,0 +1,70 @@
+"""Where runs and artifacts lie, and which one is meant where none is named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm_runtime.errors import ArtifactError
+
+RUNS = Path("runs")
+EXPORTS = "export"
+"""Folder of a run that holds its artifacts."""
+DEFAULT_RECIPE = "edgenet-s"
+"""What cross-validation and sweeps train where no recipe is named."""
+
+
+def is_run(path: Path) -> bool:
+    """Whether `path` is a training run."""
+    return (path / "model.keras").is_file()
+
+
+def latest_export() -> Path | None:
+    """The newest artifact under `runs/` that an installed engine can run, or None."""
+    from importlib.util import find_spec
+
+    from edge_fm_runtime.artifacts.artifact import read_small
+    from edge_fm_runtime.artifacts.metadata import METADATA_FILE
+    from edge_fm_runtime.system.json_text import parse_json
+
+    found = [p for p in RUNS.glob(f"*/{EXPORTS}/*/{METADATA_FILE}") if not p.parts[1].startswith("latest")]
+    packages = {"onnx": "onnxruntime", "openvino": "openvino", "litert": "ai_edge_litert"}
+    for file in sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True):
+        try:
+            package = packages.get(parse_json(read_small(file)).get("format"))
+        except (ArtifactError, ValueError, AttributeError, TypeError):
+            continue  # not readable as an artifact: naming it with --model says what is wrong with it
+        if package and find_spec(package):
+            return file.parent
+    return None
+
+
+def shipped_model() -> Path | None:
+    """The artifact inside the package, or None where none is shipped."""
+    from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL, packaged_artifact
+
+    return packaged_artifact(DEFAULT_MODEL)
+
+
+def choose_artifact(given: str | Path | None, note: MessageFn = unheard) -> Path:
+    """Which artifact is meant: the one given, `$EDGEFM_MODEL`, the newest export, or the shipped one; says which.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    if given is not None:
+        return Path(given)
+    if from_environment := os.environ.get("EDGEFM_MODEL"):
+        note(f"Model: {from_environment} ($EDGEFM_MODEL)")
+        return Path(from_environment)
+    if (newest := latest_export()) is not None:
+        note(f"Model: {newest} (the newest export under {RUNS}/)")
+        return newest
+    if (shipped := shipped_model()) is not None:
+        note(f"Model: {shipped.name}, shipped with edge-fm")
+        return shipped
+    raise ArtifactError(
+        f"No model: --model was not given, $EDGEFM_MODEL is not set, and nothing is exported under {RUNS}/ here.",
+        hint="Make one: edgefm quickstart, or edgefm train && edgefm export",
+    )

@@ -1,0 +1,227 @@
+"""`search`, `sweep` and `crossval`: many runs of one recipe, compared by validation accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.places import DEFAULT_RECIPE, RUNS
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+    from edge_fm.training import Recipe
+    from edge_fm.training.search.crossval import CrossValidation, FoldFn
+    from edge_fm.training.search.search import SearchResult, TrialFn
+    from edge_fm.training.search.sweep import BeginFn, SweepRow
+
+FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class SearchReport:
+    """What a search found.
+
+    Attributes:
+        result: what the study holds: its trials, the best one and its recipe.
+        dimensions: the keys of the recipe that were searched.
+        out: folder of the trials.
+    """
+
+    result: SearchResult
+    dimensions: tuple[str, ...]
+    out: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm search --json` prints."""
+        return self.result.to_json()
+
+
+def search(
+    recipe: str | Path,
+    *,
+    trials: int | None = None,
+    timeout_s: float | None = None,
+    storage: str | None = None,
+    study: str | None = None,
+    data: str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    progress: ProgressFn = silent,
+    on_trial: TrialFn | None = None,
+    note: MessageFn = unheard,
+) -> SearchReport:
+    """Search the space in a recipe's [search] table with Optuna; write the best recipe.
+
+    Args:
+        recipe: name or file.
+        trials: that the study shall have in all; None for the recipe's.
+        timeout_s: begin no trial after so many seconds.
+        storage: URL of a database that several processes share; None for study.db in `out`.
+        study: name of the study in the storage; None for the recipe's.
+        data: what to learn from; None for the recipe's.
+        epochs: passes over the training images; None for the recipe's.
+        seed: of everything random; None for the recipe's.
+        out: folder of the trials; None for runs/search-RECIPE.
+        progress: called as work goes on.
+        on_trial: called with each trial before it trains: its number, how many in all, its values.
+        note: called with the choices that were made.
+
+    Raises:
+        EdgeFMError: the recipe, its space, the data or the storage cannot be used.
+    """
+    from edge_fm.models.keras_import import require_keras_installed
+    from edge_fm.training import with_overrides
+    from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
+    from edge_fm.training.search.search import load_search
+    from edge_fm.training.search.search import search as run_search
+
+    shipped, plan = load_search(recipe)
+    edited = with_overrides(shipped, data=data, epochs=epochs, seed=seed)
+    folder = RUNS / f"search-{edited.name}" if out is None else Path(out)
+    require_keras_installed("The search")
+    dataset = load_recipe_data(edited, progress=progress, on_try=note)
+    result = run_search(
+        edited,
+        plan,
+        dataset,
+        folder,
+        trials=trials,
+        timeout_s=timeout_s,
+        storage=storage,
+        study_name=study,
+        progress=progress,
+        on_trial=on_trial,
+    )
+    return SearchReport(result, tuple(dimension.path for dimension in plan.dimensions), folder)
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """What a sweep found.
+
+    Attributes:
+        recipe: what the values were put into.
+        rows: one for each combination, in the grid's order.
+        out: folder of the runs.
+    """
+
+    recipe: Recipe
+    rows: tuple[SweepRow, ...]
+    out: Path
+
+    @property
+    def best(self) -> SweepRow | None:
+        """The row with the highest validation accuracy; None where every run diverged."""
+        from edge_fm.training.search.sweep import best_row
+
+        return best_row(self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm sweep --json` prints."""
+        from edge_fm.training.search.sweep import sweep_json
+
+        return sweep_json(self.recipe, self.rows)
+
+
+def sweep(
+    grid: Mapping[str, Sequence[Any]],
+    recipe: str | Path = DEFAULT_RECIPE,
+    *,
+    data: str | None = None,
+    epochs: int | None = None,
+    test: bool = False,
+    out: str | Path | None = None,
+    progress: ProgressFn = silent,
+    on_begin: BeginFn | None = None,
+    note: MessageFn = unheard,
+) -> SweepResult:
+    """Train every combination of a grid's values once, and compare them by validation accuracy.
+
+    Args:
+        grid: key of the recipe -> its values, such as {"optimizer.name": ["sgd", "adam"]}.
+        recipe: name or file.
+        data: what to learn from; None for the recipe's.
+        epochs: passes over the training images; None for the recipe's.
+        test: also find each run's test accuracy, by which nothing is chosen.
+        out: folder of the runs; None for runs/sweep-RECIPE.
+        progress: called as work goes on.
+        on_begin: called with each combination before it is trained or read.
+        note: called with the choices that were made.
+
+    Raises:
+        EdgeFMError: the recipe, a combination or the data cannot be used.
+    """
+    from edge_fm.models.keras_import import require_keras_installed
+    from edge_fm.training import load_recipe, with_overrides
+    from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
+    from edge_fm.training.search.sweep import sweep as run_sweep
+
+    edited = with_overrides(load_recipe(recipe), data=data, epochs=epochs)
+    folder = RUNS / f"sweep-{edited.name}" if out is None else Path(out)
+    require_keras_installed("The sweep")
+
+    def load(chosen: Recipe) -> Dataset:
+        return load_recipe_data(chosen, progress=progress, on_try=note)
+
+    rows = run_sweep(
+        edited,
+        {key: list(values) for key, values in grid.items()},
+        load,
+        folder,
+        test=test,
+        progress=progress,
+        on_begin=on_begin,
+    )
+    return SweepResult(edited, tuple(rows), folder)
+
+
+def crossval(
+    recipe: str | Path = DEFAULT_RECIPE,
+    *,
+    folds: int = FOLDS,
+    data: str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    progress: ProgressFn = silent,
+    on_fold: FoldFn | None = None,
+    note: MessageFn = unheard,
+) -> CrossValidation:
+    """Train a recipe once for each fold of the training images, and judge each run by the fold it never saw.
+
+    Args:
+        recipe: name or file.
+        folds: parts, each held out once.
+        data: what to learn from; None for the recipe's.
+        epochs: passes over the training images; None for the recipe's.
+        seed: of everything random, the folds too; None for the recipe's.
+        out: folder of the runs; None for runs/crossval-RECIPE.
+        progress: called as work goes on.
+        on_fold: called with each fold's number and their count before it is trained or read.
+        note: called with the choices that were made.
+
+    Raises:
+        EdgeFMError: the recipe or the data cannot be used, or a training diverges.
+    """
+    from edge_fm.models.keras_import import require_keras_installed
+    from edge_fm.training import load_recipe, with_overrides
+    from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
+    from edge_fm.training.recipe.enough_steps import is_recipe_file, with_enough_epochs
+    from edge_fm.training.search.crossval import cross_validate
+
+    shipped = load_recipe(recipe)
+    edited = with_overrides(shipped, data=data, epochs=epochs, seed=seed)
+    folder = RUNS / f"crossval-{edited.name}" if out is None else Path(out)
+    require_keras_installed("Cross-validation")
+    dataset = load_recipe_data(edited, progress=progress, on_try=note)
+    from_file = is_recipe_file(str(recipe))
+    if from_file or edited.data.source != shipped.data.source:
+        edited, lines = with_enough_epochs(edited, dataset, chosen=from_file or epochs is not None)
+        for line in lines:
+            note(line)
+    return cross_validate(edited, dataset, folder, folds=folds, progress=progress, on_fold=on_fold)

@@ -1,0 +1,100 @@
+"""The table that `edgefm export` ends with: what each target costs, what it lost, and what the gate says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_fm.cli.console.common import print_table, say
+
+if TYPE_CHECKING:
+    from edge_fm_export.pipeline import ExportReport, ExportResult
+    from edge_fm_runtime.parity.comparison import Check, Parity
+
+
+def print_results(report: ExportReport) -> None:
+    """Print one row for each target: bytes, accuracy, drop with its interval, agreement, latency here, verdict."""
+    results = report.results
+    latency = _latency(results)
+    rows = [_row(r.path.name, r.bytes, r.parity, f"{latency[r.path]:.3f}", _verdict(r.checks)) for r in results]
+    for failure in report.failures:
+        verdict = _verdict(failure.checks) if failure.checks else "not built"
+        rows.append(_row(failure.name, failure.bytes, failure.parity, "-", verdict))
+    columns = ["artifact", "bytes", "accuracy %", "drop", "95% interval"]
+    columns += ["agreement %", "max diff", "batch 1 ms", "gate"]
+    lesser = ["max diff", "batch 1 ms", "agreement %", "bytes"]
+    print_table(_title(report), columns, rows, right=range(1, len(columns) - 1), lesser=lesser)
+    for result in results:
+        if result.target.precision != "int8":
+            continue
+        floats = [r for r in results if (r.target.format, r.target.precision) == (result.target.format, "fp32")]
+        if floats and latency[result.path] > latency[floats[0].path]:
+            ratio = latency[result.path] / latency[floats[0].path]
+            say(f"Note: {result.path.name} is slower than fp32 on this machine ({ratio:.2f} times the time).")
+
+
+def _title(report: ExportReport) -> str:
+    count = len(report.results)
+    made = "1 artifact" if count == 1 else f"{count} artifacts"
+    where = f" in {report.results[0].path.parent}" if count else ""
+    failed = f", {len(report.failures)} not written" if report.failures else ""
+    judged = [result.parity for result in report.results]
+    judged += [failure.parity for failure in report.failures if failure.parity is not None]
+    if not judged:
+        return f"{made}{where}{failed}"
+    title = f"{made}{where}{failed}, each held against the original on {judged[0].n:,} images"
+    if (accuracy := judged[0].accuracy_reference) is not None:
+        title += f"; the original's accuracy there is {100 * accuracy:.2f}%"
+    return title + (", HARDLY BETTER THAN GUESSING: see the warning" if report.warnings else "")
+
+
+def _verdict(checks: Sequence[Check]) -> str:
+    """The worst verdict of all."""
+    verdicts = {check.verdict for check in checks}
+    return next(word for word in ("FAILED", "warning", "passed") if word in verdicts)
+
+
+def _row(name: str, size: int | None, parity: Parity | None, latency: str, verdict: str) -> list[str]:
+    told = "-" if size is None else f"{size:,}"
+    if parity is None:
+        return [name, told, "-", "-", "-", "-", "-", latency, verdict]
+    drop = interval = "-"
+    if parity.drop_points is not None and parity.drop_ci95 is not None:
+        drop = f"{parity.drop_points:+.2f}"
+        interval = f"{parity.drop_ci95[0]:+.2f}..{parity.drop_ci95[1]:+.2f}"
+    return [
+        name,
+        told,
+        "-" if parity.accuracy is None else f"{100 * parity.accuracy:.2f}",
+        drop,
+        interval,
+        f"{100 * parity.top1_agreement:.2f}",
+        f"{parity.max_abs_diff:.1e}",
+        latency,
+        verdict,
+    ]
+
+
+def _latency(results: Sequence[ExportResult]) -> dict[Path, float]:
+    """Median milliseconds of one image on each artifact's own engine, interleaved in one run."""
+    from contextlib import ExitStack
+    from functools import partial
+
+    from edge_fm.api.common.registry import ALL_ENGINES
+    from edge_fm_runtime.artifacts.artifact import load_artifact
+    from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
+    from edge_fm_runtime.engines import create_engine
+    from edge_fm_runtime.measurement.latency import measure
+
+    calls = {}
+    with ExitStack() as engines:
+        for result in results:
+            artifact = load_artifact(result.path)
+            engine = create_engine(artifact, result.engine, registry=ALL_ENGINES)
+            engines.callback(engine.close)
+            images = load_golden(result.path / GOLDEN_FILE).images
+            calls[str(result.path)] = partial(engine.infer, images[: artifact.metadata.input.batch or 1])
+        if not calls:
+            return {}
+        return {Path(name): latency.p50_ms for name, latency in measure(calls, duration_s=0.3).items()}

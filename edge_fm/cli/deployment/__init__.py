@@ -1,0 +1,1 @@
+"""Commands about artifacts, from export to a device."""

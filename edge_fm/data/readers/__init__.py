@@ -1,0 +1,1 @@
+"""Files that people keep images and labels in, one module for each format."""

@@ -1,0 +1,1 @@
+"""What artifacts cost beside the original: measurement, statistics and page."""

@@ -1,0 +1,1 @@
+"""Training a student on the predictions of trained teachers."""

@@ -1,0 +1,1 @@
+"""Training images from a dataset to the batches that a step takes."""

@@ -1,0 +1,221 @@
+"""Features of a frozen backbone: computed once, kept on disk, so that training the head takes seconds.
+
+A backbone that is not trained gives the same row of numbers for an image in every epoch. Only its head is then fitted,
+on these rows; the model that is kept is still the whole one, as both share their weights. Images that change from epoch
+to epoch, and whatever else asks for the whole model, leave nothing to keep.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_fm.models import find_model
+from edge_fm.models.freezing import BACKBONE
+from edge_fm.models.keras_import import require_keras
+from edge_fm.models.transfer import FEATURES
+from edge_fm.training.recipe import AugmentationPart, Recipe
+from edge_fm_runtime.errors import CacheWarning
+from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.system.sealed_file import why_damaged, write_sealed
+from edge_fm_runtime.system.user_cache import own_folder, prune
+
+if TYPE_CHECKING:
+    from edge_fm.data import Split
+
+NoteFn = Callable[[str], None]
+"""Called with a line for a person."""
+
+NO_BACKBONE = "no backbone is frozen"
+_FILE = "features.npy"
+# Raised when the same weights and pixels would give other features.
+_VERSION = 2
+_BATCH = 250
+_MAX_BYTES = 2 << 30
+_MAX_CACHE_BYTES = 4 << 30
+
+
+def why_not_kept(recipe: Recipe) -> str | None:
+    """Why the features of a recipe's backbone cannot be kept; None where they can.
+
+    Example:
+        >>> from edge_fm.training import ModelPart
+        >>> why_not_kept(Recipe(model=ModelPart("vgg16", weights="imagenet", unfreeze=("block5",))))
+        'block5 of the backbone is trained'
+    """
+    frozen, trained = recipe.model.frozen
+    if not find_model(recipe.model.name).backbone or BACKBONE not in frozen:
+        return NO_BACKBONE
+    if trained:
+        return f"{', '.join(trained)} of the backbone {'is' if len(trained) == 1 else 'are'} trained"
+    plain = AugmentationPart(clean_epochs=recipe.augmentation.clean_epochs)
+    for reason, applies in (
+        ("augmentation changes the images from epoch to epoch", recipe.augmentation != plain),
+        ("the teachers want to see the images", bool(recipe.distillation.teacher)),
+        ("weights are averaged (ema)", bool(recipe.training.ema)),
+        (f"the precision is {recipe.training.precision}", recipe.training.precision != "float32"),
+    ):
+        if applies:
+            return reason
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """A model of the zoo, parted at its features; both halves share its layers and weights.
+
+    Attributes:
+        trunk: keras.Model, uint8 `[N,H,W,C]` -> float32 `[N,F]`.
+        head: keras.Model, float32 `[N,1,1,F]`, so that features can stand where images do, -> float32 `[N,classes]`.
+    """
+
+    trunk: Any
+    head: Any
+
+
+def split_at_features(model: Any, recipe: Recipe, *, images: int) -> tuple[Halves | None, str | None]:
+    """Part a model where its features can be kept.
+
+    Args:
+        model: of the recipe, frozen as it says.
+        recipe: whose model it is.
+        images: how many there are to keep features of.
+
+    Returns:
+        The halves, or why there are none.
+    """
+    reason = why_not_kept(recipe)
+    if reason is not None:
+        return None, reason
+    keras = require_keras("training")
+    features = model.get_layer(FEATURES).output
+    width = int(features.shape[-1])
+    if images * width * 4 > _MAX_BYTES:
+        return None, f"those of {images:,} images would take {images * width * 4 / 2**30:.1f} GiB"
+    rows = keras.Input((1, 1, width), name="features_row")
+    head = keras.Model(features, model.output, name="head")
+    return Halves(
+        keras.Model(model.inputs, features, name="trunk"),
+        keras.Model(rows, head(keras.layers.Reshape((width,))(rows)), name="head_on_features"),
+    ), None
+
+
+def with_features(
+    trunk: Any,
+    recipe: Recipe,
+    images: NDArray[np.uint8],
+    parts: tuple[Split, ...],
+    *,
+    progress: ProgressFn,
+    note: NoteFn,
+) -> tuple[Split, ...]:
+    """Put features in the place of images.
+
+    Args:
+        trunk: as from `split_at_features`.
+        recipe: whose model it is.
+        images: uint8 `[N,H,W,C]`, all that `parts` were taken from; their features are kept together, so that other
+            parts of them (another seed, another fold) find theirs.
+        parts: some of these images each.
+        progress: told "computing features".
+        note: told where they come from.
+
+    Returns:
+        The parts with float32 `[N,1,1,F]` for images, labels as they were.
+    """
+    from edge_fm_export.gate.fingerprints import fingerprints
+
+    width = int(trunk.output_shape[-1])
+    folder = own_folder("features", _key(trunk, recipe, images))
+    features = None if folder is None else _read(folder / _FILE, (len(images), width))
+    if features is None:
+        features = _compute(trunk, images, progress)
+        kept = folder is not None and _write(folder, features)
+        where = f"kept in {folder}" if kept else "kept in memory alone, as the cache folder cannot be written"
+        note(f"The backbone is frozen: its features of {len(images):,} images were computed once and are {where}.")
+    else:
+        note(f"The backbone is frozen: its features of {len(images):,} images come from {folder}.")
+    rows = {key: row for row, key in enumerate(fingerprints(images))}
+    taken = []
+    for part in parts:
+        chosen = features[[rows[key] for key in fingerprints(part.images)]]
+        taken.append(type(part)(np.ascontiguousarray(chosen[:, None, None, :]), part.labels))
+    return tuple(taken)
+
+
+def _compute(trunk: Any, images: NDArray[np.uint8], progress: ProgressFn) -> NDArray[np.float32]:
+    done = []
+    for start in range(0, len(images), _BATCH):
+        progress("computing features", start, len(images))
+        batch = images[start : start + _BATCH]
+        # A batch of another size would be another graph to trace.
+        padded = np.concatenate([batch, np.repeat(batch[-1:], _BATCH - len(batch), axis=0)])
+        answers = trunk.predict_on_batch(padded)[: len(batch)]
+        done.append(np.asarray(answers, dtype=np.float32))
+    progress("computing features", len(images), len(images))
+    return np.concatenate(done)
+
+
+def _key(trunk: Any, recipe: Recipe, images: NDArray[np.uint8]) -> str:
+    """One SHA-256 (hex) for all that the features depend on."""
+    keras = require_keras("training")
+    weights = hashlib.sha256()
+    for weight in trunk.get_weights():
+        weights.update(np.ascontiguousarray(weight).tobytes())
+    backend = keras.backend.backend()
+    facts = {
+        "version": _VERSION,
+        "edge-fm": _version("edge-fm"),
+        "keras": keras.__version__,
+        "backend": [backend, _version(backend)],
+        "model": recipe.model.name,
+        "options": dict(recipe.model.options),
+        "weights": weights.hexdigest(),
+        "shape": list(images.shape),
+        "images": hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _read(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    """What is kept there; None where nothing is, or something else.
+
+    Warns:
+        CacheWarning: it is damaged.
+    """
+    try:
+        if (reason := why_damaged(path)) is not None:
+            warnings.warn(f"Kept features are not used: {reason}. They are computed again.", CacheWarning, stacklevel=3)
+            return None
+        features: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+        os.utime(path.parent)  # when it was last used, for pruning
+    except (OSError, ValueError, EOFError):
+        return None
+    return features if features.shape == shape and features.dtype == np.float32 else None
+
+
+def _write(folder: Path, features: NDArray[np.float32]) -> bool:
+    """Keep features, and of older ones as many as there is room for; whether it could be done."""
+    try:
+        write_sealed(folder / _FILE, lambda file: np.save(file, features, allow_pickle=False))
+        prune(folder.parent, keep=folder, max_bytes=_MAX_CACHE_BYTES)
+    except OSError:  # read-only or full: computing them anew is all that it costs
+        return False
+    return True

@@ -1,0 +1,135 @@
+"""The training images as Keras batches, each a pure function of (seed, epoch, batch)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_fm.models.keras_import import require_keras
+from edge_fm.training.input_pipeline.augmentation import augment, mix
+from edge_fm.training.input_pipeline.photo_augmentation import PhotoClasses, photo_classes, photograph
+from edge_fm.training.recipe import AugmentationPart, Recipe
+
+# First word of a generator's seed, so that none of them shares a stream with another.
+_ORDER, _AUGMENT, _PHOTO = 1, 2, 3
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Batches of one epoch: whole ones only, but at least one.
+
+    The images that are left over differ from epoch to epoch. A last batch of a few images would spoil the
+    statistics of batch normalization.
+    """
+    return max(1, images // batch_size)
+
+
+def is_clean(recipe: Recipe, epoch: int) -> bool:
+    """Whether an epoch (from 0) is one of the last ones, which see the images as they are."""
+    return epoch >= recipe.training.epochs - recipe.augmentation.clean_epochs
+
+
+def view_of(recipe: Recipe, epoch: int) -> int:
+    """The epoch whose images an epoch shows: itself, or with `views` of [distillation] one of the first ones."""
+    views = recipe.distillation.views if recipe.distillation.teacher else 0
+    return epoch if not views or is_clean(recipe, epoch) else epoch % views
+
+
+def epoch_batches(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    recipe: Recipe,
+    *,
+    classes: int,
+    epoch: int,
+    label_names: Sequence[str] = (),
+    answers: NDArray[np.float32] | None = None,
+    photograph_them: bool = True,
+) -> Any:
+    """Build one epoch's batches.
+
+    Args:
+        images: uint8 `[N,H,W,C]`.
+        labels: int64 `[N]`.
+        recipe: whose seed, batch size and augmentation are used.
+        classes: length of a target.
+        epoch: from 0.
+        label_names: of the classes, for a recipe that names some.
+        answers: float32 `[steps*B,classes]`, the teachers' to the images of `view_of` this epoch.
+        photograph_them: False leaves those images as they are that the recipe makes photo-like.
+
+    Returns:
+        keras.utils.PyDataset of (uint8 `[B,H,W,C]`, float32 `[B,classes]`): one-hot targets, or mixed ones with mixup;
+        with answers, `[B,2*classes]`: targets and answers side by side.
+    """
+    part = recipe.augmentation
+    photos = photo_classes(part, label_names) if photograph_them else None
+    if is_clean(recipe, epoch):
+        part = AugmentationPart(
+            flip=part.flip, photo=part.photo, photo_spread=part.photo_spread, photo_paired=part.photo_paired
+        )
+    return _batches_class()(images, labels, recipe, np.eye(classes, dtype=np.float32), part, photos, epoch, answers)
+
+
+@functools.cache
+def _batches_class() -> Any:
+    keras = require_keras("training")
+
+    class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
+        def __init__(
+            self,
+            images: NDArray[np.uint8],
+            labels: NDArray[np.int64],
+            recipe: Recipe,
+            targets: NDArray[np.float32],
+            part: AugmentationPart,
+            photos: PhotoClasses | None,
+            epoch: int,
+            answers: NDArray[np.float32] | None,
+        ) -> None:
+            super().__init__(workers=1, use_multiprocessing=False)
+            self._images, self._labels, self._targets = images, labels, targets
+            self._size, self._fill = recipe.training.batch_size, recipe.photo.fill
+            self._part, self._photos, self._seed = part, photos, recipe.seed
+            self._answers, self._epoch, self._view = answers, epoch, view_of(recipe, epoch)
+            self._order = np.random.default_rng([_ORDER, recipe.seed, self._view, 0]).permutation(len(images))
+            # A view that was shown before comes in another order of its batches.
+            again = np.random.default_rng([_ORDER, recipe.seed, epoch, 1])
+            self._sequence = range(len(self)) if epoch == self._view else again.permutation(len(self)).tolist()
+
+        def __len__(self) -> int:
+            return steps_per_epoch(len(self._images), self._size)
+
+        def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+            batch = self._sequence[index]
+            rows = slice(batch * self._size, (batch + 1) * self._size)
+            chosen = self._order[rows]
+            rng = np.random.default_rng([_AUGMENT, self._seed, self._view, batch])
+            images = self._images[chosen]
+            # The order is random, so the first ones are any.
+            photos = round(self._part.photo * len(images))
+            images, first = augment(images[photos:], self._part, rng, fill=self._fill), images[:photos]
+            if photos:
+                images = np.concatenate([self._photographed(first, self._labels[chosen[:photos]], batch), images])
+            images, targets = mix(images, self._targets[self._labels[chosen]], self._part.mixup, rng)
+            if self._answers is not None:
+                targets = np.concatenate([targets, self._answers[rows]], axis=1)
+            return images, targets
+
+        def _photographed(self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int) -> NDArray[np.uint8]:
+            if self._photos is None:
+                return images
+            return photograph(
+                images,
+                # Ever new: what the teachers say of an image as it was before holds for each of them.
+                np.random.default_rng([_PHOTO, self._seed, self._epoch, batch]),
+                fill=self._fill,
+                mirror=self._part.flip,
+                spread=self._photos.spread[labels],
+                paired=self._photos.paired[labels],
+            )
+
+    return EpochBatches

@@ -1,0 +1,87 @@
+"""The dataset that a recipe asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from edge_fm.training.recipe import Recipe
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset, Split
+
+
+def load_recipe_data(
+    recipe: Recipe, *, progress: ProgressFn = silent, on_try: Callable[[str], None] | None = None
+) -> Dataset:
+    """Load what the recipe's [data] names, and prepare it as that says: what `train` takes.
+
+    Args:
+        recipe: whose [data] and [photo] are used.
+        progress: called as work goes on.
+        on_try: told what is tried when something is fetched, and what was done to the source's own data.
+
+    Raises:
+        DataError: as for `edge_fm.data.load_dataset`.
+
+    Example:
+        >>> from edge_fm.training import load_recipe
+        >>> from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
+        >>> len(load_recipe_data(load_recipe("quickstart")).train)
+        6000
+    """
+    from edge_fm.data import load_dataset, prepare
+
+    dataset = load_dataset(
+        recipe.data.source,
+        shape=cast("tuple[int, int, int] | None", recipe.data.shape or None),
+        photo=recipe.photo,
+        skip_unreadable=recipe.data.skip_unreadable,
+        progress=progress,
+        on_try=on_try or (lambda _: None),
+    )
+    return prepare(dataset, recipe.data.preparation)
+
+
+def notes_of_preparation(recipe: Recipe, dataset: Dataset) -> list[str]:
+    """What was done to the source's data, a line each for a person."""
+    notes, asked, lines = dataset.notes, recipe.data, []
+    if asked.relabel or asked.classes:
+        lines.append(f"Classes: {notes['classes']}.")
+    if asked.deduplicate:
+        removed = notes["duplicates_removed"]
+        lines.append(
+            f"Dropped {removed['repeated']:,} training images that occur before and {removed['in_test']:,} that are in "
+            "the test split"
+            + (f", {removed['in_validation']:,} in the validation split." if "in_validation" in removed else ".")
+        )
+    if asked.split:
+        lines.append(f"Test images: {notes['test']}.")
+    if asked.samples:
+        lines.append(f"Training images: {notes['samples']}.")
+    return lines
+
+
+def learn_and_choose(recipe: Recipe, dataset: Dataset) -> tuple[Split, Split]:
+    """The images to learn from, and the images to choose the best epoch by.
+
+    A dataset's own validation split chooses; where there is none, it is taken out of the training split.
+
+    Args:
+        recipe: whose `validation` or `split`, and `validation_seed` or seed, are used.
+        dataset: as from `load_recipe_data`.
+
+    Raises:
+        DataError: as for `edge_fm.data.split_validation`.
+    """
+    from edge_fm.data import split_validation
+
+    if dataset.validation is not None:
+        return dataset.train, dataset.validation
+    split = dataset.train
+    seed = recipe.seed if recipe.data.validation_seed is None else recipe.data.validation_seed
+    if not recipe.data.split:
+        return split_validation(split, fraction=recipe.data.validation, seed=seed)
+    learned, chosen, _ = recipe.data.split
+    return split_validation(split, count=max(1, round(len(split) * chosen / (learned + chosen))), seed=seed)

@@ -1,0 +1,183 @@
+"""The model and its optimizer, as a recipe wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_fm.models import build_model
+from edge_fm.models.freezing import freeze_layers
+from edge_fm.models.keras_import import require_keras
+from edge_fm.training.distillation.distillation import (
+    distillation_accuracy,
+    distillation_loss,
+    load_teachers,
+    with_teachers,
+)
+from edge_fm.training.input_pipeline.backbone_features import NO_BACKBONE, NoteFn, split_at_features, with_features
+from edge_fm.training.optimization.fast_layers import with_fast_layers
+from edge_fm.training.optimization.initial_weights import load_weights
+from edge_fm.training.optimization.optimizers import build_optimizer, peak_rate
+from edge_fm.training.optimization.schedules import build_schedule
+from edge_fm.training.optimization.weight_averaging import settle_statistics, statistics_batches
+from edge_fm.training.recipe import Recipe
+from edge_fm.training.run.checkpoint import RunState
+from edge_fm_runtime.errors import TrainingError
+from edge_fm_runtime.parity.likelihood import negative_log_likelihood
+from edge_fm_runtime.progress import ProgressFn
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset, Split
+
+# Images of one batch where nothing is learned: large enough to be quick, small enough for large images.
+_EVALUATION_BATCH = 250
+
+
+class Learner:
+    """The model, its optimizer and what both were built from.
+
+    Attributes:
+        model: learns, in the recipe's precision.
+        judge: is evaluated and kept: the model itself, or one in float32, of Keras's own layers, with its weights or
+            their average.
+        fitted: what Keras fits: the model, the model beside its teachers, or its head on kept features.
+        teachers: models to learn from; none without distillation.
+        halves: the model, parted at its features; None where they are not kept.
+        why_whole: why they are not.
+    """
+
+    def __init__(self, recipe: Recipe, dataset: Dataset, steps: int, *, weights: str) -> None:
+        self.recipe, self.steps = recipe, steps
+        self.classes = len(dataset.label_names)
+        self.input_shape = dataset.train.images.shape[1:]
+        with _policy(recipe.training.precision):
+            built = self.fresh_model()
+        self.weights_note = load_weights(built, weights, name=recipe.model.name, options=recipe.model.options)
+        freeze_layers(built, *recipe.model.frozen)
+        self.model = with_fast_layers(built)
+        schedule = build_schedule(
+            recipe.schedule,
+            peak=peak_rate(recipe.optimizer),
+            steps_per_epoch=steps,
+            epochs=recipe.training.epochs,
+        )
+        self.optimizer = build_optimizer(recipe.optimizer, schedule, ema=recipe.training.ema)
+        plain = recipe.training.precision == "float32" and not recipe.training.ema and self.model is built
+        self.judge = self.model if plain else self.fresh_model()
+        freeze_layers(self.judge, *recipe.model.frozen)
+        self.halves, self.why_whole = split_at_features(self.model, recipe, images=len(_seen_images(dataset)))
+        self.fitted = self._compile(dataset)
+        # Built now, so that a checkpoint can be put into it before the first step.
+        self.optimizer.build(self.model.trainable_variables)
+
+    def _compile(self, dataset: Dataset) -> Any:
+        keras = require_keras("training")
+        part, smoothing = self.recipe.distillation, self.recipe.training.label_smoothing
+        self.teachers = load_teachers(part, dataset, precision=self.recipe.training.precision)
+        if self.teachers:
+            fitted = self.model if part.views else with_teachers(self.model, self.teachers)
+            loss, metric = distillation_loss(part, label_smoothing=smoothing), distillation_accuracy(part)
+        else:
+            fitted = self.halves.head if self.halves else self.model
+            loss, metric = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing), "accuracy"
+        fitted.compile(optimizer=self.optimizer, loss=loss, metrics=[metric])
+        # The metrics' variables: made in the first step, they would have TensorFlow trace it twice.
+        targets = self.classes * (2 if self.teachers and part.views else 1)
+        zeros = keras.ops.zeros
+        fitted.compute_metrics(None, zeros((1, targets)), zeros((1, *fitted.output_shape[1:])))
+        fitted.reset_metrics()
+        return fitted
+
+    def fresh_model(self) -> Any:
+        """The recipe's architecture, not compiled."""
+        part = self.recipe.model
+        return build_model(part.name, input_shape=self.input_shape, classes=self.classes, **part.options)
+
+    def settle(self, batches: Any) -> list[NDArray[Any]]:
+        """Make `judge` what the model is worth now.
+
+        Args:
+            batches: an epoch's, for the statistics of averaged weights.
+
+        Returns:
+            Its weights.
+        """
+        if self.judge is not self.model:
+            values = {id(v): v for v in self.model.weights}
+            if self.recipe.training.ema:
+                averages = zip(self.model.trainable_variables, self.optimizer.averages, strict=True)
+                values |= {id(variable): average for variable, average in averages}
+            self.judge.set_weights([values[id(v)].numpy() for v in self.model.weights])
+            if self.recipe.training.ema:
+                settle_statistics(self.judge, statistics_batches(batches, self.recipe.training.batch_size))
+        weights: list[NDArray[Any]] = self.judge.get_weights()
+        return weights
+
+    def seen(self, dataset: Dataset, *parts: Split, progress: ProgressFn, note: NoteFn) -> tuple[Split, ...]:
+        """What is learned from and judged by: the images, or their features where these can be kept.
+
+        Args:
+            dataset: whose training and validation images the parts were taken from.
+            parts: uint8 images and labels.
+            progress: told as features are computed.
+            note: told where weights and features come from.
+        """
+        if self.weights_note:
+            note(self.weights_note)
+        if self.halves:
+            images = _seen_images(dataset)
+            return with_features(self.halves.trunk, self.recipe, images, parts, progress=progress, note=note)
+        if self.why_whole != NO_BACKBONE:
+            note(f"The backbone's features are computed anew for every batch and not kept: {self.why_whole}.")
+        return parts
+
+    def restore(self, state: RunState) -> None:
+        """Put a checkpoint into the model and the optimizer."""
+        for kind, variables, values in (
+            ("model", self.model.variables, state.model),
+            ("optimizer", self.optimizer.variables, state.optimizer),
+        ):
+            ours, theirs = [tuple(v.shape) for v in variables], [value.shape for value in values]
+            if ours != theirs:
+                raise TrainingError(
+                    f"The checkpoint's {kind} has {len(theirs)} variables of other shapes "
+                    f"than this version's {len(ours)}.",
+                    hint="It was written by another version; start the run anew (without --resume).",
+                )
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """float32 `[N,classes]` for uint8 `[N,H,W,C]`, or for the features that stand for these."""
+        judge = self.halves.head if self.halves and images.dtype != np.uint8 else self.judge
+        answers: NDArray[np.float32] = judge.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)
+        return answers
+
+
+def _seen_images(dataset: Dataset) -> NDArray[np.uint8]:
+    """All images that training sees: to learn from, and to choose the best epoch by."""
+    if dataset.validation is None:
+        return dataset.train.images
+    return np.concatenate([dataset.train.images, dataset.validation.images])
+
+
+@contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Build layers in a precision."""
+    config = require_keras("training").config
+    before = config.dtype_policy()
+    config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        config.set_dtype_policy(before)
+
+
+def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[float, float]:
+    """Accuracy (a fraction) and mean negative log likelihood."""
+    accuracy = float((probabilities.argmax(axis=1) == labels).mean())
+    return accuracy, negative_log_likelihood(probabilities, labels)

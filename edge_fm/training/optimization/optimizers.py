@@ -1,0 +1,104 @@
+"""Optimizers by name, and Muon for convolutions."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from edge_fm.models.keras_import import require_keras
+from edge_fm.training.optimization.weight_averaging import averaging_class
+from edge_fm.training.recipe import OptimizerPart
+
+
+@dataclass(frozen=True)
+class _Usual:
+    learning_rate: float
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    vector_ratio: float = 1.0
+
+
+# What a recipe that names only the optimizer gets.
+USUAL: dict[str, _Usual] = {
+    "sgd": _Usual(0.1, weight_decay=5e-3, momentum=0.9),
+    "rmsprop": _Usual(1e-3),
+    "adam": _Usual(1e-3),
+    "adamw": _Usual(2e-3, weight_decay=0.05),
+    "muon": _Usual(8e-3, weight_decay=0.05, momentum=0.95, vector_ratio=0.5),
+}
+
+
+def peak_rate(part: OptimizerPart) -> float:
+    """The recipe's learning rate, or the optimizer's usual one."""
+    return USUAL[part.name].learning_rate if part.learning_rate is None else part.learning_rate
+
+
+def build_optimizer(part: OptimizerPart, learning_rate: Any, *, ema: float = 0.0) -> Any:
+    """Build the recipe's optimizer.
+
+    Biases and the scales of batch normalization are not decayed.
+
+    Args:
+        part: the recipe's [optimizer].
+        learning_rate: a number or a Keras schedule.
+        ema: decay of the running average of the weights that it keeps in `averages`; 0 for none.
+
+    Returns:
+        keras.optimizers.Optimizer, not built yet.
+    """
+    optimizers = require_keras("training").optimizers
+    usual = USUAL[part.name]
+    decay = usual.weight_decay if part.weight_decay is None else part.weight_decay
+    momentum = usual.momentum if part.momentum is None else part.momentum
+    ratio = usual.vector_ratio if part.vector_ratio is None else part.vector_ratio
+    nesterov = momentum > 0 if part.nesterov is None else part.nesterov
+    settings: dict[str, Any] = {"learning_rate": learning_rate, "weight_decay": decay or None}
+    if part.name == "sgd":
+        cls = optimizers.SGD
+        settings |= {"momentum": momentum, "nesterov": nesterov}
+    elif part.name == "rmsprop":
+        cls = optimizers.RMSprop
+        settings |= {"momentum": momentum}
+    elif part.name == "adam":
+        cls = optimizers.Adam
+    elif part.name == "adamw":
+        cls = optimizers.AdamW
+        settings |= {"weight_decay": decay}
+    else:
+        cls = _conv_muon_class()
+        settings |= {"momentum": momentum, "nesterov": nesterov}
+        settings |= {"adam_lr_ratio": ratio, "adam_weight_decay": decay or None}
+    optimizer = (averaging_class(cls, ema) if ema else cls)(**settings)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+@functools.cache
+def _conv_muon_class() -> Any:
+    keras = require_keras("training")
+    ops = keras.ops
+
+    class ConvMuon(keras.optimizers.Muon):  # type: ignore[misc, name-defined]
+        """Muon (Jordan et al. 2024) that also orthogonalizes convolutions, as matrices `[height*width*in, out]`.
+
+        Keras's own takes matrices alone and gives a convolutional network's kernels to AdamW. Dense layers,
+        here the classifier's last, and depthwise kernels, whose rows do not mix, stay with AdamW.
+        """
+
+        def _should_use_adamw(self, variable: Any) -> bool:
+            shape = variable.shape
+            return len(shape) != 4 or shape[2] == 1 or shape[3] == 1
+
+        def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
+            self.assign_add(m, ops.add(gradient, m * (self.momentum - 1)))
+            direction = ops.add(gradient, self.momentum * m) if self.nesterov else m
+            shape = variable.shape
+            rows, columns = math.prod(shape[:-1]), shape[-1]
+            update = self.zeropower_via_newtonschulz5(ops.reshape(direction, (rows, columns)), self.ns_steps)
+            # The scale of "Muon is scalable" (Liu et al. 2025): a step as long as AdamW's.
+            scale = math.sqrt(max(rows, columns)) * self.rms_rate
+            self.assign_sub(variable, ops.reshape(update * ops.cast(lr * scale, variable.dtype), shape))
+
+    return ConvMuon

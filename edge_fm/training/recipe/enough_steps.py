@@ -1,0 +1,93 @@
+"""How long to train on data of another size than a shipped recipe was made for: by steps, not by epochs."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import TYPE_CHECKING
+
+from edge_fm.models import find_model
+from edge_fm.training.input_pipeline.batches import steps_per_epoch
+from edge_fm.training.input_pipeline.recipe_data import learn_and_choose
+from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe.overrides import with_overrides
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+
+ENOUGH_STEPS = 1_000
+"""Updates of fresh weights that a shipped recipe gets at least, where it is run on other data than its own."""
+ENOUGH_STEPS_PRETRAINED = 300
+"""The same of weights that were trained before: they need few, and more only learn the images by heart."""
+_FEW = 0.3
+FEW_IMAGES = 2_000
+_MOST_EPOCHS = 200
+# Sides of the images on which the backbones were trained; smaller ones cost accuracy.
+_BACKBONE_SIDE = 128
+
+
+def is_recipe_file(name: str) -> bool:
+    """Whether a recipe was named as a file, whose epochs are its writer's choice."""
+    return "/" in name or name.endswith(".toml")
+
+
+def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, chosen: bool) -> tuple[Recipe, list[str]]:
+    """Give a recipe the epochs that few images need, and say what else few images need.
+
+    Args:
+        recipe: with the data in place.
+        dataset: as from `load_recipe_data`.
+        chosen: whether the number of epochs is the user's own choice, which is never changed.
+
+    Returns:
+        The recipe, and what to tell a person, a line each.
+
+    Example:
+        >>> from edge_fm.data import load_dataset
+        >>> from edge_fm.training import load_recipe
+        >>> recipe = load_recipe("edgenet-s")
+        >>> with_enough_epochs(recipe, load_dataset("fashion-mnist-mini"), chosen=False)[0].training.epochs
+        24
+    """
+    learned = len(learn_and_choose(recipe, dataset)[0])
+    steps, epochs = steps_per_epoch(learned, recipe.training.batch_size), recipe.training.epochs
+    enough = ENOUGH_STEPS if recipe.model.weights == "none" else ENOUGH_STEPS_PRETRAINED
+    wanted = min(_MOST_EPOCHS, math.ceil(enough / steps))
+    lines = []
+    if wanted > epochs and not chosen:
+        recipe = with_overrides(recipe, epochs=wanted)
+        lines.append(
+            f"{learned:,} images to learn from are {_steps(steps)} an epoch: {wanted} epochs, {_steps(wanted * steps)} "
+            f"instead of the recipe's {epochs}, {_steps(epochs * steps)}. Choose yourself: --epochs N"
+        )
+    total = recipe.training.epochs * steps
+    if total < _FEW * enough:
+        smaller = max(1, min(recipe.training.batch_size // 2, learned // 8))
+        advice = f"--epochs {wanted}" if wanted > recipe.training.epochs else f"--batch-size {smaller}"
+        lines.append(
+            f"Warning: {_epochs(recipe.training.epochs, steps)} {_steps(total)} in all, too few to learn much. "
+            f"More of them: {advice}"
+        )
+    if learned < FEW_IMAGES and not find_model(recipe.model.name).backbone:
+        lines.append(
+            f"With few images ({learned:,}) a backbone that knows ImageNet often gets more right: {_transfer(recipe)}"
+        )
+    return recipe, lines
+
+
+def _epochs(count: int, steps: int) -> str:
+    return f"1 epoch of {_steps(steps)} is" if count == 1 else f"{count:,} epochs of {_steps(steps)} are"
+
+
+def _steps(count: int) -> str:
+    return f"{count:,} {'step' if count == 1 else 'steps'}"
+
+
+def _transfer(recipe: Recipe) -> str:
+    """The command that trains a small pretrained backbone on the same data."""
+    shape = recipe.data.shape
+    size = ""
+    if shape:
+        height, width = (max(side, _BACKBONE_SIDE) for side in shape[:2])
+        size = f" --size {height}x{width}x{shape[2]}"
+    return f"edgefm train --model mobilenet-v2 --option alpha=0.35 --data {shlex.quote(recipe.data.source)}{size}"

@@ -1,0 +1,103 @@
+"""What the command line's options change in a recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edge_fm.models import FREEZE_WORDS, find_model
+from edge_fm.training.recipe import DataPart, ModelPart, OptimizerName, OptimizerPart, Recipe
+from edge_fm.training.recipe.file import DEFAULT_RECIPE
+from edge_fm_runtime.artifacts.metadata import PhotoSpec
+
+_TRANSFER = "transfer"
+# Fashion-MNIST's images are cut-out garments, light on black.
+_FASHION_PHOTO = PhotoSpec(mode="garment", background="dark", fill=0)
+
+
+def default_recipe(model: str | None) -> str:
+    """The shipped recipe that a model is trained by when none is named.
+
+    Example:
+        >>> default_recipe(None), default_recipe("cnn3"), default_recipe("vgg16")
+        ('edgenet-s', 'edgenet-s', 'transfer')
+    """
+    return _TRANSFER if model is not None and find_model(model).backbone else DEFAULT_RECIPE
+
+
+def with_overrides(
+    recipe: Recipe,
+    *,
+    model: str | None = None,
+    data: str | None = None,
+    skip_unreadable: float | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    optimizer: OptimizerName | str | None = None,
+    learning_rate: float | None = None,
+    weights: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    freeze: Sequence[str] | None = None,
+    unfreeze: Sequence[str] | None = None,
+    seed: int | None = None,
+) -> Recipe:
+    """Edit what the command line can edit; None leaves the recipe's own.
+
+    Another optimizer brings its own usual learning rate, decay and momentum, as those of the former would not fit it.
+    Other data than Fashion-MNIST brings the plain photo preprocessing (whole picture, polarity left alone). Fewer
+    epochs than `clean_epochs` shorten that too.
+
+    Raises:
+        RecipeError, ModelError: as for a recipe that is read from a file.
+
+    Example:
+        >>> from edge_fm.training import load_recipe, with_overrides
+        >>> with_overrides(load_recipe("edgenet-s"), epochs=2, optimizer="sgd").optimizer.name
+        'sgd'
+    """
+    parts: dict[str, Any] = {}
+    if model is not None and model != recipe.model.name:
+        parts["model"] = ModelPart(name=model, weights=recipe.model.weights)
+        # A run is called by its recipe, which was written for the other model.
+        parts["name"] = model
+    if weights is not None:
+        parts["model"] = dataclasses.replace(parts.get("model", recipe.model), weights=weights)
+    if options:
+        part = parts.get("model", recipe.model)
+        parts["model"] = dataclasses.replace(part, options={**part.options, **options})
+    if freeze is not None or unfreeze is not None:
+        part = parts.get("model", recipe.model)
+        one_word = freeze is not None and len(freeze) == 1 and freeze[0] in FREEZE_WORDS
+        parts["model"] = dataclasses.replace(
+            part,
+            freeze=part.freeze if freeze is None else freeze[0] if one_word else tuple(freeze),
+            unfreeze=part.unfreeze if unfreeze is None else tuple(unfreeze),
+        )
+    if data is not None and data != recipe.data.source:
+        parts["data"] = dataclasses.replace(recipe.data, source=data, shape=())
+        fashion = data.startswith("fashion-mnist")
+        if fashion != recipe.data.source.startswith("fashion-mnist"):
+            # Classes and counts of the former data mean nothing in these.
+            parts["data"] = DataPart(
+                source=data, validation=recipe.data.validation, validation_seed=recipe.data.validation_seed
+            )
+            parts["photo"] = _FASHION_PHOTO if fashion else PhotoSpec(mode="fit", background="any", fill=0)
+    if skip_unreadable is not None:
+        part_of_data = parts.get("data", recipe.data)
+        parts["data"] = dataclasses.replace(part_of_data, skip_unreadable=skip_unreadable)
+    if epochs is not None or batch_size is not None:
+        parts["training"] = dataclasses.replace(
+            recipe.training,
+            epochs=recipe.training.epochs if epochs is None else epochs,
+            batch_size=recipe.training.batch_size if batch_size is None else batch_size,
+        )
+        clean = min(recipe.augmentation.clean_epochs, max(parts["training"].epochs - 1, 0))
+        parts["augmentation"] = dataclasses.replace(recipe.augmentation, clean_epochs=clean)
+    if optimizer is not None and optimizer != recipe.optimizer.name:
+        parts["optimizer"] = OptimizerPart(name=optimizer)  # type: ignore[arg-type]  # checked by the class itself
+    if learning_rate is not None:
+        parts["optimizer"] = dataclasses.replace(parts.get("optimizer", recipe.optimizer), learning_rate=learning_rate)
+    if seed is not None:
+        parts["seed"] = seed
+    return dataclasses.replace(recipe, **parts)

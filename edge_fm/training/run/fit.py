@@ -1,0 +1,211 @@
+"""One training run, from a recipe and a dataset to a run folder.
+
+Each epoch is one call of Keras's `fit` on batches that are a pure function of (seed, epoch, batch); between two
+epochs the whole state goes into the checkpoint. So a run that was stopped anywhere and resumed ends with the same
+weights as one that was not.
+
+Same recipe, data, machine and versions give the same result. Two things that Keras does not control stay with the
+caller: the number of threads of the backend, and on GPUs its own switch for deterministic kernels (for TensorFlow
+`TF_DETERMINISTIC_OPS=1`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from edge_fm.models.keras_import import require_keras
+from edge_fm.training.distillation.distillation import with_teachers_known
+from edge_fm.training.distillation.teacher_predictions import TeacherAnswers
+from edge_fm.training.input_pipeline.backbone_features import NoteFn
+from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epoch
+from edge_fm.training.input_pipeline.checks import check_classes, check_clock, check_dataset, check_shift
+from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
+from edge_fm.training.input_pipeline.photo_augmentation import photo_classes
+from edge_fm.training.input_pipeline.recipe_data import learn_and_choose
+from edge_fm.training.optimization.learner import Learner, score
+from edge_fm.training.optimization.optimizers import peak_rate
+from edge_fm.training.optimization.precision import precision_note
+from edge_fm.training.optimization.schedules import plateau_rate
+from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe.file import recipe_toml
+from edge_fm.training.recipe.identity import recipe_hash
+from edge_fm.training.recipe.overrides import with_overrides
+from edge_fm.training.recipe.paths import with_absolute_paths
+from edge_fm.training.run import run_folder
+from edge_fm.training.run.callback import batch_callback
+from edge_fm.training.run.checkpoint import RunState, save_state
+from edge_fm.training.run.folder_lock import locked_folder
+from edge_fm.training.run.results import RunResult, finish, is_over
+from edge_fm.training.run.resume import open_run
+from edge_fm.training.run.tensorboard import EpochLog, require_writer
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset, Split
+
+EpochFn: TypeAlias = Callable[[int, int, dict[str, float]], None]
+"""Called as `on_epoch(epoch, epochs, row)` after each epoch, from 1; `row` is the epoch's row of history.csv."""
+
+
+def train(
+    recipe: Recipe,
+    dataset: Dataset,
+    out_dir: Path,
+    *,
+    resume: bool = False,
+    weights: str | None = None,
+    test: bool = True,
+    progress: ProgressFn = silent,
+    on_epoch: EpochFn | None = None,
+    note: NoteFn = lambda line: None,
+) -> RunResult:
+    """Train a model, keep the weights of its best epoch on validation images or of its last, test it once.
+
+    Sets the global seeds of Python, NumPy and the backend (`keras.utils.set_random_seed`).
+
+    Args:
+        recipe: everything that decides the run.
+        dataset: uint8 images; without a validation split of its own, validation images are taken from training.
+        out_dir: the run's folder; empty or new, or an unfinished run's with `resume`.
+        resume: go on after the last whole epoch of the run in `out_dir`.
+        weights: "none" or a file, in place of the recipe's own.
+        test: False leaves the test split alone, as whatever chooses among runs must; test_accuracy and test_loss are
+            None then, and there are no test probabilities.
+        progress: told "training" after each batch (done and total count the whole run's batches), then
+            "testing", or "evaluating" where the test split is left alone.
+        on_epoch: told each epoch's figures.
+        note: told in a line where weights and features come from, what they know of the validation images,
+            and where this machine has to emulate the recipe's precision.
+
+    Returns:
+        RunResult; the folder holds recipe.toml, history.csv, metrics.json, checkpoint/ and, written last, model.keras.
+
+    Raises:
+        TrainingError: unsuitable data, a folder that another process writes to or that holds something else, nothing to
+            resume, a changed recipe, a loss that is no number, a clock that is wrong by decades.
+        ModelError: the model cannot take these images, or the weights do not fit.
+        MissingDependencyError: Keras, its backend, tomli-w or, where asked for, tensorboardX is not installed.
+        KeyboardInterrupt: passed on; the checkpoint is whole and `resume` goes on from it.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from edge_fm.data import load_dataset
+        >>> from edge_fm.training import load_recipe, train
+        >>> result = train(load_recipe("quickstart"), load_dataset("fashion-mnist-mini"), Path("run"))  # doctest: +SKIP
+        >>> result.metrics["test_accuracy"] > 0.8  # doctest: +SKIP
+        True
+    """
+    check_clock()
+    with locked_folder(out_dir):
+        keras = require_keras("training")
+        recipe = with_teachers_known(with_absolute_paths(with_overrides(recipe, weights=weights)))
+        state = open_run(recipe, dataset, out_dir, resume=resume)
+        started = time.monotonic() - (state.duration_s if state else 0.0)
+
+        check_dataset(dataset)
+        check_shift(recipe.augmentation.shift, dataset.train.images.shape[1:])
+        learn, choose = learn_and_choose(recipe, dataset)
+        check_classes(dataset, learn, choose)
+        photo_classes(recipe.augmentation, dataset.label_names)
+        leaks = find_leaks(recipe, dataset, choose, test=test)
+        copies = notes_of_copies(learn, choose, dataset.test if test else None, drawn=dataset.validation is None)
+        for line in (precision_note(recipe.training.precision), *copies, *notes_of_leaks(leaks, choose)):
+            if line:
+                note(line)
+
+        if recipe.training.tensorboard:
+            require_writer()  # said now, not when the folder is made
+
+        keras.utils.set_random_seed(recipe.seed)
+        steps = steps_per_epoch(len(learn.images), recipe.training.batch_size)
+        learner = Learner(recipe, dataset, steps, weights="none" if state else recipe.model.weights)
+        if state is None:
+            run_folder.write_text(out_dir / run_folder.RECIPE_FILE, recipe_toml(recipe))
+        else:
+            learner.restore(state)
+        learn, choose = learner.seen(dataset, learn, choose, progress=progress, note=note)
+
+        epochs = recipe.training.epochs
+        answers = None
+        if learner.teachers and recipe.distillation.views:
+            answers = TeacherAnswers(learner.teachers, recipe, learn, dataset)
+            note(answers.note)
+        with EpochLog(recipe, out_dir, done=state.epoch if state else 0) as log:
+            while state is None or not is_over(recipe, state):
+                row, state = _one_epoch(learner, state, learn, choose, dataset, answers, progress, started)
+                save_state(out_dir, state)
+                run_folder.write_history(out_dir / run_folder.HISTORY_FILE, state.history)
+                log.write(row)
+                if on_epoch:
+                    on_epoch(state.epoch, epochs, row)
+
+        return finish(learner, state, learn, dataset, out_dir, progress, started, leaks=leaks, test=test)
+
+
+def _one_epoch(
+    learner: Learner,
+    state: RunState | None,
+    learn: Split,
+    choose: Split,
+    dataset: Dataset,
+    answers: TeacherAnswers | None,
+    progress: ProgressFn,
+    started: float,
+) -> tuple[dict[str, float], RunState]:
+    keras = require_keras("training")
+    recipe = learner.recipe
+    history = state.history if state else ()
+    epoch = len(history)
+    if recipe.schedule.name == "plateau":
+        losses = [row["val_loss"] for row in history]
+        learner.optimizer.learning_rate = plateau_rate(
+            recipe.schedule, peak=peak_rate(recipe.optimizer), val_losses=losses
+        )
+    began = time.monotonic()
+    batches = epoch_batches(
+        learn.images,
+        learn.labels,
+        recipe,
+        classes=learner.classes,
+        epoch=epoch,
+        label_names=dataset.label_names,
+        answers=answers.to(epoch, progress) if answers else None,
+    )
+    logs = learner.fitted.fit(
+        batches,
+        shuffle=False,  # The order is the batches' own.
+        verbose=0,
+        callbacks=[batch_callback(progress, epoch, recipe.training.epochs, learner.steps, recipe.optimizer)],
+    ).history
+    weights = learner.settle(batches)
+    accuracy, loss = score(learner.probabilities(choose.images), choose.labels)
+    row = {
+        "epoch": epoch + 1,
+        "loss": float(logs["loss"][-1]),
+        "accuracy": float(logs["accuracy"][-1]),
+        "val_loss": loss,
+        "val_accuracy": accuracy,
+        "learning_rate": float(keras.ops.convert_to_numpy(learner.optimizer.learning_rate)),
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    before = history[state.best_epoch - 1] if state else None
+    # Of equals in accuracy, the one that is less wrong; rank is (accuracy, -loss).
+    better = before is None or (accuracy, -loss) > (before["val_accuracy"], -before["val_loss"])
+    better |= recipe.training.keep == "last"
+    return row, RunState(
+        epoch=epoch + 1,
+        model=[np.array(v.numpy()) for v in learner.model.variables],
+        optimizer=[np.array(v.numpy()) for v in learner.optimizer.variables],
+        best=weights if state is None or better else state.best,
+        best_epoch=epoch + 1 if state is None or better else state.best_epoch,
+        history=(*history, row),
+        recipe_hash=recipe_hash(recipe),
+        data_hash=dataset.content_hash,
+        backend=keras.backend.backend(),
+        duration_s=time.monotonic() - started,
+    )

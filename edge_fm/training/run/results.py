@@ -1,0 +1,149 @@
+"""What a run leaves when its last epoch is done: metrics, the model, and the answers on the test split."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_fm.training.input_pipeline.leakage import Leak
+from edge_fm.training.optimization.learner import Learner, score
+from edge_fm.training.optimization.schedules import stops_early
+from edge_fm.training.recipe import Recipe
+from edge_fm.training.run import run_folder
+from edge_fm.training.run.checkpoint import RunState
+from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.system.disk import writing
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset, Split
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """What a finished run left.
+
+    Attributes:
+        run_dir: the run's folder.
+        recipe: as it was run, overrides included.
+        metrics: what metrics.json holds.
+        history: one row for each epoch: epoch, loss, accuracy (both while learning, on augmented images), val_loss,
+            val_accuracy, learning_rate, seconds.
+        test_probabilities: float32 `[N,classes]`, in the order of the test split; no rows where it was left alone.
+    """
+
+    run_dir: Path
+    recipe: Recipe
+    metrics: dict[str, Any]
+    history: tuple[dict[str, float], ...]
+    test_probabilities: NDArray[np.float32]
+
+    @property
+    def model_path(self) -> Path:
+        """The trained model."""
+        return self.run_dir / run_folder.MODEL_FILE
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm train --json` prints."""
+        return self.metrics
+
+
+def is_over(recipe: Recipe, state: RunState) -> bool:
+    """Whether the last epoch is done, or patience is at its end."""
+    losses = [row["val_loss"] for row in state.history]
+    return state.epoch >= recipe.training.epochs or stops_early(recipe.training.patience, losses)
+
+
+def finish(
+    learner: Learner,
+    state: RunState,
+    learn: Split,
+    dataset: Dataset,
+    out_dir: Path,
+    progress: ProgressFn,
+    started: float,
+    *,
+    leaks: Sequence[Leak],
+    test: bool,
+) -> RunResult:
+    """Evaluate the kept weights and leave metrics and model in the run's folder."""
+    recipe, model = learner.recipe, learner.judge
+    model.set_weights(state.best)
+    stage = "testing" if test else "evaluating"
+    progress(stage, 0, None)
+    train_accuracy, _ = score(learner.probabilities(learn.images), learn.labels)
+    probabilities = np.zeros((0, learner.classes), np.float32)
+    test_accuracy, test_loss = None, None
+    if test:
+        probabilities = learner.probabilities(dataset.test.images)
+        test_accuracy, test_loss = score(probabilities, dataset.test.labels)
+    metrics = {
+        "run": out_dir.name,
+        "model": recipe.model.name,
+        "params": model.count_params(),
+        "epochs": state.epoch,
+        "stopped_early": state.epoch < recipe.training.epochs,
+        "seconds": round(time.monotonic() - started, 1),
+        "train_accuracy": train_accuracy,
+        "val_accuracy": state.history[state.best_epoch - 1]["val_accuracy"],
+        "test_accuracy": test_accuracy,
+        "test_loss": test_loss,
+        "validation_leaks": [{"path": leak.path, "images": leak.images} for leak in leaks if leak.images],
+        "test_leaks": [{"path": leak.path, "images": leak.test_images} for leak in leaks if leak.test_images],
+        "best_epoch": state.best_epoch,
+        "seed": recipe.seed,
+        "labels": list(dataset.label_names),
+        "input_shape": list(learner.input_shape),
+        "data": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "hash": dataset.content_hash,
+            "preparation": recipe.data.preparation.to_json(),
+            **({"skip_unreadable": recipe.data.skip_unreadable} if recipe.data.skip_unreadable else {}),
+            "notes": dict(dataset.notes),
+        },
+        "recipe_hash": state.recipe_hash,
+        "teachers": [
+            {"path": path, "sha256": digest}
+            for path, digest in zip(recipe.distillation.teacher, recipe.distillation.sha256, strict=True)
+        ],
+        "photo": {
+            "mode": recipe.photo.mode,
+            "background": recipe.photo.background,
+            "fill": recipe.photo.fill,
+        },
+        "keras_backend": state.backend,
+        "versions": _versions(state.backend),
+    }
+    run_folder.write_json(out_dir / run_folder.METRICS_FILE, metrics)
+    _save_model(learner, state, out_dir / run_folder.MODEL_FILE)
+    progress(stage, 1, 1)
+    return RunResult(out_dir, recipe, metrics, state.history, probabilities)
+
+
+def _save_model(learner: Learner, state: RunState, path: Path) -> None:
+    # A model that was never compiled: its file names no optimizer or loss of ours, so any Keras reads it.
+    model = learner.fresh_model()
+    model.set_weights(state.best)
+    beside = path.with_name(f".{path.name}.tmp.keras")
+    with writing(path, beside=beside):
+        model.save(beside)
+        beside.replace(path)
+
+
+def _versions(backend: str) -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in ("edge-fm", "numpy", "keras", backend):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            # tensorflow-cpu, for one, provides tensorflow under another name.
+            versions[name] = "unknown"
+    return versions

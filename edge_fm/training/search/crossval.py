@@ -1,0 +1,158 @@
+"""Cross-validation: how good a recipe is, and how much of that is luck, without touching the test split."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe.identity import recipe_hash
+from edge_fm.training.run import run_folder
+from edge_fm.training.run.fit import EpochFn
+from edge_fm.training.run.folder_lock import locked_folder
+from edge_fm.training.run.kept_run import kept_run
+from edge_fm.training.search.crossval_folds import assign_folds, fold_dataset
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+
+FoldFn: TypeAlias = Callable[[int, int], None]
+"""Called as `on_fold(number, of)` before each fold, from 1."""
+
+
+@dataclass(frozen=True)
+class FoldScore:
+    """One fold.
+
+    Attributes:
+        fold: from 1.
+        accuracy, loss: on the images that the fold held out, with the weights of the best epoch.
+        val_accuracy: of the best epoch, on the validation images taken out of what the fold learned from.
+        train_images, held_out: how many.
+        best_epoch, seconds: of the run.
+        run: its folder.
+    """
+
+    fold: int
+    accuracy: float
+    loss: float
+    val_accuracy: float
+    train_images: int
+    held_out: int
+    best_epoch: int
+    seconds: float
+    run: str
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """All folds.
+
+    Attributes:
+        recipe: its name.
+        recipe_hash: of what was run.
+        data: name of the dataset.
+        seed: of the recipe, and of the folds.
+        scores: one for each fold.
+    """
+
+    recipe: str
+    recipe_hash: str
+    data: str
+    seed: int
+    scores: tuple[FoldScore, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean accuracy of the folds, a fraction."""
+        return statistics.fmean(score.accuracy for score in self.scores)
+
+    @property
+    def std(self) -> float:
+        """Sample standard deviation of the folds' accuracies."""
+        return statistics.stdev(score.accuracy for score in self.scores)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `edgefm crossval --json` prints."""
+        return {
+            "recipe": self.recipe,
+            "recipe_hash": self.recipe_hash,
+            "data": self.data,
+            "seed": self.seed,
+            "folds": len(self.scores),
+            "mean_accuracy": self.mean,
+            "std_accuracy": self.std,
+            "sem_accuracy": self.std / math.sqrt(len(self.scores)),
+            "mean_loss": statistics.fmean(score.loss for score in self.scores),
+            "scores": [dict(score.__dict__) for score in self.scores],
+        }
+
+
+def _judging(progress: ProgressFn) -> ProgressFn:
+    """What a run calls its test split is the fold held out: no test image is seen, and none is said to be."""
+    return lambda stage, done, total: progress(
+        "evaluating the fold held out" if stage == "testing" else stage, done, total
+    )
+
+
+def cross_validate(
+    recipe: Recipe,
+    dataset: Dataset,
+    out_dir: Path,
+    *,
+    folds: int = 5,
+    progress: ProgressFn = silent,
+    on_fold: FoldFn | None = None,
+    on_epoch: EpochFn | None = None,
+) -> CrossValidation:
+    """Train once for each fold on the other folds, and judge by the fold held out.
+
+    The folds come out of the training split alone, each class in equal shares. Within what a fold learns from, the
+    recipe's share of validation images chooses the best epoch, so the images held out choose nothing. The standard
+    deviation is of accuracies whose training images overlap: it understates how much another draw of images would
+    change (Bengio and Grandvalet 2004).
+
+    Args:
+        recipe: what to judge.
+        dataset: its training split is divided; its test split is not used.
+        out_dir: `<out_dir>/fold-1` and so on are the runs, each finished once; crossval.json is left beside them.
+        folds: how many.
+        progress: as for `train`.
+        on_epoch: likewise.
+        on_fold: told each fold before it is trained or read.
+
+    Raises:
+        TrainingError: too few images for the folds, `out_dir` holds folds of another recipe or number, another process
+            writes to it, or as `train`.
+        KeyboardInterrupt: passed on; the same call goes on where it was.
+    """
+    assigned = assign_folds(dataset.train, folds=folds, seed=recipe.seed)
+    scores = []
+    with locked_folder(out_dir):
+        for fold in range(folds):
+            if on_fold:
+                on_fold(fold + 1, folds)
+            part = fold_dataset(dataset, assigned, fold)
+            folder = out_dir / f"fold-{fold + 1}"
+            metrics = kept_run(recipe, part, folder, test=True, progress=_judging(progress), on_epoch=on_epoch)
+            scores.append(
+                FoldScore(
+                    fold=fold + 1,
+                    accuracy=metrics["test_accuracy"],
+                    loss=metrics["test_loss"],
+                    val_accuracy=metrics["val_accuracy"],
+                    train_images=len(part.train),
+                    held_out=len(part.test),
+                    best_epoch=metrics["best_epoch"],
+                    seconds=metrics["seconds"],
+                    run=str(folder),
+                )
+            )
+    result = CrossValidation(recipe.name, recipe_hash(recipe), dataset.name, recipe.seed, tuple(scores))
+    run_folder.write_json(out_dir / "crossval.json", result.to_json())
+    return result

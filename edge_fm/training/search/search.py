@@ -1,0 +1,246 @@
+"""Search a recipe's best values by validation accuracy; the test split is never touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe.file import SEARCH, load_recipe, recipe_text, recipe_toml
+from edge_fm.training.recipe.identity import recipe_hash
+from edge_fm.training.recipe.keys import value_at, with_keys
+from edge_fm.training.recipe.toml_text import parse_toml
+from edge_fm.training.run import run_folder
+from edge_fm.training.run.checkpoint import load_state
+from edge_fm.training.run.fit import EpochFn
+from edge_fm.training.run.kept_run import kept_run
+from edge_fm.training.search.search_space import SearchPlan, parse_search
+from edge_fm.training.search.search_study import (
+    AGAIN,
+    OWNER,
+    draw,
+    locked,
+    no_experimental_warnings,
+    open_study,
+    require_optuna,
+    revive_dead_trials,
+    sqlite_url,
+    this_process,
+)
+from edge_fm_runtime.errors import DivergedError, RecipeError
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+
+BEST_FILE, RESULT_FILE, STUDY_FILE = "best.toml", "search.json", "study.db"
+TrialFn: TypeAlias = Callable[[int, int, Mapping[str, Any]], None]
+"""Called as `on_trial(number, of, values)` before each trial; the number is the one that `trials` has."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a study holds.
+
+    Attributes:
+        study, storage: where it is.
+        recipe: name of the recipe that was searched.
+        trials: of every trial, in their order: number, state (complete, pruned, failed, running, waiting), values,
+            val_accuracy (the best epoch's), epochs, seconds, seed, recipe_hash, run, error, again_of.
+        best: the complete trial with the highest validation accuracy, or None.
+        best_recipe: the file that `edgefm train --recipe` runs, or None.
+    """
+
+    study: str
+    storage: str
+    recipe: str
+    trials: tuple[dict[str, Any], ...]
+    best: dict[str, Any] | None
+    best_recipe: Path | None
+
+    def to_json(self) -> dict[str, Any]:
+        """What `edgefm search --json` prints."""
+        return {
+            "study": self.study,
+            "storage": self.storage,
+            "recipe": self.recipe,
+            "chosen_by": "val_accuracy",
+            "best": self.best,
+            "best_recipe": None if self.best_recipe is None else str(self.best_recipe),
+            "trials": list(self.trials),
+        }
+
+
+def load_search(name_or_path: str | os.PathLike[str]) -> tuple[Recipe, SearchPlan]:
+    """Read a recipe, shipped or a file as for `load_recipe`, and its [search] table.
+
+    Raises:
+        RecipeError: it cannot be read, has no [search], or something in it is wrong.
+    """
+    recipe = load_recipe(name_or_path)
+    table = parse_toml(recipe_text(name_or_path)).get(SEARCH)
+    if table is None:
+        raise RecipeError(
+            f"{os.fspath(name_or_path)}: there is no [search] table.",
+            hint='Add [search.space] with lines such as "optimizer.name" = ["sgd", "adam"]',
+        )
+    return recipe, parse_search(table, recipe)
+
+
+def search(
+    recipe: Recipe,
+    plan: SearchPlan,
+    dataset: Dataset,
+    out_dir: Path,
+    *,
+    trials: int | None = None,
+    timeout_s: float | None = None,
+    storage: str | None = None,
+    study_name: str | None = None,
+    progress: ProgressFn = silent,
+    on_trial: TrialFn | None = None,
+    on_epoch: EpochFn | None = None,
+) -> SearchResult:
+    """Run trials until the study has enough of them; leaves best.toml and search.json in `out_dir`.
+
+    Any number of processes may do so at once with one `storage`. A trial whose process was killed is run again with
+    the same values, from its last whole epoch where its folder is in the same `out_dir`. A trial is pruned by its
+    validation accuracy after each epoch. A training that diverges counts as pruned.
+
+    Args:
+        recipe: what the values are put into; its seed is every trial's, so that trials differ by their values alone.
+        plan: the space, the sampler and the pruner.
+        dataset: its test split is not used.
+        out_dir: `<out_dir>/trials/<first 12 digits of the recipe's hash>` is a trial's run.
+        trials: complete and pruned ones that the study shall have in all; None for the plan's.
+        timeout_s: begin no trial after so many seconds.
+        storage: URL of a database; None for study.db in `out_dir`.
+        study_name: within the storage; None for the recipe's name.
+        progress: as for `train`.
+        on_epoch: likewise.
+        on_trial: told each trial before it trains.
+
+    Raises:
+        TrainingError: the storage cannot be used, or its study was begun with another recipe, space or other data.
+        EdgeFMError: as for `train`.
+        KeyboardInterrupt: passed on; the same call goes on where it was.
+    """
+    optuna = require_optuna()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    wanted = plan.trials if trials is None else trials
+    url, name = storage or sqlite_url(out_dir / STUDY_FILE), study_name or recipe.name
+    space = json.dumps({d.path: d.to_json() for d in plan.dimensions}, sort_keys=True)
+    marks = {
+        "recipe": recipe_hash(recipe),
+        "search space": hashlib.sha256(space.encode()).hexdigest(),
+        "dataset": dataset.content_hash,
+    }
+    study = open_study(url, name, plan, seed=recipe.seed, marks=marks)
+    states = optuna.trial.TrialState
+    given = {path: value_at(recipe, path) for d in plan.dimensions for path in d.when}
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def objective(trial: Any) -> float:
+        counted = (states.COMPLETE, states.PRUNED, states.RUNNING)
+        earlier = study.get_trials(deepcopy=False, states=counted)
+        if sum(other.number < trial.number for other in earlier) >= wanted:
+            trial.set_user_attr("surplus", True)  # two processes began the last one at once
+            raise _Surplus
+        trial.set_user_attr(OWNER, this_process())
+        values = draw(trial, plan, given)
+        chosen = replace(with_keys(recipe, values), name=f"{recipe.name}-trial")
+        folder = out_dir / "trials" / recipe_hash(chosen)[:12]
+        for key, value in (("seed", chosen.seed), ("recipe_hash", recipe_hash(chosen)), ("run", str(folder))):
+            trial.set_user_attr(key, value)
+        trial.set_user_attr("values", values)
+        if on_trial:
+            on_trial(trial.number, wanted, values)
+        return _train(trial, chosen, dataset, folder, progress, on_epoch)
+
+    while deadline is None or time.monotonic() < deadline:
+        with locked(out_dir / ".revive.lock"):  # each dead trial is queued once
+            revive_dead_trials(study)
+        begun = study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED, states.RUNNING))
+        if len(begun) >= wanted:
+            break
+        with no_experimental_warnings():
+            study.optimize(objective, n_trials=1, catch=(_Surplus,))
+        _leave(study, recipe, out_dir, url)
+    return _leave(study, recipe, out_dir, url)
+
+
+class _Surplus(Exception):
+    """A trial that is one too many."""
+
+
+def _train(
+    trial: Any, recipe: Recipe, dataset: Dataset, folder: Path, progress: ProgressFn, on_epoch: EpochFn | None
+) -> float:
+    optuna = require_optuna()
+    began = time.monotonic()
+
+    def report(row: Mapping[str, float]) -> None:
+        trial.report(row["val_accuracy"], int(row["epoch"]))
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    def each(epoch: int, epochs: int, row: dict[str, float]) -> None:
+        if on_epoch:
+            on_epoch(epoch, epochs, row)
+        report(row)
+
+    try:
+        with locked(folder.with_name(f".{folder.name}.lock")):  # another process may have drawn the same values
+            before = load_state(folder)  # of a trial with the same values, killed, pruned or finished
+            for row in before.history if before else ():
+                report(row)
+            metrics = kept_run(recipe, dataset, folder, test=False, progress=progress, on_epoch=each)
+    except DivergedError as error:
+        trial.set_user_attr("error", error.message)
+        raise optuna.TrialPruned from error
+    finally:
+        trial.set_user_attr("seconds", round(time.monotonic() - began, 1))
+    return float(metrics["val_accuracy"])
+
+
+def _leave(study: Any, recipe: Recipe, out_dir: Path, url: str) -> SearchResult:
+    """Write what the study holds now."""
+    from sqlalchemy.engine import make_url
+
+    names = {"FAIL": "failed"}
+    trials = []
+    for trial in study.get_trials(deepcopy=False):
+        attrs, reported = trial.user_attrs, trial.intermediate_values
+        state = names.get(trial.state.name, trial.state.name.lower())
+        trials.append(
+            {
+                "number": trial.number,
+                "state": state,
+                "values": attrs.get("values", trial.params),
+                "val_accuracy": trial.value if state == "complete" else max(reported.values(), default=None),
+                "epochs": len(reported),
+                **{key: attrs.get(key) for key in ("seconds", "seed", "recipe_hash", "run", "error", AGAIN)},
+            }
+        )
+    complete = [trial for trial in trials if trial["state"] == "complete"]
+    best = max(complete, key=lambda trial: (trial["val_accuracy"], -trial["number"]), default=None)
+    path = None
+    if best is not None:
+        path = out_dir / BEST_FILE
+        chosen = replace(
+            with_keys(recipe, best["values"]),
+            name=f"{recipe.name}-best",
+            description=f"Trial {best['number']} of {len(trials)} of edgefm search on {recipe.name}: "
+            f"validation accuracy {best['val_accuracy']:.4f}.",
+        )
+        run_folder.write_text(path, recipe_toml(chosen))
+    shown = make_url(url).render_as_string(hide_password=True)
+    result = SearchResult(study.study_name, shown, recipe.name, tuple(trials), best, path)
+    run_folder.write_json(out_dir / RESULT_FILE, result.to_json())
+    return result

@@ -1,0 +1,65 @@
+"""What to type when an artifact failed its gate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from edge_fm_export.context import QuantizeOptions
+from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES
+from edge_fm_runtime.artifacts.metadata import Precision
+from edge_fm_runtime.parity.comparison import Check
+
+_MANY_SAMPLES = 1000
+
+
+def gate_advice(
+    checks: Sequence[Check], precision: Precision, quantize: QuantizeOptions, *, calibrated: int = 0
+) -> str:
+    """The options that get a failed artifact through its gate: a better conversion first, then limits that it keeps.
+
+    Args:
+        checks: of its gate.
+        precision: of the artifact.
+        quantize: how it was quantized.
+        calibrated: the number of images that calibrated int8.
+
+    Example:
+        >>> failed = Check("drop_points", 3.21, 0.5, passed=False)
+        >>> gate_advice([failed], "int8", QuantizeOptions(accuracy_control=True), calibrated=300)
+        'Try --samples 1000 or --precision fp16. To accept it as it is: --max-drop 3.3'
+    """
+    failed = [check for check in checks if not check.passed]
+    better = {
+        "int8": [
+            *([] if quantize.accuracy_control else ["--accuracy-control"]),
+            # With fewer images than the usual number there are no more.
+            *([f"--samples {_MANY_SAMPLES}"] if DEFAULT_SAMPLES <= calibrated < _MANY_SAMPLES else []),
+            "--precision fp16",
+        ],
+        "fp16": ["--precision fp32"],
+        "fp32": [],
+    }[precision]
+    parts = [f"Try {_either(better)}."] if better else []
+    accept = [option for option in map(_accepting, failed) if option is not None]
+    if len(accept) == len(failed):
+        parts.append(f"To accept it as it is: {' '.join(accept)}")
+    else:
+        parts.append("Its predictions depend on the other images of a batch: --static-batch 1 answers one at a time.")
+    return " ".join(parts)
+
+
+def _accepting(check: Check) -> str | None:
+    """The option under which `check` would pass; None where there is none."""
+    if check.name == "top1_agreement":
+        return f"--min-agreement {math.floor(1e4 * check.value) / 1e4:g}"
+    if check.name == "drop_points":
+        return f"--max-drop {max(0.0, math.ceil(10 * check.value) / 10):g}"
+    if check.name == "max_abs_diff":
+        exponent = math.floor(math.log10(check.value)) if check.value > 0 else 0
+        return f"--max-diff {math.ceil(check.value / 10.0**exponent) * 10.0**exponent:.0e}"
+    return None
+
+
+def _either(options: Sequence[str]) -> str:
+    return options[0] if len(options) == 1 else f"{', '.join(options[:-1])} or {options[-1]}"

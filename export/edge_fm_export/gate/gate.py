@@ -1,0 +1,273 @@
+"""The gate: what is about to ship answers like the original on the whole held-out set, or it does not ship."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
+from edge_fm_export.context import EvaluationSet, SourceModel
+from edge_fm_export.engines import REFERENCE_ENGINES
+from edge_fm_export.targets import FORMAT_ENTRIES
+from edge_fm_export.third_party_models.fixed_batch import in_batches
+from edge_fm_runtime.artifacts.artifact import Artifact
+from edge_fm_runtime.artifacts.metadata import Precision
+from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, create_engine
+from edge_fm_runtime.errors import DataError, EngineError
+from edge_fm_runtime.parity.chance import chance_warning
+from edge_fm_runtime.parity.comparison import (
+    Check,
+    Limits,
+    Parity,
+    check_parity,
+    compare_probabilities,
+    default_limits,
+    doubts,
+)
+from edge_fm_runtime.parity.verification import Verification
+from edge_fm_runtime.progress import ProgressFn, silent
+
+_SINGLES = 32
+_MAX_BATCH = 256
+_BATCH_BYTES = 4 << 20
+_SELF_AGREEMENT: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25}
+"""How far an engine's answers to an image may depend on the images beside it: kernels differ from batch to batch."""
+
+
+@dataclass(frozen=True, eq=False)
+class GateResult:
+    """What the gate saw.
+
+    Attributes:
+        parity: the artifact's answers beside the original's.
+        checks: every check, passed or not.
+        limits: the tolerances that were applied.
+        answers: float32 `[N,classes]`, the artifact's answers to the test set.
+        engine: name of the engine that answered.
+    """
+
+    parity: Parity
+    checks: tuple[Check, ...]
+    limits: Limits
+    answers: Probabilities
+    engine: str
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """One line for each failed check."""
+        return tuple(check.describe() for check in self.checks if not check.passed)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence for each check whose estimate is beyond its limit on too few images to tell."""
+        return doubts(self.checks, self.parity.n)
+
+
+def reference_answers(source: SourceModel, images: Pixels, *, progress: ProgressFn = silent) -> Probabilities:
+    """Answers of the Keras model itself to `images` uint8 `[N,H,W,C]`: float32 `[N,classes]`."""
+    # Called within one traced function, as `predict` does: eagerly, Keras would compile each grouped convolution anew
+    # for every batch.
+    tf, _ = require_tensorflow("the original model")
+    answer = tf.function(
+        lambda image: source.model(image, training=False),
+        autograph=False,
+        input_signature=[tf.TensorSpec((source.input.batch, *source.input.shape), tf.uint8)],
+    )
+    size = batch_size(images)
+    parts = []
+    with quiet():
+        for start in range(0, len(images), size):
+            progress("asking the original", start, len(images))
+            part = images[start : start + size]
+            parts.append(in_batches(lambda batch: np.asarray(answer(batch), np.float32), part, source.input.batch))
+    progress("asking the original", len(images), len(images))
+    return np.concatenate(parts)
+
+
+def run_gate(
+    artifact: Artifact,
+    test: EvaluationSet,
+    reference: Probabilities,
+    *,
+    override: Limits | None = None,
+    progress: ProgressFn = silent,
+) -> GateResult:
+    """Hold a built artifact against the original's answers: all checks are made, none is raised.
+
+    The engine runs at exact arithmetic; the whole set in batches, some dozens of images one by one, and one batch of
+    an odd size, which must not change an answer.
+
+    Args:
+        artifact: the very files that will ship.
+        test: held-out images, labelled or not.
+        reference: float32 `[N,classes]`, the original's answers to them.
+        override: tolerances in place of the defaults, field by field.
+        progress: called as work goes on.
+
+    Raises:
+        EngineError: the artifact cannot be run, or answers with NaN.
+    """
+    name = FORMAT_ENTRIES[artifact.metadata.format].engine
+    engine = create_engine(
+        artifact, name, options=EngineOptions(arithmetic="exact"), registry={**ENGINES, **REFERENCE_ENGINES}
+    )
+    try:
+        return compare_engine(artifact, engine, test, reference, override=override, progress=progress)
+    finally:
+        engine.close()
+
+
+def compare_engine(
+    artifact: Artifact,
+    engine: Engine,
+    test: EvaluationSet,
+    reference: Probabilities,
+    *,
+    override: Limits | None = None,
+    progress: ProgressFn = silent,
+) -> GateResult:
+    """Hold a running engine against the original's answers; see `run_gate`."""
+    metadata = artifact.metadata
+    fixed = metadata.input.batch
+    stage = f"checking {metadata.format} {metadata.precision}"
+    batch = fixed or batch_size(test.images)
+    answers = answer_all(engine, test.images, batch=batch, pad=fixed is not None, stage=stage, progress=progress)
+    limits = merge_limits(default_limits(metadata.format, metadata.precision), override)
+    parity = compare_probabilities(reference, answers, labels=test.labels, label_names=metadata.labels)
+    checks = list(check_parity(parity, limits))
+    if fixed is None:
+        odd = min(len(test.images), batch + 1 if len(test.images) > batch else 7)
+        checks += [
+            _same(engine, test.images[:_SINGLES], answers, 1, "batch1", metadata.precision),
+            _same(engine, test.images[:odd], answers, odd, f"batch{odd}", metadata.precision),
+        ]
+    return GateResult(parity, tuple(checks), limits, answers, engine.name)
+
+
+def verify_against(
+    artifact: Artifact,
+    source: SourceModel,
+    test: EvaluationSet,
+    engine: Engine,
+    *,
+    limits: Limits | None = None,
+    progress: ProgressFn = silent,
+) -> Verification:
+    """Compare an artifact with its original on `test`, under the limits that it was exported with.
+
+    Args:
+        artifact: what to verify.
+        source: the original.
+        test: images, labelled or not.
+        engine: runs the artifact.
+        limits: tolerances in place of the recorded ones, field by field.
+        progress: called as work goes on.
+
+    Raises:
+        EngineError: the two do not fit together.
+    """
+    check_set(test, source, what="test")
+    if artifact.metadata.input.shape != source.input.shape or len(artifact.metadata.labels) != len(source.labels):
+        raise EngineError(
+            f"{artifact.path} takes {list(artifact.metadata.input.shape)} and answers {len(artifact.metadata.labels)} "
+            f"classes; {source.name} takes {list(source.input.shape)} and answers {len(source.labels)}.",
+            hint="Give the model that the artifact was made from: --against RUN|MODEL.keras",
+        )
+    reference = reference_answers(source, test.images, progress=progress)
+    override = merge_limits(recorded_limits(artifact), limits)
+    result = compare_engine(artifact, engine, test, reference, override=override, progress=progress)
+    warning = original_warning(source, test, reference)
+    return Verification(
+        str(artifact.path),
+        engine.name,
+        engine.device,
+        engine.precision,
+        result.parity,
+        result.checks,
+        () if warning is None else (warning,),
+    )
+
+
+def original_warning(source: SourceModel, test: EvaluationSet, reference: Probabilities) -> str | None:
+    """What to say where the original itself is hardly better than guessing; None where it is, or nobody labelled."""
+    if test.labels is None:
+        return None
+    return chance_warning(
+        reference.argmax(axis=1), test.labels, source.labels, who="The original model itself", data=test.name
+    )
+
+
+def recorded_limits(artifact: Artifact) -> Limits:
+    """The tolerances that an artifact was exported with; none where it records none."""
+    recorded = (artifact.metadata.parity or {}).get("limits")
+    fields = Limits.__dataclass_fields__
+    values = recorded if isinstance(recorded, dict) else {}
+    return Limits(**{k: float(v) for k, v in values.items() if k in fields and isinstance(v, int | float)})
+
+
+def merge_limits(limits: Limits, override: Limits | None) -> Limits:
+    """Replace those tolerances that `override` names."""
+    if override is None:
+        return limits
+    given = {k: getattr(override, k) for k in Limits.__dataclass_fields__}
+    return replace(limits, **{k: v for k, v in given.items() if v is not None})
+
+
+def check_set(images: EvaluationSet, source: SourceModel, *, what: str) -> None:
+    """Raise unless `images` can judge or calibrate `source`.
+
+    Raises:
+        DataError: no images, another shape, or labels that the model does not have.
+    """
+    if images.images.dtype != np.uint8 or images.images.ndim != 4 or images.images.shape[1:] != source.input.shape:
+        raise DataError(
+            f"The {what} images ({images.name}) are {images.images.dtype} {list(images.images.shape)}; "
+            f"{source.name} takes uint8 [N, {', '.join(map(str, source.input.shape))}].",
+            hint="Give another --data SOURCE.",
+        )
+    if not len(images.images):
+        raise DataError(f"The {what} set ({images.name}) holds no images.", hint="Give another --data SOURCE.")
+    labels = images.labels
+    if labels is not None and (
+        len(labels) != len(images.images) or labels.min() < 0 or labels.max() >= len(source.labels)
+    ):
+        raise DataError(
+            f"The {what} set ({images.name}) has {len(labels)} labels from {labels.min()} to {labels.max()} for "
+            f"{len(images.images)} images; {source.name} knows {len(source.labels)} classes.",
+            hint="Give another --data SOURCE, or the right --labels FILE.",
+        )
+
+
+def batch_size(images: Pixels) -> int:
+    """A batch that is quick, and small enough for large images: at most 256 images or 4 MiB of pixels."""
+    return int(min(_MAX_BATCH, max(1, _BATCH_BYTES // images[0].nbytes)))
+
+
+def answer_all(
+    engine: Engine,
+    images: Pixels,
+    *,
+    batch: int,
+    pad: bool = False,
+    stage: str = "inferring",
+    progress: ProgressFn = silent,
+) -> Probabilities:
+    """Answer all of `images` `[N,H,W,C]`, `batch` at a time; `pad` fills the last batch up for a fixed-batch model."""
+    parts = []
+    for start in range(0, len(images), batch):
+        progress(stage, start, len(images))
+        chunk = images[start : start + batch]
+        count = len(chunk)
+        if pad and count < batch:
+            chunk = np.concatenate([chunk, np.zeros((batch - count, *chunk.shape[1:]), np.uint8)])
+        parts.append(engine.infer(np.ascontiguousarray(chunk))[:count])
+    progress(stage, len(images), len(images))
+    return np.concatenate(parts)
+
+
+def _same(engine: Engine, images: Pixels, answers: Probabilities, batch: int, name: str, precision: Precision) -> Check:
+    again = answer_all(engine, images, batch=batch)
+    limit = _SELF_AGREEMENT[precision]
+    value = compare_probabilities(answers[: len(again)], again).max_abs_diff
+    return Check(f"max_abs_diff_{name}", value, limit, value <= limit)

@@ -1,0 +1,1 @@
+"""SavedModel to LiteRT."""

@@ -1,0 +1,144 @@
+"""TensorFlow's LiteRT converter: called here, or in a process of its own where it may crash.
+
+Models with control flow (recurrent layers that are not unrolled) end TensorFlow's int8 calibrator in a segmentation
+fault (TensorFlow 2.21). Such a conversion runs in a child process, and its end is an error like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_fm_export.brief_errors import brief
+from edge_fm_export.compat.tensorflow_setup import NOISE, quiet, require_package, require_tensorflow
+from edge_fm_export.context import BuildContext
+from edge_fm_export.quantization.calibration import batches, require_calibration
+from edge_fm_export.savedmodel.savedmodel_format import INPUT, graph_operators, saved_model
+from edge_fm_runtime.engines import Pixels
+from edge_fm_runtime.errors import ExportError
+from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.system.captured_log import native_noise_hidden
+from edge_fm_runtime.system.child_process import child_command
+
+_CONTROL_FLOW = frozenset({"While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase"})
+_TASK = "calibrating litert"
+
+
+def convert(context: BuildContext, precision: str) -> bytes:
+    """The `.tflite` file's bytes at `precision`.
+
+    Raises:
+        ExportError: an operator of the model has no LiteRT kernel, there are no calibration images for int8, or the
+            converter crashed.
+    """
+    require_tensorflow("LiteRT export")
+    require_package("ai_edge_litert", "LiteRT export")
+    folder = saved_model(context)
+    control_flow = not _CONTROL_FLOW.isdisjoint(graph_operators(folder))
+    images = require_calibration(context).images if precision == "int8" else None
+    if images is not None and control_flow:
+        return _convert_apart(context, folder, images)
+    calibration = None if images is None else batches(images, static=context.static_batch, size=1)
+    try:
+        return _convert(folder, precision, calibration, 0 if images is None else len(images), context.progress)
+    except Exception as error:
+        raise _failure(context, precision, brief(error), control_flow=control_flow) from error
+
+
+def _failure(context: BuildContext, precision: str, told: str, *, control_flow: bool) -> ExportError:
+    hint = "Rewrite the layer that it names with usual Keras layers, or use --format onnx."
+    if control_flow:
+        unroll = "build the recurrent layers with unroll=True"
+        fixed = f"fix the batch size: --static-batch {context.static_batch or 1}"
+        if precision == "int8":  # with a fixed batch size, floats alone convert
+            hint = f"For int8 {unroll}; else {fixed} --precision fp16; or use --format onnx."
+        else:
+            hint = f"Either {fixed}, or {unroll}; or use --format onnx."
+    return ExportError(f"LiteRT's converter cannot convert the model: {told}", hint=hint)
+
+
+def _convert(
+    folder: Path, precision: str, calibration: Iterable[Any] | None, count: int, progress: ProgressFn
+) -> bytes:
+    tf, _ = require_tensorflow("LiteRT export")
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+    if precision != "fp32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "fp16":
+        converter.target_spec.supported_types = [tf.float16]
+    if calibration is not None:
+
+        def representative() -> Iterator[Mapping[str, Any]]:
+            for done, batch in enumerate(calibration):
+                progress(_TASK, done + 1, count)
+                yield {INPUT: batch}
+
+        converter.representative_dataset = representative
+        # Integers alone: a layer without an integer kernel is an error here, not a float island.
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.float32
+    with _silent_converter():
+        return bytes(converter.convert())
+
+
+def _convert_apart(context: BuildContext, folder: Path, images: Pixels) -> bytes:
+    """Convert to int8 in a child process."""
+    given, made = context.scratch / "litert-calibration.npy", context.scratch / "litert-int8.tflite"
+    np.save(given, images)
+    arguments = {"folder": str(folder), "images": str(given), "batch": context.static_batch, "result": str(made)}
+    command = child_command(__name__, json.dumps(arguments))
+    told = ""
+    # Its standard error holds a native stack, or nothing that its last line on standard output does not say.
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as child:
+        try:
+            for line in child.stdout or ():
+                reply = json.loads(line)
+                if "error" in reply:
+                    told = reply["error"]
+                else:
+                    context.progress(_TASK, reply["done"], len(images))
+        except BaseException:
+            child.kill()
+            raise
+    if child.returncode == 0:
+        return made.read_bytes()
+    if child.returncode < 0:
+        told = f"it crashed ({signal.Signals(-child.returncode).name})."
+    raise _failure(context, "int8", told or f"it ended with exit status {child.returncode}.", control_flow=True)
+
+
+def main(arguments: list[str]) -> None:
+    """Convert in the child process; its standard output carries one JSON object a line."""
+    given = json.loads(arguments[0])
+    images = np.load(given["images"], allow_pickle=False)
+
+    def tell(_task: str, done: int, _total: int | None) -> None:
+        print(json.dumps({"done": done}), flush=True)
+
+    calibration = batches(images, static=given["batch"], size=1)
+    try:
+        made = _convert(Path(given["folder"]), "int8", calibration, len(images), tell)
+    except Exception as error:  # noqa: BLE001 - whatever the converter raises is told to the parent
+        print(json.dumps({"error": brief(error)}), flush=True)
+        sys.exit(1)
+    Path(given["result"]).write_bytes(made)
+
+
+@contextmanager
+def _silent_converter() -> Iterator[None]:
+    with quiet(), native_noise_hidden(NOISE), warnings.catch_warnings():
+        # TensorFlow's own calibrator still runs the interpreter that TensorFlow has deprecated for others.
+        warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+        yield

@@ -1,0 +1,1 @@
+"""Keras to ONNX: conversion, rewrite passes, int8."""

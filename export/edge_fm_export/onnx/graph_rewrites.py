@@ -1,0 +1,157 @@
+"""Make an ONNX graph fit to ship: slimmed, plainly and repeatably named, checked."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from edge_fm_export.onnx.padding import keep_zero_padding
+from edge_fm_export.onnx.subgraphs import captured, name_loop_outputs, rename_tensors
+from edge_fm_runtime.errors import ExportError
+
+_COUNTER = re.compile(r"__\d+")
+_READ = re.compile(r"(/ReadVariableOp|/resource|:0)+$")
+MAX_ONNX_BYTES = (1 << 31) - 1
+
+
+def clean(model: Any) -> Any:
+    """Return `model` (an onnx.ModelProto) slimmed, in a fixed order, with names that do not count up, and checked.
+
+    Args:
+        model: the graph; opset and IR version stay.
+
+    Raises:
+        ExportError: the result does not pass onnx.checker, or exceeds protobuf's 2 GiB.
+    """
+    import onnx
+    import onnxslim
+
+    slim = onnxslim.slim(model)
+    name_loop_outputs(slim.graph)
+    return finish(onnx.shape_inference.infer_shapes(keep_zero_padding(slim)))
+
+
+def finish(model: Any) -> Any:
+    """Order and rename `model` so that the same network gives the same bytes, and check it."""
+    import onnx
+
+    _order(model.graph)
+    _rename(model.graph)
+    _name_batch(model.graph)
+    del model.metadata_props[:]
+    model.producer_name, model.producer_version = "edge-fm", ""
+    model.doc_string = model.graph.doc_string = ""
+    model.graph.name = "classifier"
+    used = {node.domain for node in model.graph.node}
+    opsets = sorted((o.domain, o.version) for o in model.opset_import if o.domain == "" or o.domain in used)
+    del model.opset_import[:]
+    model.opset_import.extend(onnx.helper.make_opsetid(domain, version) for domain, version in opsets)
+    if model.ByteSize() > MAX_ONNX_BYTES:
+        raise ExportError("The ONNX graph exceeds protobuf's 2 GiB.", hint="Export a smaller model.")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(
+            f"The converted ONNX graph does not pass onnx.checker: {error}",
+            hint="Try --format openvino or savedmodel.",
+        ) from error
+    return model
+
+
+def to_bytes(model: Any) -> bytes:
+    """Serialize `model`; the same graph gives the same bytes."""
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _order(graph: Any) -> None:
+    """Sort the nodes depth first from the outputs, constants by first use: an order that depends on the graph alone."""
+    maker = {output: index for index, node in enumerate(graph.node) for output in node.output}
+    nodes = list(graph.node)
+    done: dict[int, None] = {}
+    for output in graph.output:
+        stack = [(maker[output.name], False)] if output.name in maker else []
+        while stack:
+            index, ready = stack.pop()
+            if index in done:
+                continue
+            if ready:
+                done[index] = None
+                continue
+            stack.append((index, True))
+            needs = [maker[i] for i in (*nodes[index].input, *captured(nodes[index])) if i in maker]
+            stack.extend((n, False) for n in reversed(needs) if n not in done)
+    ordered = [nodes[index] for index in done]
+    constants = {c.name: c for c in graph.initializer}
+    used = [i for node in ordered for i in (*node.input, *captured(node)) if i in constants]
+    used += [o.name for o in graph.output if o.name in constants]
+    copies = [_copy(node) for node in ordered]
+    kept = [_copy(constants[name]) for name in dict.fromkeys(used)]
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    graph.node.extend(copies)
+    graph.initializer.extend(kept)
+
+
+def _rename(graph: Any) -> None:
+    """Take tf2onnx's counters out of all names, but those of the graph's inputs and outputs.
+
+    A constant that several nodes use is named after the first: TensorFlow makes one of equal ones, now of this layer's
+    name and now of that one's.
+    """
+    fixed = {v.name for v in (*graph.input, *graph.output)}
+    taken = set(fixed)
+    tensors: dict[str, str] = {name: name for name in fixed} | {"": ""}
+
+    for node in graph.node:
+        node.name = _layer_name(node)
+    uses: dict[str, list[str]] = {}
+    for node in graph.node:
+        for place, name in enumerate((*node.input, *captured(node))):
+            uses.setdefault(name, []).append(f"{node.name}/input_{place}")
+    for constant in graph.initializer:
+        users = uses.get(constant.name, [])
+        wanted = users[0] if len(users) > 1 else _plain(constant.name, "constant")
+        tensors[constant.name] = constant.name = _unused(wanted, taken)
+    for node in graph.node:
+        for output in node.output:
+            tensors.setdefault(output, "")
+            if output not in fixed and output:
+                tensors[output] = _unused(node.name, taken)
+    names: set[str] = set()
+    for node in graph.node:
+        node.name = _unused(node.name, names)
+        rename_tensors(node, tensors)
+
+
+def _unused(wanted: str, taken: set[str]) -> str:
+    """`wanted`, or with the first number behind it that nothing has, and note it as taken."""
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    taken.add(name)
+    return name
+
+
+def _layer_name(node: Any) -> str:
+    """The name of the layer: a convolution that swallowed its batch normalization would be named after the latter."""
+    weights = node.input[1] if node.op_type == "Conv" else ""
+    merged, _, _ = weights.rpartition("/merged_input")
+    return _plain(merged or node.name, str(node.op_type))
+
+
+def _plain(name: str, otherwise: str) -> str:
+    return _READ.sub("", _COUNTER.sub("", name)) or otherwise
+
+
+def _name_batch(graph: Any) -> None:
+    for value in (*graph.input, *graph.output):
+        batch = value.type.tensor_type.shape.dim[0]
+        if batch.WhichOneof("value") != "dim_value":
+            batch.dim_param = "N"
+
+
+def _copy(message: Any) -> Any:
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy

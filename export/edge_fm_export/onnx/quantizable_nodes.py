@@ -1,0 +1,265 @@
+"""Which nodes of an ONNX graph gain from int8, and the clean-up that ORT's quantizer leaves to others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_fm_export.onnx.subgraphs import captured, rename_tensors
+
+COMPUTE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_FOLLOW = ("Relu", "Clip", "LeakyRelu")
+"""Fused into the layer before them, as long as that one is quantized too."""
+_PASS = (
+    "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
+    "Transpose", "Pad", "Resize",
+)  # fmt: skip
+_SCALING = (
+    "Cast", "Mul", "Add", "Sub", "Div", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Gather", "Split", "Concat",
+    "Slice",
+)  # fmt: skip
+_SHAPE_ONLY = ("Transpose", "Reshape", "Unsqueeze", "Squeeze")
+_GATES = ("Sigmoid", "HardSigmoid", "HardSwish")
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A prologue that only multiplies: its result is the pixels themselves at `scale`, zero point 0.
+
+    Attributes:
+        tensor: what the first quantized layer reads.
+        reader: the name of that layer.
+        scale: real value of one grey level.
+        shape_nodes: names of the Transpose or Reshape nodes in between, first to last.
+    """
+
+    tensor: str
+    reader: str
+    scale: float
+    shape_nodes: tuple[str, ...]
+
+
+class GraphView:
+    """Lookups that onnx's flat node list does not give."""
+
+    def __init__(self, graph: Any) -> None:
+        self.graph = graph
+        self.constants = {c.name: c for c in graph.initializer}
+        self.maker = {o: node for node in graph.node for o in node.output}
+        self.readers: dict[str, list[Any]] = {}
+        for node in graph.node:
+            for name in node.input:
+                self.readers.setdefault(name, []).append(node)
+
+    def data(self, node: Any) -> list[str]:
+        """The inputs of `node` that are no constants."""
+        return [i for i in node.input if i and i not in self.constants]
+
+
+def scaling_nodes(graph: Any) -> frozenset[str]:
+    """Names of the nodes that lead from the pixels to the first layer: quantizing each would round twice."""
+    view = GraphView(graph)
+    reached = {i.name for i in graph.input}
+    names = set()
+    for node in graph.node:
+        data = view.data(node)
+        if node.op_type in _SCALING and data and all(i in reached for i in data):
+            names.add(node.name)
+            reached.update(node.output)
+    return frozenset(names)
+
+
+def quantizable(graph: Any) -> tuple[str, ...]:
+    """Names of the nodes to quantize: layers with weights, and what passes their bytes on without new arithmetic.
+
+    Softmax and normalizations stay in float: they cost little time and much accuracy. So do additions and products
+    with constants (parts of a decomposed normalization), and whatever has no quantized neighbour.
+    """
+    view = GraphView(graph)
+    prologue = scaling_nodes(graph)
+    chosen: dict[str, None] = {}
+    integer: set[str] = set()
+    for node in graph.node:
+        if node.name in prologue:
+            continue
+        data = view.data(node)
+        if _wanted(view, node, data, integer):
+            chosen[node.name] = None
+            integer.update(node.output)
+    return tuple(chosen)
+
+
+def _wanted(view: GraphView, node: Any, data: list[str], integer: set[str]) -> bool:
+    if node.op_type in COMPUTE:
+        return len(node.input) > 1 and node.input[1] in view.constants
+    if node.op_type in (*_FOLLOW, *_PASS):
+        return bool(data) and all(i in integer for i in data)
+    if node.op_type == "Add":
+        return len(data) == 2 and all(i in integer for i in data)
+    if node.op_type == "Mul":
+        # Squeeze-and-excitation, and x * sigmoid(x): bytes in, bytes out.
+        gated = any(view.maker[i].op_type in _GATES for i in data if i in view.maker)
+        return len(data) == 2 and gated and any(i in integer for i in data)
+    if node.op_type == "Sigmoid":
+        return bool(data) and all(i in integer for i in data)
+    return False
+
+
+def pixel_prologue(graph: Any) -> Pixels | None:
+    """Find `image -> Cast -> Mul(scalar) -> reshaping -> layer`; None where more happens to the pixels."""
+    view = GraphView(graph)
+    tensor = graph.input[0].name
+    scale, shapes, cast = 1.0, [], False
+    while True:
+        readers = view.readers.get(tensor, [])
+        if len(readers) != 1:
+            return None
+        node = readers[0]
+        if node.op_type == "Cast" and not cast:
+            cast = True
+        elif node.op_type == "Mul" and cast and (value := _scalar(view, node)) is not None and value > 0:
+            scale *= value
+        elif node.op_type in _SHAPE_ONLY and cast:
+            shapes.append(node.name)
+        elif node.op_type in COMPUTE and cast:
+            return Pixels(tensor, node.name, scale, tuple(shapes))
+        else:
+            return None
+        tensor = node.output[0]
+
+
+def pixel_convolutions(graph: Any) -> tuple[Any, ...]:
+    """The Conv nodes with constant weights that read the scaled pixels."""
+    view = GraphView(graph)
+    prologue = scaling_nodes(graph)
+    pixels = {i.name for i in graph.input} | {o for n in graph.node if n.name in prologue for o in n.output}
+    return tuple(
+        node
+        for node in graph.node
+        if node.op_type == "Conv" and node.input[0] in pixels and node.input[1] in view.constants
+    )
+
+
+def fold_pixels(model: Any, pixels: Pixels) -> bool:
+    """Let the first quantized layer read the pixels as they are: `QuantizeLinear(image * scale)` is `image`.
+
+    Args:
+        model: the QDQ model, its prologue quantized at exactly `pixels.scale` with zero point 0; changed in place.
+        pixels: what `pixel_prologue` found before quantization.
+
+    Returns:
+        Whether it was done.
+    """
+    graph = model.graph
+    view = GraphView(graph)
+    readers = view.readers.get(pixels.tensor, [])
+    if not readers or any(r.op_type != "QuantizeLinear" for r in readers):
+        return False
+    source = graph.input[0].name
+    by_name = {node.name: node for node in graph.node}
+    for name in pixels.shape_nodes:
+        node = by_name[name]
+        node.input[0] = source
+        source = node.output[0]
+    produced = {o for r in readers for o in r.output}
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name in produced:
+                node.input[index] = source
+    prune(graph)
+    return True
+
+
+def unquantize_logits(graph: Any) -> None:
+    """Let Softmax read the last layer's floats: 256 steps of logits would make ties of near decisions."""
+    view = GraphView(graph)
+    for node in graph.node:
+        if node.op_type != "Softmax":
+            continue
+        dequantize = view.maker.get(node.input[0])
+        if dequantize is None or dequantize.op_type != "DequantizeLinear":
+            continue
+        quantize = view.maker.get(dequantize.input[0])
+        if quantize is None:
+            continue
+        layer = view.maker.get(quantize.input[0])
+        if layer is not None and layer.op_type in ("Gemm", "MatMul", "Conv"):
+            node.input[0] = quantize.input[0]
+    prune(graph)
+
+
+def prune(graph: Any) -> None:
+    """Remove nodes and constants that nothing reads any more."""
+    wanted = {o.name for o in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            kept.append(node)
+            wanted.update((*node.input, *captured(node)))
+    copies = [_copy(node) for node in reversed(kept)]
+    constants = [_copy(c) for c in graph.initializer if c.name in wanted]
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    graph.node.extend(copies)
+    graph.initializer.extend(constants)
+
+
+def shorten(graph: Any, keep: Collection[str] = ()) -> None:
+    """Give tensors short names and drop the names of Q and DQ nodes: they made up a fifth of a small model.
+
+    Nodes that compute keep their names. Equal constants (zero points) become one.
+    """
+    fixed = {v.name for v in (*graph.input, *graph.output)} | set(keep)
+    tensors: dict[str, str] = {}
+    seen: dict[bytes, str] = {}
+    constants: list[Any] = []
+    for constant in graph.initializer:
+        name = constant.name
+        constant.name = ""
+        content = constant.SerializeToString(deterministic=True)
+        if content in seen:
+            tensors[name] = seen[content]
+            continue
+        constant.name = tensors[name] = seen[content] = f"c{len(constants)}"
+        constants.append(_copy(constant))
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
+    for index, node in enumerate(graph.node):
+        for position, output in enumerate(node.output):
+            tensors[output] = (
+                output if output in fixed or not output else f"t{index}" + ("" if not position else f"_{position}")
+            )
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            node.name = ""
+        node.doc_string = ""
+    for node in graph.node:
+        rename_tensors(node, tensors)
+
+
+def touched_tensors(graph: Any) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield each quantizable node with the activations it reads and writes, its activation function's included."""
+    view = GraphView(graph)
+    for name in quantizable(graph):
+        node = next(n for n in graph.node if n.name == name)
+        tensors = {*view.data(node), *node.output}
+        for follower in (r for o in node.output for r in view.readers.get(o, []) if r.op_type in _FOLLOW):
+            tensors.update(follower.output)
+        yield name, frozenset(tensors)
+
+
+def _scalar(view: GraphView, node: Any) -> float | None:
+    from onnx import numpy_helper
+
+    constants = [i for i in node.input if i in view.constants]
+    if len(constants) != 1:
+        return None
+    values = np.asarray(numpy_helper.to_array(view.constants[constants[0]])).reshape(-1)
+    return float(values[0]) if values.size and (values == values[0]).all() else None
+
+
+def _copy(message: Any) -> Any:
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy

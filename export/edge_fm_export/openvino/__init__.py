@@ -1,0 +1,1 @@
+"""ONNX to OpenVINO IR: conversion, int8, smaller files."""

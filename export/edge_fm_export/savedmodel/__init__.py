@@ -1,0 +1,1 @@
+"""Keras to SavedModel, and what a SavedModel may hold."""

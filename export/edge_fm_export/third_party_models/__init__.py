@@ -1,0 +1,1 @@
+"""Models that others made: read without running their code, and adapted to uint8 pixels."""

@@ -1,0 +1,261 @@
+"""Make anybody's Keras classifier a model of ours: uint8 pixels in, probabilities out, scaling inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_fm_export.brief_errors import brief
+from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
+from edge_fm_export.context import SourceModel
+from edge_fm_export.sources import labels_or_numbers
+from edge_fm_export.third_party_models import safety
+from edge_fm_export.third_party_models.files import find_saved_model, load_model, name_of
+from edge_fm_export.third_party_models.fixed_batch import in_batches, takes_one_size_alone
+from edge_fm_export.third_party_models.float32 import as_float32, rebuilt_note
+from edge_fm_export.third_party_models.input_layout import ModelInput, arrange, describe_shape, model_input
+from edge_fm_export.third_party_models.keras_file import sha256_of
+from edge_fm_export.third_party_models.names import make_names_fit
+from edge_fm_export.third_party_models.pixel_scaling import Preprocessing, apply_preprocessing
+from edge_fm_export.third_party_models.scale_detection import examine, notes_on_scale
+from edge_fm_export.third_party_models.scaling_trial import ScalingTrial
+from edge_fm_export.third_party_models.traced import TracedModel
+from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
+from edge_fm_runtime.errors import ModelError
+
+__all__ = ["find_saved_model", "load_foreign", "safety"]
+
+_SUM_TOLERANCE = 1e-3
+_PROBES = 16
+
+
+def load_foreign(
+    path: str | Path,
+    *,
+    model: Any = None,
+    labels: Sequence[str] | None = None,
+    preprocessing: Preprocessing | None = None,
+    trust: bool = False,
+    photo: PhotoSpec | None = None,
+    input_size: tuple[int, int] | None = None,
+) -> SourceModel:
+    """Open a stranger's classifier and wrap it so that it follows our contract.
+
+    Logits (found by answering a few images) get a softmax, a single sigmoid becomes two classes, and what pixels need
+    goes in front. Everything added is told in the result's `notes`.
+
+    Args:
+        path: a `.keras` or `.h5` file, a SavedModel folder, or TensorFlow Serving's folder of numbered ones.
+        model: the Keras model, where it has been loaded from `path` already.
+        labels: one for each class; None names them class_0, class_1, ...
+        preprocessing: what the model wants done to pixels; None leaves them 0..255, as floats.
+        trust: run code that the file carries.
+        photo: how a photo becomes the input.
+        input_size: height and width, for models that take any.
+
+    Raises:
+        ModelError: no image classifier (says why), labels of another number, code that nobody vouched for.
+        MissingDependencyError: Keras or TensorFlow is not installed.
+
+    Example:
+        >>> load_foreign("mobilenet.keras", preprocessing=find_preset("mobilenet_v2"))  # doctest: +SKIP
+    """
+    path = Path(path)
+    _, keras = require_tensorflow("loading a Keras model")
+    if model is None:
+        model = load_model(path, trust=trust)
+    model, had = as_float32(model, path, trust=trust)
+    had = had or getattr(model, "rebuilt_from", None)
+    make_names_fit(keras, model)
+    taken = model_input(model, path, input_size)
+    if not takes_one_size_alone(model, taken):
+        taken = replace(taken, batch=None)
+    pick, classes = _classes(keras, model, taken, path)
+    size = (taken.height, taken.width, taken.channels)
+    notes = [] if had is None else [rebuilt_note(had)]
+    image = keras.Input(batch_shape=(taken.batch, *size), dtype="uint8", name="image")
+    pixels = _pixels(keras, image, taken, preprocessing, path, notes)
+    traced = _traced(model, taken, path)
+    warnings = _examine_scale(traced, taken, model, path, preprocessing, notes)
+    scores = keras.Model(image, pick(model(arrange(keras, pixels, taken))))
+    probabilities = _probabilities(keras, scores, traced.activation, classes, path, notes)
+    wrapped = keras.Model(image, probabilities, name="classifier")
+    count = 2 if classes == 1 else classes
+    return SourceModel(
+        name=name_of(path),
+        model=wrapped,
+        input=InputSpec(*size, batch=taken.batch),
+        labels=labels_or_numbers(labels, count, path),
+        named=labels is not None,
+        photo=_photo(photo, taken, notes),
+        sha256=sha256_of(path),
+        notes=tuple(notes),
+        warnings=warnings,
+        scaling_trial=ScalingTrial(traced, taken, preprocessing) if _takes_floats(taken) else None,
+        preprocessing=None if preprocessing is None else preprocessing.to_json(),
+    )
+
+
+def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any, int]:
+    """The number of classes, and what picks the answer out of a dict or list of one; refuses all but classifiers."""
+    if model.count_params() == 0 and not getattr(model, "holds_frozen_graph", False):
+        raise ModelError(f"{path} has no weights: there is nothing to export.", hint="Train it, and save it again.")
+    image = keras.KerasTensor((taken.batch, *taken.shape), dtype=taken.dtype)
+    try:
+        answer = model(image)
+    except Exception as error:
+        raise _cannot_call(error, taken, path) from error
+    flat = keras.tree.flatten(answer)
+    hint = "A classifier answers one tensor [N,classes]."
+    if len(flat) != 1:
+        told = ", ".join(describe_shape(tuple(t.shape)) for t in flat)
+        raise ModelError(
+            f"{path} has {len(flat)} outputs: {told}.",
+            hint=hint + " Take the one with the classes: keras.Model(model.input, model.output[0])",
+        )
+    answered = tuple(flat[0].shape)
+    # A head of convolutions leaves sides of one pixel.
+    sides, classes = answered[1:-1], answered[-1]
+    if len(answered) < 2 or classes is None or classes < 1 or any(side != 1 for side in sides):
+        kind = {3: "a sequence", 4: "a map of features or segments"}.get(len(answered), "no classes")
+        raise ModelError(
+            f"{path} answers {describe_shape(answered)}, {kind}.",
+            hint=hint + " A backbone needs a head: GlobalAveragePooling2D and Dense(classes, activation='softmax').",
+        )
+
+    def pick(value: Any) -> Any:
+        (tensor,) = keras.tree.flatten(value)
+        return keras.layers.Reshape((classes,), name="classes_alone")(tensor) if sides else tensor
+
+    return pick, int(classes)
+
+
+def _traced(model: Any, taken: ModelInput, path: Path) -> TracedModel:
+    try:
+        return TracedModel(model, taken)
+    except Exception as error:  # whatever its layers raise
+        raise _cannot_call(error, taken, path) from error
+
+
+def _cannot_call(error: Exception, taken: ModelInput, path: Path) -> ModelError:
+    size = f"{taken.height}x{taken.width}"
+    return ModelError(
+        f"{path} does not take images of {size}x{taken.channels}: {brief(error)}",
+        hint="If it was trained on another size: --input-size HEIGHTxWIDTH. Otherwise the model itself fails: "
+        "model.predict in the Keras that is installed here shows where.",
+    )
+
+
+def _photo(asked: PhotoSpec | None, taken: ModelInput, notes: list[str]) -> PhotoSpec:
+    """How a photo becomes the input: by default as Keras' own loader of image folders does it."""
+    if taken.channels not in (1, 3):
+        notes.append(
+            f"The model takes {taken.channels} channels, and photos give 1 (grey) or 3 (RGB): the artifact takes "
+            "arrays with all its channels, from an .npz file or by Classifier.predict_pixels, and no photos."
+        )
+        return asked or PhotoSpec("stretch")
+    if asked is not None:
+        return asked
+    notes.append(
+        f"Photos are stretched to {taken.height}x{taken.width}, as keras.utils.image_dataset_from_directory does; "
+        "--photo fit keeps their proportions, --photo crop cuts the centre."
+    )
+    return PhotoSpec("stretch")
+
+
+def _pixels(
+    keras: Any,
+    image: Any,
+    taken: ModelInput,
+    preprocessing: Preprocessing | None,
+    path: Path,
+    notes: list[str],
+) -> Any:
+    """The values that the model takes, `[N,H,W,C]`, from uint8 pixels."""
+    if taken.arranged:
+        notes.append(
+            f"The model takes {describe_shape((None, *taken.shape))}: each image, "
+            f"{taken.height}x{taken.width}x{taken.channels}, is brought into that shape row by row."
+        )
+    if not _takes_floats(taken):
+        if preprocessing is not None and not preprocessing.identity:
+            raise ModelError(
+                f"{path} takes {taken.dtype} pixels, so they cannot be scaled in front of it.",
+                hint="Leave out --preset, --input-scale, --mean and --std: its scaling is inside.",
+            )
+        return image if taken.dtype == "uint8" else keras.ops.cast(image, taken.dtype)
+    if preprocessing is None:
+        return keras.ops.cast(image, taken.dtype)
+    return apply_preprocessing(keras, image, preprocessing, taken.channels, taken.dtype)
+
+
+def _examine_scale(
+    traced: TracedModel,
+    taken: ModelInput,
+    model: Any,
+    path: Path,
+    preprocessing: Preprocessing | None,
+    notes: list[str],
+) -> tuple[str, ...]:
+    """Add what there is to say about the scaling of pixels to `notes`; returns what of it is a warning."""
+    if not _takes_floats(taken):
+        return ()
+    said, warnings = notes_on_scale(examine(traced, taken), traced, taken, model, path.stem, preprocessing)
+    notes += [*said, *warnings]
+    return tuple(warnings)
+
+
+def _takes_floats(taken: ModelInput) -> bool:
+    return taken.dtype.startswith(("float", "bfloat"))
+
+
+def _probabilities(keras: Any, scores: Any, activation: str | None, classes: int, path: Path, notes: list[str]) -> Any:
+    """The symbolic answer as float32 probabilities named `probabilities`."""
+    values = _probe(scores, path)
+    inside = bool((values >= -_SUM_TOLERANCE).all() and (values <= 1.0 + _SUM_TOLERANCE).all())
+    answer = keras.ops.cast(scores.output, "float32") if scores.output.dtype != "float32" else scores.output
+    if classes == 1 and activation in ("softmax", "tanh"):
+        raise ModelError(
+            f"{path} answers one value with a {activation}, which is no probability of yes or no.",
+            hint="Train it with activation='sigmoid' on its last layer, or with one output for each class.",
+        )
+    if classes == 1:
+        if activation == "linear" or not inside:
+            answer = keras.layers.Activation("sigmoid", dtype="float32")(answer)
+            notes.append("The single answer is a logit: a sigmoid was added.")
+        notes.append("The model answers one probability p: it became two classes, 1-p and p.")
+        return keras.layers.Concatenate(name="probabilities", dtype="float32")([1.0 - answer, answer])
+    # The sum alone is no proof: in half precision a softmax adds up to 1 within some thousandths.
+    if activation == "softmax" or (inside and bool((np.abs(values.sum(axis=1) - 1.0) <= _SUM_TOLERANCE).all())):
+        return keras.layers.Activation("linear", name="probabilities", dtype="float32")(answer)
+    if activation == "sigmoid" or (inside and activation is None):
+        raise ModelError(
+            f"{path} answers {classes} values between 0 and 1 that do not add up to 1: each class is judged alone "
+            "(multi-label), which is not supported.",
+            hint="Supported are one class of many (softmax or logits) and yes or no (a single sigmoid).",
+        )
+    notes.append("The model answers logits (its rows do not add up to 1): a softmax was added.")
+    return keras.layers.Softmax(name="probabilities", dtype="float32")(answer)
+
+
+def _probe(scores: Any, path: Path) -> npt.NDArray[np.float32]:
+    """Answers to a few images: noise, and plain ones from black to white."""
+    shape = tuple(int(side) for side in scores.input.shape[1:])
+    noise = np.random.default_rng(0).integers(0, 256, (_PROBES // 2, *shape), dtype=np.uint8)
+    plain = np.linspace(0, 255, _PROBES // 2).astype(np.uint8).reshape(-1, 1, 1, 1)
+    images = np.concatenate([noise, np.broadcast_to(plain, (len(plain), *shape))])
+    with quiet():
+        values = in_batches(
+            lambda batch: np.asarray(scores(batch, training=False), dtype=np.float32), images, scores.input.shape[0]
+        )
+    if not np.isfinite(values).all():
+        raise ModelError(
+            f"{path} answers NaN or infinity to plain images.",
+            hint="Check its weights and what it wants done to pixels: --preset NAME, or --input-scale 1/255",
+        )
+    return np.asarray(values)

@@ -1,0 +1,99 @@
+"""Golden answers: a few dozen inputs with what the original and the exported model answered, replayed on a device."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge_fm_runtime.artifacts.artifact import GOLDEN_FILE
+from edge_fm_runtime.engines import Pixels, Probabilities
+from edge_fm_runtime.errors import ArtifactError
+
+__all__ = ["GOLDEN_FILE", "Golden", "load_golden", "save_golden"]
+
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+"""What zipfile and numpy raise on bytes that are no such archive, or one that is compressed or encrypted otherwise."""
+_ARRAYS = ("images", "reference", "exported")
+_MAX_BYTES = 256 * 1024 * 1024
+MAX_IMAGES = 4096
+"""A few dozen are written, or as many as fill a fixed batch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """Inputs and the answers to them.
+
+    Attributes:
+        images: uint8 `[N,H,W,C]`.
+        reference: float32 `[N,classes]`, the original Keras model's probabilities.
+        exported: float32 `[N,classes]`, what the exported model answered on the machine that exported it.
+    """
+
+    images: Pixels
+    reference: Probabilities
+    exported: Probabilities
+
+
+def save_golden(golden: Golden, path: Path) -> None:
+    """Write `golden` to `path` as `.npz`; the same answers give the same bytes."""
+    arrays = {"images": golden.images, "reference": golden.reference, "exported": golden.exported}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            # A fixed date: np.savez would stamp the time and change the bytes at every export.
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(info, "w") as stream:
+                np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def load_golden(path: Path) -> Golden:
+    """Read golden answers; never unpickles.
+
+    Raises:
+        ArtifactError: the file is malformed or its arrays do not fit together.
+    """
+    hint = "Export the model again: edgefm export"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
+                raise ArtifactError(f"{path} unpacks to more than {_MAX_BYTES} bytes.", hint=hint)
+            for name in _ARRAYS:
+                _check_claim(archive, f"{name}.npy")
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in _ARRAYS}
+    except _DAMAGED as error:
+        raise ArtifactError(f"{path} holds no golden answers: {error}", hint=hint) from error
+    golden = Golden(**arrays)
+    images, reference, exported = golden.images, golden.reference, golden.exported
+    fits = (
+        images.dtype == np.uint8
+        and images.ndim == 4
+        and reference.dtype == exported.dtype == np.float32
+        and reference.shape == exported.shape
+        and reference.ndim == 2
+        and len(reference) == len(images) > 0
+    )
+    if not fits:
+        raise ArtifactError(
+            f"{path}: images {images.dtype} {list(images.shape)}, reference {reference.dtype} {list(reference.shape)} "
+            f"and exported {exported.dtype} {list(exported.shape)} do not fit together.",
+            hint=hint,
+        )
+    if len(images) > MAX_IMAGES:
+        raise ArtifactError(f"{path} holds {len(images)} images; at most {MAX_IMAGES} are replayed.", hint=hint)
+    return golden
+
+
+def _check_claim(archive: zipfile.ZipFile, name: str) -> None:
+    """Raise ValueError if an array claims more bytes than its member holds: NumPy would set memory aside for them."""
+    with archive.open(name) as stream:
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError(f"{name} is not of NumPy's format 1.0")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        if math.prod(shape) * dtype.itemsize > archive.getinfo(name).file_size:
+            raise ValueError(f"{name} claims shape {list(shape)}, more than it holds")

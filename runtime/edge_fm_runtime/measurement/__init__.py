@@ -1,0 +1,1 @@
+"""What engines cost on this machine, and what the machine is."""

@@ -1,0 +1,1 @@
+"""Whether a model predicts what another one does: differences, intervals, golden predictions."""

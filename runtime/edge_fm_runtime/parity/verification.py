@@ -1,0 +1,150 @@
+"""Replay golden answers on the device's own engine: the original's answers, without the original."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_fm_runtime.artifacts.artifact import Artifact
+from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
+from edge_fm_runtime.artifacts.metadata import METADATA_FILE
+from edge_fm_runtime.engines import Engine, Pixels, Probabilities
+from edge_fm_runtime.errors import ArtifactError
+from edge_fm_runtime.parity.binomial import most_allowed
+from edge_fm_runtime.parity.comparison import (
+    Check,
+    Parity,
+    check_agreement,
+    check_parity,
+    compare_probabilities,
+    default_limits,
+)
+
+_DEVICE_AGREEMENT = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.95}
+_DEVICE_MAX_ABS_DIFF = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25}
+"""How far a device's answers may be from those of the exporting machine; integer kernels round in different places."""
+
+
+_MOST_AT_ONCE, _PIXELS_AT_ONCE = 256, 8 << 20
+"""Images and bytes of one batch: golden inputs of a stranger's artifact must not decide how much memory is used."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome of `edgefm verify`.
+
+    Attributes:
+        artifact: its path.
+        engine: name of the engine that answered.
+        device: the device that really ran.
+        precision: the arithmetic that really ran.
+        parity: the answers beside the original's.
+        checks: every check with its limit.
+        warnings: what a person should know before trusting the outcome, one sentence each.
+    """
+
+    artifact: str
+    engine: str
+    device: str
+    precision: str
+    parity: Parity
+    checks: tuple[Check, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm verify --json` prints."""
+        return {
+            "passed": self.passed,
+            "artifact": self.artifact,
+            "engine": self.engine,
+            "device": self.device,
+            "precision": self.precision,
+            **self.parity.to_json(),
+            "checks": [check.to_json() for check in self.checks],
+            "warnings": list(self.warnings),
+        }
+
+
+def infer_batched(engine: Engine, images: Pixels, *, batch: int = 256) -> Probabilities:
+    """Run all of `images` `[N,H,W,C]` through `engine`, `batch` at a time; returns float32 `[N,classes]`."""
+    return np.concatenate([engine.infer(images[i : i + batch]) for i in range(0, len(images), batch)])
+
+
+def verify_golden(artifact: Artifact, engine: Engine) -> Verification:
+    """Replay the artifact's golden inputs, one by one and in batches.
+
+    The answers are held against the exporting machine's answers (the same payload must answer the same anywhere)
+    and against the original model's. Some dozens of images cannot show an agreement of 99.9%, so agreement is judged by
+    its exact interval, as the gate does (see `edge_fm_runtime.parity.comparison`).
+
+    Raises:
+        ArtifactError: the artifact carries no golden answers.
+    """
+    file = artifact.path / GOLDEN_FILE
+    if artifact.bare or GOLDEN_FILE not in artifact.metadata.files:
+        raise ArtifactError(
+            f"{artifact.path} carries no {GOLDEN_FILE}, so there is nothing to replay.",
+            hint=f"Give the artifact's folder (with {METADATA_FILE} and {GOLDEN_FILE}), "
+            "or compare with the original: edgefm verify ARTIFACT --against MODEL.keras --data SOURCE",
+        )
+    golden = load_golden(file)
+    spec = artifact.metadata.input
+    if golden.images.shape[1:] != spec.shape or golden.reference.shape[1] != len(artifact.metadata.labels):
+        raise ArtifactError(
+            f"{file}: images {list(golden.images.shape)} and answers {list(golden.reference.shape)} do not fit the "
+            f"model's input {list(spec.shape)} and {len(artifact.metadata.labels)} labels.",
+            hint="Export the model again: edgefm export",
+        )
+    fixed = spec.batch
+    different = _different(golden.images)
+    several = max(1, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // golden.images[0].nbytes))
+    at_once = infer_batched(engine, golden.images, batch=fixed or several)
+    parity = compare_probabilities(golden.reference[different], at_once[different])
+    exported = golden.exported[different]
+    checks = list(
+        _checks_against_original(artifact, parity, compare_probabilities(golden.reference[different], exported))
+    )
+    precision = artifact.metadata.precision
+    runs = {"batch": at_once} if fixed else {"batch": at_once, "single": infer_batched(engine, golden.images, batch=1)}
+    for name, answers in runs.items():
+        same = compare_probabilities(exported, answers[different])
+        limit = _DEVICE_MAX_ABS_DIFF[precision]
+        checks += [
+            check_agreement(same, _DEVICE_AGREEMENT[precision], name=f"top1_agreement_to_exported_{name}"),
+            Check(f"max_abs_diff_to_exported_{name}", same.max_abs_diff, limit, same.max_abs_diff <= limit),
+        ]
+    return Verification(str(artifact.path), engine.name, engine.device, engine.precision, parity, tuple(checks))
+
+
+def _different(images: Pixels) -> npt.NDArray[np.intp]:
+    """Positions of the images that occur for the first time: what fills up a fixed batch does not count twice."""
+    first: dict[bytes, int] = {}
+    for index, image in enumerate(np.ascontiguousarray(images)):
+        first.setdefault(hashlib.blake2b(image.data, digest_size=16).digest(), index)
+    return np.array(list(first.values()), dtype=np.intp)
+
+
+def _checks_against_original(artifact: Artifact, parity: Parity, exported: Parity) -> tuple[Check, ...]:
+    """The gate's limits where they fit a few dozen images.
+
+    fp16 and int8 may differ from the original as far as they did on the exporting machine, and in as many images more
+    as a device may differ from that machine.
+    """
+    metadata = artifact.metadata
+    if metadata.precision == "fp32":
+        return check_parity(parity, default_limits(metadata.format, metadata.precision))
+    more = most_allowed(parity.n, 1.0 - _DEVICE_AGREEMENT[metadata.precision])
+    limit = max(0, exported.agreeing - more) / parity.n
+    detail = (
+        f"{parity.n - parity.agreeing} of {parity.n} predictions differ; {parity.n - exported.agreeing} did at export"
+    )
+    return (Check("top1_agreement", parity.top1_agreement, limit, parity.top1_agreement >= limit, detail=detail),)

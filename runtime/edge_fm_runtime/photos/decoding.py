@@ -1,0 +1,133 @@
+"""Photos to canvases on every core at once: lazily, in bounded memory, in order."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+from edge_fm_runtime.photos.decode_worker import DecodeWorker
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+_PROCESSES_PAY_AFTER = 64
+"""Photos; a child process takes as long to start as a hundred small photos take."""
+
+
+class _End:
+    """What ends a queue."""
+
+
+class ParallelDecoder(Generic[In, Out]):
+    """Decodes what a source yields, on threads, and later on one child process for each thread.
+
+    A thread of its own draws from the source, so that what has arrived is answered while the source waits for more,
+    as a list on a pipe may.
+
+    Args:
+        source: drawn from lazily, never more than `ahead` items before the slowest answer.
+        decode: called with an item, and the thread's child process once there is one.
+        workers: threads.
+        ahead: how many items may be under way.
+        start: makes a child process; None to stay with threads.
+    """
+
+    def __init__(
+        self,
+        source: Iterable[In],
+        decode: Callable[[In, DecodeWorker | None], Out],
+        *,
+        workers: int,
+        ahead: int,
+        start: Callable[[], DecodeWorker] | None = None,
+    ) -> None:
+        self._decode, self._start = decode, start
+        self._todo: queue.SimpleQueue[tuple[In, Future[Out]] | _End] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Future[Out] | BaseException | _End] = queue.SimpleQueue()
+        self._room = threading.Semaphore(ahead)
+        self._stopped = threading.Event()
+        self._ended = False
+        self._taken = 0
+        self._workers = workers
+        self._threads = [threading.Thread(target=self._work, name="edgefm-decode", daemon=True) for _ in range(workers)]
+        threading.Thread(target=self._feed, args=(iter(source),), name="edgefm-feed", daemon=True).start()
+        for thread in self._threads:
+            thread.start()
+
+    def batches(self, size: int) -> Iterator[list[Out]]:
+        """Answers in order, as many at once as are under way, at most `size`.
+
+        Raises:
+            whatever the source or `decode` raised.
+        """
+        while not self._ended:
+            batch = [answer for answer in [self._next()] if not isinstance(answer, _End)]
+            while 0 < len(batch) < size and not self._ended and not self._done.empty():
+                if not isinstance(answer := self._next(), _End):
+                    batch.append(answer)
+            if batch:
+                yield batch
+
+    def close(self) -> None:
+        """Stop drawing, drop what is not decoded yet, end the child processes."""
+        self._stopped.set()
+        self._room.release()
+        for _ in self._threads:
+            self._todo.put(_End())
+        for thread in self._threads:
+            thread.join()
+
+    def _next(self) -> Out | _End:
+        item = self._done.get()
+        if isinstance(item, Future):
+            answer = item.result()
+            self._room.release()
+            return answer
+        self._ended = True
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def _feed(self, source: Iterator[In]) -> None:
+        try:
+            while True:
+                self._room.acquire()
+                if self._stopped.is_set():
+                    return
+                item = next(source, _End)
+                if item is _End or self._stopped.is_set():
+                    return
+                future: Future[Out] = Future()
+                self._done.put(future)
+                self._todo.put((item, future))  # type: ignore[arg-type]  # not _End, as just checked
+                self._taken += 1
+        except BaseException as error:  # noqa: BLE001  # the source's own error belongs to the one who reads the answers
+            self._done.put(error)
+        finally:
+            self._done.put(_End())
+
+    def _try_start(self, start: Callable[[], DecodeWorker]) -> DecodeWorker | None:
+        try:
+            return start()
+        except OSError:  # no process to be had (a limit, an emulator): threads give the same answers, only later
+            self._start = None
+            return None
+
+    def _work(self) -> None:
+        child: DecodeWorker | None = None
+        try:
+            while not isinstance(task := self._todo.get(), _End) and not self._stopped.is_set():
+                item, future = task
+                try:
+                    if child is None and self._start is not None and self._taken > _PROCESSES_PAY_AFTER:
+                        child = self._try_start(self._start)
+                    future.set_result(self._decode(item, child if isinstance(item, str | os.PathLike) else None))
+                except BaseException as error:  # noqa: BLE001  # as above
+                    future.set_exception(error)
+        finally:
+            if child is not None:
+                child.close()

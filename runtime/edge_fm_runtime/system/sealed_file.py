@@ -1,0 +1,74 @@
+"""Files of the cache that end in their own SHA-256: a damaged one is noticed and made again, never used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from edge_fm_runtime.system.user_cache import why_untrusted
+
+_MARK = b"edgefm-sha256\0"
+_SEAL_BYTES = len(_MARK) + hashlib.sha256().digest_size
+_CHUNK = 1 << 20
+
+
+def write_sealed(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file and its seal, whole or not at all; readable by this user alone.
+
+    Args:
+        path: in an existing folder; an older file is replaced.
+        write: writes the content to a file that is open in binary mode.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w+b") as file:
+            write(file)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").digest()
+            file.seek(0, os.SEEK_END)
+            file.write(_MARK + digest)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def why_damaged(path: Path) -> str | None:
+    """Why a sealed file must not be used: another user's, or not what its seal says; None if it is whole.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be read.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        return f"{path} is no regular file"
+    if (reason := why_untrusted(path, group=True)) is not None:
+        return reason
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        left = os.fstat(file.fileno()).st_size - _SEAL_BYTES
+        while left > 0 and (chunk := file.read(min(_CHUNK, left))):
+            digest.update(chunk)
+            left -= len(chunk)
+        sealed = file.read(_SEAL_BYTES) == _MARK + digest.digest()
+    return None if sealed else f"{path} is damaged: its SHA-256 is not the one that it was kept with"
+
+
+def read_sealed(path: Path) -> bytes | None:
+    """The content of a sealed file; None where its seal does not hold.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be read.
+    """
+    whole = path.read_bytes()
+    content, seal = whole[:-_SEAL_BYTES], whole[-_SEAL_BYTES:]
+    return content if seal == _MARK + hashlib.sha256(content).digest() else None

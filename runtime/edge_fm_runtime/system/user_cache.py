@@ -1,0 +1,141 @@
+"""The user's cache folder: where it is, which of its files are believed, and how it stays bounded in size and age."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import time
+import warnings
+from pathlib import Path
+
+from edge_fm_runtime.artifacts.artifact import Artifact
+from edge_fm_runtime.errors import CacheWarning
+
+MAX_BYTES = 256 * 1024 * 1024
+MAX_AGE_S = 90 * 24 * 3600.0
+
+
+def user_home() -> Path | None:
+    """The user's home folder: `$HOME`, else the one that the system knows; None for a user without one."""
+    given = os.environ.get("HOME", "")
+    if Path(given).is_absolute():
+        return Path(given)
+    if os.name != "posix":
+        return Path.home()
+    import pwd
+
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:  # a numeric user, as containers are often run
+        return None
+
+
+def expand_home(path: str | os.PathLike[str]) -> Path:
+    """A path with a leading `~` or `~user` replaced; as it stands where there is no such home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def cache_root() -> Path | None:
+    r"""The one folder in which EdgeFM keeps what it can make again; None for a user without a home folder.
+
+    `$XDG_CACHE_HOME/edgefm` where that is an absolute path (the XDG specification has others ignored), else the
+    platform's own: `~/.cache/edgefm`, `~/Library/Caches/edgefm`, `%LOCALAPPDATA%\edgefm\Cache`.
+    """
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if given.is_absolute():
+        return given / "edgefm"
+    home = user_home()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "edgefm" / "Cache"
+    if home is None:
+        return None
+    return home / "Library" / "Caches" / "edgefm" if sys.platform == "darwin" else home / ".cache" / "edgefm"
+
+
+def why_untrusted(path: Path, *, group: bool = False) -> str | None:
+    """Why the content of a file or folder must not be believed; None where only its owner decides it.
+
+    Args:
+        path: an existing file or folder.
+        group: whether members of its group may not write to it either.
+
+    Raises:
+        OSError: it does not exist, or cannot be looked at.
+    """
+    if os.name != "posix":
+        return None
+    info = path.stat()
+    if info.st_uid not in (0, os.geteuid()):
+        return f"{path} belongs to another user (uid {info.st_uid})"
+    # In a folder such as /tmp, with the sticky bit, nobody replaces another user's files.
+    if info.st_mode & 0o002 and not (stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX):
+        return f"everybody may write to {path} (mode {stat.S_IMODE(info.st_mode):o})"
+    if group and info.st_mode & 0o020:
+        return f"its group may write to {path} (mode {stat.S_IMODE(info.st_mode):o})"
+    return None
+
+
+def own_folder(*names: str) -> Path | None:
+    """A folder below the cache folder that only this user writes to, made where needed; None where none can be had.
+
+    Whatever is kept there can be made again, so a read-only or full disk costs time and nothing else; `edgefm doctor`
+    says which folders cannot be written to.
+
+    Warns:
+        CacheWarning: there is one, but others may write to it, so it is not used.
+    """
+    root = cache_root()
+    if root is None:
+        return None
+    folder = root
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        reason = why_untrusted(root)
+        for name in names:
+            folder /= name
+            folder.mkdir(exist_ok=True, mode=0o700)
+            reason = reason or why_untrusted(folder, group=True)
+        usable = os.access(folder, os.W_OK)
+    except OSError:
+        return None
+    if reason is not None:
+        warnings.warn(
+            f"The cache is not used: {reason}. Mend it with chmod go-w, or name a folder of yours in XDG_CACHE_HOME.",
+            CacheWarning,
+            stacklevel=2,
+        )
+        return None
+    return folder if usable else None
+
+
+def payload_hash(artifact: Artifact) -> str | None:
+    """One SHA-256 (hex) for all of an artifact's payload, from the hashes checked on load; None for a bare payload."""
+    payload = artifact.metadata.payload
+    stem = payload.removesuffix(".xml") + ".bin"
+    wanted = [n for n in artifact.metadata.files if n in (payload, stem) or n.startswith(payload + "/")]
+    if artifact.bare or not wanted:
+        return None
+    lines = [f"{name} {artifact.metadata.files[name].sha256}\n" for name in sorted(wanted)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def prune(root: Path, *, keep: Path, max_bytes: int = MAX_BYTES, max_age_s: float = MAX_AGE_S) -> None:
+    """Remove the folders below `root` that were not used for long, and the longest unused while there is too much.
+
+    Raises:
+        OSError: a folder cannot be removed.
+    """
+    import shutil  # with its archive formats the slowest import of a cold start, and seldom needed
+
+    kept = 0
+    folders = [(entry.stat().st_mtime, entry) for entry in root.iterdir() if entry.is_dir() and entry != keep]
+    for used, folder in sorted(folders, reverse=True):
+        kept += sum(file.stat().st_size for file in folder.iterdir())
+        if kept > max_bytes or time.time() - used > max_age_s:
+            shutil.rmtree(folder)

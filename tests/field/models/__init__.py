@@ -1,0 +1,1 @@
+"""Third-party models as users bring them."""

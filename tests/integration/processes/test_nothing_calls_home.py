@@ -1,0 +1,198 @@
+"""No command and no API call connects to anything or writes outside the project, what was named, and our own cache."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+EDGEFM = str(Path(sys.executable).with_name("edgefm"))
+_STRACE = ("strace", "-f", "-qq", "-y", "--seccomp-bpf", "-s", "4096", "-e")
+_CALLS = "trace=connect,sendto,sendmsg,sendmmsg,openat,openat2,open,creat,mkdir,mkdirat,rename,renameat,renameat2"
+_CONNECTS = re.compile(r"\b(?:connect|sendto|sendmsg|sendmmsg)\(.*AF_INET")
+_OPENED = re.compile(r"\b(?:open|openat|openat2|creat)\(.*(?:O_WRONLY|O_RDWR|O_CREAT).* = \d+<([^>]*)>")
+_MADE = re.compile(r"\b(?:mkdir|mkdirat|rename|renameat|renameat2)\(.*\"([^\"]*)\"[^\"]*\) = 0")
+
+
+def _strace_works() -> bool:
+    if shutil.which("strace") is None:
+        return False
+    done = subprocess.run([*_STRACE, _CALLS, "-o", os.devnull, "true"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+needs_strace = pytest.mark.skipif(not _strace_works(), reason="strace is not installed, or may not trace here")
+
+
+class Place:
+    """A user of our own: a home, a scratch folder and a project, all empty."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.home, self.scratch, self.project = (root / name for name in ("home", "scratch", "project"))
+        for folder in (self.home, self.scratch, self.project):
+            folder.mkdir()
+        self.environment = {
+            **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
+            **{"HOME": str(self.home), "TMPDIR": str(self.scratch), "PYTHONDONTWRITEBYTECODE": "1"},
+            **{"OMP_NUM_THREADS": "1"},
+        }
+
+    def run(self, *command: str, code: int = 0) -> str:
+        """Run a command in the project; its stderr must not speak of folders or connections that failed."""
+        done = subprocess.run(
+            command, cwd=self.project, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stderr
+
+    def traced(self, *command: str) -> str:
+        """Run a command under strace and return the system calls that connected or wrote elsewhere, one a line."""
+        trace = self.root / "trace"
+        self.run(*_STRACE, _CALLS, "-o", str(trace), *command)
+        allowed = [self.project, self.scratch, self.home / ".cache" / "edgefm", Path("/dev"), Path("/proc")]
+        found = []
+        for line in trace.read_text(errors="replace").splitlines():
+            written = _OPENED.search(line) or _MADE.search(line)
+            path = None if written is None else self.project / written[1]
+            elsewhere = path is not None and not any(path.is_relative_to(folder) for folder in allowed)
+            if elsewhere and path == self.home / ".cache":
+                continue
+            if elsewhere or _CONNECTS.search(line):
+                found.append(line)
+        return "\n".join(found)
+
+    def left(self) -> list[str]:
+        """Files in the home folder and the scratch folder."""
+        files = [p for folder in (self.home, self.scratch) for p in folder.rglob("*") if p.is_file()]
+        return sorted(str(p.relative_to(self.root)) for p in files)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(tmp_path)
+    photos = made.project / "photos"
+    photos.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(60):  # enough for the processes that decode beside the first ones
+        Image.fromarray(random.integers(0, 256, (40, 30, 3), dtype=np.uint8)).save(photos / f"{number}.png")
+    return made
+
+
+def test_infer_leaves_nothing_in_a_home_folder(place: Place) -> None:
+    place.run(EDGEFM, "infer", "photos/0.png")
+    place.run(EDGEFM, "verify")
+    assert place.left() == []
+
+
+def test_a_home_folder_that_cannot_be_written_is_not_spoken_of(place: Place) -> None:
+    place.environment["HOME"] = "/proc/nowhere"
+    assert place.run(EDGEFM, "infer", "--quiet", "photos/0.png") == ""
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("infer", "photos/0.png"),
+        ("infer", "photos", "--json"),
+        pytest.param(("infer", "photos", "--engine", "openvino"), marks=pytest.mark.needs("openvino")),
+        ("verify",),
+        pytest.param(("verify", "--engine", "openvino"), marks=pytest.mark.needs("openvino")),
+        ("doctor",),
+        ("models",),
+        ("experiments",),
+        ("data", "info", "fashion-mnist-mini"),
+        ("--help",),
+    ],
+    ids=" ".join,
+)
+def test_a_command_of_the_device_connects_to_nothing(place: Place, arguments: tuple[str, ...]) -> None:
+    assert place.traced(EDGEFM, *arguments) == ""
+    assert [name for name in place.left() if "/.cache/edgefm/" not in name] == []
+
+
+_WORKSHOP = """
+import sys
+from edge_fm.cli import cli
+for line in open(sys.argv[1]).read().splitlines():
+    print("edgefm", line, file=sys.stderr, flush=True)
+    cli.main(line.split(), standalone_mode=False)
+"""
+_ONE = "runs/lenet5/export/lenet5"
+_COMMANDS = f"""\
+train --recipe small.toml --out runs/lenet5 --quiet
+search small.toml --trials 1 --out runs/search --quiet
+export runs/lenet5 --format all --precision all --max-drop 100 --quiet
+evaluate runs/lenet5 --report report --quiet
+verify {_ONE}-litert-int8 --quiet
+verify {_ONE}-openvino-int8 --against runs/lenet5 --quiet
+infer photos --model {_ONE}-litert-fp32 --quiet
+autotune --allow-load {_ONE}-onnx-fp32 {_ONE}-openvino-fp32 --max-drop 100 --duration 0.02 --quiet
+benchmark {_ONE}-onnx-fp32 {_ONE}-openvino-fp32 --against none --duration 0.05 --profile --out bench --quiet
+benchmark {_ONE}-onnx-fp32 --scenario offline --duration 0.05 --quiet
+report bench/benchmark.json --quiet
+data show data.npz --quiet
+"""
+_RECIPE = """
+name = "small"
+[model]
+name = "lenet5"
+[data]
+source = "data.npz"
+[training]
+epochs = 1
+batch_size = 64
+[search]
+trials = 1
+[search.space]
+"optimizer.learning_rate" = { low = 1e-3, high = 1e-2, log = true }
+"""
+
+
+@needs_strace
+@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna")
+def test_the_whole_way_connects_to_nothing(place: Place) -> None:
+    from tiny_models import tiny_images
+
+    images, labels = tiny_images((28, 28, 1), 600, seed=0)
+    np.savez(
+        place.project / "data.npz", x_train=images[:500], y_train=labels[:500], x_test=images[500:], y_test=labels[500:]
+    )
+    (place.project / "small.toml").write_text(_RECIPE)
+    (place.project / "commands").write_text(_COMMANDS)
+    assert place.traced(sys.executable, "-c", _WORKSHOP, "commands") == ""
+    assert [name for name in place.left() if "/.cache/edgefm/" not in name] == []
+
+
+_LIBRARIES = """
+import sys, time
+started = time.monotonic()
+from edge_fm_runtime import Classifier
+from edge_fm_export.compat.tensorflow_setup import require_tensorflow
+from edge_fm.evaluation.plots import new_figure
+from edge_fm.training.search.search_study import require_optuna
+with Classifier.load() as one, Classifier.load(engine="openvino") as other:
+    assert one.classify("photos/0.png").label == other.classify("photos/0.png").label
+tf, keras = require_tensorflow("a test")
+keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).predict(tf.zeros((1, 4)), verbose=0)
+require_optuna().create_study().optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+new_figure(1, 1).savefig("figure.png")
+import ai_edge_litert.interpreter, nncf, onnxruntime.quantization, onnxslim, tf2onnx
+assert sys.modules.get("openvino_telemetry") is None
+time.sleep(max(0, 20 - (time.monotonic() - started)))  # some report only after a while
+"""
+
+
+@needs_strace
+@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna")
+def test_every_library_connects_to_nothing_for_twenty_seconds(place: Place) -> None:
+    assert place.traced(sys.executable, "-W", "ignore", "-c", _LIBRARIES) == ""
+    assert [name for name in place.left() if "/.cache/edgefm/" not in name] == []

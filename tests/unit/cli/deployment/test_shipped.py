@@ -1,0 +1,131 @@
+"""The model in the package: what answers right after an installation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import edge_fm
+import edge_fm_runtime
+from edge_fm.api.common.places import shipped_model
+from edge_fm.cli import cli
+from edge_fm.data import load_dataset, sample_photo
+from edge_fm.models.records import trained_model
+from edge_fm.training import load_recipe, recipe_hash
+from edge_fm_runtime import Classifier, load_artifact
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder without runs, and no $EDGEFM_MODEL."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EDGEFM_MODEL", raising=False)
+
+
+def test_a_photo_is_answered_by_it_and_it_says_so(tmp_path: Path) -> None:
+    dataset = load_dataset("fashion-mnist-mini")
+    wanted = dataset.label_names.index("Trouser")
+    index = int((dataset.test.labels == wanted).argmax())
+    sample_photo(dataset.test.images[index], tmp_path / "photo.jpg")
+    done = CliRunner().invoke(cli, ["infer", "photo.jpg", "--json"])
+    assert done.exit_code == 0, done.output
+    assert "shipped with edge-fm" in done.stderr
+    assert json.loads(done.stdout)["label"] == "Trouser"
+
+
+def test_it_verifies_and_is_small() -> None:
+    folder = shipped_model()
+    assert folder is not None
+    assert CliRunner().invoke(cli, ["verify", str(folder), "--quiet"]).exit_code == 0
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 300 * 1024
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["infer", "photo.png", "--model"],
+        ["verify"],
+        ["evaluate", "--data", "fashion-mnist-mini"],
+        [
+            "benchmark",
+            "--duration",
+            "0.05",
+            "--min-samples",
+            "2",
+            "--skip",
+            "bare",
+            "--skip",
+            "starts",
+            "--skip",
+            "streams",
+        ],
+        ["autotune", "--duration", "0.02", "--allow-load"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_it_has_a_name_that_every_command_knows(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEFM_PROFILE", str(tmp_path / "profile.json"))
+    Image.fromarray(np.zeros((28, 28), np.uint8)).save("photo.png")
+    done = CliRunner().invoke(cli, [*arguments, "edgenet-s-onnx-int8"])
+    assert done.exit_code == 0, done.output
+    for line in done.stderr.splitlines():
+        if line.startswith("Next: "):
+            assert line.endswith(" edgenet-s-onnx-int8")
+
+
+def test_its_name_loads_it_in_python_and_so_does_none() -> None:
+    with Classifier.load() as unnamed, Classifier.load("edgenet-s-onnx-int8") as named:
+        assert unnamed.artifact.path == named.artifact.path == shipped_model()
+
+
+def test_a_folder_of_that_name_comes_first(artifact_folder: Path, tmp_path: Path) -> None:
+    artifact_folder.rename(tmp_path / "edgenet-s-onnx-int8")
+    assert load_artifact("edgenet-s-onnx-int8").metadata.name == "tiny"
+    with Classifier.load() as unnamed:
+        assert unnamed.artifact.path == shipped_model()
+
+
+def test_an_unknown_name_says_which_there_is() -> None:
+    done = CliRunner().invoke(cli, ["verify", "edgenet-s-onnx-fp32"])
+    assert done.exit_code == 1
+    assert "the name of one in the package: edgenet-s-onnx-int8" in done.stderr
+
+
+def test_the_packages_have_one_version_and_export_their_errors() -> None:
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
+    assert edge_fm.__version__ == edge_fm_runtime.__version__ == project["version"]
+    with Classifier.load() as classifier, pytest.raises(edge_fm_runtime.PhotoError):
+        classifier.classify(b"no picture")
+    assert {"ClosedError", "EngineError", "PhotoError", "__version__"} <= set(edge_fm_runtime.__all__)
+    assert all(hasattr(edge_fm_runtime, name) for name in edge_fm_runtime.__all__)
+
+
+def test_it_is_as_accurate_as_its_card_says_within_the_mini_set() -> None:
+    folder = shipped_model()
+    done = CliRunner().invoke(cli, ["evaluate", str(folder), "--data", "fashion-mnist-mini", "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads((folder / "edgefm.json").read_text())["accuracy"]["value"]
+    # 1,000 of the 10,000 images: three standard errors.
+    assert json.loads(done.stdout)["accuracy"] == pytest.approx(said, abs=0.025)
+
+
+def test_it_was_made_from_the_packages_own_keras_model_for_any_cpu() -> None:
+    folder = shipped_model()
+    said = json.loads((folder / "edgefm.json").read_text())
+    assert said["quantization"]["safe_for"] == "any CPU"
+    made_from = trained_model(said["training"]["run"]) / "model.keras"
+    assert hashlib.sha256(made_from.read_bytes()).hexdigest() == said["source"]["sha256"]
+    kept = load_recipe(made_from.with_name("recipe.toml"))
+    assert recipe_hash(kept) == said["training"]["recipe_hash"]
+    as_listed = replace(kept, distillation=replace(kept.distillation, sha256=()))
+    assert recipe_hash(as_listed) == recipe_hash(load_recipe(said["training"]["run"]))

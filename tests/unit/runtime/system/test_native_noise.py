@@ -1,0 +1,27 @@
+"""Lines of C++ libraries are held back where they are known noise, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+
+import pytest
+
+from edge_fm_runtime.system.captured_log import native_noise_hidden
+
+
+def test_known_lines_are_left_out_and_others_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
+    with native_noise_hidden(re.compile(rb"noise")):
+        os.write(2, b"noise of a library\nan error of it\n")
+    assert capfd.readouterr().err == "an error of it\n"
+
+
+def test_without_a_folder_for_temporary_files_everything_is_passed_on(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+        with native_noise_hidden(re.compile(rb"noise")):
+            os.write(2, b"noise of a library\n")
+    assert capfd.readouterr().err == "noise of a library\n"

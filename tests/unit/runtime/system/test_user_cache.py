@@ -1,0 +1,164 @@
+"""One cache folder: what it holds is checked before it is used, is bounded, and can be done without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_fm_runtime.artifacts.artifact import load_artifact
+from edge_fm_runtime.artifacts.golden import load_golden
+from edge_fm_runtime.engines import create_engine
+from edge_fm_runtime.errors import CacheWarning
+from edge_fm_runtime.parity.verification import verify_golden
+from edge_fm_runtime.system.sealed_file import read_sealed, why_damaged, write_sealed
+from edge_fm_runtime.system.user_cache import cache_root, own_folder, prune, why_untrusted
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def answers(folder: Path) -> np.ndarray:
+    engine = create_engine(load_artifact(folder), "openvino")
+    return engine.infer(load_golden(folder / "golden.npz").images[:1])
+
+
+def blobs(cache: Path) -> list[Path]:
+    return sorted(cache.glob("edgefm/openvino/*/compiled.blob"))
+
+
+def test_there_is_one_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge_fm.data import cache_folder
+
+    monkeypatch.delenv("EDGEFM_DATA", raising=False)
+    assert cache_root() == cache_folder() == tmp_path / "cache" / "edgefm"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # to be ignored, says the XDG specification
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_root() == cache_folder() == tmp_path / ".cache" / "edgefm"
+
+
+def test_a_compiled_model_is_kept_and_answers_the_same(artifact_folder: Path, cache: Path) -> None:
+    first = answers(artifact_folder)
+    (blob,) = blobs(cache)
+    written = blob.stat().st_mtime_ns
+    np.testing.assert_array_equal(answers(artifact_folder), first)
+    assert blob.stat().st_mtime_ns == written
+    assert (blob.stat().st_mode & 0o777, blob.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+@pytest.mark.parametrize("damage", ["zeroed", "cut", "empty", "one bit", "everybody's"])
+def test_a_damaged_compiled_model_is_said_and_never_answers(artifact_folder: Path, cache: Path, damage: str) -> None:
+    first = answers(artifact_folder)
+    (blob,) = blobs(cache)
+    whole = blob.read_bytes()
+    bit = bytes([whole[len(whole) // 2] ^ 1])
+    {
+        "zeroed": lambda: blob.write_bytes(bytes(len(whole) // 2) + whole[len(whole) // 2 :]),
+        "cut": lambda: blob.write_bytes(whole[:-100]),
+        "empty": lambda: blob.write_bytes(b""),
+        "one bit": lambda: blob.write_bytes(whole[: len(whole) // 2] + bit + whole[len(whole) // 2 + 1 :]),
+        "everybody's": lambda: blob.chmod(0o666),
+    }[damage]()
+    with pytest.warns(CacheWarning, match="compiled again"):
+        np.testing.assert_array_equal(answers(artifact_folder), first)
+    np.testing.assert_array_equal(answers(artifact_folder), first)  # and kept anew: no warning
+    assert why_damaged(blob) is None
+
+
+def test_verify_does_not_judge_a_damaged_compiled_model(artifact_folder: Path, cache: Path) -> None:
+    artifact = load_artifact(artifact_folder)
+    assert verify_golden(artifact, create_engine(artifact, "openvino")).passed
+    found = blobs(cache)
+    assert len(found) == 2  # single images, and any number
+    for blob in found:
+        content = bytearray(blob.read_bytes())
+        content[len(content) // 4 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 4)
+        blob.write_bytes(content)
+    with pytest.warns(CacheWarning) as told:
+        assert verify_golden(artifact, create_engine(artifact, "openvino")).passed
+    assert len(told) == 2
+
+
+def test_another_payload_or_setting_has_another_file(make_artifact: Callable[..., Path], metadata, cache: Path) -> None:
+    from edge_fm_runtime.engines import EngineOptions
+
+    one = make_artifact("one")
+    two = make_artifact("two", metadata=replace(metadata, name="other"))  # the embedded copy differs
+    for folder, options, files in (
+        (one, EngineOptions(threads=1), 1),
+        (one, EngineOptions(threads=1), 1),
+        (one, EngineOptions(threads=1, arithmetic="fast"), 2),
+        (two, EngineOptions(threads=1), 3),
+        (one / "model.onnx", EngineOptions(threads=1), 3),  # bare: nothing says which payload it is
+    ):
+        create_engine(load_artifact(folder), "openvino", options=options).close()
+        assert len(blobs(cache)) == files
+
+
+def test_without_a_folder_there_is_no_cache_and_an_answer_all_the_same(artifact_folder: Path, cache: Path) -> None:
+    cache.write_text("a file in the way")
+    assert own_folder("openvino") is None
+    assert answers(artifact_folder).shape == (1, 3)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_a_folder_that_others_can_write_to_is_not_used(artifact_folder: Path, cache: Path, mode: int) -> None:
+    folder = cache / "edgefm" / "openvino"
+    folder.mkdir(parents=True)
+    folder.chmod(mode)
+    with pytest.warns(CacheWarning, match=f"may write to .*mode {mode:o}.*XDG_CACHE_HOME"):
+        assert answers(artifact_folder).shape == (1, 3)
+    assert blobs(cache) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file away")
+def test_what_another_user_owns_is_not_believed(tmp_path: Path) -> None:
+    write_sealed(tmp_path / "file", lambda file: file.write(b"content"))
+    assert why_damaged(tmp_path / "file") is None
+    os.chown(tmp_path / "file", 12345, 12345)
+    assert "another user (uid 12345)" in str(why_damaged(tmp_path / "file"))
+    assert why_untrusted(Path("/")) is None  # root may change everything anyway
+
+
+def test_a_sealed_file_tells_of_every_change(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_sealed(path, lambda file: file.write(b"content"))
+    whole = path.read_bytes()
+    assert read_sealed(path) == b"content" and why_damaged(path) is None
+    changed = [whole[:n] for n in range(len(whole))]
+    changed += [whole[:n] + bytes([whole[n] ^ 1]) + whole[n + 1 :] for n in range(len(whole))] + [whole + b"x"]
+    for content in changed:
+        path.write_bytes(content)
+        assert read_sealed(path) is None and "damaged" in str(why_damaged(path))
+    path.unlink()
+    os.mkfifo(path)
+    assert "no regular file" in str(why_damaged(path))
+
+
+def test_a_file_that_could_not_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_sealed(path, lambda file: file.write(b"old"))
+
+    def full(file: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_sealed(path, full)
+    assert read_sealed(path) == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_pruning_removes_the_old_and_the_least_used(tmp_path: Path) -> None:
+    now = 2_000_000_000
+    for name, age in (("keep", 9e9), ("new", 0), ("middle", 100), ("big", 200), ("old", 1e7)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.blob").write_bytes(bytes(10))
+        os.utime(tmp_path / name, (now - age, now - age) if age < 9e9 else (0, 0))
+    prune(tmp_path, keep=tmp_path / "keep", max_bytes=25, max_age_s=9e9)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["keep", "middle", "new"]

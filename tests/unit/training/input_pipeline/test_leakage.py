@@ -1,0 +1,201 @@
+"""Which images are held out, and that a run says so where what it starts from has learned from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from strokes_data import make_recipe, make_split
+
+from edge_fm.data import Dataset, Split
+from edge_fm.training import DistillationPart, Recipe, RunResult, parse_recipe, recipe_hash, train, with_overrides
+from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
+from edge_fm.training.input_pipeline.recipe_data import learn_and_choose, load_recipe_data
+from edge_fm.training.recipe.file import recipe_toml
+from edge_fm_runtime.errors import ModelError, RecipeError
+
+
+def short(*teachers: str | Path, seed: int = 7, **data: object) -> Recipe:
+    recipe = make_recipe()
+    return dataclasses.replace(
+        recipe,
+        seed=seed,
+        data=dataclasses.replace(recipe.data, **data),
+        training=dataclasses.replace(recipe.training, epochs=1),
+        augmentation=dataclasses.replace(recipe.augmentation, clean_epochs=0),
+        distillation=DistillationPart(teacher=tuple(map(str, teachers))),
+    )
+
+
+def held_out(recipe: Recipe, dataset: Dataset) -> set[bytes]:
+    _, choose = learn_and_choose(recipe, dataset)
+    return {image.tobytes() for image in choose.images}
+
+
+@pytest.fixture(scope="module")
+def teacher(strokes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    return train(short(), strokes, tmp_path_factory.mktemp("teacher") / "run", test=False)
+
+
+@pytest.mark.parametrize("data", [{}, {"split": (0.6, 0.2, 0.2)}])
+def test_validation_seed_holds_out_the_same_images_for_every_seed(strokes: Dataset, data: dict[str, object]) -> None:
+    one, two = (held_out(short(seed=seed, **data), strokes) for seed in (1, 2))
+    assert one != two
+    for seed in (1, 2, 3):
+        assert held_out(short(seed=seed, validation_seed=2, **data), strokes) == two
+
+
+def test_a_recipe_without_validation_seed_keeps_its_hash_and_one_with_it_has_another() -> None:
+    text = "seed = 3\n[data]\nvalidation = 0.1\n"
+    assert parse_recipe(text).data.validation_seed is None
+    hashes = {recipe_hash(parse_recipe(text + more)) for more in ("", "validation_seed = 0\n", "validation_seed = 3\n")}
+    assert len(hashes) == 3
+    kept = with_overrides(parse_recipe(text + "validation_seed = 5\n"), data="some/folder")
+    assert kept.data.validation_seed == 5
+    for wrong, says in (("-1", "supported: 0 to"), (str(2**32), "supported: 0 to"), ("true", "whole number")):
+        with pytest.raises(RecipeError, match=says):
+            parse_recipe(f"[data]\nvalidation_seed = {wrong}\n")
+
+
+def test_a_teacher_that_knows_the_validation_images_is_told(
+    teacher: RunResult, strokes: Dataset, tmp_path: Path
+) -> None:
+    recipe = short(teacher.run_dir, seed=1)
+    known = len(held_out(recipe, strokes) - held_out(teacher.recipe, strokes))
+    assert 0 < known <= 12
+    notes: list[str] = []
+    metrics = train(recipe, strokes, tmp_path / "taught", test=False, note=notes.append).metrics
+    assert metrics["validation_leaks"] == [{"path": str(teacher.run_dir), "images": known}]
+    (told,) = (note for note in notes if "validation" in note)
+    assert f"{teacher.run_dir} has learned from {known} of the 12 validation images" in told
+    assert "--set data.validation_seed=7 --set data.validation=0.2" in told
+
+    # What it advises helps.
+    notes.clear()
+    mended = short(teacher.run_dir, seed=1, validation_seed=7)
+    assert train(mended, strokes, tmp_path / "mended", test=False, note=notes.append).metrics["validation_leaks"] == []
+    assert not any("validation" in note for note in notes)
+    assert held_out(mended, strokes) == held_out(teacher.recipe, strokes)
+
+
+def test_weights_to_start_from_are_looked_at_too_and_named_once(teacher: RunResult, strokes: Dataset) -> None:
+    recipe = short(teacher.model_path, seed=1)
+    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, weights=str(teacher.model_path)))
+    _, choose = learn_and_choose(recipe, strokes)
+    (leak,) = find_leaks(recipe, strokes, choose)
+    assert leak.path == str(teacher.model_path)
+    alone = dataclasses.replace(recipe, distillation=DistillationPart())
+    assert find_leaks(alone, strokes, choose) == (leak,)
+
+
+def test_of_files_alone_nothing_is_said_and_of_data_that_are_not_here_that(
+    teacher: RunResult, strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("EDGEFM_DATA", raising=False)
+    file = tmp_path / "model.keras"
+    shutil.copy(teacher.model_path, file)
+    recipe = short(file, seed=1)
+    _, choose = learn_and_choose(recipe, strokes)
+    assert find_leaks(recipe, strokes, choose) == ()
+    for path, data, source in (
+        (str(teacher.run_dir), dataclasses.replace(strokes, content_hash="1" * 64), "strokes"),
+        ("edgenet-s", strokes, "fashion-mnist"),  # of the package; nothing is downloaded to look
+    ):
+        leaks = find_leaks(short(path, seed=1), data, choose)
+        assert (leaks[0].path, leaks[0].unknown, leaks[0].images) == (path, source, 0)
+        assert f"its data, {source}, are not here" in notes_of_leaks(leaks, choose)[0]
+
+
+@pytest.fixture
+def drawings(tmp_path: Path) -> Path:
+    """A folder of pictures with a training and a test part."""
+    for part, seed, each in (("train", 1, 12), ("test", 2, 4)):
+        split = make_split(each, seed)
+        for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
+            place = tmp_path / "drawings" / part / "abc"[label]
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[..., 0]).save(place / f"{number}.png")
+    return tmp_path / "drawings"
+
+
+def test_a_teacher_of_other_data_that_hold_the_same_images_is_told(drawings: Path, tmp_path: Path) -> None:
+    # The teacher learned from all of the pictures, the student's test part too: other data, another hash.
+    everything = tmp_path / "everything"
+    for part in ("train", "test"):
+        for file in sorted((drawings / part).rglob("*.png")):
+            place = everything / "train" / file.parent.name
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, place / f"{part}-{file.name}")
+    for number, label in enumerate("abc"):
+        (everything / "test" / label).mkdir(parents=True)
+        Image.new("L", (14, 12), 50 * number).save(everything / "test" / label / "plain.png")
+    recipe = short(source=str(everything))
+    taught = train(recipe, load_recipe_data(recipe), tmp_path / "teacher", test=False)
+
+    student = short(taught.run_dir, source=str(drawings))
+    data = load_recipe_data(student)
+    _, choose = learn_and_choose(student, data)
+    assert data.content_hash != taught.metrics["data"]["hash"]
+    (leak,) = find_leaks(student, data, choose)
+    assert 0 < leak.images <= len(choose) and 0 < leak.test_images <= 12 and not leak.advice
+    told = "\n".join(notes_of_leaks((leak,), choose))
+    assert "validation figures will be too good" in told and "of the test images: test figures" in told
+    assert find_leaks(student, data, choose, test=False)[0].test_images == 0
+
+    # And so is what the teacher itself learned from.
+    between = short(taught.run_dir, source="nowhere")
+    folder = tmp_path / "between"
+    shutil.copytree(taught.run_dir, folder)
+    (folder / "recipe.toml").write_text(recipe_toml(between))
+    chain = find_leaks(short(folder, source=str(drawings)), data, choose)
+    assert [(found.path, found.through, bool(found.unknown)) for found in chain] == [
+        (str(folder), "", True),
+        (str(taught.run_dir), str(folder), False),
+    ]
+
+
+def test_images_in_two_splits_are_counted(strokes: Dataset) -> None:
+    learn, choose = learn_and_choose(short(), strokes)
+    assert notes_of_copies(learn, choose, strokes.test, drawn=True) == []
+    some = np.arange(3)
+    both = Split(
+        np.concatenate([learn.images, choose.images[some]]), np.concatenate([learn.labels, choose.labels[some]])
+    )
+    test = Split(np.concatenate([both.images[:5], choose.images]), np.concatenate([both.labels[:5], choose.labels]))
+    told = notes_of_copies(both, choose, test, drawn=True)
+    assert [line.split(":")[0] for line in told] == [
+        f"3 of the {len(choose)} validation images are among the training images",
+        f"8 of the {len(test)} test images are among the training images",
+        f"{len(choose)} of the {len(test)} test images are among the validation images",
+    ]
+    assert all("deduplicate=true" in line for line in told)
+    assert len(notes_of_copies(both, choose, None, drawn=True)) == 1
+
+
+def test_a_training_says_that_its_test_images_are_known(strokes: Dataset, tmp_path: Path) -> None:
+    copied = dataclasses.replace(strokes, test=strokes.train)
+    notes: list[str] = []
+    train(short(), copied, tmp_path / "run", note=notes.append)
+    assert any("test images are among the training images" in note for note in notes)
+
+
+def test_a_run_that_cannot_be_read_is_an_error(teacher: RunResult, strokes: Dataset, tmp_path: Path) -> None:
+    recipe = short(tmp_path / "run", seed=1)
+    _, choose = learn_and_choose(recipe, strokes)
+    for name, text in (("metrics.json", "{"), ("metrics.json", json.dumps({"data": 3})), ("recipe.toml", "seed = ")):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        shutil.copytree(teacher.run_dir, tmp_path / "run")
+        (tmp_path / "run" / name).write_text(text)
+        with pytest.raises(ModelError, match="cannot be read"):
+            find_leaks(recipe, strokes, choose)
+
+
+def test_every_image_is_either_learned_from_or_held_out(strokes: Dataset) -> None:
+    learn, choose = learn_and_choose(short(seed=1, validation_seed=2), strokes)
+    assert len(np.unique(np.concatenate([learn.images, choose.images]), axis=0)) == len(strokes.train)
