@@ -160,4 +160,6 @@ ALLOWED = frozenset(
 CHECKPOINT = frozenset(
     ("SaveV2", "RestoreV2", "Save", "SaveSlices", "Restore", "RestoreSlice", "MergeV2Checkpoints", "ShardedFilename")
 )
-"""Operators that write and read checkpoints: allowed where only a SavedModel's saver reaches them."""
+"""Operators that write and read checkpoints: allowed where only saving reaches them."""
+RESTORE = frozenset(("RestoreV2", "Restore", "RestoreSlice"))
+"""Operators that read checkpoints: allowed where restoring reaches them."""

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edge_fm_export.savedmodel.allowed_operators import ALLOWED, CHECKPOINT
+from edge_fm_export.savedmodel.allowed_operators import ALLOWED, CHECKPOINT, RESTORE
+from edge_fm_export.savedmodel.saver import Graph, restored_from_elsewhere
 from edge_fm_runtime.errors import ModelError
 
 _PB = "saved_model.pb"
 _UNREAD = ("saved_model.cpb", "saved_model.pbtxt")
 """Other spellings of the same message, which TensorFlow may prefer to the one that is checked here."""
 _SHOWN = 8
+_MAX_PB_BYTES = (1 << 31) - 1
 
 
 def require_safe_graph(folder: Path, *, trust: bool = False) -> None:
     """Raise unless a SavedModel only computes on tensors in memory, or is trusted.
 
-    Every operator of every graph and function must be one that classifiers need (`savedmodel_operators`). Those that
-    write and read checkpoints are allowed where only the saver reaches them, never where a signature, an initializer
-    or an object's function does. Files that TensorFlow would open must lie inside the folder.
+    Every operator of every graph and function must be one that classifiers need (`allowed_operators`). Those that
+    write checkpoints are allowed where only saving reaches them, which nobody asks for; those that read them where
+    restoring reaches them and they read the file that TensorFlow names (`saver`). Neither is allowed where
+    a signature, an initializer or an object's function reaches it. Files that TensorFlow would open must lie inside
+    the folder.
 
     Args:
         folder: the one that holds `saved_model.pb`.
@@ -61,6 +65,7 @@ def _read(folder: Path) -> Any:
 
     message = saved_model_pb2.SavedModel()
     file = folder / _PB
+    _require_regular_files(folder)
     try:
         message.ParseFromString(file.read_bytes())
     except (OSError, DecodeError) as error:
@@ -68,6 +73,21 @@ def _read(folder: Path) -> Any:
             f"{file} is not a readable SavedModel: {error}.", hint="Export it again: model.export('folder')"
         ) from error
     return message
+
+
+def _require_regular_files(folder: Path) -> None:
+    """Raise where TensorFlow would wait for a FIFO or read from a device, or the graph is larger than any message."""
+    odd = [path for path in folder.rglob("*") if path.exists() and not path.is_file() and not path.is_dir()]
+    if odd:
+        raise ModelError(
+            f"{odd[0]} is a FIFO, a socket or a device; a SavedModel consists of regular files.",
+            hint="Copy the model again, or export it again: model.export('folder')",
+        )
+    if (folder / _PB).exists() and (size := (folder / _PB).stat().st_size) > _MAX_PB_BYTES:
+        raise ModelError(
+            f"{folder / _PB} has {size:,} bytes; a protobuf message has at most {_MAX_PB_BYTES:,}.",
+            hint="Copy the model again, or export it again: model.export('folder')",
+        )
 
 
 def _assets(message: Any) -> Iterator[str]:
@@ -86,22 +106,37 @@ def _inside(folder: Path, name: str) -> bool:
 
 def _refused(meta: Any) -> set[str]:
     """The operators of a MetaGraphDef that are not allowed where they stand."""
-    nodes = {node.name: node for node in meta.graph_def.node}
-    functions = {function.signature.name: list(function.node_def) for function in meta.graph_def.library.function}
+    from tensorflow.python.framework import op_def_registry
+
+    graph = Graph(meta)
     saver = meta.saver_def
-    saving = _ancestors((saver.save_tensor_name, saver.restore_op_name, saver.filename_tensor_name), nodes)
-    run = _ancestors(_fetched(meta), nodes)
-    computing = [node for name, node in nodes.items() if name not in saving or name in run]
-    saving_nodes = [node for name, node in nodes.items() if name in saving and name not in run]
-    bound = set(meta.object_graph_def.concrete_functions)
-    reached = _called(computing, functions) | _closure(bound, functions)
-    only_saving = _called(saving_nodes, functions) - reached
+    run = graph.ancestors(_fetched(meta)) | graph.ancestors((saver.filename_tensor_name,))
+    # TensorFlow restores when it loads a model of its version 1, so what restoring needs is run as well.
+    restoring = graph.ancestors((saver.restore_op_name,)) - run
+    saving = graph.ancestors((saver.save_tensor_name,)) - run - restoring
+    computing = [node for node in graph.all_nodes if node.name not in restoring | saving]
+    elsewhere = graph.called(computing) | graph.closure(_named_by_objects(meta.object_graph_def))
+    while_restoring = graph.called([graph.nodes[name] for name in restoring]) - elsewhere
+    while_saving = graph.called([graph.nodes[name] for name in saving]) - elsewhere - while_restoring
+
     found = {node.op for node in computing if node.op not in ALLOWED}
-    found |= {node.op for node in saving_nodes if node.op not in ALLOWED | CHECKPOINT}
-    for name, body in functions.items():
-        allowed = ALLOWED | CHECKPOINT if name in only_saving else ALLOWED
-        found |= {node.op for node in body if node.op not in allowed}
-    return found - set(functions)  # a node may be a call by the function's own name
+    found |= {graph.nodes[name].op for name in saving} - ALLOWED - CHECKPOINT
+    found |= {graph.nodes[name].op for name in restoring} - ALLOWED - RESTORE
+    for function in meta.graph_def.library.function:
+        name = function.signature.name
+        more = CHECKPOINT if name in while_saving else RESTORE if name in while_restoring else frozenset()
+        found |= {node.op for node in function.node_def} - ALLOWED - more
+    # A node may be a call by the function's own name, which is then no operator's.
+    found -= {name for name in graph.functions if op_def_registry.get(name) is None}
+    return found | restored_from_elsewhere(graph, restoring, saver.filename_tensor_name)
+
+
+def _named_by_objects(objects: Any) -> set[str]:
+    """Names of the functions that the objects of a SavedModel bring, each of which loading may call."""
+    found = set(objects.concrete_functions)
+    for item in objects.nodes:
+        found |= set(item.function.concrete_functions) | {item.bare_concrete_function.concrete_function_name}
+    return found
 
 
 def _fetched(meta: Any) -> Iterator[str]:
@@ -116,43 +151,3 @@ def _fetched(meta: Any) -> Iterator[str]:
                 yield tensor.coo_sparse.dense_shape_tensor_name
     for collection in meta.collection_def.values():
         yield from collection.node_list.value
-
-
-def _ancestors(tensors: Iterable[str], nodes: dict[str, Any]) -> set[str]:
-    """Names of the nodes that the given tensors need, themselves included; control inputs count."""
-    found: set[str] = set()
-    todo = list(tensors)
-    while todo:
-        name = todo.pop().removeprefix("^").partition(":")[0]
-        if name in nodes and name not in found:
-            found.add(name)
-            todo.extend(nodes[name].input)
-    return found
-
-
-def _called(nodes: Iterable[Any], functions: dict[str, list[Any]]) -> set[str]:
-    """Names of the functions that `nodes` call, directly or through others."""
-    return _closure({name for node in nodes for name in _names(node)} & set(functions), functions)
-
-
-def _closure(names: set[str], functions: dict[str, list[Any]]) -> set[str]:
-    found: set[str] = set()
-    todo = [name for name in names if name in functions]
-    while todo:
-        name = todo.pop()
-        if name not in found:
-            found.add(name)
-            todo.extend(called for node in functions[name] for called in _names(node) if called in functions)
-    return found
-
-
-def _names(node: Any) -> Iterator[str]:
-    """Every name by which a node could call a function: its operator, and the functions in its attributes."""
-    yield node.op
-    todo = list(node.attr.values())
-    while todo:
-        value = todo.pop()
-        for function in (value.func, *value.list.func):
-            if function.name:
-                yield function.name
-                todo.extend(function.attr.values())
