@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-compare = pytest.importorskip("benchmarks.compare", reason="benchmarks/ is in the repository alone")
-results_file = pytest.importorskip("benchmarks.results_file")
-summary = pytest.importorskip("benchmarks.summary")
+pytest.importorskip("benchmarks", reason="benchmarks/ is in the repository alone")
+compare = import_module("benchmarks.compare")
+results_file = import_module("benchmarks.results_file")
+summary = import_module("benchmarks.summary")
 
 
 def write_results(file: Path, ratios: dict[str, tuple[float, float, float]], *, slow: float = 1.0) -> Path:

@@ -103,19 +103,19 @@ def test_worst_are_wrong_and_most_confident_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "labels"),
+    ("probabilities", "labels", "says"),
     [
-        (np.eye(5), np.array([0])),
-        (np.eye(5), np.array([0, 1, 2, 3, 5])),
-        (np.full((5, 5), np.nan), np.arange(5)),
-        (np.eye(5) * 8 - 3, np.arange(5)),
-        (np.eye(5), np.arange(5.0)),
-        (np.eye(5), np.arange(5)[:, None]),
-        (np.zeros((0, 5)), np.zeros(0, int)),
+        (np.eye(5), np.array([0]), r"shape \[5, 5\] for 1 labels"),
+        (np.eye(5), np.array([0, 1, 2, 3, 5]), "run from 0 to 5"),
+        (np.full((5, 5), np.nan), np.arange(5), "5 of 5 images are not finite"),
+        (np.eye(5) * 8 - 3, np.arange(5), "values from -3 to 5"),
+        (np.eye(5), np.arange(5.0), "float64"),
+        (np.eye(5), np.arange(5)[:, None], r"\[5, 1\]"),
+        (np.zeros((0, 5)), np.zeros(0, int), "at least 1"),
     ],
 )
-def test_what_does_not_fit_is_refused(probabilities: np.ndarray, labels: np.ndarray) -> None:
-    with pytest.raises(DataError):
+def test_what_does_not_fit_is_refused(probabilities: np.ndarray, labels: np.ndarray, says: str) -> None:
+    with pytest.raises(DataError, match=says):
         evaluate_probabilities(probabilities, labels, NAMES)
 
 
@@ -272,6 +272,7 @@ def test_the_page_has_the_whole_confusion_matrix_in_its_own_colours(tmp_path: Pa
 def test_bars_stand_beside_their_figures(tmp_path: Path) -> None:
     text, folder = write(tmp_path / "report")
     result = json.loads((folder / "evaluation.json").read_text())
+    assert set(result["per_class"]) == set(NAMES)
     for score in result["per_class"].values():
         figure = f"{100 * score['f1']:.2f}%"
         assert re.search(
@@ -299,6 +300,7 @@ def test_names_of_points_cross_no_axis() -> None:
         label_points(axes, points)
         drawing.canvas.draw()
         frame = axes.get_window_extent()
+        assert [text.get_text() for text in axes.texts] == [name for _, _, name in points]
         for text in axes.texts:
             box = text.get_window_extent()
             assert frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1

@@ -116,8 +116,10 @@ def test_kept_results_are_of_recipes_as_they_are() -> None:
 
 
 def test_rows_that_were_run_are_within_a_point_or_say_why_not() -> None:
-    for row in experiment_rows(kept_results(KEPT)):
-        if row["status"] == "run" and row["reported_accuracy"] is not None:
+    finished = [row for row in experiment_rows(kept_results(KEPT)) if row["status"] == "run"]
+    assert len(finished) > 10
+    for row in finished:
+        if row["reported_accuracy"] is not None:
             assert row["difference_points"] >= -1 or "Below the report" in row["note"], row["name"]
 
 

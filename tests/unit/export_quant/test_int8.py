@@ -165,6 +165,10 @@ def test_a_fixed_batch(format: Any, tiny_sources: dict[str, SourceModel], tmp_pa
 
         shape = onnx.load(tmp_path / "model.onnx").graph.input[0].type.tensor_type.shape.dim
         assert shape[0].dim_value == 3
+    else:
+        import openvino as ov
+
+        assert list(ov.Core().read_model(tmp_path / "model.xml").input(0).shape) == [3, *TINY_SHAPES["colour"]]
 
 
 def test_metadata_inside_a_tflite_file(exported: Exported) -> None:

@@ -44,6 +44,7 @@ def run(*arguments: str) -> Callable[[], None]:
 def test_models_and_their_figures(show: Shown) -> None:
     models = json.loads(CliRunner().invoke(cli, ["models", "--json"]).stdout)["models"]
     text = show(run("models"))
+    assert len(models) > 10 and any(model["recipes"] for model in models)
     for model in models:
         assert model["name"] in text
         for reached in model["recipes"]:
@@ -53,6 +54,7 @@ def test_models_and_their_figures(show: Shown) -> None:
 def test_experiments_can_be_typed(show: Shown) -> None:
     rows = json.loads(CliRunner().invoke(cli, ["experiments", "--json"]).stdout)["experiments"]
     text = show(run("experiments"))
+    assert any(row["achieved_accuracy"] is not None for row in rows)
     for row in rows:
         assert row["name"] in text
         if row["achieved_accuracy"] is not None:

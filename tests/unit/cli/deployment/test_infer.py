@@ -14,6 +14,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from edge_fm.cli import cli
+from edge_fm_runtime import load_artifact
+from edge_fm_runtime.artifacts import packaged
+from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL
 
 
 def run(*arguments: str | Path, stdin: str | None = None) -> Result:
@@ -158,19 +161,27 @@ def test_verify_prints_the_checks(artifact_folder: Path) -> None:
     assert run("verify", artifact_folder, "--engine", "null").exit_code == 3
 
 
-def test_without_a_model_the_error_says_how_to_make_one(
+def test_without_a_model_the_packaged_one_classifies(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_fm.api.common.places import shipped_model
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EDGEFM_MODEL", raising=False)
+    result = run("infer", photos, "--json")
+    assert result.exit_code == 0, result.output
+    assert DEFAULT_MODEL in result.stderr
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["label"] in load_artifact(DEFAULT_MODEL).metadata.labels for row in rows] == [True] * 3
+
+
+def test_where_no_model_is_packaged_the_error_says_how_to_make_one(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EDGEFM_MODEL", raising=False)
+    monkeypatch.setattr(packaged, "packaged_artifact", lambda name: None)
     result = run("infer", photos)
-    if shipped_model() is None:
-        assert result.exit_code == 1
-        assert "edgefm quickstart" in result.output
-    else:
-        assert result.exit_code == 0
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "edgefm quickstart" in result.stderr
 
 
 def test_the_environment_names_a_model(artifact_folder: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

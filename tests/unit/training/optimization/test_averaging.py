@@ -40,6 +40,7 @@ def test_the_average_follows_the_weights_with_a_decay_that_warms_up(name: str) -
         keep = min(0.5, step / (step + 9))
         now = [np.array(keras.ops.convert_to_numpy(v)) for v in model.trainable_variables]
         expected = [keep * e + (1 - keep) * w for e, w in zip(expected or now, now, strict=True)]
+    assert len(expected) == 2
     for average, value in zip(optimizer.averages, expected, strict=True):
         np.testing.assert_allclose(keras.ops.convert_to_numpy(average), value, rtol=1e-5, atol=1e-6)
 

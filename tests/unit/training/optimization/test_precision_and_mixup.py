@@ -62,8 +62,8 @@ def test_a_precision_that_the_cpu_emulates_is_told(
 ) -> None:
     monkeypatch.setattr("edge_fm.training.optimization.precision.cpu_features", lambda: features)
     note = precision_note(precision)
-    assert (note is not None) == emulated
-    assert not note or "--set training.precision=float32" in note
+    assert (note is not None and "--set training.precision=float32" in note) == emulated
+    assert (note is None) != emulated
     monkeypatch.setattr("edge_fm.training.optimization.precision._on_cpu", lambda: False)
     assert precision_note(precision) is None
 
