@@ -203,7 +203,7 @@ def advice(*changed: dict[str, Any]) -> Any:
 def test_every_engine_is_closed_after_it_was_measured(
     artifact_folder_grey: str, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    from edge_fm.evaluation.benchmark.benchmark import benchmark
+    from edge_fm.evaluation.benchmark import benchmark
 
     seen: list[benchmark.Case] = []
     measure = benchmark.run_benchmark

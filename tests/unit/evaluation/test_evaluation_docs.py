@@ -7,7 +7,13 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("conditions", "page", "recommendation", "roofline", "statistics")
+MODULES = (
+    "benchmark.conditions",
+    "benchmark.recommendation",
+    "benchmark.roofline",
+    "benchmark.statistics",
+    "page",
+)
 
 
 @pytest.mark.needs("jinja2", "matplotlib")
