@@ -1,7 +1,7 @@
 """Tables that are read from the code when the documentation is built, so that they cannot differ from it.
 
-Directives: `recipe-keys`, `artifact-schema`, `artifact-sections`, `published-rows`, `public-api` and `error-tree`. An
-attribute without a description fails the build.
+Directives: `recipe-keys`, `artifact-schema`, `artifact-sections`, `published-rows`, `public-api`, `error-tree` and
+`command-options`. An attribute without a description fails the build.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from docutils.parsers.rst import Parser
 from docutils.utils import new_document
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from sphinx_click.ext import NESTED_FULL, ClickDirective
 
 
 def described_attributes(cls: type[Any]) -> dict[str, str]:
@@ -195,6 +196,27 @@ class PublicApi(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+class CommandOptions(ClickDirective):  # type: ignore[misc]  # sphinx-click has no types
+    """Usage, options and subcommands of one command, named as on the command line."""
+
+    option_spec: ClassVar[dict[str, Any]] = {}
+
+    def run(self) -> Sequence[nodes.section]:
+        import click
+
+        from edge_fm.cli import cli
+
+        self.env = self.state.document.settings.env
+        name = self.arguments[0]
+        command = cli.get_command(click.Context(cli), name)
+        if command is None:
+            raise self.error(f"edgefm has no command {name!r}")
+        (section,) = self._generate_nodes(f"edgefm {name}", command, None, NESTED_FULL)
+        section[0] = nodes.title("", "Usage and options")
+        section["ids"], section["names"] = [f"{name}-usage"], [f"{name} usage"]
+        return [section]
+
+
 class ErrorTree(_Table):
     """The tree of errors in the docstring of `edge_fm_runtime.errors`."""
 
@@ -212,4 +234,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("published-rows", PublishedRows)
     app.add_directive("public-api", PublicApi)
     app.add_directive("error-tree", ErrorTree)
+    app.add_directive("command-options", CommandOptions)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

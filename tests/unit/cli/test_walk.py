@@ -16,7 +16,8 @@ from click.testing import CliRunner
 from edge_fm.cli import cli
 from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL
 
-REFERENCE = Path(__file__).parents[3] / "docs/reference"
+PAGES = Path(__file__).parents[3] / "docs/reference/commands"
+COMMON = {"as_json", "quiet", "help", "version"}
 
 
 def walk(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
@@ -47,27 +48,46 @@ def test_every_option_has_help(name: str) -> None:
             assert parameter.help, f"{name} {parameter.opts}"
 
 
-def documented(command: str) -> str:
-    """What the documentation says of a command: its section, the guides that it links to, the common part."""
-    page = REFERENCE / "behaviour.md"
-    _, found, section = f"\n{page.read_text('utf-8')}".partition(f"\n## {command}\n")
-    assert found, f"{command} has no section in {page}"
-    section = section.partition("\n## ")[0]
-    guides = [page.parent / link for link in re.findall(r"\]\((\.\./how-to/[\w-]+\.md)", section)]
-    return "".join(
-        [section, (REFERENCE / "command-line.md").read_text("utf-8"), *(g.read_text("utf-8") for g in guides)]
-    )
+def prose(page: Path) -> str:
+    """The text of a command's page, without what is generated from the command itself."""
+    text = page.read_text("utf-8")
+    assert text.startswith(f"# edgefm {page.stem}\n")
+    assert f".. command-options:: {page.stem}\n" in text
+    return re.sub(r"^```\{eval-rst\}\n.*?^```$", "", text, flags=re.M | re.S)
+
+
+def test_every_command_has_a_page_and_every_page_a_command() -> None:
+    names = [name.split()[1] for name in COMMANDS if len(name.split()) == 2]
+    assert {page.stem for page in PAGES.glob("*.md")} == set(names)
+    listed = re.findall(r"^commands/(\w+)$", (PAGES.parent / "command-line.md").read_text("utf-8"), re.M)
+    assert listed == names
 
 
 @pytest.mark.parametrize("name", [n for n in COMMANDS if n != "edgefm"])
-def test_every_command_and_option_is_documented_in_its_own_section(name: str) -> None:
-    text = documented(" ".join(name.split()[:2]))
-    assert name in text
+def test_a_commands_own_page_describes_it_and_its_options(name: str) -> None:
+    text = prose(PAGES / f"{name.split()[1]}.md")
+    assert f"`{name}" in text
     for parameter in COMMANDS[name].params:
-        if isinstance(parameter, click.Option) and parameter.name not in ("help", "version"):
+        if isinstance(parameter, click.Option) and parameter.name not in COMMON:
             assert re.search(rf"`(?:[^`\n]* )?{parameter.opts[0]}\b", text), (
                 f"{name} {parameter.opts[0]} is not documented"
             )
+
+
+@pytest.mark.parametrize("name", [n for n in COMMANDS if len(n.split()) == 2])
+def test_no_page_describes_an_option_that_its_command_lacks(name: str) -> None:
+    known = {opt for n, c in COMMANDS.items() if f"{n} ".startswith(f"{name} ") for p in c.params for opt in p.opts}
+    text = re.sub(r"^```.*?^```$", "", prose(PAGES / f"{name.split()[1]}.md"), flags=re.M | re.S)
+    shown = [
+        span for span in re.findall(r"`([^`]+)`", text) if not re.match(r"edgefm (?!" + name.split()[1] + ")", span)
+    ]
+    used = {option for span in shown for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", span)}
+    assert used <= known | {"--json", "--quiet", "--help"}
+
+
+def test_what_every_command_takes_is_on_the_common_page() -> None:
+    text = (PAGES.parent / "command-line.md").read_text("utf-8")
+    assert all(f"`--{name}`" in text for name in ("json", "quiet", "help"))
 
 
 @pytest.mark.parametrize("name", [n for n, c in COMMANDS.items() if not isinstance(c, click.Group)])
