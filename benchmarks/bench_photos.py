@@ -12,8 +12,8 @@ from benchmarks import against
 from benchmarks.folder_throughput import bare, drain, make_photos, pillow_alone
 from edge_fm_runtime import Classifier
 from edge_fm_runtime.artifacts.artifact import load_artifact
-from edge_fm_runtime.measurement.machine import usable_cpus
 from edge_fm_runtime.photos.photo import load_canvas
+from edge_fm_runtime.system.machine import usable_cpus
 
 MEGAPIXELS = (0.3, 12.0)
 PHOTOS = 2000

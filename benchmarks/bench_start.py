@@ -13,7 +13,7 @@ from benchmarks import against
 from benchmarks.cold_start import BARE, MAKE_PHOTO, run_once
 from benchmarks.model import EDGEFM
 from edge_fm_runtime.artifacts.artifact import load_artifact
-from edge_fm_runtime.measurement.machine import usable_cpus
+from edge_fm_runtime.system.machine import usable_cpus
 
 ROUNDS = 11
 IMPORTS = {

@@ -64,7 +64,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from edge_fm_runtime.artifacts.artifact import load_artifact
-    from edge_fm_runtime.measurement.machine import usable_cpus
+    from edge_fm_runtime.system.machine import usable_cpus
 
     folder = arguments.artifact
     if folder is None:

@@ -26,8 +26,8 @@ import numpy as np
 from PIL import Image
 
 from edge_fm_runtime import Classifier
-from edge_fm_runtime.measurement.machine import describe_machine, usable_cpus
 from edge_fm_runtime.photos.decoding import ParallelDecoder
+from edge_fm_runtime.system.machine import describe_machine, usable_cpus
 
 MEASURE_PEAK = """
 import resource, subprocess, sys

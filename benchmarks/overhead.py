@@ -17,7 +17,7 @@ import numpy as np
 
 from edge_fm_runtime import Classifier
 from edge_fm_runtime.measurement.latency import measure
-from edge_fm_runtime.measurement.machine import describe_machine, usable_cpus
+from edge_fm_runtime.system.machine import describe_machine, usable_cpus
 
 
 def bare_onnxruntime(payload: Path, pixels: np.ndarray) -> Callable[[], object]:

@@ -39,7 +39,7 @@ from edge_fm.training.run.run_folder import HISTORY_FILE, METRICS_FILE, MODEL_FI
 from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.engines import EngineOptions, create_engine
 from edge_fm_runtime.measurement.latency import measure
-from edge_fm_runtime.measurement.machine import describe_machine
+from edge_fm_runtime.system.machine import describe_machine
 
 FORMATS, PRECISIONS = {"onnx": "onnxruntime", "openvino": "openvino"}, ("fp32", "int8")
 # Of a record or a run: what its teachers, and the run that it went on from, noted.

@@ -17,7 +17,7 @@ from benchmarks.peers import LEFT_OUT
 from benchmarks.peers.compare import compare
 from benchmarks.peers.report import markdown, to_json
 from edge_fm.evaluation.benchmark.benchmark import environment
-from edge_fm_runtime.measurement.machine import usable_cpus
+from edge_fm_runtime.system.machine import usable_cpus
 
 PATTERNS = ("*-onnx-fp32", "*-onnx-int8", "*-openvino-fp32", "*-openvino-int8", "*-litert-fp32", "*-litert-int8")
 

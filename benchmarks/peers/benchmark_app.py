@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.peers.job import Job
 from benchmarks.peers.tools import Report, ToolError, find, run_tool, script
-from edge_fm_runtime.measurement.machine import usable_cpus
+from edge_fm_runtime.system.machine import usable_cpus
 
 _TOOL = "benchmark_app"
 _MS = {"ms": 1.0, "us": 1e-3}

@@ -85,7 +85,6 @@ def autotune(
     from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.measurement.autotune import autotune as measure
     from edge_fm_runtime.measurement.device_profile import place_for_profile, save_choices
-    from edge_fm_runtime.system.user_cache import payload_hash
 
     place_for_profile()  # before the measurement, which would be lost
     opened = [load_artifact(Path(path)) for path in artifacts]
@@ -99,9 +98,9 @@ def autotune(
     verdict = watch.stop().verdict()
     choices = {}
     for candidate in reversed(tuning.candidates):  # the fastest of each artifact is written last
-        if (digest := payload_hash(candidate.artifact)) is not None:
+        if (digest := candidate.artifact.payload_hash()) is not None:
             choices[digest] = candidate.choice()
-    if (digest := payload_hash(tuning.best.artifact)) is not None:
+    if (digest := tuning.best.artifact.payload_hash()) is not None:
         choices[digest] = tuning.best.choice()
     return AutotuneResult(tuning, verdict, save_choices(choices) if verdict.valid or allow_load else None)
 

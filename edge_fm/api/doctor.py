@@ -58,7 +58,7 @@ class MachineReport:
 def examine_machine() -> MachineReport:
     """Look at this machine; every value is read, none assumed."""
     from edge_fm import __version__
-    from edge_fm_runtime.measurement.machine import describe_machine
+    from edge_fm_runtime.system.machine import describe_machine
 
     packages = []
     for name, (module, extra, purpose) in _PACKAGES.items():

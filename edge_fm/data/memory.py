@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.measurement.machine import cgroup_folders
+from edge_fm_runtime.system.machine import cgroup_folders
 
 _MEMINFO = Path("/proc/meminfo")
 

@@ -14,9 +14,9 @@ from edge_fm.data.readers.unreadable import check_unreadable, unreadable_in_word
 from edge_fm.data.store import Notify, mute
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
-from edge_fm_runtime.measurement.machine import usable_cpus
 from edge_fm_runtime.photos.suffixes import LISTED, count_in_words, is_photo_name, kind_passed_over
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.system.machine import usable_cpus
 
 
 def is_flat_folder(folder: str | Path) -> bool:

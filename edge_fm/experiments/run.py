@@ -19,8 +19,8 @@ from edge_fm.training.input_pipeline.recipe_data import learn_and_choose, load_r
 from edge_fm.training.recipe.keys import with_keys
 from edge_fm.training.run.kept_run import kept_run
 from edge_fm.training.run.run_folder import HISTORY_FILE, METRICS_FILE, MODEL_FILE
-from edge_fm_runtime.measurement.machine import describe_machine
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.system.machine import describe_machine
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset

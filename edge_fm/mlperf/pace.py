@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from edge_fm.mlperf.sut import System
-from edge_fm_runtime.engines import Pixels
+from edge_fm_runtime.arrays import Pixels
 
 MAX_BATCH = 256
 _TRIAL_S = 0.1

@@ -24,7 +24,8 @@ import numpy.typing as npt
 from edge_fm.mlperf.logs import Verdict, read_answers, read_verdict
 from edge_fm.mlperf.plan import OFFICIAL_NAMES, Plan, Request, Scenario, require_loadgen
 from edge_fm_runtime import errors
-from edge_fm_runtime.engines import EngineOptions, Pixels
+from edge_fm_runtime.arrays import Pixels
+from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.errors import DataError, EdgeFMError, EngineError
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.child_process import child_command

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm_runtime.engines import Pixels
+from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.errors import EngineError
 
 PERFORMANCE_SAMPLES = 1024

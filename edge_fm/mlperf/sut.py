@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm.mlperf.samples import SampleLibrary
-from edge_fm_runtime.engines import Engine, Pixels, Probabilities
+from edge_fm_runtime.arrays import Pixels, Probabilities
+from edge_fm_runtime.engines import Engine
 
 Fail: TypeAlias = Callable[[BaseException], NoReturn]
 

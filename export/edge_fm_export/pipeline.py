@@ -22,10 +22,10 @@ from edge_fm_export.prerequisites import check_request, why_not_int8
 from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
 from edge_fm_export.targets import Target, find_builder, find_embed
 from edge_fm_export.writer import check_replaceable, disk_errors, install, workspace
+from edge_fm_runtime.arrays import Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact, hash_file, list_files, load_artifact
 from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, Golden, save_golden
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, Precision, dump_metadata
-from edge_fm_runtime.engines import Probabilities
 from edge_fm_runtime.errors import EdgeFMError, EngineError, ExportError, GateError
 from edge_fm_runtime.parity.comparison import Limits, Parity
 from edge_fm_runtime.progress import ProgressFn, silent

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm_export.targets import Target
+from edge_fm_runtime.arrays import Probabilities
 from edge_fm_runtime.artifacts.metadata import Metadata
-from edge_fm_runtime.engines import Probabilities
 from edge_fm_runtime.errors import EdgeFMError, ExportError, GateError
 from edge_fm_runtime.parity.comparison import Check, Parity, doubts
 

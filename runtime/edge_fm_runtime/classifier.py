@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL, MODELS
-from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, Registry, create_engine
+from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Registry, create_engine
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import EdgeFMError, PhotoError
-from edge_fm_runtime.measurement.machine import usable_cpus
 from edge_fm_runtime.photos.canvas import check_shape
 from edge_fm_runtime.photos.photo import DEFAULT_MAX_PIXELS, load_canvas
+from edge_fm_runtime.system.machine import usable_cpus
 
 if TYPE_CHECKING:
     from PIL import Image

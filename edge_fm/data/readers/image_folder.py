@@ -18,9 +18,9 @@ from edge_fm.data.readers.split_names import DESCRIPTION, PART_NAMES, PartName, 
 from edge_fm.data.readers.unreadable import check_unreadable
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
-from edge_fm_runtime.measurement.machine import usable_cpus
 from edge_fm_runtime.photos.suffixes import LISTED, count_in_words, is_photo_name, kind_passed_over
 from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.system.machine import usable_cpus
 
 # What archives and tools leave beside the folders that a person made.
 _LEFT_BY_TOOLS = frozenset({"__MACOSX", "__pycache__"})

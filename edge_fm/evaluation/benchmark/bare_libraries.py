@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities, Registry
-from edge_fm_runtime.measurement.machine import usable_cpus
+from edge_fm_runtime.engines import EngineOptions, Registry
+from edge_fm_runtime.system.machine import usable_cpus
 
 BARE_OF = {"onnxruntime": "bare-onnxruntime", "openvino": "bare-openvino", "litert": "bare-litert"}
 """Our engine -> the name of the same library, bare."""

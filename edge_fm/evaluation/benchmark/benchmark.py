@@ -35,9 +35,9 @@ from edge_fm.evaluation.benchmark.statistics import (
 from edge_fm.evaluation.benchmark.throughput import Throughput, measure_throughput
 from edge_fm_runtime.engines import Engine
 from edge_fm_runtime.measurement.latency import PERCENTILES, Latency, measure
-from edge_fm_runtime.measurement.machine import describe_machine, usable_cpus
 from edge_fm_runtime.measurement.probe import StartCost, measure_start
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.system.machine import describe_machine, usable_cpus
 
 __all__ = [
     "OPEN_REFERENCE",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from edge_fm.evaluation.benchmark.bare_libraries import BARE_ENGINES, BARE_OF
-from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, create_engine
+from edge_fm_runtime.arrays import Pixels
+from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, create_engine
 from edge_fm_runtime.measurement.probe import OPEN_ARTIFACT
 
 if TYPE_CHECKING:

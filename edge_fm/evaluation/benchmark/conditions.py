@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from edge_fm.evaluation.benchmark.statistics import Verdict
-from edge_fm_runtime.measurement.machine import cgroup_folders
+from edge_fm_runtime.system.machine import cgroup_folders
 
 MAX_OTHERS = 0.05
 MAX_STEAL = 0.05

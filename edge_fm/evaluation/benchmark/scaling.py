@@ -19,8 +19,8 @@ from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata
 from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
 from edge_fm_runtime.errors import MissingDependencyError
 from edge_fm_runtime.measurement.latency import Latency, measure
-from edge_fm_runtime.measurement.machine import usable_cpus
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.system.machine import usable_cpus
 from edge_fm_runtime.system.scratch import scratch_folder
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)

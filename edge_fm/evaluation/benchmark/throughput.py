@@ -8,7 +8,8 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 from edge_fm.evaluation.benchmark.statistics import Estimate, rate_estimate
-from edge_fm_runtime.engines import Engine, Pixels
+from edge_fm_runtime.arrays import Pixels
+from edge_fm_runtime.engines import Engine
 from edge_fm_runtime.engines.streaming import infer_many, streams_of
 from edge_fm_runtime.measurement.latency import collector_at_rest, turns
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_fm.models.keras_import import require_keras
-from edge_fm_runtime.measurement.machine import cpu_features, cpu_name
+from edge_fm_runtime.system.machine import cpu_features, cpu_name
 
 _BFLOAT16 = ("AVX512-BF16", "AMX-BF16", "NEON BF16")
 

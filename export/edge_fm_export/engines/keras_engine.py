@@ -10,7 +10,8 @@ from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import SourceModel
 from edge_fm_export.engines.tensorflow_device import choose_device, choose_threads, require_ran_on
 from edge_fm_export.third_party_models.fixed_batch import in_batches
-from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+from edge_fm_runtime.arrays import Pixels, Probabilities
+from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import EngineError
 

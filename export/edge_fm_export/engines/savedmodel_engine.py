@@ -10,8 +10,9 @@ from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.engines.tensorflow_device import choose_device, choose_threads, require_ran_on
 from edge_fm_export.savedmodel.safety import require_safe_graph
 from edge_fm_export.savedmodel.savedmodel_format import OUTPUT, VERSION
+from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import EngineError, ModelError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.errors import DeviceError, EngineError
-from edge_fm_runtime.measurement.machine import usable_cpus
+from edge_fm_runtime.system.machine import usable_cpus
 
 
 def choose_device(tf: Any, options: EngineOptions) -> str:

@@ -11,9 +11,10 @@ from edge_fm_export.context import EvaluationSet, SourceModel
 from edge_fm_export.engines import REFERENCE_ENGINES
 from edge_fm_export.targets import FORMAT_ENTRIES
 from edge_fm_export.third_party_models.fixed_batch import in_batches
+from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.metadata import Precision
-from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Pixels, Probabilities, create_engine
+from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, create_engine
 from edge_fm_runtime.errors import DataError, EngineError
 from edge_fm_runtime.parity.chance import chance_warning
 from edge_fm_runtime.parity.comparison import (

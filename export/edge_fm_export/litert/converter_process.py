@@ -23,7 +23,7 @@ from edge_fm_export.compat.tensorflow_setup import NOISE, quiet, require_package
 from edge_fm_export.context import BuildContext
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.savedmodel.savedmodel_format import INPUT, graph_operators, saved_model
-from edge_fm_runtime.engines import Pixels
+from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.progress import ProgressFn
 from edge_fm_runtime.system.captured_log import native_noise_hidden

@@ -6,7 +6,7 @@ import platform
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_fm_runtime.measurement.machine import EXACT_BYTE_PRODUCTS, byte_products, cpu_flags
+from edge_fm_runtime.system.machine import EXACT_BYTE_PRODUCTS, byte_products, cpu_flags
 
 ANY_CPU = "any CPU"
 _EXACT_CPUS = "x86 with VNNI or AMX, and Arm"

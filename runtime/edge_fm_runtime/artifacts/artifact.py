@@ -40,6 +40,20 @@ class Artifact:
     payload: Path
     bare: bool = False
 
+    def payload_hash(self) -> str | None:
+        """One SHA-256 (hex) for all of the payload, from the hashes checked on load; None for a bare payload."""
+        payload = self.metadata.payload
+        weights = payload.removesuffix(".xml") + ".bin"
+        files = {
+            name: entry
+            for name, entry in sorted(self.metadata.files.items())
+            if name in (payload, weights) or name.startswith(payload + "/")
+        }
+        if self.bare or not files:
+            return None
+        lines = [f"{name} {entry.sha256}\n" for name, entry in files.items()]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
 
 def load_artifact(path: str | Path, *, check_hashes: bool = True) -> Artifact:
     """Open an artifact and check it.

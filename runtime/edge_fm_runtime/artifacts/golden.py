@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import GOLDEN_FILE
-from edge_fm_runtime.engines import Pixels, Probabilities
 from edge_fm_runtime.errors import ArtifactError
 
 __all__ = ["GOLDEN_FILE", "Golden", "load_golden", "save_golden"]

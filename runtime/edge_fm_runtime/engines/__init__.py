@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
-import numpy as np
-import numpy.typing as npt
-
+from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.errors import EngineError
-from edge_fm_runtime.measurement.machine import thread_limit
+from edge_fm_runtime.system.machine import thread_limit
 
 if TYPE_CHECKING:
     from edge_fm_runtime.artifacts.artifact import Artifact
 
-Pixels: TypeAlias = npt.NDArray[np.uint8]
-Probabilities: TypeAlias = npt.NDArray[np.float32]
 Arithmetic: TypeAlias = Literal["exact", "fast"]
 """exact: floats at the artifact's own precision; fast: as the library likes (bf16 on CPUs that have it)."""
 Hint: TypeAlias = Literal["latency", "throughput"]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
-from edge_fm_runtime.measurement.machine import usable_cpus
 from edge_fm_runtime.system.captured_log import native_noise_hidden
+from edge_fm_runtime.system.machine import usable_cpus
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter

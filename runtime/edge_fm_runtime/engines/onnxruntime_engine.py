@@ -6,11 +6,12 @@ import platform
 import warnings
 from typing import TYPE_CHECKING, cast
 
+from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError, PrecisionWarning
-from edge_fm_runtime.measurement.machine import X86, byte_products, usable_cpus
+from edge_fm_runtime.system.machine import X86, byte_products, usable_cpus
 
 if TYPE_CHECKING:
     import onnxruntime

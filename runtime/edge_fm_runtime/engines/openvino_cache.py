@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.errors import CacheWarning
-from edge_fm_runtime.measurement.machine import cpu_flags
+from edge_fm_runtime.system.machine import cpu_flags
 from edge_fm_runtime.system.sealed_file import read_sealed, write_sealed
-from edge_fm_runtime.system.user_cache import own_folder, payload_hash, prune, why_untrusted
+from edge_fm_runtime.system.user_cache import own_folder, prune, why_untrusted
 
 if TYPE_CHECKING:
     import openvino
@@ -34,7 +34,7 @@ def compiled_file(core: openvino.Core, artifact: Artifact, device: str, settings
         device: one device; "AUTO" chooses among several, and is not kept.
         settings: whatever else decides what is compiled.
     """
-    digest = payload_hash(artifact)
+    digest = artifact.payload_hash()
     if digest is None or device == "AUTO":
         return None
     if "EXPORT_IMPORT" not in core.get_property(device, "OPTIMIZATION_CAPABILITIES"):

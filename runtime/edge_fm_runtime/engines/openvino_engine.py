@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines import EngineOptions, Pixels, Probabilities
+from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.engines.openvino_cache import compiled_file, keep_compiled, load_compiled
 from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import DeviceError, EngineError
-from edge_fm_runtime.measurement.machine import usable_cpus
+from edge_fm_runtime.system.machine import usable_cpus
 
 if TYPE_CHECKING:
     import openvino

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from edge_fm_runtime.engines import Engine, Pixels, Probabilities
+from edge_fm_runtime.arrays import Pixels, Probabilities
+from edge_fm_runtime.engines import Engine
 
 
 def streams_of(engine: Engine) -> int:

@@ -13,8 +13,8 @@ from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
 from edge_fm_runtime.errors import ArtifactError, EngineError, GateError, MissingDependencyError
 from edge_fm_runtime.measurement.device_profile import ENGINES_OF, Choice, library_version
 from edge_fm_runtime.measurement.latency import measure
-from edge_fm_runtime.measurement.machine import cpu_name, usable_cpus
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.system.machine import cpu_name, usable_cpus
 
 _FINALISTS = 4
 _FINAL_LONGER = 4.0

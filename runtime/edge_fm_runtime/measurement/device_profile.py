@@ -17,8 +17,8 @@ from typing import Any
 
 from edge_fm_runtime.artifacts.artifact import Artifact, read_small
 from edge_fm_runtime.errors import ArtifactError
-from edge_fm_runtime.measurement.machine import cpu_name, usable_cpus
-from edge_fm_runtime.system.user_cache import cache_root, payload_hash, why_untrusted
+from edge_fm_runtime.system.machine import cpu_name, usable_cpus
+from edge_fm_runtime.system.user_cache import cache_root, why_untrusted
 
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "litert": "ai-edge-litert"}
 """Engine -> the distribution whose version a choice depends on."""
@@ -102,7 +102,7 @@ def find_choice(artifact: Artifact) -> tuple[Choice | None, str | None]:
         the choice, None where the profile has none that holds here; and a sentence for a person where there was one
         that does not hold, or where the profile cannot be read or must not be believed.
     """
-    path, digest = profile_path(), payload_hash(artifact)
+    path, digest = profile_path(), artifact.payload_hash()
     if path is None or digest is None:
         return None, None
     try:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE
-from edge_fm_runtime.engines import Engine, Pixels, Probabilities
+from edge_fm_runtime.engines import Engine
 from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.parity.binomial import most_allowed
 from edge_fm_runtime.parity.comparison import (

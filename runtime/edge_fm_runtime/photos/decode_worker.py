@@ -18,8 +18,8 @@ from typing import IO, cast
 
 import numpy as np
 
+from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
-from edge_fm_runtime.engines import Pixels
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.file import shown_name
 from edge_fm_runtime.photos.photo import load_canvas

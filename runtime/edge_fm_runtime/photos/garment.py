@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
+from edge_fm_runtime.arrays import Floats, Mask, Pixels
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
-from edge_fm_runtime.photos.canvas import Floats, Mask, Pixels, border_median, place, set_tone
+from edge_fm_runtime.photos.canvas import border_median, place, set_tone
 from edge_fm_runtime.photos.segmentation import find_garment
 
 _SHARPEN = 30

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import PhotoError
-from edge_fm_runtime.photos.canvas import Pixels, check_shape, crop, fit, stretch, to_pixels
+from edge_fm_runtime.photos.canvas import check_shape, crop, fit, stretch, to_pixels
 from edge_fm_runtime.photos.colour import read_orientation, to_eight_bits
 from edge_fm_runtime.photos.file import decoding, open_image, open_regular, shown_name
 from edge_fm_runtime.photos.garment import garment_canvas

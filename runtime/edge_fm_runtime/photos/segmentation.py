@@ -8,16 +8,12 @@ so that it takes milliseconds in numpy.
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from edge_fm_runtime.arrays import Floats, Mask
 from edge_fm_runtime.photos.canvas import border_median
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
-Floats: TypeAlias = npt.NDArray[np.float32]
 
 _SIDE = 96
 _COLOURS = 40

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import sys
@@ -10,7 +9,6 @@ import time
 import warnings
 from pathlib import Path
 
-from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.errors import CacheWarning
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -112,17 +110,6 @@ def own_folder(*names: str) -> Path | None:
         )
         return None
     return folder if usable else None
-
-
-def payload_hash(artifact: Artifact) -> str | None:
-    """One SHA-256 (hex) for all of an artifact's payload, from the hashes checked on load; None for a bare payload."""
-    payload = artifact.metadata.payload
-    stem = payload.removesuffix(".xml") + ".bin"
-    wanted = [n for n in artifact.metadata.files if n in (payload, stem) or n.startswith(payload + "/")]
-    if artifact.bare or not wanted:
-        return None
-    lines = [f"{name} {artifact.metadata.files[name].sha256}\n" for name in sorted(wanted)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def prune(root: Path, *, keep: Path, max_bytes: int = MAX_BYTES, max_age_s: float = MAX_AGE_S) -> None:

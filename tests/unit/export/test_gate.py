@@ -12,9 +12,9 @@ import pytest
 from edge_fm_export.context import EvaluationSet
 from edge_fm_export.gate.gate import answer_all, check_set, compare_engine, merge_limits, recorded_limits
 from edge_fm_export.pipeline import golden_indices
+from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata
-from edge_fm_runtime.engines import Pixels, Probabilities
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.parity.comparison import Limits
 

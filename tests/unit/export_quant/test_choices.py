@@ -8,7 +8,7 @@ import pytest
 
 from edge_fm_export.onnx.accuracy_control import fewest
 from edge_fm_export.quantization.cpu import integer_settings
-from edge_fm_runtime.measurement.machine import byte_products, cpu_flags
+from edge_fm_runtime.system.machine import byte_products, cpu_flags
 
 
 @pytest.mark.parametrize(

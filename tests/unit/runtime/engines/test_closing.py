@@ -18,7 +18,7 @@ from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.engines.streaming import infer_many
 from edge_fm_runtime.errors import ClosedError, EngineError
-from edge_fm_runtime.measurement.machine import thread_limit
+from edge_fm_runtime.system.machine import thread_limit
 
 FORMATS = {"onnxruntime": "onnx", "openvino": "openvino", "litert": "litert", "null": "onnx"}
 PIXELS = np.zeros((1, 28, 28, 1), np.uint8)

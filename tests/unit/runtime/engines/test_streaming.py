@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from edge_fm_export.targets import Target
+from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
-from edge_fm_runtime.engines import EngineOptions, Pixels, create_engine
+from edge_fm_runtime.engines import EngineOptions, create_engine
 from edge_fm_runtime.engines.streaming import infer_many, streams_of
 
 FORMATS = {"onnxruntime": "onnx", "openvino": "openvino", "litert": "litert"}

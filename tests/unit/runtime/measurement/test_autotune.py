@@ -22,8 +22,7 @@ from edge_fm_runtime.errors import ArtifactError, GateError
 from edge_fm_runtime.measurement import device_profile
 from edge_fm_runtime.measurement.autotune import autotune
 from edge_fm_runtime.measurement.device_profile import Choice, find_choice, library_version, save_choices
-from edge_fm_runtime.measurement.machine import cpu_name, usable_cpus
-from edge_fm_runtime.system.user_cache import payload_hash
+from edge_fm_runtime.system.machine import cpu_name, usable_cpus
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +53,7 @@ def test_the_profile_decides_how_this_artifact_runs_and_no_other(
     choice, note = find_choice(artifact)
     assert choice is not None and note is None
     assert find_choice(other) == (None, None)
-    save_choices({str(payload_hash(artifact)): replace(choice, engine="openvino", threads=1, batch=0, version=_ov())})
+    save_choices({str(artifact.payload_hash()): replace(choice, engine="openvino", threads=1, batch=0, version=_ov())})
     with Classifier.load(judged) as tuned, Classifier.load(other.path) as plain:
         assert (tuned.engine.name, tuned.engine.threads) == ("openvino", 1)
         assert plain.engine.name == "onnxruntime"
@@ -99,7 +98,7 @@ def _ov() -> str:
 def test_a_changed_machine_is_noticed_and_said(judged: Path, profile: Path, change: dict[str, object]) -> None:
     artifact = load_artifact(judged)
     tuning = autotune([artifact], duration_s=0.02)
-    save_choices({str(payload_hash(artifact)): replace(tuning.best.choice(), **change)})
+    save_choices({str(artifact.payload_hash()): replace(tuning.best.choice(), **change)})
     with Classifier.load(judged) as classifier:
         assert classifier.engine.name == "onnxruntime"
         assert "is now" in str(classifier.profile_note)
@@ -120,7 +119,7 @@ def test_a_broken_profile_is_said_and_not_used(judged: Path, profile: Path, text
 @pytest.fixture
 def written(judged: Path, profile: Path) -> dict[str, Any]:
     """A profile that holds here, as it is in the file, and says two threads of OpenVINO or one of onnxruntime."""
-    digest = str(payload_hash(load_artifact(judged)))
+    digest = str(load_artifact(judged).payload_hash())
     good = Choice("openvino", 1, 0, 1.0, cpu_name(), usable_cpus(), library_version("openvino"))
     save_choices({digest: good})
     choice, note = find_choice(load_artifact(judged))

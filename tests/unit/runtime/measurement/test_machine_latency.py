@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_fm_runtime.measurement.latency import Latency, measure, rest
-from edge_fm_runtime.measurement.machine import cpu_budget, describe_machine
+from edge_fm_runtime.system.machine import cpu_budget, describe_machine
 
 
 def test_budget_never_exceeds_affinity_and_says_why() -> None:
@@ -25,7 +25,7 @@ def test_budget_never_exceeds_affinity_and_says_why() -> None:
 def test_one_allowed_cpu_gives_one_thread() -> None:
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
-        "from edge_fm_runtime.measurement.machine import cpu_budget; b = cpu_budget(); print(b.threads, b.reason)"
+        "from edge_fm_runtime.system.machine import cpu_budget; b = cpu_budget(); print(b.threads, b.reason)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.startswith("1 ")
@@ -34,7 +34,7 @@ def test_one_allowed_cpu_gives_one_thread() -> None:
 
 
 def test_cgroup_quota_is_read(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge_fm_runtime.measurement import machine
+    from edge_fm_runtime.system import machine
 
     (tmp_path / "cpu.max").write_text("50000 100000\n")
     monkeypatch.setattr(machine, "_CGROUP_ROOT", tmp_path)
