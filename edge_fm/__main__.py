@@ -30,7 +30,9 @@ def main() -> None:
         # Everything is unwound. Threads of libraries that were left in the middle of their work are not waited for.
         for stream in (sys.stdout, sys.stderr):
             _flush(stream)
-        atexit._run_exitfuncs()
+        from edge_fm.compat.python_exit import run_exit_functions
+
+        run_exit_functions()
         os._exit(stop.exit_code)
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from edge_fm_export.compat.tensorflow_graphs import functions_of
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative", "Conv3D")
@@ -48,14 +49,9 @@ def _operations(graph: Any) -> Iterator[Any]:
     for operation in graph.get_operations():
         yield operation
         if operation.type in ("PartitionedCall", "StatefulPartitionedCall"):
-            name = operation.get_attr("f").name
-            for function in _functions(graph):
-                if function.name.decode() == name:
-                    yield from _operations(function.graph)
-
-
-def _functions(graph: Any) -> list[Any]:
-    return [f for f in graph._functions.values() if hasattr(f, "graph")]
+            called = functions_of(graph).get(operation.get_attr("f").name)
+            if called is not None:
+                yield from _operations(called)
 
 
 def _macs(operation: Any) -> int | None:

@@ -37,12 +37,13 @@ def averaging_class(cls: type[Any], decay: float) -> type[Any]:
                 return
             super().build(variables)
             self.averages = [self.add_variable_from_reference(v, name="average") for v in variables]
+            self.averaged = tuple(variables)
 
         def apply(self, grads: Any, trainable_variables: Any = None) -> None:
             done = ops.cast(self.iterations, "float32")
             super().apply(grads, trainable_variables)
             keep = ops.minimum(decay, done / (done + 9.0))
-            for average, variable in zip(self.averages, self._trainable_variables, strict=True):
+            for average, variable in zip(self.averages, self.averaged, strict=True):
                 self.assign(average, keep * average + (1.0 - keep) * variable)
 
     Averaging.__name__ = cls.__name__

@@ -255,7 +255,7 @@ def revive_dead_trials(study: Any) -> int:
         owner = trial.user_attrs.get(OWNER)
         if owner and owner["place"] == _place() and not _lives(owner):
             with suppress(RuntimeError):  # another process gave it up first
-                study._storage.set_trial_state_values(trial._trial_id, state=states.FAIL)
+                study.tell(trial.number, state=states.FAIL, skip_if_finished=True)
     with no_experimental_warnings():
         optuna.storages.fail_stale_trials(study)
     trials = study.get_trials(deepcopy=False)

@@ -1,1 +1,1 @@
-"""Private interfaces and faults of other packages: one module for each, and nowhere else."""
+"""What is private or faulty in other packages: one module for each of them, and used nowhere else."""

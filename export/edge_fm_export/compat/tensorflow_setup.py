@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from edge_fm_export.compat import keras_internals, tensorflow_graphs
 from edge_fm_export.compat.library_folders import own_keras_folder
 from edge_fm_runtime.errors import ExportError, MissingDependencyError
 from edge_fm_runtime.system.captured_log import native_noise_hidden
@@ -36,7 +37,7 @@ def require_tensorflow(purpose: str) -> tuple[Any, Any]:
         The modules `tensorflow` and `keras`.
 
     Raises:
-        MissingDependencyError: one of them is not installed.
+        MissingDependencyError: one of them is not installed, or in a version that EdgeFM was not tested with.
         ExportError: Keras runs on another backend, whose models cannot be traced into a graph.
     """
     if "keras" not in sys.modules:
@@ -58,6 +59,8 @@ def require_tensorflow(purpose: str) -> tuple[Any, Any]:
         if missing not in ("tensorflow", "keras"):
             raise
         raise MissingDependencyError.for_extra(missing, "export", purpose) from error
+    keras_internals.VERSIONS.require(keras)
+    tensorflow_graphs.VERSIONS.require(tf)
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ExportError(

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edge_fm_export.compat.lean_tf2onnx import lean_tf2onnx
+from edge_fm_export.compat.tensorflow_graphs import inline_functions
 from edge_fm_export.compat.tensorflow_setup import quiet, require_package, require_tensorflow, told_by
+from edge_fm_export.compat.tf2onnx_patches import operator_handlers, spread_scalars, without_graph_copies
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.onnx.graph_rewrites import clean, finish, to_bytes
-from edge_fm_export.onnx.operators import inline_functions, operator_handlers, spread_scalars
 from edge_fm_export.savedmodel.savedmodel_format import INPUT, OUTPUT, read_graph, saved_model
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
 from edge_fm_runtime.errors import ConversionWarning, ExportError
@@ -101,7 +101,7 @@ def _convert(graph_def: Any) -> Any:
         )
         try:
             try:
-                with lean_tf2onnx():
+                with without_graph_copies():
                     model, _ = convert()
             except Exception as error:  # noqa: BLE001 - whatever tf2onnx raises
                 # Perhaps one of its optimizers alone failed: as it comes, it leaves that one out.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from edge_fm_export.compat.tensorflow_graphs import is_operator, saved_model_message
 from edge_fm_export.savedmodel.allowed_operators import ALLOWED, CHECKPOINT, RESTORE
 from edge_fm_export.savedmodel.saver import Graph, restored_from_elsewhere
 from edge_fm_runtime.errors import ModelError
@@ -61,9 +62,8 @@ def require_safe_graph(folder: Path, *, trust: bool = False) -> None:
 
 def _read(folder: Path) -> Any:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-    from tensorflow.core.protobuf import saved_model_pb2
 
-    message = saved_model_pb2.SavedModel()
+    message = saved_model_message()
     file = folder / _PB
     _require_regular_files(folder)
     try:
@@ -106,8 +106,6 @@ def _inside(folder: Path, name: str) -> bool:
 
 def _refused(meta: Any) -> set[str]:
     """The operators of a MetaGraphDef that are not allowed where they stand."""
-    from tensorflow.python.framework import op_def_registry
-
     graph = Graph(meta)
     saver = meta.saver_def
     run = graph.ancestors(_fetched(meta)) | graph.ancestors((saver.filename_tensor_name,))
@@ -127,7 +125,7 @@ def _refused(meta: Any) -> set[str]:
         more = CHECKPOINT if name in while_saving else RESTORE if name in while_restoring else frozenset()
         found |= {node.op for node in function.node_def} - ALLOWED - more
     # A node may be a call by the function's own name, which is then no operator's.
-    found -= {name for name in graph.functions if op_def_registry.get(name) is None}
+    found -= {name for name in graph.functions if not is_operator(name)}
     return found | restored_from_elsewhere(graph, restoring, saver.filename_tensor_name)
 
 

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from edge_fm_export.compat.tensorflow_graphs import freeze_variables, saved_model_message
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_runtime.artifacts.metadata import Metadata
@@ -66,7 +67,6 @@ def frozen_graph(model: Any, shape: tuple[int, int, int], *, batch: int | None =
         tensorflow.GraphDef with the placeholder `image` and the output `probabilities`.
     """
     tf, _ = require_tensorflow("export")
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def answer(image: Any) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def frozen_graph(model: Any, shape: tuple[int, int, int], *, batch: int | None =
 
     try:
         traced = answer.get_concrete_function(tf.TensorSpec((batch, *shape), tf.uint8, name=INPUT))
-        frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False, aggressive_inlining=True)
+        frozen = freeze_variables(traced)
         graph_def = frozen.graph.as_graph_def()
     except Exception as error:
         raise ExportError(
@@ -88,9 +88,7 @@ def frozen_graph(model: Any, shape: tuple[int, int, int], *, batch: int | None =
 
 def read_graph(folder: Path) -> Any:
     """The GraphDef of the SavedModel in `folder`."""
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    message = saved_model_pb2.SavedModel()
+    message = saved_model_message()
     message.ParseFromString((folder / "saved_model.pb").read_bytes())
     return message.meta_graphs[0].graph_def
 
@@ -126,8 +124,6 @@ def _name_output(graph_def: Any, tensor: str) -> None:
 
 
 def _write(tf: Any, graph_def: Any, folder: Path) -> None:
-    from tensorflow.core.protobuf import saved_model_pb2
-
     graph = tf.Graph()
     with graph.as_default():
         tf.import_graph_def(graph_def, name="")
@@ -140,7 +136,7 @@ def _write(tf: Any, graph_def: Any, folder: Path) -> None:
             )
             written = Path(tf.compat.as_str(builder.save()))
     # Written again, as protobuf maps have no order of their own.
-    message = saved_model_pb2.SavedModel()
+    message = saved_model_message()
     message.ParseFromString(written.read_bytes())
     data = message.SerializeToString(deterministic=True)
     if len(data) > _MAX_PROTOBUF:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm_export.brief_errors import brief
+from edge_fm_export.compat.tensorflow_graphs import freeze_variables
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.inference_config import inference_config
 from edge_fm_export.savedmodel.safety import require_safe_graph
@@ -163,11 +164,9 @@ def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Pat
     The frozen graph is imported anew for each shape of input, so that every inner shape is known to who traces the
     model; a call of the signature itself would hide them behind the open batch that it was saved with.
     """
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
     try:
         with quiet():
-            frozen = convert_variables_to_constants_v2(signature, lower_control_flow=False, aggressive_inlining=True)
+            frozen = freeze_variables(signature)
             graph_def = frozen.graph.as_graph_def()
     except Exception as error:
         functions = signature.graph.as_graph_def().library.function

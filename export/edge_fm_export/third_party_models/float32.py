@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_fm_export.compat.keras_internals import all_layers
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_runtime.errors import ModelError
 
@@ -35,7 +36,7 @@ def as_float32(model: Any, path: Any, *, trust: bool = False) -> tuple[Any, str 
     try:
         with quiet():
             config = _replaced(keras.saving.serialize_keras_object(model))
-            custom = {cls.__name__: cls for cls in {type(layer) for layer in model._flatten_layers()}}
+            custom = {cls.__name__: cls for cls in {type(layer) for layer in all_layers(model)}}
             rebuilt = keras.saving.deserialize_keras_object(config, custom_objects=custom, safe_mode=not trust)
             if not rebuilt.built:
                 rebuilt.build(model.input_shape)
@@ -91,7 +92,7 @@ def graph_as_float32(graph_def: Any) -> str | None:
 
 def _precisions(model: Any) -> set[str]:
     """The policies and types of a model's layers, weights and inputs that are floats other than float32."""
-    found = {str(layer.dtype_policy.name) for layer in model._flatten_layers() if hasattr(layer, "dtype_policy")}
+    found = {str(layer.dtype_policy.name) for layer in all_layers(model) if hasattr(layer, "dtype_policy")}
     found |= {str(weight.dtype) for weight in model.weights}
     found |= {str(tensor.dtype) for tensor in getattr(model, "inputs", None) or ()}
     return found & set(_POLICIES)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edge_fm_export.compat.keras_internals import all_layers
 from edge_fm_runtime.errors import ModelError
 
 _HINT = "A classifier of images takes one tensor [N,height,width,channels]."
@@ -170,5 +171,4 @@ def _inputs(model: Any) -> tuple[list[tuple[int | None, ...]], list[str], list[s
 
 
 def _channels_first(model: Any) -> bool:
-    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else ()
-    return any(getattr(layer, "data_format", None) == "channels_first" for layer in layers)
+    return any(getattr(layer, "data_format", None) == "channels_first" for layer in all_layers(model))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from edge_fm_export.compat.keras_internals import all_layers
+
 _AROUND = {
     "activation", "arrange_pixels", "classes_alone", "get_item", "image", "normalization", "preprocessing",
     "probabilities", "rescaling",
@@ -19,7 +21,7 @@ def make_names_fit(keras: Any, model: Any) -> None:
     Keras on other backends takes any name, such as "my model" or "Модель"; TensorFlow takes ASCII letters, digits and
     some signs. Nothing reads these names afterwards: labels and files have their own.
     """
-    for layer in (model, *model._flatten_layers()):
+    for layer in all_layers(model):
         name = str(layer.name)
         fitting = _FIRST.sub("x", _OTHERS.sub("_", name))
         if fitting != name:

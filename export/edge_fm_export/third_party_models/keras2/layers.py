@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from edge_fm_export.compat.keras_internals import unnamed_class
 from edge_fm_export.third_party_models.keras2 import operations
 
 _ANY = object()
@@ -63,19 +64,11 @@ def layer_class(name: str) -> Any:
     import keras
 
     name = _RENAMED_CLASSES.get(name, name)
-    if name == "ThresholdedReLU":
-        from keras.src.legacy.layers import ThresholdedReLU  # kept there for the sake of old files
-
-        return ThresholdedReLU
     for place in (keras.layers, keras.models):
         found = getattr(place, name, None)
         if inspect.isclass(found) and issubclass(found, keras.layers.Layer):
             return found
-    if name == "Functional":
-        from keras.src.models.functional import Functional  # has no public name
-
-        return Functional
-    return None
+    return unnamed_class(name)
 
 
 def layer_arguments(kind: str, cls: Any, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

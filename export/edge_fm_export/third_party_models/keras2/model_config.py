@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from edge_fm_export.compat.keras_internals import saved_reference
 from edge_fm_export.third_party_models.keras2 import operations
 from edge_fm_export.third_party_models.keras2.layers import GONE, layer_arguments, layer_class
 from edge_fm_export.third_party_models.keras2.version import KerasVersion
@@ -87,25 +88,14 @@ def _entry(entry: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         for key in _INNER:
             if isinstance(config.get(key), Mapping) and "class_name" in config[key]:
                 config[key] = _entry(config[key], problems)
-    return {"module": _module(cls), "class_name": cls.__name__, "config": config, "registered_name": _registered(cls)}
+    module, registered = saved_reference(cls)
+    return {"module": module, "class_name": cls.__name__, "config": config, "registered_name": registered}
 
 
 def _is_kerass(entry: Mapping[str, Any]) -> bool:
     """Whether a class is Keras's own; files before 2.13 give the bare name."""
     module = entry.get("module")
     return "module" not in entry or (isinstance(module, str) and module.split(".")[0] in _OWN_MODULES)
-
-
-def _module(cls: Any) -> str:
-    import keras
-
-    if cls.__name__ in ("Sequential", "Model"):
-        return "keras"
-    return "keras.layers" if getattr(keras.layers, cls.__name__, None) is cls else str(cls.__module__)
-
-
-def _registered(cls: Any) -> str | None:
-    return cls.__name__ if cls.__module__.startswith("keras.src") and _module(cls).startswith("keras.src") else None
 
 
 def _input(inner: Mapping[str, Any]) -> dict[str, Any]:

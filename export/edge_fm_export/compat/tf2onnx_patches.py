@@ -1,57 +1,71 @@
-"""What tf2onnx lacks for Keras models: functions that Keras compiles with XLA, the exact GELU, added scalars."""
+"""What tf2onnx needs for Keras models: less memory, a constant's shape that it can take, and the operator Erfc."""
 
 from __future__ import annotations
 
 import math
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from edge_fm_export.compat.tensorflow_setup import require_tensorflow
+from edge_fm_export.compat.versions import SupportedVersions
+from edge_fm_runtime.errors import ConversionWarning
+
+VERSIONS = SupportedVersions("tf2onnx", "1.17", "1.18")
+_CATCH = "TF2ONNX_CATCH_ERRORS"
 
 
-def inline_functions(graph_def: Any, *, inputs: list[str], outputs: list[str]) -> Any:
-    """Replace function calls by the functions' bodies.
+@contextmanager
+def without_graph_copies() -> Iterator[None]:
+    """Have tf2onnx work on one graph, where an optimizer pass that fails ends the conversion.
 
-    Keras wraps what TensorFlow's CPU kernels cannot do (grouped convolutions) into a function that XLA compiles, which
-    TensorFlow therefore never inlines; a converter needs the operator inside.
+    tf2onnx 1.17 copies the whole graph before each of its some forty optimizer passes, to go on from if one fails, and
+    after each writes every constant into its protobuf node anew, where the old ones stay until the end; how much that
+    costs is measured by benchmarks/conversion.py. With a version that this was not tested with, tf2onnx works as it
+    comes, and a ConversionWarning says so. May go when tf2onnx copies no weights.
 
-    Args:
-        graph_def: a frozen graph; not changed.
-        inputs: names of its placeholders.
-        outputs: names of its answers.
-
-    Returns:
-        tensorflow.GraphDef, the same one where it calls no function.
+    Not for several threads at once: it changes the environment and tf2onnx itself while it lasts.
     """
-    if not any(node.op in ("PartitionedCall", "StatefulPartitionedCall") for node in graph_def.node):
-        return graph_def
-    tf, _ = require_tensorflow("export")
-    from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
-    from tensorflow.python.grappler import tf_optimizer
+    import tf2onnx
 
-    plain = type(graph_def)()
-    plain.CopyFrom(graph_def)
-    for holder in (plain, *plain.library.function):
-        nodes = holder.node if holder is plain else holder.node_def
-        for attributes in (*(node.attr for node in nodes), *(() if holder is plain else (holder.attr,))):
-            for name in ("_XlaMustCompile", "_noinline"):
-                attributes.pop(name, None)
-    config = config_pb2.ConfigProto()
-    config.graph_options.rewrite_options.optimizers.append("function")
-    graph = tf.Graph()
-    with graph.as_default():
-        tf.import_graph_def(plain, name="")
-        meta_graph = tf.compat.v1.train.export_meta_graph(graph_def=graph.as_graph_def(), graph=graph)
-    fetched = meta_graph_pb2.CollectionDef()
-    fetched.node_list.value.extend([*inputs, *outputs])
-    meta_graph.collection_def["train_op"].CopyFrom(fetched)
-    return tf_optimizer.OptimizeGraph(config, meta_graph)
+    if not VERSIONS.include(tf2onnx.__version__):
+        warnings.warn(
+            f"tf2onnx {tf2onnx.__version__} is installed; it converts with more time and memory than the tested "
+            f"versions: pip install '{VERSIONS.requirement}'",
+            ConversionWarning,
+            stacklevel=3,
+        )
+        yield
+        return
+    from tf2onnx.graph import Node
+
+    write = Node.update_proto
+
+    def update_proto(node: Any, *arguments: Any, **options: Any) -> None:
+        # The model's initializers are made of constants' values, not of their nodes.
+        if not node.is_const():
+            write(node, *arguments, **options)
+
+    before = os.environ.get(_CATCH)
+    os.environ[_CATCH] = "FALSE"  # any value switches the copies off
+    Node.update_proto = update_proto
+    try:
+        yield
+    finally:
+        Node.update_proto = write
+        if before is None:
+            del os.environ[_CATCH]
+        else:
+            os.environ[_CATCH] = before
 
 
 def spread_scalars(graph_def: Any) -> Any:
     """Give the constant of `tensor + scalar` the shape [1].
 
     tf2onnx's transpose optimizer takes it for a bias and fails on its empty shape, and then leaves the Transposes
-    around every convolution of the model (seen with hard-swish, which adds 3).
+    around every convolution of the model (seen with hard-swish, which adds 3). May go when it leaves scalars alone.
 
     Args:
         graph_def: a frozen graph; not changed.
@@ -90,7 +104,7 @@ def spread_scalars(graph_def: Any) -> Any:
 
 
 def operator_handlers() -> dict[str, tuple[Any, list[Any]]]:
-    """The `custom_op_handlers` that tf2onnx is given."""
+    """`custom_op_handlers` for tf2onnx: Erfc, which Keras writes for the exact GELU. May go when tf2onnx has it."""
     return {"Erfc": (_erfc, [])}
 
 
