@@ -10,7 +10,6 @@ import numpy as np
 from benchmarks.peers.job import Job
 from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
-from edge_fm_runtime.engines.streaming import infer_many
 
 
 def open_call(job: Job) -> Callable[[], np.ndarray]:
@@ -25,6 +24,6 @@ def open_stream(job: Job) -> tuple[Engine, Callable[[], Generator[np.ndarray, No
     engine, pixels = create_engine(load_artifact(job.artifact), options=options), job.pixels()
 
     def answers() -> Generator[np.ndarray, None, None]:
-        yield from infer_many(engine, repeat(pixels))
+        yield from engine.infer_many(repeat(pixels))
 
     return engine, answers

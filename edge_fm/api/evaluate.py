@@ -186,7 +186,7 @@ def _answer(
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
         began = time.perf_counter()
-        answers.append(runner.infer(batch))
+        answers.append(runner.predict_all(batch))
         took = time.perf_counter() - began
         if start or len(images) <= batch_size:
             seconds, timed = seconds + took, timed + len(batch)
@@ -247,35 +247,7 @@ def _open(
     artifact = load_artifact(path)
     metadata = artifact.metadata
     runner = create_engine(artifact, engine, options=options, registry=ALL_ENGINES)
-    if metadata.input.batch is not None:
-        runner = _Padded(runner, metadata.input.batch)
     return runner, metadata.labels, metadata.photo, metadata.input.shape, metadata.training, None
-
-
-class _Padded:
-    """An engine of a fixed batch size, for batches of any size."""
-
-    def __init__(self, engine: Engine, size: int) -> None:
-        self._engine, self._size = engine, size
-        self.name, self.device, self.precision, self.threads = (
-            engine.name,
-            engine.device,
-            engine.precision,
-            engine.threads,
-        )
-
-    def infer(self, batch: Any, /) -> Any:
-        import numpy as np
-
-        parts = []
-        for start in range(0, len(batch), self._size):
-            part = batch[start : start + self._size]
-            padded = np.concatenate([part, np.zeros((self._size - len(part), *batch.shape[1:]), np.uint8)])
-            parts.append(self._engine.infer(padded)[: len(part)])
-        return np.concatenate(parts)
-
-    def close(self) -> None:
-        self._engine.close()
 
 
 def _history(run: Path) -> list[dict[str, float]]:

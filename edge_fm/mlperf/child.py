@@ -104,7 +104,7 @@ def run_request(request: Request, fail: Fail) -> dict[str, Any]:
     registry = {**ENGINES, **REFERENCE_ENGINES}
     engine = create_engine(artifact, request.engine, options=request.options, registry=registry)
     samples = SampleLibrary(request.images)
-    system = System(loadgen, engine, samples, fixed_batch=artifact.metadata.input.batch, fail=fail)
+    system = System(loadgen, engine, samples, fail=fail)
     first = list(range(samples.performance_count))
     samples.load(first)
     pace = measure_pace(system, samples.get(first), only=artifact.metadata.input.batch)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm.mlperf.samples import SampleLibrary
-from edge_fm_runtime.arrays import Pixels, Probabilities
+from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.engines import Engine
 
 Fail: TypeAlias = Callable[[BaseException], NoReturn]
@@ -27,30 +27,15 @@ class System:
         loadgen: the module.
         engine: any.
         samples: where the images come from.
-        fixed_batch: the only batch size that the model takes, or None; others are cut and filled up to it.
         fail: called with what went wrong, ends the process.
     """
 
-    def __init__(
-        self, loadgen: Any, engine: Engine, samples: SampleLibrary, *, fixed_batch: int | None, fail: Fail
-    ) -> None:
-        self._loadgen, self._engine, self._samples = loadgen, engine, samples
-        self._fixed, self.fail = fixed_batch, fail
-
-    def infer(self, images: Pixels) -> Probabilities:
-        """Probabilities of any number of images."""
-        if self._fixed in (None, len(images)):
-            return self._engine.infer(images)
-        size, parts = self._fixed or 1, []
-        for start in range(0, len(images), size):
-            part = images[start : start + size]
-            padded = np.concatenate([part, np.zeros((size - len(part), *images.shape[1:]), np.uint8)])
-            parts.append(self._engine.infer(padded)[: len(part)])
-        return np.concatenate(parts)
+    def __init__(self, loadgen: Any, engine: Engine, samples: SampleLibrary, *, fail: Fail) -> None:
+        self._loadgen, self._engine, self._samples, self.fail = loadgen, engine, samples, fail
 
     def respond(self, ids: Sequence[int], images: Pixels) -> tuple[npt.NDArray[np.int32], list[Any]]:
         """The classes of images, and LoadGen's responses, which point at them."""
-        classes: npt.NDArray[np.int32] = self.infer(images).argmax(axis=1).astype("<i4")
+        classes: npt.NDArray[np.int32] = self._engine.predict_all(images).argmax(axis=1).astype("<i4")
         address, response = classes.ctypes.data, self._loadgen.QuerySampleResponse
         return classes, [response(q, address + 4 * i, 4) for i, q in enumerate(ids)]
 

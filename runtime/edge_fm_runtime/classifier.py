@@ -17,6 +17,7 @@ from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL, MODELS
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Registry, create_engine
+from edge_fm_runtime.engines.base import SupportsInfer, as_engine
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import EdgeFMError, PhotoError
 from edge_fm_runtime.photos.canvas import check_shape
@@ -129,9 +130,11 @@ class Classifier:
         ...     print(classifier.classify("photo.jpg").label)
     """
 
-    def __init__(self, artifact: Artifact, engine: Engine, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+    def __init__(
+        self, artifact: Artifact, engine: Engine | SupportsInfer, *, max_pixels: int = DEFAULT_MAX_PIXELS
+    ) -> None:
         self.artifact = artifact
-        self.engine = engine
+        self.engine = as_engine(engine, fixed_batch=artifact.metadata.input.batch)
         self.max_pixels = max_pixels
         self.profile_note: str | None = None
         self._shape = artifact.metadata.input.shape
@@ -314,23 +317,12 @@ class Classifier:
         if not decoded:
             return []
         start = perf_counter_ns()
-        probabilities = self._infer(np.stack([d.canvas for d in decoded]))
+        probabilities = self.engine.predict_all(np.stack([d.canvas for d in decoded]))
         infer_ms = (perf_counter_ns() - start) / 1e6 / len(decoded)
         return [
             Classification(d.name, self.best(row, top_k), d.decode_ms, infer_ms)
             for d, row in zip(decoded, probabilities, strict=True)
         ]
-
-    def _infer(self, batch: Pixels) -> Probabilities:
-        fixed = self.artifact.metadata.input.batch
-        if fixed is None or len(batch) == fixed:
-            return self.engine.infer(batch)
-        parts = []
-        for start in range(0, len(batch), fixed):
-            part = batch[start : start + fixed]
-            padded = np.concatenate([part, np.zeros((fixed - len(part), *self._shape), np.uint8)])
-            parts.append(self.engine.infer(padded)[: len(part)])
-        return np.concatenate(parts)
 
     def best(self, row: Probabilities, top_k: int) -> tuple[Prediction, ...]:
         """The `top_k` most probable classes of one image's probabilities `[classes]`, best first."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines import EngineOptions, Registry
+from edge_fm_runtime.engines import Engine, EngineOptions, Registry
 from edge_fm_runtime.system.machine import usable_cpus
 
 BARE_OF = {"onnxruntime": "bare-onnxruntime", "openvino": "bare-openvino", "litert": "bare-litert"}
@@ -25,11 +25,12 @@ BARE_ENGINES: Registry = {
 }
 
 
-class _Bare:
+class _Bare(Engine):
     device = "CPU"
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
-        self.precision: str = artifact.metadata.precision
+        super().__init__(artifact, options)
+        self.precision = artifact.metadata.precision
         self.threads = options.threads or usable_cpus()
 
     def close(self) -> None:

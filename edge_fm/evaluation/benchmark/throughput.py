@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from edge_fm.evaluation.benchmark.statistics import Estimate, rate_estimate
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.engines import Engine
-from edge_fm_runtime.engines.streaming import infer_many, streams_of
 from edge_fm_runtime.measurement.latency import collector_at_rest, turns
 
 _BLOCK_S = 0.25
@@ -71,7 +70,7 @@ def measure_throughput(
             rates[name].append(done * len(batch) / seconds)
             counts[name] += done
     return {
-        name: Throughput(rate_estimate(rates[name]), streams_of(engine), counts[name])
+        name: Throughput(rate_estimate(rates[name]), engine.streams, counts[name])
         for name, (engine, _) in cases.items()
     }
 
@@ -85,5 +84,5 @@ def _block(engine: Engine, batch: Pixels, seconds: float) -> tuple[int, float]:
         while perf_counter() - start < seconds:
             yield batch
 
-    done = sum(1 for _ in infer_many(engine, feed()))
+    done = sum(1 for _ in engine.infer_many(feed()))
     return done, perf_counter() - start

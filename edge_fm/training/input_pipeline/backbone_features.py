@@ -25,6 +25,7 @@ from edge_fm.models.freezing import BACKBONE
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.transfer import FEATURES
 from edge_fm.training.recipe import AugmentationPart, Recipe
+from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.errors import CacheWarning
 from edge_fm_runtime.progress import ProgressFn
 from edge_fm_runtime.system.sealed_file import why_damaged, write_sealed
@@ -154,16 +155,13 @@ def with_features(
 
 
 def _compute(trunk: Any, images: NDArray[np.uint8], progress: ProgressFn) -> NDArray[np.float32]:
-    done = []
-    for start in range(0, len(images), _BATCH):
-        progress("computing features", start, len(images))
-        batch = images[start : start + _BATCH]
-        # A batch of another size would be another graph to trace.
-        padded = np.concatenate([batch, np.repeat(batch[-1:], _BATCH - len(batch), axis=0)])
-        answers = trunk.predict_on_batch(padded)[: len(batch)]
-        done.append(np.asarray(answers, dtype=np.float32))
-    progress("computing features", len(images), len(images))
-    return np.concatenate(done)
+    return run_in_batches(
+        lambda batch: np.asarray(trunk.predict_on_batch(batch), dtype=np.float32),
+        images,
+        fixed_batch=_BATCH,  # a batch of another size would be another graph to trace
+        stage="computing features",
+        progress=progress,
+    )
 
 
 def _key(trunk: Any, recipe: Recipe, images: NDArray[np.uint8]) -> str:

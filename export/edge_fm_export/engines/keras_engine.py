@@ -9,14 +9,14 @@ import numpy as np
 from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import SourceModel
 from edge_fm_export.engines.tensorflow_device import choose_device, choose_threads, require_ran_on
-from edge_fm_export.third_party_models.fixed_batch import in_batches
 from edge_fm_runtime.arrays import Pixels, Probabilities
-from edge_fm_runtime.engines import EngineOptions
+from edge_fm_runtime.engines.base import Engine, EngineOptions
+from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import EngineError
 
 
-class KerasEngine:
+class KerasEngine(Engine):
     """Calls the model, `model(batch, training=False)`: the reference of every parity check.
 
     Args:
@@ -47,7 +47,7 @@ class KerasEngine:
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls, self._tf.device(self._place):
-            return cast(Probabilities, in_batches(self._call, batch, self._batch))
+            return run_in_batches(self._call, batch, fixed_batch=self._batch)
 
     def _call(self, batch: Pixels) -> Probabilities:
         answer = self._model(batch, training=False)
@@ -67,7 +67,7 @@ class KerasPredictEngine(KerasEngine):
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls, self._tf.device(self._place):
-            return cast(Probabilities, in_batches(self._predict, batch, self._batch))
+            return run_in_batches(self._predict, batch, fixed_batch=self._batch)
 
     def _predict(self, batch: Pixels) -> Probabilities:
         return cast(Probabilities, self._model.predict(batch, verbose=0, batch_size=len(batch)))

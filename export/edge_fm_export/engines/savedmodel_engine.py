@@ -12,12 +12,12 @@ from edge_fm_export.savedmodel.safety import require_safe_graph
 from edge_fm_export.savedmodel.savedmodel_format import OUTPUT, VERSION
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines import EngineOptions
+from edge_fm_runtime.engines.base import Engine, EngineOptions
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import EngineError, ModelError
 
 
-class SavedModelEngine:
+class SavedModelEngine(Engine):
     """Runs the signature `serving_default` of a SavedModel artifact.
 
     Args:
@@ -36,6 +36,7 @@ class SavedModelEngine:
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
         if not isinstance(artifact, Artifact) or artifact.metadata.format != "savedmodel":
             raise EngineError("The savedmodel engine runs savedmodel artifacts alone.", hint="Use --engine auto")
+        super().__init__(artifact, options)
         self._tf, _ = require_tensorflow("the savedmodel engine")
         self.threads = choose_threads(self._tf, options)
         self._options, self.device = options, options.device

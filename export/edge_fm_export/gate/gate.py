@@ -10,11 +10,11 @@ from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.context import EvaluationSet, SourceModel
 from edge_fm_export.engines import REFERENCE_ENGINES
 from edge_fm_export.targets import FORMAT_ENTRIES
-from edge_fm_export.third_party_models.fixed_batch import in_batches
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.metadata import Precision
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, create_engine
+from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.errors import DataError, EngineError
 from edge_fm_runtime.parity.chance import chance_warning
 from edge_fm_runtime.parity.comparison import (
@@ -75,15 +75,15 @@ def reference_answers(source: SourceModel, images: Pixels, *, progress: Progress
         autograph=False,
         input_signature=[tf.TensorSpec((source.input.batch, *source.input.shape), tf.uint8)],
     )
-    size = batch_size(images)
-    parts = []
     with quiet():
-        for start in range(0, len(images), size):
-            progress("asking the original", start, len(images))
-            part = images[start : start + size]
-            parts.append(in_batches(lambda batch: np.asarray(answer(batch), np.float32), part, source.input.batch))
-    progress("asking the original", len(images), len(images))
-    return np.concatenate(parts)
+        return run_in_batches(
+            lambda batch: np.asarray(answer(batch), np.float32),
+            images,
+            batch=batch_size(images),
+            fixed_batch=source.input.batch,
+            stage="running the original",
+            progress=progress,
+        )
 
 
 def run_gate(
@@ -132,8 +132,8 @@ def compare_engine(
     metadata = artifact.metadata
     fixed = metadata.input.batch
     stage = f"checking {metadata.format} {metadata.precision}"
-    batch = fixed or batch_size(test.images)
-    answers = answer_all(engine, test.images, batch=batch, pad=fixed is not None, stage=stage, progress=progress)
+    batch = batch_size(test.images)
+    answers = engine.predict_all(test.images, batch=batch, stage=stage, progress=progress)
     limits = merge_limits(default_limits(metadata.format, metadata.precision), override)
     parity = compare_probabilities(reference, answers, labels=test.labels, label_names=metadata.labels)
     checks = list(check_parity(parity, limits))
@@ -245,30 +245,8 @@ def batch_size(images: Pixels) -> int:
     return int(min(_MAX_BATCH, max(1, _BATCH_BYTES // images[0].nbytes)))
 
 
-def answer_all(
-    engine: Engine,
-    images: Pixels,
-    *,
-    batch: int,
-    pad: bool = False,
-    stage: str = "inferring",
-    progress: ProgressFn = silent,
-) -> Probabilities:
-    """Answer all of `images` `[N,H,W,C]`, `batch` at a time; `pad` fills the last batch up for a fixed-batch model."""
-    parts = []
-    for start in range(0, len(images), batch):
-        progress(stage, start, len(images))
-        chunk = images[start : start + batch]
-        count = len(chunk)
-        if pad and count < batch:
-            chunk = np.concatenate([chunk, np.zeros((batch - count, *chunk.shape[1:]), np.uint8)])
-        parts.append(engine.infer(np.ascontiguousarray(chunk))[:count])
-    progress(stage, len(images), len(images))
-    return np.concatenate(parts)
-
-
 def _same(engine: Engine, images: Pixels, answers: Probabilities, batch: int, name: str, precision: Precision) -> Check:
-    again = answer_all(engine, images, batch=batch)
+    again = engine.predict_all(images, batch=batch)
     limit = _SELF_AGREEMENT[precision]
     value = compare_probabilities(answers[: len(again)], again).max_abs_diff
     return Check(f"max_abs_diff_{name}", value, limit, value <= limit)

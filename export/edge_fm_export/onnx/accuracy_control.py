@@ -15,6 +15,7 @@ from edge_fm_export.context import BuildContext
 from edge_fm_export.onnx.weight_only_int8 import choose, note_on_weights, store_onnx_weights
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.fewest import fewest
+from edge_fm_runtime.engines.batches import run_in_batches
 
 _RANKING_IMAGES = 64
 
@@ -90,8 +91,8 @@ def judge(context: BuildContext) -> Judge:
 def answer_all(
     run: Callable[[npt.NDArray[np.uint8]], Floats], images: npt.NDArray[np.uint8], static: int | None
 ) -> Floats:
-    """Answer all `images` in batches; padding of a fixed batch size is cut off again."""
-    return np.concatenate([run(batch) for batch in batches(images, static=static, size=64)])[: len(images)]
+    """The predictions for all `images`, in batches of the model's fixed size, if it has one."""
+    return run_in_batches(run, images, batch=64, fixed_batch=static)
 
 
 def control_onnx(context: BuildContext, prepared: Path, quantize: Quantize, target: Path) -> Controlled:

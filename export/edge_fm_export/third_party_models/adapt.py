@@ -16,7 +16,7 @@ from edge_fm_export.context import SourceModel
 from edge_fm_export.sources import labels_or_numbers
 from edge_fm_export.third_party_models import safety
 from edge_fm_export.third_party_models.files import find_saved_model, load_model, name_of
-from edge_fm_export.third_party_models.fixed_batch import in_batches, takes_one_size_alone
+from edge_fm_export.third_party_models.fixed_batch import takes_one_size_alone
 from edge_fm_export.third_party_models.float32 import as_float32, rebuilt_note
 from edge_fm_export.third_party_models.input_layout import ModelInput, arrange, describe_shape, model_input
 from edge_fm_export.third_party_models.keras_file import sha256_of
@@ -26,6 +26,7 @@ from edge_fm_export.third_party_models.scale_detection import examine, notes_on_
 from edge_fm_export.third_party_models.scaling_trial import ScalingTrial
 from edge_fm_export.third_party_models.traced import TracedModel
 from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
+from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.errors import ModelError
 
 __all__ = ["find_saved_model", "load_foreign", "safety"]
@@ -250,8 +251,10 @@ def _probe(scores: Any, path: Path) -> npt.NDArray[np.float32]:
     plain = np.linspace(0, 255, _PROBES // 2).astype(np.uint8).reshape(-1, 1, 1, 1)
     images = np.concatenate([noise, np.broadcast_to(plain, (len(plain), *shape))])
     with quiet():
-        values = in_batches(
-            lambda batch: np.asarray(scores(batch, training=False), dtype=np.float32), images, scores.input.shape[0]
+        values = run_in_batches(
+            lambda batch: np.asarray(scores(batch, training=False), dtype=np.float32),
+            images,
+            fixed_batch=scores.input.shape[0],
         )
     if not np.isfinite(values).all():
         raise ModelError(

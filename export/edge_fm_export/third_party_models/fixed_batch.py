@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,21 +22,3 @@ def takes_one_size_alone(model: Any, taken: ModelInput) -> bool:
     except (ValueError, TypeError, tf.errors.OpError):
         return True
     return any(answer.shape[0] != len(images) for answer in tf.nest.flatten(answers))
-
-
-def in_batches(run: Callable[[Any], Any], images: Any, size: int | None) -> Any:
-    """Call `run` on batches of `size` images, the last filled up with its own, and join what it returns.
-
-    Args:
-        run: an array of images to an array of as many results.
-        images: as many as there are.
-        size: of a batch; None for all at once.
-    """
-    if size is None:
-        return run(images)
-    parts = []
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
-        filled = np.resize(part, (size, *part.shape[1:])) if len(part) < size else part
-        parts.append(run(filled)[: len(part)])
-    return np.concatenate(parts)

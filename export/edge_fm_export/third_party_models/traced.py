@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.third_party_models.input_layout import ModelInput
+from edge_fm_runtime.engines.batches import split_batches
 
 Floats = npt.NDArray[np.float32]
 
@@ -74,15 +75,12 @@ class TracedModel:
         if not tensors:
             return []
         run = self._function.prune(self._input, list(tensors))
-        size = self._taken.batch or len(images)
         found: list[list[Floats]] = [[] for _ in tensors]
-        for start in range(0, len(images), size):
-            part = images[start : start + size]
-            filled = np.resize(part, (size, *part.shape[1:]))
+        for batch, count in split_batches(images, self._taken.batch or len(images), pad=True):
             with quiet():
-                values = run(tf.cast(filled.reshape(-1, *self._taken.shape), self._taken.dtype))
+                values = run(tf.cast(batch.reshape(-1, *self._taken.shape), self._taken.dtype))
             for parts, value in zip(found, values, strict=True):
-                parts.append(np.asarray(tf.cast(value, "float32"))[: len(part)])
+                parts.append(np.asarray(tf.cast(value, "float32"))[:count])
         return [np.concatenate(parts) for parts in found]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines import EngineOptions
+from edge_fm_runtime.engines.base import Engine, EngineOptions
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
 from edge_fm_runtime.system.captured_log import native_noise_hidden
@@ -23,7 +23,7 @@ _NOISE = re.compile(rb"INFO: (Created TensorFlow Lite XNNPACK delegate|Initializ
 _REEXPORT = "Update the library, pip install -U ai-edge-litert, or export the model again: edgefm export"
 
 
-class LiteRtEngine:
+class LiteRtEngine(Engine):
     """Runs a LiteRT artifact; calls from several threads wait for each other.
 
     A batch of another size than the last one makes the interpreter plan its memory anew, which costs about a
@@ -53,6 +53,7 @@ class LiteRtEngine:
                 f"The litert engine has no device {options.device!r} here; it has: {self.device}.",
                 hint=f"Ask for it: --device {self.device}",
             )
+        super().__init__(artifact, options)
         self.threads = options.threads or usable_cpus()
         self.streams = self.threads if options.hint == "throughput" else 1
         runners = [_Runner(artifact, self.threads // self.streams) for _ in range(self.streams)]

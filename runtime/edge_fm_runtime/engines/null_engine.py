@@ -6,11 +6,11 @@ import numpy as np
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines import EngineOptions
+from edge_fm_runtime.engines.base import Engine, EngineOptions
 from edge_fm_runtime.engines.calls import Calls
 
 
-class NullEngine:
+class NullEngine(Engine):
     """Answers every image with the same probability for each class."""
 
     name = "null"
@@ -19,6 +19,7 @@ class NullEngine:
     threads = 0
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
+        super().__init__(artifact, options)
         self._classes = len(artifact.metadata.labels)
         self._calls = Calls("The null engine")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines import EngineOptions
+from edge_fm_runtime.engines.base import Engine, EngineOptions
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError, PrecisionWarning
 from edge_fm_runtime.system.machine import X86, byte_products, usable_cpus
@@ -21,7 +21,7 @@ _PACKAGES = {"GPU": "onnxruntime-gpu", "OPENVINO": "onnxruntime-openvino"}
 _LOG_NOTHING_BUT_FATAL = 4  # errors are raised, and native code tells them over many lines
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(Engine):
     """Runs an ONNX artifact; thread-safe: `streams` callers at once are served best.
 
     Args:
@@ -56,6 +56,7 @@ class OnnxRuntimeEngine:
             ) from error
         ort.set_default_logger_severity(_LOG_NOTHING_BUT_FATAL)
         provider = _provider(options.device, ort.get_available_providers())
+        super().__init__(artifact, options)
         self.threads = options.threads or usable_cpus()
         self.streams = self.threads if options.hint == "throughput" else 1
         # With several callers each computes in its own thread, which wastes none on waiting for another.

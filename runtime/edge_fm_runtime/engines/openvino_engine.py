@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines import EngineOptions
+from edge_fm_runtime.engines.base import Engine, EngineOptions
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.engines.openvino_cache import compiled_file, keep_compiled, load_compiled
 from edge_fm_runtime.engines.openvino_core import shared_core
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _TYPE_NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(Engine):
     """Runs an IR or ONNX artifact; thread-safe.
 
     Batches of one (or of `options.batch`) run on a model compiled for just that shape, which is faster;
@@ -49,6 +50,7 @@ class OpenVinoEngine:
                 f"The openvino engine runs openvino and onnx artifacts; {artifact.path} is {artifact.metadata.format}.",
                 hint="Use --engine auto, or export it: edgefm export --format openvino",
             )
+        super().__init__(artifact, options)
         self._core = shared_core()
         self._artifact, self._options = artifact, options
         _require_device(options.device, self._core.available_devices)
@@ -73,8 +75,8 @@ class OpenVinoEngine:
             return self._artifact.metadata.input.batch
         return self._artifact.metadata.input.batch or self._options.batch or 1
 
-    @property
-    def precision(self) -> str:
+    @cached_property
+    def precision(self) -> str:  # type: ignore[override]  # asked of the library when it is read
         """The arithmetic that most layers really run at, from OpenVINO's own account of the compiled model."""
         with self._calls:
             floats = str(self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
@@ -95,8 +97,8 @@ class OpenVinoEngine:
             self._any_size.infer([batch], share_inputs=True, share_outputs=True)
             return np.array(self._any_size.get_output_tensor(0).data)
 
-    @property
-    def streams(self) -> int:
+    @cached_property
+    def streams(self) -> int:  # type: ignore[override]  # as above
         """How many batches OpenVINO works on at once."""
         with self._calls:
             return int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))

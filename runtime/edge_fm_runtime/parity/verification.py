@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm_runtime.arrays import Pixels, Probabilities
+from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE
-from edge_fm_runtime.engines import Engine
+from edge_fm_runtime.engines.base import Engine, SupportsInfer, as_engine
 from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.parity.binomial import most_allowed
 from edge_fm_runtime.parity.comparison import (
@@ -75,12 +75,7 @@ class Verification:
         }
 
 
-def infer_batched(engine: Engine, images: Pixels, *, batch: int = 256) -> Probabilities:
-    """Run all of `images` `[N,H,W,C]` through `engine`, `batch` at a time; returns float32 `[N,classes]`."""
-    return np.concatenate([engine.infer(images[i : i + batch]) for i in range(0, len(images), batch)])
-
-
-def verify_golden(artifact: Artifact, engine: Engine) -> Verification:
+def verify_golden(artifact: Artifact, engine: Engine | SupportsInfer) -> Verification:
     """Replay the artifact's golden inputs, one by one and in batches.
 
     The answers are held against the exporting machine's answers (the same payload must answer the same anywhere)
@@ -106,16 +101,17 @@ def verify_golden(artifact: Artifact, engine: Engine) -> Verification:
             hint="Export the model again: edgefm export",
         )
     fixed = spec.batch
+    engine = as_engine(engine, fixed_batch=fixed)
     different = _different(golden.images)
     several = max(1, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // golden.images[0].nbytes))
-    at_once = infer_batched(engine, golden.images, batch=fixed or several)
+    at_once = engine.predict_all(golden.images, batch=several)
     parity = compare_probabilities(golden.reference[different], at_once[different])
     exported = golden.exported[different]
     checks = list(
         _checks_against_original(artifact, parity, compare_probabilities(golden.reference[different], exported))
     )
     precision = artifact.metadata.precision
-    runs = {"batch": at_once} if fixed else {"batch": at_once, "single": infer_batched(engine, golden.images, batch=1)}
+    runs = {"batch": at_once} if fixed else {"batch": at_once, "single": engine.predict_all(golden.images, batch=1)}
     for name, answers in runs.items():
         same = compare_probabilities(exported, answers[different])
         limit = _DEVICE_MAX_ABS_DIFF[precision]

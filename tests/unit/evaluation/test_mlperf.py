@@ -164,7 +164,7 @@ def test_what_fails_in_the_servers_thread_reaches_fail(tmp_path: Path) -> None:
         told.append(error)
 
     engine: Any = SimpleNamespace(infer=lambda images: images)
-    issuer = QueueIssuer(System(None, engine, samples, fixed_batch=None, fail=fail), 4)
+    issuer = QueueIssuer(System(None, engine, samples, fail=fail), 4)
     issuer.issue([7], [3])  # was not loaded
     issuer.close()
     assert len(told) == 1 and "sample 3" in str(told[0])

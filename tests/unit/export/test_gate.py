@@ -10,22 +10,23 @@ import numpy as np
 import pytest
 
 from edge_fm_export.context import EvaluationSet
-from edge_fm_export.gate.gate import answer_all, check_set, compare_engine, merge_limits, recorded_limits
+from edge_fm_export.gate.gate import check_set, compare_engine, merge_limits, recorded_limits
 from edge_fm_export.pipeline import golden_indices
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata
+from edge_fm_runtime.engines import Engine
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.parity.comparison import Limits
 
 
-class Moody:
+class Moody(Engine):
     """A real engine with a fault: its answers depend on the size of the batch."""
 
     name, device, precision, threads = "moody", "CPU", "fp32", 1
 
-    def __init__(self, wrong_at: int | None = None) -> None:
-        self.wrong_at = wrong_at
+    def __init__(self, wrong_at: int | None = None, fixed_batch: int | None = None) -> None:
+        self.wrong_at, self.fixed_batch = wrong_at, fixed_batch
         self.sizes: list[int] = []
 
     def infer(self, batch: Pixels, /) -> Probabilities:
@@ -52,15 +53,15 @@ def images(n: int) -> EvaluationSet:
 @pytest.mark.parametrize("wrong_at", [1, 257, 256])
 def test_an_answer_that_depends_on_the_batch_is_found(wrong_at: int) -> None:
     test = images(600)
-    reference = answer_all(Moody(), test.images, batch=100)
+    reference = Moody().predict_all(test.images, batch=100)
     good = compare_engine(artifact(), Moody(), test, reference)
     assert good.failures == () and good.parity.n == 600
     assert compare_engine(artifact(), Moody(wrong_at), test, reference).failures
 
 
 def test_a_fixed_batch_is_filled_up_and_cut_again() -> None:
-    test, engine = images(10), Moody()
-    reference = answer_all(Moody(), test.images, batch=10)
+    test, engine = images(10), Moody(fixed_batch=4)
+    reference = Moody().predict_all(test.images, batch=10)
     result = compare_engine(artifact(batch=4), engine, test, reference)
     assert set(engine.sizes) == {4}
     np.testing.assert_array_equal(result.answers, reference)
@@ -76,7 +77,7 @@ def test_overrides_replace_field_by_field_and_are_recorded() -> None:
 
 def test_every_failed_check_is_listed() -> None:
     test = images(300)
-    reference = answer_all(Moody(), test.images, batch=100)[:, ::-1]
+    reference = Moody().predict_all(test.images, batch=100)[:, ::-1]
     result = compare_engine(artifact(), Moody(), test, reference, override=Limits(max_drop_points=-200.0))
     assert [line.split(" ")[0] for line in result.failures] == ["top1_agreement", "max_abs_diff", "drop_points"]
 

@@ -16,7 +16,6 @@ from edge_fm_runtime import Classifier
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
 from edge_fm_runtime.engines.calls import Calls
-from edge_fm_runtime.engines.streaming import infer_many
 from edge_fm_runtime.errors import ClosedError, EngineError
 from edge_fm_runtime.system.machine import thread_limit
 
@@ -70,7 +69,7 @@ def test_an_engine_closes_under_busy_threads(opened: Artifact, engine_name: str,
 
 def test_an_engine_closed_amid_a_stream(opened: Artifact, engine_name: str) -> None:
     engine = create_engine(opened, engine_name, options=EngineOptions(threads=2, hint="throughput"))
-    answers = infer_many(engine, (PIXELS for _ in range(1000)))
+    answers = engine.infer_many(PIXELS for _ in range(1000))
     next(answers)
     engine.close()
     with pytest.raises(ClosedError):

@@ -17,7 +17,7 @@ from edge_fm_runtime.artifacts.golden import load_golden
 from edge_fm_runtime.artifacts.metadata import Metadata, dump_metadata
 from edge_fm_runtime.engines import ENGINES, EngineOptions, create_engine
 from edge_fm_runtime.errors import DeviceError, EngineError, PrecisionWarning
-from edge_fm_runtime.parity.verification import infer_batched, verify_golden
+from edge_fm_runtime.parity.verification import verify_golden
 
 ONNX_ENGINES = ("onnxruntime", "openvino")
 
@@ -28,7 +28,7 @@ def test_answers_at_batches_of_any_size(artifact_folder: Path, name: str) -> Non
     golden = load_golden(artifact_folder / "golden.npz")
     engine = create_engine(artifact, name)
     for batch in (1, 5, 32):
-        answers = infer_batched(engine, golden.images, batch=batch)
+        answers = engine.predict_all(golden.images, batch=batch)
         assert answers.dtype == np.float32
         np.testing.assert_allclose(answers, golden.reference, atol=1e-5)
     assert (engine.name, engine.device, engine.precision) == (name, "CPU", "fp32")

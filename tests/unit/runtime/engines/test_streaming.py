@@ -12,7 +12,6 @@ from edge_fm_export.targets import Target
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.engines import EngineOptions, create_engine
-from edge_fm_runtime.engines.streaming import infer_many, streams_of
 
 FORMATS = {"onnxruntime": "onnx", "openvino": "openvino", "litert": "litert"}
 
@@ -40,9 +39,9 @@ def test_answers_are_those_of_single_calls_in_order(
     opened: Artifact, engine_name: str, hint: str, sizes: list[int]
 ) -> None:
     engine = create_engine(opened, engine_name, options=EngineOptions(threads=2, hint=hint))  # type: ignore[arg-type]
-    assert streams_of(engine) >= 1
+    assert engine.streams >= 1
     expected = [engine.infer(batch).copy() for batch in batches(sizes)]
-    found = list(infer_many(engine, batches(sizes)))
+    found = list(engine.infer_many(batches(sizes)))
     assert len(found) == len(sizes)
     for answer, right in zip(found, expected, strict=True):
         np.testing.assert_allclose(answer, right, atol=1e-6)
@@ -53,17 +52,17 @@ def test_the_same_array_may_be_filled_again_once_its_answer_came(opened: Artifac
     engine = create_engine(opened, engine_name, options=EngineOptions(threads=2, hint="throughput", batch=4))
     images = np.concatenate(list(batches([4] * 6)))
     whole = np.concatenate([engine.infer(images[i : i + 4]) for i in range(0, 24, 4)])
-    parts = list(infer_many(engine, (images[i : i + 4] for i in range(0, 24, 4))))
+    parts = list(engine.infer_many(images[i : i + 4] for i in range(0, 24, 4)))
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
     engine.close()
 
 
 def test_an_iterator_left_early_leaves_the_engine_usable(opened: Artifact, engine_name: str) -> None:
     engine = create_engine(opened, engine_name, options=EngineOptions(threads=2, hint="throughput"))
-    some = infer_many(engine, batches([1] * 20))
+    some = engine.infer_many(batches([1] * 20))
     first = next(some)
     some.close()  # type: ignore[attr-defined]
-    again = next(iter(infer_many(engine, batches([1]))))
+    again = next(iter(engine.infer_many(batches([1]))))
     np.testing.assert_allclose(again, first, atol=1e-6)
     engine.close()
 
@@ -78,8 +77,8 @@ def test_batches_are_drawn_a_few_ahead_only(artifact_folder: Path) -> None:
             drawn += 1
             yield np.zeros((1, 4, 4, 1), np.uint8)
 
-    answers = infer_many(engine, source())
+    answers = engine.infer_many(source())
     for _ in range(3):
         next(answers)
-    assert drawn <= 3 + 2 * streams_of(engine)
+    assert drawn <= 3 + 2 * engine.streams
     answers.close()  # type: ignore[attr-defined]

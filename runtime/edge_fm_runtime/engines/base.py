@@ -1,0 +1,172 @@
+"""What is asked of an engine, and the base class of all engines."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from edge_fm_runtime.arrays import Pixels, Probabilities
+from edge_fm_runtime.engines.batches import run_in_batches
+from edge_fm_runtime.errors import EngineError
+from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.system.machine import thread_limit
+
+if TYPE_CHECKING:
+    from edge_fm_runtime.artifacts.artifact import Artifact
+
+Arithmetic: TypeAlias = Literal["exact", "fast"]
+"""exact: floats at the artifact's own precision; fast: as the library likes (bf16 on CPUs that have it)."""
+Hint: TypeAlias = Literal["latency", "throughput"]
+"""latency: all threads work on one batch; throughput: several batches at once, a few threads each."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What is asked of an engine.
+
+    Attributes:
+        device: "CPU", "GPU", "NPU" or a name of the library's own such as "GPU.1".
+        threads: compute threads, at most `machine.thread_limit`; None for what the process may really use
+            (`machine.usable_cpus`).
+        arithmetic: see `Arithmetic`.
+        one_shot: the process classifies once and ends, so threads need not spin while they wait.
+        batch: a batch size to compile for, where the library gains from it, beside a model for any batch; None for
+            single images, 0 for none: one model for all.
+        hint: what to be fast at, see `Hint`; `Engine.infer_many` makes use of "throughput".
+    """
+
+    device: str = "CPU"
+    threads: int | None = None
+    arithmetic: Arithmetic = "exact"
+    one_shot: bool = False
+    batch: int | None = None
+    hint: Hint = "latency"
+
+    def __post_init__(self) -> None:
+        """Refuse more threads than the machine can make use of: starting them takes minutes, or all memory."""
+        limit = thread_limit()
+        if self.threads is not None and not 1 <= self.threads <= limit:
+            raise EngineError(
+                f"{self.threads} threads were asked for; this machine takes 1 to {limit}.",
+                hint="Leave --threads out for as many as this process may use.",
+            )
+
+
+class SupportsInfer(Protocol):
+    """The least that a third-party object must have to serve as an engine; see `as_engine`."""
+
+    def infer(self, batch: Pixels, /) -> Probabilities: ...
+    def close(self) -> None: ...
+
+
+class Engine(ABC):
+    """Turns a uint8 batch `[N,H,W,C]` into float32 probabilities `[N,classes]`.
+
+    A subclass has `infer` and `close`; an engine of a registry is built as `Class(artifact, options)`.
+
+    Attributes:
+        name: as in the registry, such as "onnxruntime".
+        device: the device that really runs, read back from the library.
+        precision: the arithmetic that really runs, such as "fp32", "bf16" or "int8".
+        threads: compute threads in use.
+        streams: how many batches it works on at once; 1 unless it was made with `EngineOptions(hint="throughput")`.
+        fixed_batch: the only batch size that `infer` takes; None for any.
+    """
+
+    name: str = "engine"
+    device: str = "CPU"
+    precision: str = "unknown"
+    threads: int = 1
+    streams: int = 1
+    fixed_batch: int | None = None
+
+    def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
+        self.fixed_batch = artifact.metadata.input.batch
+
+    @abstractmethod
+    def infer(self, batch: Pixels, /) -> Probabilities:
+        """Compute the probabilities of one batch; float32 `[N,classes]`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what the engine holds, once the calls in flight have ended."""
+
+    def predict_all(
+        self,
+        images: Pixels,
+        *,
+        batch: int | None = None,
+        stage: str = "inferring",
+        progress: ProgressFn = silent,
+    ) -> Probabilities:
+        """Compute the probabilities of any number of images.
+
+        Args:
+            images: uint8 `[N,H,W,C]`.
+            batch: images at once; None for all. An engine of a fixed batch size takes that size, the last batch
+                filled up.
+            stage: what `progress` is called with.
+            progress: called before each batch and in the end.
+
+        Returns:
+            float32 `[N,classes]`.
+        """
+        return run_in_batches(
+            self.infer, images, batch=batch, fixed_batch=self.fixed_batch, stage=stage, progress=progress
+        )
+
+    def infer_many(self, batches: Iterable[Pixels], /) -> Iterator[Probabilities]:
+        """Run batches in their order, as many at once as the engine has `streams`.
+
+        Batches are drawn as there is room for them, a few ahead of the results.
+
+        Args:
+            batches: uint8 `[N,H,W,C]` each.
+
+        Yields:
+            float32 `[N,classes]` for each batch.
+
+        Raises:
+            ClosedError: the engine was closed before the last batch.
+
+        Example:
+            >>> from edge_fm_runtime.engines import EngineOptions, create_engine
+            >>> engine = create_engine(artifact, options=EngineOptions(hint="throughput"))  # doctest: +SKIP
+            >>> for probabilities in engine.infer_many(batches):  # doctest: +SKIP
+            ...     print(probabilities.argmax(axis=1))
+        """
+        if self.streams == 1:
+            yield from map(self.infer, batches)
+            return
+        from edge_fm_runtime.engines.streaming import infer_on_threads
+
+        yield from infer_on_threads(self.infer, batches, self.streams)
+
+
+def as_engine(engine: Engine | SupportsInfer, *, fixed_batch: int | None = None) -> Engine:
+    """Return `engine`, or an `Engine` around a third-party object that is none; used wherever an engine comes in.
+
+    Args:
+        engine: has `infer` and `close`; its `name`, `device`, `precision`, `threads` and `streams` are taken over where
+            it has them.
+        fixed_batch: the only batch size that the model takes; an `Engine` knows its own.
+    """
+    return engine if isinstance(engine, Engine) else _Adapted(engine, fixed_batch)
+
+
+class _Adapted(Engine):
+    def __init__(self, engine: SupportsInfer, fixed_batch: int | None) -> None:
+        self._engine = engine
+        self.fixed_batch = fixed_batch
+        self.name = type(engine).__name__
+        for name in ("name", "device", "precision", "threads", "streams"):
+            if hasattr(engine, name):
+                setattr(self, name, getattr(engine, name))
+
+    def infer(self, batch: Pixels, /) -> Probabilities:
+        return self._engine.infer(batch)
+
+    def close(self) -> None:
+        self._engine.close()
