@@ -32,10 +32,11 @@ import numpy as np
 from edge_fm.experiments.run import machine_name
 from edge_fm.models import records
 from edge_fm.models.records import OTHERS, RECORD_FILE, Exported, Record, Seed, kept_records, read_record
+from edge_fm.models.run_files import HISTORY_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE
 from edge_fm.training import Recipe, load_recipe, recipe_hash
 from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
 from edge_fm.training.run.kept_run import kept_run
-from edge_fm.training.run.run_folder import HISTORY_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE, write_json
+from edge_fm.training.run.run_folder import write_json
 from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.engines import EngineOptions, create_engine
 from edge_fm_runtime.measurement.latency import measure

@@ -77,7 +77,7 @@ def search(
     from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import with_overrides
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
-    from edge_fm.training.search.search import load_search
+    from edge_fm.training.recipe.file import load_search
     from edge_fm.training.search.search import search as run_search
 
     shipped, plan = load_search(recipe)
@@ -210,8 +210,8 @@ def crossval(
     """
     from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import load_recipe, with_overrides
+    from edge_fm.training.input_pipeline.enough_epochs import is_recipe_file, with_enough_epochs
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
-    from edge_fm.training.recipe.enough_steps import is_recipe_file, with_enough_epochs
     from edge_fm.training.search.crossval import cross_validate
 
     shipped = load_recipe(recipe)

@@ -133,8 +133,8 @@ def prepare_training(
     """Read the recipe, change it, and load its data; arguments as for `train`."""
     from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import latest_run, load_recipe, with_overrides
+    from edge_fm.training.input_pipeline.enough_epochs import is_recipe_file, with_enough_epochs
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, notes_of_preparation
-    from edge_fm.training.recipe.enough_steps import is_recipe_file, with_enough_epochs
     from edge_fm.training.recipe.keys import with_keys
     from edge_fm.training.recipe.overrides import default_recipe
     from edge_fm_runtime.errors import TrainingError

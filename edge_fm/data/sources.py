@@ -126,7 +126,8 @@ def _read(
         from edge_fm.data.readers.npy_file import find_npy_parts, read_npy_folder
 
         if find_idx(path) or any(path.glob("*-idx[0-9]-*")):
-            return read_idx_folder(path, shape=shape, progress=progress)
+            known = dict.fromkeys((spec.sha256 for spec in fashion_mnist.FILES), fashion_mnist.LABEL_NAMES)
+            return read_idx_folder(path, shape=shape, progress=progress, known=known)
         if has_pictures(path):
             return read_image_folder(path, shape=shape, photo=photo, progress=progress, skip_unreadable=skip_unreadable)
         if (files := find_csv_folder(path)) is not None:

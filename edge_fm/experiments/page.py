@@ -14,8 +14,8 @@ from edge_fm.experiments.results import Result
 from edge_fm.experiments.rows import results_of
 from edge_fm.experiments.run import read_history
 from edge_fm.experiments.table import find_experiment
+from edge_fm.models.run_files import MODEL_FILE
 from edge_fm.training import Recipe, recipe_hash
-from edge_fm.training.run.run_folder import MODEL_FILE
 from edge_fm_runtime.system.disk import writing
 
 if TYPE_CHECKING:

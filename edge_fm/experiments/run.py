@@ -14,11 +14,11 @@ from edge_fm.experiments.results import Result
 from edge_fm.experiments.structure import structure_hash
 from edge_fm.experiments.table import Experiment
 from edge_fm.models.keras_import import require_keras
+from edge_fm.models.run_files import HISTORY_FILE, METRICS_FILE, MODEL_FILE
 from edge_fm.training import EpochFn, Recipe, recipe_hash
 from edge_fm.training.input_pipeline.recipe_data import learn_and_choose, load_recipe_data
 from edge_fm.training.recipe.keys import with_keys
 from edge_fm.training.run.kept_run import kept_run
-from edge_fm.training.run.run_folder import HISTORY_FILE, METRICS_FILE, MODEL_FILE
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.machine import describe_machine
 

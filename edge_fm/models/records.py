@@ -14,14 +14,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from edge_fm.models.run_files import MODEL_FILE
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.system.json_text import parse_json
 from edge_fm_runtime.system.user_cache import expand_home
 
 KEPT = Path(__file__).parent / "kept"
 """Trained models and their records that come with the package."""
-_MODEL_FILE = "model.keras"
-
 RECORD_FILE = "record.json"
 
 OTHERS = "others"
@@ -174,7 +173,7 @@ def trained_model(name: str | Path) -> Path:
     """
     path = expand_home(name)
     kept = KEPT / path.name
-    ours = str(name) == path.name and (kept / _MODEL_FILE).is_file()
+    ours = str(name) == path.name and (kept / MODEL_FILE).is_file()
     return kept if ours and not path.exists() else path
 
 

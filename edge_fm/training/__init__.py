@@ -14,12 +14,12 @@ from edge_fm.training.recipe.file import (
     DEFAULT_RECIPE,
     load_recipe,
     parse_recipe,
-    recipe_table,
     recipe_toml,
     shipped_recipes,
 )
 from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.recipe.overrides import with_overrides
+from edge_fm.training.recipe.table import recipe_table
 from edge_fm.training.run.fit import EpochFn, train
 from edge_fm.training.run.results import RunResult
 from edge_fm.training.run.run_folder import latest_run, new_run_dir, started_run

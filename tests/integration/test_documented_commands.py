@@ -174,7 +174,7 @@ def test_a_tutorial(page: Path, base: Path, folder: Path) -> None:
 @pytest.mark.parametrize("block", RECIPES, ids=str)
 def test_recipes(block: Block, folder: Path) -> None:
     from edge_fm.training import load_recipe
-    from edge_fm.training.search.search import load_search
+    from edge_fm.training.recipe.file import load_search
 
     file = folder / "my.toml"
     if "search" in tomllib.loads(block.text):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from edge_fm.data.dataset import SourceFile
-from edge_fm.data.fashion_mnist import FILES, LABEL_NAMES
 from edge_fm.data.readers.idx import is_idx, read_idx
 from edge_fm.data.readers.raw import Raw, Shape, assemble, describe_file, read_names
 from edge_fm.data.readers.split_names import ORDER, PART_NAMES, Part, PartName, notes_of_parts
@@ -19,11 +20,19 @@ def find_idx(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_file() and p.stat().st_size and is_idx(p))
 
 
-def read_idx_folder(folder: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
+def read_idx_folder(
+    folder: Path, *, shape: Shape | None, progress: ProgressFn, known: Mapping[str, tuple[str, ...]]
+) -> Raw:
     """Read a folder of IDX files; see `edge_fm.data.sources.load_dataset`.
 
     An images file belongs to the labels file of the same name with "labels" for "images". A name with "t10k" or "test"
     is the test split, one with the word "val", "valid", "validation" or "dev" the validation split.
+
+    Args:
+        folder: what to read.
+        shape: height, width, channels to bring every image to; None for the files' own.
+        progress: called with files.
+        known: SHA-256 of a labels file, unpacked -> names of its classes, for a folder that names none itself.
 
     Raises:
         DataError: files are missing, ambiguous or damaged.
@@ -35,7 +44,8 @@ def read_idx_folder(folder: Path, *, shape: Shape | None, progress: ProgressFn) 
         raise DataError(
             f"{folder} has the IDX files {', '.join(p.name for p in found)}; supported is one file of images for "
             "training, and at most one for validation and for test, each with its labels.",
-            hint=f"Name them {', '.join(spec.name for spec in FILES)}.",
+            hint="Name them train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, "
+            "t10k-labels-idx1-ubyte.",
         )
     parts: dict[PartName, Part] = {}
     files: dict[str, SourceFile] = {}
@@ -46,7 +56,7 @@ def read_idx_folder(folder: Path, *, shape: Shape | None, progress: ProgressFn) 
         parts[name] = _read_pair(path, labels)
         files |= {p.name: describe_file(p) for p in (path, labels)}
     progress(f"Reading {folder.name}", len(chosen), len(chosen))
-    names = read_names(folder) or _known_names(list(parts.values()))
+    names = read_names(folder) or _known_names(list(parts.values()), known)
     counts = {name: len(part.images) for name, part in parts.items()}
     own = "validation" in parts
     notes = notes_of_parts({name: path.name for name, path in chosen.items()}, counts) if own else {}
@@ -94,12 +104,11 @@ def _read_pair(images: Path, labels: Path) -> Part:
     return Part(pixels, numbers, lambda row: f"{images}, image {row}")
 
 
-def _known_names(parts: list[Part]) -> tuple[str, ...] | None:
-    """Fashion-MNIST's garments, if the labels are those of Fashion-MNIST."""
-    import hashlib
-
+def _known_names(parts: list[Part], known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:
+    """The names that all these labels are known to have."""
     sums = {
         hashlib.sha256(b"\0\0\x08\x01" + len(p.labels).to_bytes(4, "big") + p.labels.tobytes()).hexdigest()
         for p in parts
     }
-    return LABEL_NAMES if sums <= {spec.sha256 for spec in FILES} else None
+    names = {known.get(digest) for digest in sums}
+    return names.pop() if len(names) == 1 else None

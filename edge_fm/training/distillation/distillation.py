@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.records import trained_model
+from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE
 from edge_fm.training.recipe import DistillationPart, Recipe
-from edge_fm.training.run import run_folder
 from edge_fm_export.third_party_models.keras_file import read_config, sha256_of
 from edge_fm_runtime.errors import ModelError, TrainingError
 from edge_fm_runtime.system.json_text import parse_json
@@ -54,11 +54,11 @@ def teacher_file(path: str) -> Path:
         TrainingError: there is none.
     """
     place = trained_model(path)
-    file = place / run_folder.MODEL_FILE if place.is_dir() else place
+    file = place / MODEL_FILE if place.is_dir() else place
     if not file.is_file():
         what = "a folder without a finished run" if place.is_dir() else "no file or folder"
         raise TrainingError(
-            f"The teacher {path} is {what}; supported: a run folder with {run_folder.MODEL_FILE}, a .keras "
+            f"The teacher {path} is {what}; supported: a run folder with {MODEL_FILE}, a .keras "
             "file, or a trained model of the package.",
             hint="Train the teacher first, and name its run in the recipe's [distillation] teacher.",
         )
@@ -139,8 +139,8 @@ def _load_teacher(path: str, dataset: Dataset) -> Any:
 
 def _labels(file: Path) -> tuple[str, ...] | None:
     """The label names of a run's model; None for a file outside a run."""
-    metrics = file.parent / run_folder.METRICS_FILE
-    if file.name != run_folder.MODEL_FILE or not metrics.is_file():
+    metrics = file.parent / METRICS_FILE
+    if file.name != MODEL_FILE or not metrics.is_file():
         return None
     try:
         return tuple(parse_json(metrics.read_text("utf-8"))["labels"])

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.models.records import trained_model
+from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE, RECIPE_FILE
 from edge_fm.training.input_pipeline.recipe_data import learn_and_choose
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.file import load_recipe
-from edge_fm.training.run.run_folder import METRICS_FILE, MODEL_FILE, RECIPE_FILE
 from edge_fm_runtime.errors import DataError, DownloadError, ModelError, RecipeError
 from edge_fm_runtime.system.json_text import parse_json
 

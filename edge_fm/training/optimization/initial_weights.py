@@ -14,8 +14,8 @@ from edge_fm.models.backbones import build_backbone, imagenet_file
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.published_weights import copy_layers, fetch_weights
 from edge_fm.models.records import trained_model
+from edge_fm.models.run_files import MODEL_FILE
 from edge_fm.models.weight_shapes import Shapes, differences, file_shapes, shapes_of
-from edge_fm.training.run.run_folder import MODEL_FILE
 from edge_fm_runtime.errors import ModelError
 
 _SUFFIXES = (".weights.h5", ".h5", ".keras")

@@ -4,35 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from edge_fm.models.keras_import import require_keras
 from edge_fm.training.optimization.weight_averaging import averaging_class
 from edge_fm.training.recipe import OptimizerPart
-
-
-@dataclass(frozen=True)
-class _Usual:
-    learning_rate: float
-    weight_decay: float = 0.0
-    momentum: float = 0.0
-    vector_ratio: float = 1.0
-
-
-# What a recipe that names only the optimizer gets.
-USUAL: dict[str, _Usual] = {
-    "sgd": _Usual(0.1, weight_decay=5e-3, momentum=0.9),
-    "rmsprop": _Usual(1e-3),
-    "adam": _Usual(1e-3),
-    "adamw": _Usual(2e-3, weight_decay=0.05),
-    "muon": _Usual(8e-3, weight_decay=0.05, momentum=0.95, vector_ratio=0.5),
-}
-
-
-def peak_rate(part: OptimizerPart) -> float:
-    """The recipe's learning rate, or the optimizer's usual one."""
-    return USUAL[part.name].learning_rate if part.learning_rate is None else part.learning_rate
+from edge_fm.training.recipe.optimizer import USUAL
 
 
 def build_optimizer(part: OptimizerPart, learning_rate: Any, *, ema: float = 0.0) -> Any:

@@ -2,73 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from edge_fm.training.recipe import Recipe, nearest
+from edge_fm.training.recipe.search_space import SearchPlan, parse_search
+from edge_fm.training.recipe.table import SEARCH, recipe_from_table, recipe_table
 from edge_fm.training.recipe.toml_text import parse_toml
-from edge_fm_runtime.artifacts.metadata import Background, PhotoMode, PhotoSpec
 from edge_fm_runtime.errors import MissingDependencyError, RecipeError
 
-SCHEMA = 1
 DEFAULT_RECIPE = "edgenet-s"
-SEARCH = "search"
 EXPERIMENTS = "experiments"
 """Folder within the shipped recipes: one for each published row."""
-
-# What TOML must hold for an attribute's type. A bool is no int here, and an int will do for a float.
-_TEXT, _INT, _FLOAT, _BOOL, _INTS, _NUMBERS, _TEXTS, _TEXT_OR_TEXTS, _TABLE = (
-    "text",
-    "a whole number",
-    "a number",
-    "true or false",
-    "whole numbers",
-    "a list of numbers",
-    "a list of texts",
-    "a text or a list of texts",
-    "a table",
-)
-_KINDS: dict[Any, str] = {
-    str: _TEXT,
-    int: _INT,
-    float: _FLOAT,
-    bool: _BOOL,
-    tuple[int, ...]: _INTS,
-    tuple[float, ...]: _NUMBERS,
-    tuple[str, ...]: _TEXTS,
-    str | tuple[str, ...]: _TEXT_OR_TEXTS,
-}
-
-
-def _kind(hint: Any) -> str:
-    """What TOML must hold for a type hint; None is said by leaving the key out."""
-    if get_origin(hint) is UnionType and NoneType in get_args(hint):
-        (hint,) = (arg for arg in get_args(hint) if arg is not NoneType)
-    if get_origin(hint) is Literal:
-        return _TEXT
-    if get_origin(hint) is Mapping:
-        return _TABLE
-    return _KINDS[hint]
-
-
-def _kinds(cls: type[Any]) -> dict[str, str]:
-    hints = get_type_hints(cls)
-    return {field.name: _kind(hints[field.name]) for field in dataclasses.fields(cls)}
-
-
-_RECIPE_HINTS = get_type_hints(Recipe)
-# Every attribute of a part is a key of its table: a new one needs no line here.
-_PARTS: dict[str, tuple[type[Any], dict[str, str]]] = {
-    name: (cls, _kinds(cls))
-    for name, cls in _RECIPE_HINTS.items()
-    if isinstance(cls, type) and dataclasses.is_dataclass(cls)
-}
-_TOP = {"schema": _INT, **{name: _kind(hint) for name, hint in _RECIPE_HINTS.items() if name not in _PARTS}}
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -115,107 +61,31 @@ def recipe_text(name_or_path: str | os.PathLike[str]) -> str:
         raise RecipeError(f"The recipe {path} cannot be read: {error}.", hint="It must be a TOML file.") from error
 
 
+def load_search(name_or_path: str | os.PathLike[str]) -> tuple[Recipe, SearchPlan]:
+    """Read a recipe, shipped or a file as for `load_recipe`, and its [search] table.
+
+    Raises:
+        RecipeError: it cannot be read, has no [search], or something in it is wrong.
+    """
+    where = os.fspath(name_or_path)
+    recipe, plan = _parse(recipe_text(name_or_path), where)
+    if plan is None:
+        raise RecipeError(
+            f"{where}: there is no [search] table.",
+            hint='Add [search.space] with lines such as "optimizer.name" = ["sgd", "adam"]',
+        )
+    return recipe, plan
+
+
 def parse_recipe(text: str, *, where: str = "the recipe") -> Recipe:
     """Build a recipe from TOML text; what is left out has its default.
+
+    A [search] table is checked, and is no part of the recipe: training runs the values as they stand.
 
     Raises:
         RecipeError: as for `load_recipe`; `where` names the text in the message.
     """
-    try:
-        table = parse_toml(text)
-    except ValueError as error:
-        raise RecipeError(f"{where} is not readable as TOML: {error}.") from error
-    try:
-        return recipe_from_table(table)
-    except RecipeError as error:
-        raise RecipeError(f"{where}: {error.message}", hint=error.hint) from error
-
-
-def recipe_from_table(table: Mapping[str, Any]) -> Recipe:
-    """Build a recipe from nested plain values, the inverse of `recipe_table`.
-
-    A [search] table is checked, and is no part of the recipe: training runs the values as they stand.
-    """
-    schema = table.get("schema", SCHEMA)
-    if schema != SCHEMA:
-        raise RecipeError(
-            f"The recipe has schema {schema!r}; this version reads {SCHEMA}.", hint="pip install --upgrade edge-fm"
-        )
-    values: dict[str, Any] = {}
-    known = [*_TOP, *_PARTS, SEARCH]
-    for key, value in table.items():
-        if key in _TOP:
-            values[key] = _typed(value, _TOP[key], key)
-        elif key in _PARTS:
-            values[key] = _part(key, value)
-        elif key != SEARCH:
-            raise RecipeError(f"Unknown key {key!r}. Supported: {', '.join(known)}.", hint=nearest(key, known))
-    values.pop("schema", None)
-    recipe = Recipe(**values)
-    if SEARCH in table:
-        from edge_fm.training.search.search_space import parse_search
-
-        parse_search(table[SEARCH], recipe)
-    return recipe
-
-
-def _part(section: str, value: Any) -> Any:
-    cls, fields = _PARTS[section]
-    if not isinstance(value, dict):
-        raise RecipeError(f"[{section}] must be a table, got {value!r}.", hint=f"Write a line [{section}].")
-    for key in value:
-        if key not in fields:
-            raise RecipeError(
-                f"[{section}] has no key {key!r}. Supported: {', '.join(fields)}.", hint=nearest(key, fields)
-            )
-    typed = {key: _typed(entry, fields[key], f"[{section}] {key}") for key, entry in value.items()}
-    if cls is PhotoSpec:
-        for key, choices in (("mode", get_args(PhotoMode)), ("background", get_args(Background))):
-            if typed.get(key, choices[0]) not in choices:
-                raise RecipeError(
-                    f"[photo] {key} is {typed[key]!r}. Supported: {', '.join(choices)}.",
-                    hint=nearest(typed[key], choices),
-                )
-    return cls(**typed)
-
-
-def _typed(value: Any, kind: str, where: str) -> Any:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if kind == _FLOAT and (whole or isinstance(value, float)):
-        return float(value)
-    if kind == _INTS and isinstance(value, list) and all(type(entry) is int for entry in value):
-        return tuple(value)
-    if kind == _NUMBERS and isinstance(value, list) and all(type(entry) in (int, float) for entry in value):
-        return tuple(value)  # whole numbers stay whole
-    if kind == _TEXTS and isinstance(value, str):
-        return (value,)  # a list of one
-    if kind in (_TEXTS, _TEXT_OR_TEXTS) and isinstance(value, list) and all(isinstance(v, str) for v in value):
-        return tuple(value)
-    fits = {
-        _TEXT: isinstance(value, str),
-        _TEXT_OR_TEXTS: isinstance(value, str),
-        _INT: whole,
-        _BOOL: isinstance(value, bool),
-        _TABLE: isinstance(value, dict),
-    }
-    if not fits.get(kind, False):
-        raise RecipeError(f"{where} must be {kind}, got {value!r}.")
-    return value
-
-
-def recipe_table(recipe: Recipe) -> dict[str, Any]:
-    """Turn a recipe into nested plain values that TOML and JSON can hold; what is None is left out."""
-    table: dict[str, Any] = {"schema": SCHEMA}
-    for key, value in dataclasses.asdict(recipe).items():
-        if isinstance(value, dict):
-            table[key] = {name: _plain(entry) for name, entry in value.items() if entry is not None}
-        else:
-            table[key] = value
-    return table
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    return _parse(text, where)[0]
 
 
 def recipe_toml(recipe: Recipe) -> str:
@@ -229,3 +99,16 @@ def recipe_toml(recipe: Recipe) -> str:
     except ModuleNotFoundError as error:
         raise MissingDependencyError.for_extra("tomli-w", "train", "writing a recipe") from error
     return tomli_w.dumps(recipe_table(recipe))
+
+
+def _parse(text: str, where: str) -> tuple[Recipe, SearchPlan | None]:
+    try:
+        table = parse_toml(text)
+    except ValueError as error:
+        raise RecipeError(f"{where} is not readable as TOML: {error}.") from error
+    search = table.pop(SEARCH, None)
+    try:
+        recipe = recipe_from_table(table)
+        return recipe, None if search is None else parse_search(search, recipe)
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error.message}", hint=error.hint) from error

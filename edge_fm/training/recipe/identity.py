@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_fm.models import find_model, model_options
-from edge_fm.training.optimization.optimizers import USUAL
 from edge_fm.training.recipe import Recipe
-from edge_fm.training.recipe.file import recipe_table
+from edge_fm.training.recipe.optimizer import USUAL
+from edge_fm.training.recipe.table import recipe_table
 
 _ALWAYS = {
     "model": {"name", "weights", "options"},

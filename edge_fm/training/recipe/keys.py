@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_fm.training.recipe import Recipe
-from edge_fm.training.recipe.file import recipe_from_table, recipe_table
+from edge_fm.training.recipe.table import recipe_from_table, recipe_table
 from edge_fm.training.recipe.toml_text import parse_toml
 from edge_fm_runtime.errors import RecipeError
 

@@ -13,6 +13,26 @@ ScheduleName = Literal["constant", "cosine", "one-cycle", "step", "exponential",
 
 
 @dataclass(frozen=True)
+class UsualSettings:
+    """What an optimizer takes for the keys that a recipe leaves out; see `OptimizerPart`."""
+
+    learning_rate: float
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    vector_ratio: float = 1.0
+
+
+USUAL: dict[str, UsualSettings] = {
+    "sgd": UsualSettings(0.1, weight_decay=5e-3, momentum=0.9),
+    "rmsprop": UsualSettings(1e-3),
+    "adam": UsualSettings(1e-3),
+    "adamw": UsualSettings(2e-3, weight_decay=0.05),
+    "muon": UsualSettings(8e-3, weight_decay=0.05, momentum=0.95, vector_ratio=0.5),
+}
+"""What a recipe that names only the optimizer gets."""
+
+
+@dataclass(frozen=True)
 class OptimizerPart:
     """[optimizer]: how a gradient becomes a step.
 
@@ -74,6 +94,11 @@ class OptimizerPart:
             f"[optimizer] vector_ratio belongs to muon; the optimizer is {self.name}.",
             "Leave it out.",
         )
+
+    @property
+    def peak_rate(self) -> float:
+        """The schedule's highest learning rate: the recipe's own, or the optimizer's usual one."""
+        return USUAL[self.name].learning_rate if self.learning_rate is None else self.learning_rate
 
 
 @dataclass(frozen=True)

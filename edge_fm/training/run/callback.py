@@ -7,7 +7,6 @@ import math
 from typing import Any
 
 from edge_fm.models.keras_import import require_keras
-from edge_fm.training.optimization.optimizers import peak_rate
 from edge_fm.training.recipe import OptimizerPart
 from edge_fm_runtime.errors import DivergedError
 from edge_fm_runtime.progress import ProgressFn
@@ -41,7 +40,7 @@ def _callback_class() -> Any:
             # `loss` is the epoch's mean so far, so one bad batch shows at once and in all that follow.
             loss = float((logs or {})["loss"])
             if not math.isfinite(loss):
-                rate = peak_rate(self._optimizer)
+                rate = self._optimizer.peak_rate
                 raise DivergedError(
                     f"The loss became {loss} in epoch {self._epoch + 1}, batch {batch + 1}: training has diverged.",
                     hint=f"Try a smaller learning rate than {rate:g}, such as --learning-rate {rate / 10:g}, "

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from edge_fm.models.keras_import import require_keras
+from edge_fm.models.run_files import HISTORY_FILE, RECIPE_FILE
 from edge_fm.training.distillation.distillation import with_teachers_known
 from edge_fm.training.distillation.teacher_predictions import TeacherAnswers
 from edge_fm.training.input_pipeline.backbone_features import NoteFn
@@ -27,8 +28,6 @@ from edge_fm.training.input_pipeline.checks import check_classes, check_clock, c
 from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
 from edge_fm.training.input_pipeline.photo_augmentation import photo_classes
 from edge_fm.training.input_pipeline.recipe_data import learn_and_choose
-from edge_fm.training.optimization.learner import Learner, score
-from edge_fm.training.optimization.optimizers import peak_rate
 from edge_fm.training.optimization.precision import precision_note
 from edge_fm.training.optimization.schedules import plateau_rate
 from edge_fm.training.recipe import Recipe
@@ -40,6 +39,7 @@ from edge_fm.training.run import run_folder
 from edge_fm.training.run.callback import batch_callback
 from edge_fm.training.run.checkpoint import RunState, save_state
 from edge_fm.training.run.folder_lock import locked_folder
+from edge_fm.training.run.learner import Learner, score
 from edge_fm.training.run.results import RunResult, finish, is_over
 from edge_fm.training.run.resume import open_run
 from edge_fm.training.run.tensorboard import EpochLog, require_writer
@@ -125,7 +125,7 @@ def train(
         steps = steps_per_epoch(len(learn.images), recipe.training.batch_size)
         learner = Learner(recipe, dataset, steps, weights="none" if state else recipe.model.weights)
         if state is None:
-            run_folder.write_text(out_dir / run_folder.RECIPE_FILE, recipe_toml(recipe))
+            run_folder.write_text(out_dir / RECIPE_FILE, recipe_toml(recipe))
         else:
             learner.restore(state)
         learn, choose = learner.seen(dataset, learn, choose, progress=progress, note=note)
@@ -139,7 +139,7 @@ def train(
             while state is None or not is_over(recipe, state):
                 row, state = _one_epoch(learner, state, learn, choose, dataset, answers, progress, started)
                 save_state(out_dir, state)
-                run_folder.write_history(out_dir / run_folder.HISTORY_FILE, state.history)
+                run_folder.write_history(out_dir / HISTORY_FILE, state.history)
                 log.write(row)
                 if on_epoch:
                     on_epoch(state.epoch, epochs, row)
@@ -164,7 +164,7 @@ def _one_epoch(
     if recipe.schedule.name == "plateau":
         losses = [row["val_loss"] for row in history]
         learner.optimizer.learning_rate = plateau_rate(
-            recipe.schedule, peak=peak_rate(recipe.optimizer), val_losses=losses
+            recipe.schedule, peak=recipe.optimizer.peak_rate, val_losses=losses
         )
     began = time.monotonic()
     batches = epoch_batches(

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.models.keras_import import require_keras
+from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE, RECIPE_FILE
 from edge_fm.training.distillation.distillation import with_teachers_known
-from edge_fm.training.optimization.learner import score
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.recipe.paths import with_absolute_paths
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.fit import EpochFn, train
 from edge_fm.training.run.folder_lock import locked_folder
+from edge_fm.training.run.learner import score
 from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.json_text import parse_json
@@ -49,8 +50,8 @@ def kept_run(
     Raises:
         TrainingError: the folder holds a run of another recipe or other data; and as for `train`.
     """
-    if not (folder / run_folder.MODEL_FILE).exists():
-        resume = (folder / run_folder.RECIPE_FILE).exists()
+    if not (folder / MODEL_FILE).exists():
+        resume = (folder / RECIPE_FILE).exists()
         return train(recipe, dataset, folder, resume=resume, test=test, progress=progress, on_epoch=on_epoch).metrics
     metrics = read_metrics(folder)
     known = with_teachers_known(recipe)
@@ -68,10 +69,10 @@ def kept_run(
     if test and metrics["test_accuracy"] is None:
         keras = require_keras("testing")
         with locked_folder(folder):
-            model = keras.models.load_model(folder / run_folder.MODEL_FILE, compile=False)
+            model = keras.models.load_model(folder / MODEL_FILE, compile=False)
             answers = model.predict(dataset.test.images, batch_size=_BATCH, verbose=0)
             metrics["test_accuracy"], metrics["test_loss"] = score(answers, dataset.test.labels)
-            run_folder.write_json(folder / run_folder.METRICS_FILE, metrics)
+            run_folder.write_json(folder / METRICS_FILE, metrics)
     return metrics
 
 
@@ -81,7 +82,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     Raises:
         TrainingError: it is missing or damaged.
     """
-    path = folder / run_folder.METRICS_FILE
+    path = folder / METRICS_FILE
     try:
         metrics: dict[str, Any] = parse_json(path.read_text("utf-8"))
         _ = metrics["recipe_hash"], metrics["data"]["hash"], metrics["test_accuracy"]

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE
 from edge_fm.training.input_pipeline.leakage import Leak
-from edge_fm.training.optimization.learner import Learner, score
 from edge_fm.training.optimization.schedules import stops_early
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.checkpoint import RunState
+from edge_fm.training.run.learner import Learner, score
 from edge_fm_runtime.progress import ProgressFn
 from edge_fm_runtime.system.disk import writing
 
@@ -48,7 +49,7 @@ class RunResult:
     @property
     def model_path(self) -> Path:
         """The trained model."""
-        return self.run_dir / run_folder.MODEL_FILE
+        return self.run_dir / MODEL_FILE
 
     def to_json(self) -> dict[str, Any]:
         """The object that `edgefm train --json` prints."""
@@ -122,8 +123,8 @@ def finish(
         "keras_backend": state.backend,
         "versions": _versions(state.backend),
     }
-    run_folder.write_json(out_dir / run_folder.METRICS_FILE, metrics)
-    _save_model(learner, state, out_dir / run_folder.MODEL_FILE)
+    run_folder.write_json(out_dir / METRICS_FILE, metrics)
+    _save_model(learner, state, out_dir / MODEL_FILE)
     progress(stage, 1, 1)
     return RunResult(out_dir, recipe, metrics, state.history, probabilities)
 

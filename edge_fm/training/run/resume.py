@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_fm.models.keras_import import require_keras
+from edge_fm.models.run_files import MODEL_FILE, RECIPE_FILE
 from edge_fm.training.recipe import Recipe
-from edge_fm.training.recipe.file import load_recipe, recipe_table
+from edge_fm.training.recipe.file import load_recipe
 from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.recipe.paths import with_absolute_paths
-from edge_fm.training.run import run_folder
+from edge_fm.training.recipe.table import recipe_table
 from edge_fm.training.run.checkpoint import FILE as CHECKPOINT
 from edge_fm.training.run.checkpoint import RunState, load_state
 from edge_fm.training.run.folder_lock import LOCK_FILE
@@ -30,8 +31,8 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
         TrainingError: the folder holds a finished or (without `resume`) an unfinished run, or files of somebody else's;
             or with `resume` no run, or one that was started with another recipe, other data or another Keras backend.
     """
-    exists = (out_dir / run_folder.RECIPE_FILE).exists()
-    if (out_dir / run_folder.MODEL_FILE).exists():
+    exists = (out_dir / RECIPE_FILE).exists()
+    if (out_dir / MODEL_FILE).exists():
         raise TrainingError(
             f"The run in {out_dir} is finished" + ("; there is nothing to resume." if resume else "."),
             hint=f"edgefm evaluate {out_dir}   (or train into another folder)",
@@ -41,7 +42,7 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
             raise TrainingError(f"{out_dir} holds an unfinished run.", hint="Go on with it: --resume.")
         found = {path.name for path in out_dir.iterdir()} if out_dir.is_dir() else set()
         # A run that was killed while it wrote its recipe left that beside its place.
-        half = {name for name in found if name.startswith(f".{run_folder.RECIPE_FILE}.") and name.endswith(".tmp")}
+        half = {name for name in found if name.startswith(f".{RECIPE_FILE}.") and name.endswith(".tmp")}
         there = sorted(found - half - {LOCK_FILE})
         if there:
             raise TrainingError(
@@ -51,12 +52,12 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
         return None
     if not exists:
         raise TrainingError(f"There is no run to resume in {out_dir}.", hint="Leave --resume out to start one.")
-    as_kept = load_recipe(out_dir / run_folder.RECIPE_FILE)
+    as_kept = load_recipe(out_dir / RECIPE_FILE)
     before = with_absolute_paths(as_kept)  # an earlier version kept them as they were given
     if recipe_hash(before) != recipe_hash(recipe):
         raise TrainingError(
             f"The recipe is not the one that the run in {out_dir} was started with: {_difference(before, recipe)}.",
-            hint=f"Resume with {out_dir / run_folder.RECIPE_FILE}, or start a new run.",
+            hint=f"Resume with {out_dir / RECIPE_FILE}, or start a new run.",
         )
     state = load_state(out_dir)
     if state is None:

@@ -15,10 +15,6 @@ from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.system.disk import writing
 
 LATEST = "latest"
-MODEL_FILE = "model.keras"
-RECIPE_FILE = "recipe.toml"
-METRICS_FILE = "metrics.json"
-HISTORY_FILE = "history.csv"
 
 
 def new_run_dir(root: Path, name: str) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,15 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edge_fm.training.recipe import Recipe
-from edge_fm.training.recipe.file import SEARCH, load_recipe, recipe_text, recipe_toml
+from edge_fm.training.recipe.file import recipe_toml
 from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.recipe.keys import value_at, with_keys
-from edge_fm.training.recipe.toml_text import parse_toml
+from edge_fm.training.recipe.search_space import SearchPlan
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.checkpoint import load_state
 from edge_fm.training.run.fit import EpochFn
 from edge_fm.training.run.kept_run import kept_run
-from edge_fm.training.search.search_space import SearchPlan, parse_search
 from edge_fm.training.search.search_study import (
     AGAIN,
     OWNER,
@@ -33,7 +31,7 @@ from edge_fm.training.search.search_study import (
     sqlite_url,
     this_process,
 )
-from edge_fm_runtime.errors import DivergedError, RecipeError
+from edge_fm_runtime.errors import DivergedError
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
@@ -75,22 +73,6 @@ class SearchResult:
             "best_recipe": None if self.best_recipe is None else str(self.best_recipe),
             "trials": list(self.trials),
         }
-
-
-def load_search(name_or_path: str | os.PathLike[str]) -> tuple[Recipe, SearchPlan]:
-    """Read a recipe, shipped or a file as for `load_recipe`, and its [search] table.
-
-    Raises:
-        RecipeError: it cannot be read, has no [search], or something in it is wrong.
-    """
-    recipe = load_recipe(name_or_path)
-    table = parse_toml(recipe_text(name_or_path)).get(SEARCH)
-    if table is None:
-        raise RecipeError(
-            f"{os.fspath(name_or_path)}: there is no [search] table.",
-            hint='Add [search.space] with lines such as "optimizer.name" = ["sgd", "adam"]',
-        )
-    return recipe, parse_search(table, recipe)
 
 
 def search(

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from edge_fm.training.search.search_space import Dimension, SearchPlan
+from edge_fm.training.recipe.search_space import Dimension, SearchPlan
 from edge_fm_runtime.errors import MissingDependencyError, TrainingError
 from edge_fm_runtime.system.user_cache import why_untrusted
 

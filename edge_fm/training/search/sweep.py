@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from edge_fm.models.run_files import HISTORY_FILE
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.recipe.keys import with_keys
@@ -189,5 +190,5 @@ def _row(values: Mapping[str, Any], recipe: Recipe, folder: Path, metrics: dict[
 
 def best_val_loss(folder: Path, best_epoch: int) -> float:
     """Validation loss of a finished run's best epoch."""
-    with (folder / run_folder.HISTORY_FILE).open(newline="") as file:
+    with (folder / HISTORY_FILE).open(newline="") as file:
         return next(float(row["val_loss"]) for row in csv.DictReader(file) if int(row["epoch"]) == best_epoch)

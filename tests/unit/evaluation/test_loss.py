@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_fm.evaluation import evaluate_probabilities
-from edge_fm.training.optimization.learner import score
+from edge_fm.training.run.learner import score
 
 
 @pytest.mark.parametrize("least", [0.0, 1e-30, 1e-10, 1e-7, 1e-3])

@@ -7,9 +7,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from edge_fm.training.optimization.optimizers import USUAL, build_optimizer, peak_rate
+from edge_fm.training.optimization.optimizers import build_optimizer
 from edge_fm.training.optimization.schedules import build_schedule, plateau_rate, stops_early
 from edge_fm.training.recipe import OptimizerName, OptimizerPart, ScheduleName, SchedulePart
+from edge_fm.training.recipe.optimizer import USUAL
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -30,7 +31,7 @@ def test_every_optimizer_makes_a_small_network_less_wrong(name: OptimizerName) -
         ]
     )
     part = OptimizerPart(name=name)
-    model.compile(build_optimizer(part, peak_rate(part)), "sparse_categorical_crossentropy")
+    model.compile(build_optimizer(part, part.peak_rate), "sparse_categorical_crossentropy")
     images = np.random.default_rng(0).normal(size=(32, 6, 6, 1)).astype("float32")
     labels = (images.mean(axis=(1, 2, 3)) > 0).astype("int64")
     before = model.evaluate(images, labels, verbose=0)

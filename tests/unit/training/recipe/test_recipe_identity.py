@@ -11,7 +11,6 @@ from edge_fm.models import model_options
 from edge_fm.models.edgenet import build
 from edge_fm.models.registry import MODELS
 from edge_fm.training import Recipe, SchedulePart, TrainingPart, parse_recipe, recipe_hash
-from edge_fm.training.optimization.optimizers import USUAL
 from edge_fm.training.recipe.identity import (
     _ALWAYS,
     AS_BEFORE,
@@ -19,6 +18,7 @@ from edge_fm.training.recipe.identity import (
     TRAINED_AS_BEFORE,
     USUAL_AS_BEFORE,
 )
+from edge_fm.training.recipe.optimizer import USUAL
 
 TEXT = 'name = "n"\n[model]\nname = "edgenet-s"\n[optimizer]\nname = "adamw"\n'
 

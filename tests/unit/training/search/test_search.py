@@ -17,8 +17,8 @@ from strokes_data import make_recipe, make_split
 
 from edge_fm.data import Dataset
 from edge_fm.training import Recipe, load_recipe, train, with_overrides
+from edge_fm.training.recipe.search_space import SearchPlan, parse_search
 from edge_fm.training.search.search import SearchResult, search
-from edge_fm.training.search.search_space import SearchPlan, parse_search
 from edge_fm.training.search.search_study import require_optuna, sqlite_url
 from edge_fm_runtime.errors import TrainingError
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from edge_fm.training import ModelPart, OptimizerPart, Recipe
+from edge_fm.training.recipe.file import load_search
 from edge_fm.training.recipe.keys import parse_value, value_at, with_keys
-from edge_fm.training.search.search import load_search
-from edge_fm.training.search.search_space import parse_search
+from edge_fm.training.recipe.search_space import parse_search
 from edge_fm_runtime.errors import ModelError, RecipeError
 
 

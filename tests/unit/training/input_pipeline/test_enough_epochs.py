@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from edge_fm.cli import cli
 from edge_fm.data import Dataset, Split
 from edge_fm.training import Recipe, load_recipe, with_overrides
-from edge_fm.training.recipe.enough_steps import ENOUGH_STEPS, is_recipe_file, with_enough_epochs
+from edge_fm.training.input_pipeline.enough_epochs import ENOUGH_STEPS, is_recipe_file, with_enough_epochs
 from edge_fm_runtime.errors import RecipeError
 
 PHOTOS = "my photos"

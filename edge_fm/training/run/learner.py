@@ -21,7 +21,7 @@ from edge_fm.training.distillation.distillation import (
 from edge_fm.training.input_pipeline.backbone_features import NO_BACKBONE, NoteFn, split_at_features, with_features
 from edge_fm.training.optimization.fast_layers import with_fast_layers
 from edge_fm.training.optimization.initial_weights import load_weights
-from edge_fm.training.optimization.optimizers import build_optimizer, peak_rate
+from edge_fm.training.optimization.optimizers import build_optimizer
 from edge_fm.training.optimization.schedules import build_schedule
 from edge_fm.training.optimization.weight_averaging import settle_statistics, statistics_batches
 from edge_fm.training.recipe import Recipe
@@ -61,7 +61,7 @@ class Learner:
         self.model = with_fast_layers(built)
         schedule = build_schedule(
             recipe.schedule,
-            peak=peak_rate(recipe.optimizer),
+            peak=recipe.optimizer.peak_rate,
             steps_per_epoch=steps,
             epochs=recipe.training.epochs,
         )
