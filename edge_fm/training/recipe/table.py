@@ -84,7 +84,8 @@ def recipe_from_table(table: Mapping[str, Any]) -> Recipe:
             values[key] = _part(key, value)
         else:
             known = [name for name in (*_TOP, *_PARTS, SEARCH) if name != key]
-            raise RecipeError(f"Unknown key {key!r}. Supported: {', '.join(known)}.", hint=nearest(key, known))
+            hint = f"[{SEARCH}] is read from a recipe file." if key == SEARCH else nearest(key, known)
+            raise RecipeError(f"Unknown key {key!r}. Supported: {', '.join(known)}.", hint=hint)
     values.pop("schema", None)
     return Recipe(**values)
 
