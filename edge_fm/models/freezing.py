@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from edge_fm.models.architectures.transfer import FEATURES
 from edge_fm.models.registry import find_model
-from edge_fm.models.transfer import FEATURES
 from edge_fm_runtime.errors import ModelError
 
 BACKBONE = "backbone"

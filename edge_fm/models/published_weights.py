@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_fm.models.backbones import WeightsFile
+from edge_fm.models.architectures.backbones import WeightsFile
 from edge_fm.models.keras_import import require_keras
 from edge_fm.network import failure_reason, require_reachable
 from edge_fm_runtime.errors import ModelError

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_fm.models import find_model
+from edge_fm.models.architectures.transfer import FEATURES
 from edge_fm.models.freezing import BACKBONE
 from edge_fm.models.keras_import import require_keras
-from edge_fm.models.transfer import FEATURES
 from edge_fm.training.recipe import AugmentationPart, Recipe
 from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.errors import CacheWarning

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm.models import find_model, model_options
-from edge_fm.models.backbones import build_backbone, imagenet_file
+from edge_fm.models.architectures.backbones import build_backbone, imagenet_file
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.published_weights import copy_layers, fetch_weights
 from edge_fm.models.records import trained_model

@@ -115,7 +115,7 @@ _IMPORTS = """
 from edge_fm_export.compat.library_folders import some_home_folder
 from edge_fm.models.keras_import import require_keras
 from edge_fm.evaluation.plots import new_figure
-from edge_fm.models.backbones import WeightsFile
+from edge_fm.models.architectures.backbones import WeightsFile
 from edge_fm.models.published_weights import cached_path
 from edge_fm_runtime.errors import ModelError
 import os, sys

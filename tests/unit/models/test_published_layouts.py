@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from edge_fm.models import build_model
-from edge_fm.models.backbones import BACKBONES
-from edge_fm.models.transfer import FEATURES
+from edge_fm.models.architectures.backbones import BACKBONES
+from edge_fm.models.architectures.transfer import FEATURES
 from edge_fm.training.optimization.initial_weights import load_weights
 
 pytestmark = [

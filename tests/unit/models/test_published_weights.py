@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from edge_fm.models.backbones import BACKBONES, WeightsFile, imagenet_file
+from edge_fm.models.architectures.backbones import BACKBONES, WeightsFile, imagenet_file
 from edge_fm.models.published_weights import cached_path, fetch_weights
 from edge_fm_runtime.errors import ModelError
 

@@ -27,7 +27,7 @@ REAL = os.environ.get("EDGEFM_TEST_WEIGHTS")
 @pytest.fixture(scope="module")
 def backbone_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights whose features differ from image to image."""
-    from edge_fm.models.backbones import build_backbone
+    from edge_fm.models.architectures.backbones import build_backbone
 
     model = build_backbone("mobilenet", side=32, alpha=0.1)
     images = np.random.default_rng(0).uniform(-1, 1, (32, 32, 32, 3)).astype(np.float32)

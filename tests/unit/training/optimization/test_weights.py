@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_fm.models import build_model
-from edge_fm.models.backbones import build_backbone, imagenet_file
+from edge_fm.models.architectures.backbones import build_backbone, imagenet_file
 from edge_fm.training.optimization.initial_weights import load_weights
 from edge_fm_runtime.errors import ModelError
 

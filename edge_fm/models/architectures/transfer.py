@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from edge_fm.models.backbones import BACKBONES, build_backbone
+from edge_fm.models.architectures.backbones import BACKBONES, build_backbone
+from edge_fm.models.architectures.parts import check_counts, check_share, classifier_head
 from edge_fm.models.keras_import import require_keras
-from edge_fm.models.parts import check_counts, check_share, classifier_head
 from edge_fm_export.third_party_models.pixel_scaling import MODES, apply_preprocessing
 from edge_fm_runtime.errors import ModelError
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_fm.models import resnet18
+from edge_fm.models.architectures import resnet18
 from edge_fm.models.keras_import import require_keras
 from edge_fm_runtime.errors import ModelError
 

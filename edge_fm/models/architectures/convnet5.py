@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from edge_fm.models.architectures.parts import check_counts, check_share, classifier_head
 from edge_fm.models.keras_import import require_keras
-from edge_fm.models.parts import check_counts, check_share, classifier_head
 from edge_fm_runtime.errors import ModelError
 
 _FILTERS = (32, 64)

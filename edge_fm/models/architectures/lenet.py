@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from edge_fm.models.architectures.parts import (
+    check_activation,
+    check_choice,
+    check_counts,
+    check_share,
+    classifier_head,
+)
 from edge_fm.models.keras_import import require_keras
-from edge_fm.models.parts import check_activation, check_choice, check_counts, check_share, classifier_head
 from edge_fm_runtime.errors import ModelError
 
 _SIDE = 32

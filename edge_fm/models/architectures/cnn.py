@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from edge_fm.models.architectures.parts import check_activation, check_share, classifier_head
 from edge_fm.models.keras_import import require_keras
-from edge_fm.models.parts import check_activation, check_share, classifier_head
 from edge_fm_runtime.errors import ModelError
 
 

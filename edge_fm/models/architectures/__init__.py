@@ -1,0 +1,1 @@
+"""The architectures of the zoo, one file each, and the parts that they share."""
