@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 FILE = Path(__file__).parent / "current.json"
 
 _MODEL_CODE = (
-    *(f"edge_fm.models.{name}" for name in ("backbones", "cnn", "convnet5", "lenet", "parts", "resnet18", "transfer")),
+    *(
+        f"edge_fm.models.architectures.{name}"
+        for name in ("backbones", "cnn", "convnet5", "lenet", "parts", "resnet18", "transfer")
+    ),
     "edge_fm_export.third_party_models.pixel_scaling",
 )
 _DATA_CODE = tuple(f"edge_fm.data.{name}" for name in ("fashion_mnist", "readers.idx", "prepare", "splits", "dataset"))
