@@ -20,7 +20,6 @@ TOO_LONG = {
     "edge_fm/data/readers/image_folder.py",
     "edge_fm/evaluation/benchmark/benchmark.py",
     "edge_fm/evaluation/benchmark/page.py",
-    "edge_fm/models/registry.py",
     "export/edge_fm_export/pipeline.py",
     "export/edge_fm_export/third_party_models/keras2/model_config.py",
     "runtime/edge_fm_runtime/artifacts/metadata.py",
