@@ -167,16 +167,18 @@ class PublishedRows(_Table):
         def percent(value: float | None) -> str:
             return "" if value is None else f"{100 * value:.2f}"
 
-        rows = []
+        rows, notes = [], []
         for row in experiment_rows(kept_results(KEPT)):
             reported, achieved = row["reported_accuracy"], row["achieved_accuracy"]
             both = reported is not None and achieved is not None
             difference = f"{100 * (achieved - reported):+.2f}" if both else ""
             done = percent(achieved) or row["status"]
             name, letter, model = literal(row["name"]), row["report"]["letter"], literal(row["model"])
-            rows.append((name, letter, model, percent(reported), done, difference, prose(row["note"] or "")))
-        head = ("experiment", "report", "model", "reported %", "achieved %", "difference", "note")
-        yield "", list_table(head, rows)
+            rows.append((name, letter, model, percent(reported), done, difference))
+            if row["note"]:
+                notes += [name, f"   {prose(row['note'])}", ""]
+        yield "", list_table(("experiment", "report", "model", "reported %", "achieved %", "difference"), rows)
+        yield "Notes", notes
 
 
 class PublicApi(SphinxDirective):
@@ -227,7 +229,18 @@ class ErrorTree(_Table):
         yield "", ["::", "", *(f"   {line}" for line in tree.splitlines()), ""]
 
 
+def mark_options(app: Sphinx, ctx: Any, lines: list[str]) -> None:
+    """Options named in a help text become code; their two dashes would become one long one."""
+    found = re.compile(r"(`+[^`]+`+)|(?<![\w-])(--[a-z][\w-]*)")  # what is code already stays
+    lines[:] = [
+        line if line.lstrip().startswith("..") else found.sub(lambda match: match[1] or f"``{match[2]}``", line)
+        for line in lines
+    ]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("sphinx-click-process-description", mark_options)
+    app.connect("sphinx-click-process-options", mark_options)
     app.add_directive("recipe-keys", RecipeKeys)
     app.add_directive("artifact-schema", ArtifactSchema)
     app.add_directive("artifact-sections", ArtifactSections)

@@ -55,10 +55,13 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     while to_read:
         page = to_read.pop()
         reached.add(page)
+        if page.with_suffix(".ipynb").exists():
+            continue
         for entries in re.findall(r"^:::\{toctree\}\n(.*?)^:::", page.read_text("utf-8"), re.M | re.S):
             names = [line for line in entries.splitlines() if line and not line.startswith(":")]
-            to_read += [page.parent / f"{name}.md" for name in names]
-    assert reached == set(docs.rglob("*.md"))
+            to_read += [(page.parent / f"{name}.md").resolve() for name in names]
+    notebooks = {file.with_suffix(".md") for file in docs.rglob("*.ipynb")}
+    assert reached == {*docs.rglob("*.md"), *notebooks}
 
 
 def test_every_name_that_the_runtime_offers_is_documented() -> None:
