@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import against
-from edge_fm.api.common.registry import ALL_ENGINES
+from edge_fm.api.common.engines import ALL_ENGINES
 from edge_fm.evaluation.benchmark.bare_libraries import BARE_ENGINES, BARE_OF
 from edge_fm_export.engines import reference_engine
 from edge_fm_export.sources import load_source

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edge_fm.api.export import ExportOptions, ExportPlan, export, plan_export
     from edge_fm.api.loadgen import ScenariosResult, benchmark_scenarios
     from edge_fm.api.models import ModelList, list_models, plot_models
+    from edge_fm.api.quickstart import QuickstartResult, quickstart
     from edge_fm.api.report import BenchmarkPage, benchmark_report
     from edge_fm.api.studies import SearchReport, SweepResult, crossval, search, sweep
     from edge_fm.api.train import PreparedTraining, TrainOptions, prepare_training, train, train_prepared
@@ -54,6 +55,7 @@ _HOMES = {
     "MachineReport": "edge_fm.api.doctor",
     "ModelList": "edge_fm.api.models",
     "PreparedTraining": "edge_fm.api.train",
+    "QuickstartResult": "edge_fm.api.quickstart",
     "RunResult": "edge_fm.training.run.results",
     "ScenariosResult": "edge_fm.api.loadgen",
     "SearchReport": "edge_fm.api.studies",
@@ -77,6 +79,7 @@ _HOMES = {
     "plan_export": "edge_fm.api.export",
     "plot_models": "edge_fm.api.models",
     "prepare_training": "edge_fm.api.train",
+    "quickstart": "edge_fm.api.quickstart",
     "run_experiments": "edge_fm.api.experiments",
     "search": "edge_fm.api.studies",
     "sweep": "edge_fm.api.studies",
@@ -105,6 +108,7 @@ __all__ = [
     "MachineReport",
     "ModelList",
     "PreparedTraining",
+    "QuickstartResult",
     "RunResult",
     "ScenariosResult",
     "SearchReport",
@@ -129,6 +133,7 @@ __all__ = [
     "plan_export",
     "plot_models",
     "prepare_training",
+    "quickstart",
     "run_experiments",
     "search",
     "sweep",

@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_fm.api.common.messages import MessageFn, ignore_message
+from edge_fm_runtime.defaults import MAX_DROP_POINTS
+from edge_fm_runtime.measurement.autotune import DURATION_S
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
     from edge_fm.evaluation.benchmark.statistics import Verdict
     from edge_fm_runtime.measurement.autotune import Candidate, Tuning
 
-MAX_DROP_POINTS = 0.5
-DURATION_S = 0.3
-
 
 @dataclass(frozen=True, eq=False)
 class AutotuneResult:
-    """What was measured, and what was kept.
+    """What was measured, and what was stored.
 
     Attributes:
         tuning: every way to run, the fastest first, and the best within the limit.
         verdict: whether the measurement is valid, and why not.
-        profile: the device profile that the result was written to; None where an invalid measurement was not kept.
+        profile: the device profile that the result was written to; None where an invalid measurement was not stored.
     """
 
     tuning: Tuning
@@ -45,7 +45,7 @@ class AutotuneResult:
         """Return the device profile that the result was written to.
 
         Raises:
-            GateError: the measurement is invalid, and was not kept; with every reason.
+            GateError: the measurement is invalid, and was not stored; with every reason.
         """
         from edge_fm_runtime.errors import GateError
 
@@ -53,7 +53,7 @@ class AutotuneResult:
             raise GateError(
                 "The measurement is INVALID, so the device profile was left as it was.",
                 list(self.verdict.reasons),
-                hint="Measure again while this machine does nothing else, or keep what was measured: --allow-load",
+                hint="Measure again while this machine does nothing else, or store what was measured: --allow-load",
             )
         return self.profile
 
@@ -65,18 +65,20 @@ def autotune(
     duration_s: float = DURATION_S,
     allow_load: bool = False,
     progress: ProgressFn = silent,
+    note: MessageFn = ignore_message,
 ) -> AutotuneResult:
-    """Measure engines, threads and static or dynamic batch, and keep each artifact's fastest in the device profile.
+    """Measure engines, threads and static or dynamic batch, and store each artifact's fastest in the device profile.
 
     Args:
         artifacts: formats and precisions of one model.
-        max_drop: accuracy that the choice may have lost at export, in points.
+        max_drop: accuracy that the selected artifact may have lost at export, in points.
         duration_s: counted seconds of each way to run.
-        allow_load: keep the result even if other programs used the CPU meanwhile.
+        allow_load: store the result even if other programs used the CPU meanwhile.
         progress: called as work goes on.
+        note: called with what could not be measured.
 
     Returns:
-        The figures; call `require_kept()` to insist that they were kept.
+        The figures; call `require_kept()` to insist that they were stored.
 
     Raises:
         EdgeFMError: an artifact cannot be read or run, or the profile cannot be written.
@@ -96,6 +98,8 @@ def autotune(
 
     tuning = measure(opened, max_drop_points=max_drop, duration_s=duration_s, progress=watched)
     verdict = watch.stop().verdict()
+    for line in tuning.skipped:
+        note(f"Skipped: {line}")
     choices = {}
     for candidate in reversed(tuning.candidates):  # the fastest of each artifact is written last
         if (digest := candidate.artifact.payload_hash()) is not None:
@@ -105,7 +109,7 @@ def autotune(
     return AutotuneResult(tuning, verdict, save_choices(choices) if verdict.valid or allow_load else None)
 
 
-def batch_in_words(candidate: Candidate) -> str:
+def describe_batch(candidate: Candidate) -> str:
     """Whether the batch is free, or which size it is fixed to."""
     fixed = candidate.artifact.metadata.input.batch
     if candidate.engine == "openvino":
@@ -118,7 +122,7 @@ def _row(candidate: Candidate) -> dict[str, Any]:
         "artifact": str(candidate.artifact.path),
         "engine": candidate.engine,
         "threads": candidate.threads,
-        "batch": batch_in_words(candidate),
+        "batch": describe_batch(candidate),
         "p50_ms": candidate.p50_ms,
         "n": candidate.n,
         "drop_points": candidate.drop_points,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.places import EXPORTS, is_run, latest_export
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -77,7 +77,7 @@ def benchmark(
     device: str = "CPU",
     threads: int | None = None,
     progress: ProgressFn = silent,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> BenchmarkResult:
     """Time artifacts, the Keras original and its SavedModel, interleaved in one run.
 
@@ -163,14 +163,13 @@ def _cases(
     progress: ProgressFn,
 ) -> list[Case]:
     """Artifacts, the original and its SavedModel, the bare libraries, and nothing."""
-    from edge_fm.api.common.registry import ALL_ENGINES
+    from edge_fm.api.common.engines import ALL_ENGINES, select_engine
     from edge_fm.evaluation.benchmark.benchmark import artifact_case, bare_case, null_case, reference_cases
     from edge_fm_runtime.artifacts.artifact import load_artifact
 
     cases, bare = [], []
     for artifact in opened:
-        chosen = "savedmodel" if artifact.metadata.format == "savedmodel" else engine
-        case = artifact_case(artifact, chosen, options, registry=ALL_ENGINES)
+        case = artifact_case(artifact, select_engine(artifact, engine), options, registry=ALL_ENGINES)
         if sum(other.metadata.name == artifact.metadata.name for other in opened) > 1:
             case = replace(case, model=str(artifact.path))  # artifacts of two runs may have one name
         cases.append(case)

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from edge_fm.api.common.messages import MessageFn, unheard
-from edge_fm.api.common.places import choose_artifact
+from edge_fm.api.common.messages import MessageFn, ignore_message
+from edge_fm.api.common.photo_list import PhotoList, lone_file
+from edge_fm.api.common.places import select_artifact
+from edge_fm_runtime.classifier import Classification, Classifier, Failure
+from edge_fm_runtime.defaults import BATCH_SIZE
+from edge_fm_runtime.errors import PhotoError
+from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 
-if TYPE_CHECKING:
-    from edge_fm_runtime.classifier import Classification, Failure
+
+@dataclass(frozen=True, eq=False)
+class OpenedPhotos:
+    """Photos that are being classified.
+
+    Attributes:
+        classifier: the opened artifact.
+        photos: the listed photos.
+        predictions: one classification or failure for each photo, in order.
+        lone: whether a single file was given.
+    """
+
+    classifier: Classifier
+    photos: PhotoList
+    predictions: Iterator[Classification | Failure]
+    lone: bool
 
 
 def classify(
@@ -20,11 +40,11 @@ def classify(
     engine: str = "auto",
     device: str = "CPU",
     threads: int | None = None,
-    batch_size: int = 32,
+    batch_size: int = BATCH_SIZE,
     top_k: int = 1,
     recursive: bool = False,
     max_pixels: int | None = None,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> Iterator[Classification | Failure]:
     """Classify photos with an exported artifact, lazily and in order.
 
@@ -39,7 +59,7 @@ def classify(
         batch_size: images through the engine at once.
         top_k: how many classes each photo gets.
         recursive: look into subfolders too.
-        max_pixels: refuse larger photos; None for 50,000,000.
+        max_pixels: refuse larger photos; None for `DEFAULT_MAX_PIXELS`, 50,000,000.
         note: called with the choices that were made.
 
     Yields:
@@ -49,16 +69,66 @@ def classify(
     Raises:
         EdgeFMError: there is no artifact, or it cannot be run here.
     """
-    from edge_fm.api.common.photo_list import PhotoList
-    from edge_fm_runtime.classifier import Classifier, Failure
-    from edge_fm_runtime.photos.photo import DEFAULT_MAX_PIXELS
+    with open_photos(
+        photos,
+        model,
+        engine=engine,
+        device=device,
+        threads=threads,
+        batch_size=batch_size,
+        top_k=top_k,
+        recursive=recursive,
+        max_pixels=max_pixels,
+        note=note,
+    ) as opened:
+        yield from opened.predictions
 
-    given = [photos] if isinstance(photos, str | Path) else photos
-    listed = PhotoList(tuple(str(photo) for photo in given), recursive=recursive)
-    path = choose_artifact(model, note)
-    limit = max_pixels or DEFAULT_MAX_PIXELS
-    with Classifier.load(path, engine=engine, device=device, threads=threads, max_pixels=limit) as classifier:
+
+@contextmanager
+def open_photos(
+    photos: str | Path | Sequence[str | Path],
+    model: str | Path | None = None,
+    *,
+    engine: str = "auto",
+    device: str = "CPU",
+    threads: int | None = None,
+    batch_size: int = BATCH_SIZE,
+    top_k: int = 1,
+    recursive: bool = False,
+    max_pixels: int | None = None,
+    one_shot: bool = False,
+    note: MessageFn = ignore_message,
+) -> Iterator[OpenedPhotos]:
+    """Open the artifact and list the photos; arguments as for `classify`.
+
+    `one_shot` is for a process that does nothing else. A lone file then starts no thread pool and follows no device
+    profile, as what is fastest when warm may take longer to start than one photo takes. Threads of the engine do not
+    spin while they wait, which would take the cores from decoding. Small photos are decoded in processes.
+    """
+    given = tuple(map(str, [photos] if isinstance(photos, str | Path) else photos))
+    lone = lone_file(given) if one_shot else None
+    listed = PhotoList(given, recursive=recursive)
+    with Classifier.load(
+        select_artifact(model, note),
+        engine=engine,
+        device=device,
+        threads=threads,
+        one_shot=one_shot,
+        max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
+        profile=lone is None,
+    ) as classifier:
         if classifier.profile_note is not None:
             note(classifier.profile_note)
-        for found in classifier.classify_many(listed, batch_size=batch_size, top_k=top_k):
-            yield listed.explained(found) if isinstance(found, Failure) else found
+        if lone is None:
+            found = classifier.classify_many(listed, batch_size=batch_size, top_k=top_k, processes=one_shot)
+        else:
+            found = _classify_one(classifier, lone, top_k)
+        predictions = (listed.explained(one) if isinstance(one, Failure) else one for one in found)
+        yield OpenedPhotos(classifier, listed, predictions, lone is not None)
+
+
+def _classify_one(classifier: Classifier, path: str, top_k: int) -> Iterator[Classification | Failure]:
+    try:
+        yield classifier.classify(path, top_k=top_k)
+    except PhotoError as error:
+        yield Failure(path, error)

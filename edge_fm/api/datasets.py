@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.disk import writing
 
@@ -69,7 +69,7 @@ class ContactSheet:
         return {"path": str(self.path), "width": self.width, "height": self.height}
 
 
-def fetch_data(*, progress: ProgressFn = silent, note: MessageFn = unheard) -> FetchedData:
+def fetch_data(*, progress: ProgressFn = silent, note: MessageFn = ignore_message) -> FetchedData:
     """Get the whole of Fashion-MNIST into $EDGEFM_DATA or the cache folder, with checked sums."""
     from edge_fm.data import fetch
 
@@ -82,7 +82,7 @@ def describe_data(
     size: tuple[int, int, int] | None = None,
     skip_unreadable: float | None = None,
     progress: ProgressFn = silent,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> DataDescription:
     """Count a dataset's images, labels and copies.
 
@@ -107,7 +107,7 @@ def draw_data(
     out: str | Path = CONTACT_SHEET,
     skip_unreadable: float | None = None,
     progress: ProgressFn = silent,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> ContactSheet:
     """Write a contact sheet: some images of each class.
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.messages import MessageFn, unheard
-from edge_fm.api.common.places import choose_artifact, is_run
+from edge_fm.api.common.messages import MessageFn, ignore_message
+from edge_fm.api.common.places import is_run, select_artifact
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -86,8 +86,8 @@ def evaluate(
     device: str = "CPU",
     threads: int | None = None,
     progress: ProgressFn = silent,
-    note: MessageFn = unheard,
-    warn: MessageFn = unheard,
+    note: MessageFn = ignore_message,
+    warn: MessageFn = ignore_message,
 ) -> EvaluationResult:
     """Classify labelled images and count: accuracy, loss, figures of each class, confusion matrix.
 
@@ -110,7 +110,7 @@ def evaluate(
     Raises:
         EdgeFMError: the model or the images cannot be read, or do not fit each other.
     """
-    from edge_fm.api.common.labelled import choose_images, load_labelled
+    from edge_fm.api.common.labelled import load_labelled, select_images
     from edge_fm.api.common.original import own_data
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.records import trained_model
@@ -123,7 +123,7 @@ def evaluate(
         from edge_fm.evaluation.page import require_pages
 
         require_pages()
-    path = choose_artifact(None, note) if model is None else trained_model(model)
+    path = select_artifact(None, note) if model is None else trained_model(model)
     named = path.name if model is None else str(model)
     runner, labels, photo, shape, training, original = _open(path, engine, EngineOptions(device, threads), warn)
     name = data or own_data(path, training)
@@ -132,7 +132,7 @@ def evaluate(
             f"{named} does not name the data it was trained on.", hint="Name labelled images: --data SOURCE"
         )
     dataset = load_labelled(name, shape, photo, training, skip_unreadable, progress=progress, note=note)
-    chosen = choose_images(dataset, split, labels, shape)
+    chosen = select_images(dataset, split, labels, shape)
     images, truth = chosen.images, chosen.labels
     maps = None if report is None else _feature_maps(original, layer, images)
     with closing(runner):
@@ -240,7 +240,7 @@ def _open(
             warn(warning)
         runner = reference_engine("keras", original, options)
         return runner, original.labels, original.photo, original.input.shape, original.training, original.model
-    from edge_fm.api.common.registry import ALL_ENGINES
+    from edge_fm.api.common.engines import ALL_ENGINES
     from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.engines import create_engine
 

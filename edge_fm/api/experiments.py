@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.places import RUNS
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -81,7 +81,7 @@ def run_experiments(
     out: Path = EXPERIMENTS,
     progress: ProgressFn = silent,
     on_epoch: EpochFn | None = None,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> ExperimentsResult:
     """Rerun published experiments, if any are named, and list them: the accuracy reported beside the one achieved.
 

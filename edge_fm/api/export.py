@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.places import EXPORTS, RUNS, is_run
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -92,8 +92,8 @@ def export(
     options: ExportOptions = _DEFAULTS,
     strict: bool = True,
     progress: ProgressFn = silent,
-    note: MessageFn = unheard,
-    warn: MessageFn = unheard,
+    note: MessageFn = ignore_message,
+    warn: MessageFn = ignore_message,
 ) -> ExportReport:
     """Export a model to every format and precision, prove each artifact, and write those that pass.
 

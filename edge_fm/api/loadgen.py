@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.benchmark import DURATION_S, newest_exports
-from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.engines import select_engine
+from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.disk import writing
 from edge_fm_runtime.system.scratch import scratch_folder
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from edge_fm_runtime.engines import EngineOptions
 
 SCENARIO_NAMES = ("single-stream", "multi-stream", "server", "offline")
+OFFICIAL_DURATION_S = 600
+OFFICIAL_LATENCY_MS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,7 @@ def benchmark_scenarios(
     device: str = "CPU",
     threads: int | None = None,
     progress: ProgressFn = silent,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> ScenariosResult:
     """Let MLPerf's LoadGen measure artifacts in its scenarios, one by one.
 
@@ -152,7 +155,7 @@ def _subject(
     note: MessageFn,
 ) -> Subject:
     """The artifact with the images that `edgefm evaluate` would ask, or, where it names none, its golden inputs."""
-    from edge_fm.api.common.labelled import choose_images, load_labelled
+    from edge_fm.api.common.labelled import load_labelled, select_images
     from edge_fm.api.common.original import own_data
     from edge_fm.mlperf import Subject
 
@@ -164,10 +167,10 @@ def _subject(
         images, labels = _golden(artifact), None
     else:
         dataset = load_labelled(name, shape, metadata.photo, metadata.training, progress=progress, note=note)
-        chosen_images = choose_images(dataset, "test", metadata.labels, shape)
+        chosen_images = select_images(dataset, "test", metadata.labels, shape)
         images, labels = chosen_images.images, chosen_images.labels
-    chosen = "savedmodel" if metadata.format == "savedmodel" else engine
-    return Subject(metadata.name, str(artifact.path.resolve()), chosen, options, images, labels)
+    path = str(artifact.path.resolve())
+    return Subject(metadata.name, path, select_engine(artifact, engine), options, images, labels)
 
 
 def _golden(artifact: Artifact) -> Any:

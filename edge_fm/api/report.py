@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.places import RUNS
 from edge_fm_runtime.system.disk import writing
 
@@ -41,7 +41,7 @@ class BenchmarkPage:
 
 
 def benchmark_report(
-    benchmark: Path | None = None, out: Path | None = None, *, note: MessageFn = unheard
+    benchmark: Path | None = None, out: Path | None = None, *, note: MessageFn = ignore_message
 ) -> BenchmarkPage:
     """Write the page of a stored benchmark: one HTML file that needs no network, and one sentence of advice.
 

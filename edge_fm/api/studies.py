@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.places import DEFAULT_RECIPE, RUNS
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -53,7 +53,7 @@ def search(
     out: str | Path | None = None,
     progress: ProgressFn = silent,
     on_trial: TrialFn | None = None,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> SearchReport:
     """Search the space in a recipe's [search] table with Optuna; write the best recipe.
 
@@ -108,11 +108,13 @@ class SweepResult:
         recipe: what the values were put into.
         rows: one for each combination, in the grid's order.
         out: folder of the runs.
+        test: whether the rows have test accuracies.
     """
 
     recipe: Recipe
     rows: tuple[SweepRow, ...]
     out: Path
+    test: bool = False
 
     @property
     def best(self) -> SweepRow | None:
@@ -138,7 +140,7 @@ def sweep(
     out: str | Path | None = None,
     progress: ProgressFn = silent,
     on_begin: BeginFn | None = None,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> SweepResult:
     """Train every combination of a grid's values once, and compare them by validation accuracy.
 
@@ -147,7 +149,7 @@ def sweep(
         recipe: name or file.
         data: what to learn from; None for the recipe's.
         epochs: passes over the training images; None for the recipe's.
-        test: also find each run's test accuracy, by which nothing is chosen.
+        test: also find each run's test accuracy, by which nothing is selected.
         out: folder of the runs; None for runs/sweep-RECIPE.
         progress: called as work goes on.
         on_begin: called with each combination before it is trained or read.
@@ -177,7 +179,7 @@ def sweep(
         progress=progress,
         on_begin=on_begin,
     )
-    return SweepResult(edited, tuple(rows), folder)
+    return SweepResult(edited, tuple(rows), folder, test)
 
 
 def crossval(
@@ -190,9 +192,9 @@ def crossval(
     out: str | Path | None = None,
     progress: ProgressFn = silent,
     on_fold: FoldFn | None = None,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> CrossValidation:
-    """Train a recipe once for each fold of the training images, and judge each run by the fold it never saw.
+    """Train a recipe once for each fold of the training images, and evaluate each run on the fold it never saw.
 
     Args:
         recipe: name or file.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.places import RUNS
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -96,7 +96,7 @@ def train(
     resume: bool = False,
     progress: ProgressFn = silent,
     on_epoch: EpochFn | None = None,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> RunResult:
     """Train a classifier: recipe in, run folder out (model.keras, metrics.json, history, curves, confusion matrix).
 
@@ -128,7 +128,7 @@ def prepare_training(
     options: TrainOptions = _DEFAULTS,
     resume: bool = False,
     progress: ProgressFn = silent,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> PreparedTraining:
     """Read the recipe, change it, and load its data; arguments as for `train`."""
     from edge_fm.models.keras_import import require_keras_installed
@@ -189,7 +189,7 @@ def train_prepared(
     *,
     progress: ProgressFn = silent,
     on_epoch: EpochFn | None = None,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> RunResult:
     """Train into `out`, then draw curves and confusion matrix; arguments as for `train`."""
     from edge_fm.training import train as fit

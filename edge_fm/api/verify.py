@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_fm.api.common.messages import MessageFn, unheard
-from edge_fm.api.common.places import choose_artifact
+from edge_fm.api.common.messages import MessageFn, ignore_message
+from edge_fm.api.common.places import select_artifact
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def verify(
     device: str = "CPU",
     threads: int | None = None,
     progress: ProgressFn = silent,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> Verification:
     """Check hashes and metadata, then replay the golden predictions, or compare with the original on a test set.
 
@@ -47,7 +47,7 @@ def verify(
     Raises:
         EdgeFMError: the artifact, the original or the images cannot be read, or do not fit each other.
     """
-    from edge_fm.api.common.registry import ALL_ENGINES
+    from edge_fm.api.common.engines import ALL_ENGINES
     from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.engines import EngineOptions, create_engine
     from edge_fm_runtime.errors import DataError
@@ -58,7 +58,7 @@ def verify(
             "Images were named for a check that carries its own: the golden predictions.",
             hint="Name the original too: edgefm verify ARTIFACT --against RUN --data SOURCE",
         )
-    opened = load_artifact(str(choose_artifact(artifact, note)))
+    opened = load_artifact(str(select_artifact(artifact, note)))
     runner = create_engine(opened, engine, options=EngineOptions(device, threads), registry=ALL_ENGINES)
     try:
         if against is None:

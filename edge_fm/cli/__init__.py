@@ -14,7 +14,8 @@ import click
 
 from edge_fm import __version__
 from edge_fm.cli.console.printable import printable
-from edge_fm.cli.console.progress_bar import tell
+from edge_fm.cli.console.progress_bar import print_message
+from edge_fm.process import run_process
 from edge_fm.signals import Interrupted, interruption
 from edge_fm.streams import STDOUT
 from edge_fm_runtime.errors import EdgeFMError, EdgeFMWarning
@@ -27,10 +28,10 @@ _COMMANDS = {
     "experiments": "published reports rerun: reported beside achieved",
     "export": "turn a run or a .keras file into proven artifacts",
     "infer": "classify photos",
-    "verify": "check that an artifact answers like the original",
+    "verify": "check that an artifact predicts like the original",
     "evaluate": "accuracy, confusion and more, on labelled images",
     "benchmark": "what an artifact costs, beside the original",
-    "report": "a page about a measurement that was kept",
+    "report": "a page about a stored measurement",
     "autotune": "how a model runs fastest on this machine",
     "models": "list the models that `train` knows",
     "data": "fetch, describe and show datasets",
@@ -64,8 +65,8 @@ _FULL = {
 """What a write can fail of that no program can help -> what to do."""
 
 
-def _told(error: EdgeFMError | click.ClickException | OSError) -> Exception:
-    """What is raised in place of an error: lines for a person, or the error itself if it is a fault of ours."""
+def _error_to_raise(error: EdgeFMError | click.ClickException | OSError) -> Exception:
+    """The exception that ends the command: a message without a traceback, or the error itself if it is our fault."""
     if isinstance(error, EdgeFMError):
         return _Failure(error)
     if isinstance(error, click.ClickException):
@@ -85,7 +86,7 @@ def _told(error: EdgeFMError | click.ClickException | OSError) -> Exception:
 def _before_empty(command: click.Command, args: list[str]) -> str | None:
     """What stands before an empty argument, which a path would take for the current folder; None without one.
 
-    `infer` answers the other photos; there only the value of an option counts.
+    `infer` classifies the other photos; there only the value of an option counts.
     """
     flags = {name for p in command.params if isinstance(p, click.Option) and p.is_flag for name in p.opts}
     for before, text in pairwise(args):
@@ -130,7 +131,7 @@ class LazyGroup(click.Group):
         try:
             return super().make_context(info_name, args, parent, **extra)  # prints --help and --version
         except OSError as error:
-            raise _told(error) from error.__cause__
+            raise _error_to_raise(error) from error.__cause__
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -139,7 +140,7 @@ class LazyGroup(click.Group):
             stop = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
         except (EdgeFMError, click.ClickException, OSError) as error:
             if (late := interruption()) is None:
-                raise _told(error) from error.__cause__
+                raise _error_to_raise(error) from error.__cause__
             stop = late  # such as a child process that the same Ctrl-C ended
         click.echo(f"Stopped by {stop}.", err=True)
         ctx.exit(stop.exit_code)
@@ -151,7 +152,7 @@ def cli() -> None:
     """Image classifiers from Keras to a device, with proof.
 
     stdout is data, stderr is progress and warnings. Exit codes: 0 done, 1 an error, 2 wrong usage,
-    3 a parity, accuracy or integrity gate failed, 4 some inputs failed and the rest were answered.
+    3 a parity, accuracy or integrity gate failed, 4 some inputs failed and the rest were classified.
     """
 
 
@@ -166,18 +167,18 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Say our own warnings in a line for a person, without the place in the code; others as Python does."""
+    """Print our own warnings in one line, without the place in the code; others as Python does."""
     if issubclass(category, EdgeFMWarning):
-        tell(f"Warning: {printable(str(message), lines=True)}")
+        print_message(f"Warning: {printable(str(message), lines=True)}")
     elif file is None:
         text = warnings.formatwarning(message, category, filename, lineno, line)
-        tell(printable(text, lines=True), nl=False)
+        print_message(printable(text, lines=True), nl=False)
     else:
         _python_shows(message, category, filename, lineno, file, line)
 
 
 def run() -> None:
-    """Run the command line in a process that `edge_fm.__main__` prepared; ends in SystemExit."""
+    """Run the command line in a process that `edge_fm.process` prepared; ends in SystemExit."""
     warnings.showwarning = _show_warning
     # TensorFlow greets with a screenful of notes about the machine; its errors arrive as exceptions all the same.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -186,6 +187,4 @@ def run() -> None:
 
 def main() -> None:
     """Run the command line as `edgefm` does."""
-    from edge_fm import __main__
-
-    __main__.main()
+    run_process(run)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
+from edge_fm_runtime.defaults import MAX_DROP_POINTS
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class QuantizeOptions:
     """
 
     accuracy_control: bool = False
-    max_drop_points: float = 0.5
+    max_drop_points: float = MAX_DROP_POINTS
     seed: int = 0
     any_cpu: bool = False
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL, MODELS
+from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Registry, create_engine
 from edge_fm_runtime.engines.base import SupportsInfer, as_engine
 from edge_fm_runtime.engines.calls import Calls
@@ -252,7 +253,7 @@ class Classifier:
             return answer
 
     def classify_many(
-        self, photos: Iterable[Photo], *, batch_size: int = 32, top_k: int = 1, processes: bool = False
+        self, photos: Iterable[Photo], *, batch_size: int = BATCH_SIZE, top_k: int = 1, processes: bool = False
     ) -> Iterator[Classification | Failure]:
         """Classify photos as they come, in input order; decoding runs beside inference, memory stays bounded.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.original import as_trained, share_to_skip
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn, silent
@@ -24,7 +24,7 @@ def load_labelled(
     skip_unreadable: float | None = None,
     *,
     progress: ProgressFn = silent,
-    note: MessageFn = unheard,
+    note: MessageFn = ignore_message,
 ) -> Dataset:
     """Load the images that a model of `shape` is judged by, with the classes and splits of its training."""
     from edge_fm.data import load_dataset
@@ -40,7 +40,7 @@ def load_labelled(
     return as_trained(dataset, training)
 
 
-def choose_images(dataset: Dataset, split: str, labels: tuple[str, ...], shape: tuple[int, int, int]) -> Split:
+def select_images(dataset: Dataset, split: str, labels: tuple[str, ...], shape: tuple[int, int, int]) -> Split:
     """The images of a split, uint8 `[N,H,W,C]`, with their labels in the model's order, int64 `[N]`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What long work tells its caller besides its progress."""
+"""The messages of a function that works for long, besides its progress."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ MessageFn: TypeAlias = Callable[[str], None]
 """Called with one sentence: a note, or a warning on which the worth of the result depends."""
 
 
-def unheard(text: str) -> None:
-    """Show nothing: the default of every function that takes a `note` or a `warn`."""
+def ignore_message(text: str) -> None:
+    """Ignore a message: the default of every function that takes a `note` or a `warn`."""

@@ -59,16 +59,16 @@ class PhotoList:
                 yield path
         self._passed_over = passed_over
 
-    def passed_over_in_words(self) -> str:
+    def describe_passed_over(self) -> str:
         """What the folders hold beside photos, counted by kind, once they have been walked; empty for nothing."""
         kinds = self._passed_over.copy()
         subfolders = kinds.pop(_SUBFOLDERS, 0)
-        told = [count_in_words(kinds)] if kinds else []
+        parts = [count_in_words(kinds)] if kinds else []
         if subfolders:
-            told.append(
+            parts.append(
                 f"{subfolders:,} {'subfolder' if subfolders == 1 else 'subfolders'} (look into them: --recursive)"
             )
-        return "; ".join(told)
+        return "; ".join(parts)
 
     def count(self) -> int | None:
         """How many photos there will be; None where a list is still being written."""
@@ -82,7 +82,7 @@ class PhotoList:
     def _walk(self, folder: str, passed_over: Counter[str]) -> Iterator[str]:
         unread: list[OSError] = []
         for root, folders, files in os.walk(folder, onerror=unread.append):
-            yield from self._told(unread)
+            yield from self._report_unlisted(unread)
             folders.sort()
             for name in sorted(files):
                 if is_photo_name(name):
@@ -92,9 +92,9 @@ class PhotoList:
             if not self._recursive:
                 passed_over.update({_SUBFOLDERS: len(folders)} if folders else {})
                 break
-        yield from self._told(unread)
+        yield from self._report_unlisted(unread)
 
-    def _told(self, unread: list[OSError]) -> Iterator[str]:
+    def _report_unlisted(self, unread: list[OSError]) -> Iterator[str]:
         """Name the folders that could not be listed."""
         while unread:
             error = unread.pop()
@@ -127,7 +127,7 @@ class PhotoList:
         unread: list[OSError] = []
         for _, folders, _ in os.walk(start, onerror=unread.append):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from self._told(unread[::-1])
+        yield from self._report_unlisted(unread[::-1])
 
 
 def _lines(stream: IO[bytes]) -> Iterator[str]:

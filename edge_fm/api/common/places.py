@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edge_fm.api.common.messages import MessageFn, unheard
+from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm_runtime.errors import ArtifactError
 
 RUNS = Path("runs")
@@ -47,7 +47,7 @@ def shipped_model() -> Path | None:
     return packaged_artifact(DEFAULT_MODEL)
 
 
-def choose_artifact(given: str | Path | None, note: MessageFn = unheard) -> Path:
+def select_artifact(given: str | Path | None, note: MessageFn = ignore_message) -> Path:
     """Which artifact is meant: the one given, `$EDGEFM_MODEL`, the newest export, or the shipped one; says which.
 
     Raises:

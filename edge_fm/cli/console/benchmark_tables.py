@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edge_fm.cli.console.common import print_table, say
+from edge_fm.cli.console.console import print_line, print_table
+
+if TYPE_CHECKING:
+    from edge_fm.api.loadgen import ScenariosResult
 
 
 def print_report(report: dict[str, Any]) -> None:
@@ -29,10 +32,10 @@ def print_report(report: dict[str, Any]) -> None:
     if report.get("scaling"):
         _scaling(report["scaling"])
     if report["harness_us"] is not None:
-        say(f"Measuring itself costs {report['harness_us']:.1f} microseconds a call (the null engine's row).")
-    say(report["verdict"] + ("" if report["verdict"] == "VALID" else ": this run is not to be relied on"))
+        print_line(f"Measuring itself costs {report['harness_us']:.1f} microseconds a call (the null engine's row).")
+    print_line(report["verdict"] + ("" if report["verdict"] == "VALID" else ": this run is not to be relied on"))
     for reason in report["reasons"]:
-        say(f"  {reason}")
+        print_line(f"  {reason}")
 
 
 def print_profile(profile: dict[str, Any]) -> None:
@@ -53,9 +56,38 @@ def print_profile(profile: dict[str, Any]) -> None:
         names = ["operator", "name", "p50 us", "share", "kernel"]
         left_out = f", the slowest {len(cells)} of {len(cells) + more}" if more > 0 else ""
         heading = f"{title}: operators, as {profile['source']} reports{left_out}"
-        print_table(heading, names, cells, right=(2, 3), lesser=["kernel"])
+        print_table(heading, names, cells, right=(2, 3), optional=["kernel"])
     elif profile["note"]:
-        say(f"{title}: {profile['note']}")
+        print_line(f"{title}: {profile['note']}")
+
+
+def print_scenarios(measured: ScenariosResult) -> None:
+    """Print what LoadGen measured in each scenario, and its verdicts."""
+    rows = []
+    for result in measured.results:
+        row = result.to_json()
+        name, value, unit = result.metric
+        rows.append(
+            [
+                *(row[key] for key in ("model", "engine", "precision", "scenario", "verdict")),
+                f"{name} {value:.3f} {unit}" if unit == "ms" else f"{name} {value:.0f} {unit}",
+                "-" if row["target_qps"] is None else f"{row['target_qps']:.0f}/s, {row['target_latency_ms']:g} ms",
+                *(f"{row[key]:.3f}" for key in ("p50_ms", "p99_ms")),
+                *(str(row[key]) for key in ("queries", "runs")),
+                "-" if row["accuracy"] is None else f"{100 * row['accuracy']:.2f}",
+            ]
+        )
+    plan = measured.plan
+    settings = (
+        "MLPerf's durations and counts"
+        if plan.official
+        else f"at least {plan.min_duration_s:g} s each, MLPerf's rules otherwise (--official for its 600 s)"
+    )
+    columns = ["model", "engine", "runs at", "scenario", "LoadGen", "result", "target"]
+    columns += ["p50 ms", "p99 ms", "queries", "runs", "accuracy %"]
+    optional = ["runs", "queries", "target", "p50 ms", "p99 ms", "runs at", "accuracy %"]
+    title = f"MLPerf LoadGen {measured.version}, {settings}"
+    print_table(title, columns, rows, right=range(7, len(columns)), optional=optional)
 
 
 def _scaling(scaling: dict[str, Any]) -> None:
@@ -74,8 +106,10 @@ def _scaling(scaling: dict[str, Any]) -> None:
             for p in scaling[part]
         ]
         names = ["model", "engine", "images", "threads", key, "p50 ms", "images/s", "GFLOP/s"]
-        lesser = ["GFLOP/s", "images/s"]
-        print_table(f"Scaling with {part.replace('_', ' ')}", names, cells, right=range(2, len(names)), lesser=lesser)
+        optional = ["GFLOP/s", "images/s"]
+        print_table(
+            f"Scaling with {part.replace('_', ' ')}", names, cells, right=range(2, len(names)), optional=optional
+        )
 
 
 def _rows(report: dict[str, Any], title: str) -> None:
@@ -93,13 +127,13 @@ def _rows(report: dict[str, Any], title: str) -> None:
             )
     columns = ["model", "engine", "runs at", "batch", "threads", "n", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms"]
     columns += ["photo ms", "images/s", "streams/s", "verdict"]
-    lesser = ["p99.9 ms", "n", "streams/s", "p90 ms", "threads", "p99 ms", "images/s", "photo ms", "runs at"]
-    print_table(title, columns, rows, right=range(3, len(columns) - 1), lesser=lesser)
+    optional = ["p99.9 ms", "n", "streams/s", "p90 ms", "threads", "p99 ms", "images/s", "photo ms", "runs at"]
+    print_table(title, columns, rows, right=range(3, len(columns) - 1), optional=optional)
     columns = ["model", "engine", "load ms", "first ms", "peak MiB", "KiB on disk"]
-    lesser = ["KiB on disk", "first ms"]
+    optional = ["KiB on disk", "first ms"]
     if costs:
         title = "Starting, each in a process of its own"
-        print_table(title, columns, costs, right=range(2, len(columns)), lesser=lesser)
+        print_table(title, columns, costs, right=range(2, len(columns)), optional=optional)
 
 
 def _interval(ratio: dict[str, Any], digits: int = 1) -> str:

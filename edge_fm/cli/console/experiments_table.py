@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.console.common import print_table, say
+from edge_fm.cli.console.console import print_line, print_table
 
 if TYPE_CHECKING:
+    from edge_fm.api.experiments import ClassPairs
     from edge_fm.experiments import Study
 
 
@@ -41,7 +42,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], studies: Sequence[Study]) -> N
         columns,
         cells,
         right=(3, 4, 5, 6, 7),
-        lesser=["report", "s", "model", "spread"],
+        optional=["report", "s", "model", "spread"],
     )
     if any(row["spread_points"] is not None for row in rows):
         click.echo(
@@ -54,8 +55,19 @@ def print_rows(rows: Sequence[Mapping[str, Any]], studies: Sequence[Study]) -> N
     if notes:
         click.echo("Notes:")
     for note, number in notes.items():
-        say(f"{number:>3}  {note}")
+        print_line(f"{number:>3}  {note}")
     if studies:
         click.echo("Studies:")
     for study in studies:
-        say(f"  {study.name}: {study.finding}")
+        print_line(f"  {study.name}: {study.finding}")
+
+
+def print_pairs(pairs: ClassPairs) -> None:
+    """Print which classes a model confuses most and least, in pairs."""
+    labels = pairs.labels
+    rows = [
+        [kind, ", ".join(f"{labels[a]} + {labels[b]}" for a, b in pairing.pairs), str(pairing.confused)]
+        for kind, pairing in pairs.pairings.items()
+    ]
+    title = f"Pairs of classes by how {pairs.run} confuses them on {pairs.images:,} validation images"
+    print_table(title, ["confused", "pairs", "images"], rows, right=(2,), wraps=["pairs"])

@@ -1,4 +1,4 @@
-"""The table that `edgefm export` ends with: what each target costs, what it lost, and what the gate says."""
+"""The table that `edgefm export` ends with: what each target costs, what it lost, and the verdict of the gate."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_fm.cli.console.common import print_table, say
+from edge_fm.cli.console.console import print_line, print_table
 
 if TYPE_CHECKING:
     from edge_fm_export.pipeline import ExportReport, ExportResult
@@ -23,15 +23,15 @@ def print_results(report: ExportReport) -> None:
         rows.append(_row(failure.name, failure.bytes, failure.parity, "-", verdict))
     columns = ["artifact", "bytes", "accuracy %", "drop", "95% interval"]
     columns += ["agreement %", "max diff", "batch 1 ms", "gate"]
-    lesser = ["max diff", "batch 1 ms", "agreement %", "bytes"]
-    print_table(_title(report), columns, rows, right=range(1, len(columns) - 1), lesser=lesser)
+    optional = ["max diff", "batch 1 ms", "agreement %", "bytes"]
+    print_table(_title(report), columns, rows, right=range(1, len(columns) - 1), optional=optional)
     for result in results:
         if result.target.precision != "int8":
             continue
         floats = [r for r in results if (r.target.format, r.target.precision) == (result.target.format, "fp32")]
         if floats and latency[result.path] > latency[floats[0].path]:
             ratio = latency[result.path] / latency[floats[0].path]
-            say(f"Note: {result.path.name} is slower than fp32 on this machine ({ratio:.2f} times the time).")
+            print_line(f"Note: {result.path.name} is slower than fp32 on this machine ({ratio:.2f} times the time).")
 
 
 def _title(report: ExportReport) -> str:
@@ -39,12 +39,12 @@ def _title(report: ExportReport) -> str:
     made = "1 artifact" if count == 1 else f"{count} artifacts"
     where = f" in {report.results[0].path.parent}" if count else ""
     failed = f", {len(report.failures)} not written" if report.failures else ""
-    judged = [result.parity for result in report.results]
-    judged += [failure.parity for failure in report.failures if failure.parity is not None]
-    if not judged:
+    compared = [result.parity for result in report.results]
+    compared += [failure.parity for failure in report.failures if failure.parity is not None]
+    if not compared:
         return f"{made}{where}{failed}"
-    title = f"{made}{where}{failed}, each held against the original on {judged[0].n:,} images"
-    if (accuracy := judged[0].accuracy_reference) is not None:
+    title = f"{made}{where}{failed}, each compared with the original on {compared[0].n:,} images"
+    if (accuracy := compared[0].accuracy_reference) is not None:
         title += f"; the original's accuracy there is {100 * accuracy:.2f}%"
     return title + (", HARDLY BETTER THAN GUESSING: see the warning" if report.warnings else "")
 
@@ -52,20 +52,20 @@ def _title(report: ExportReport) -> str:
 def _verdict(checks: Sequence[Check]) -> str:
     """The worst verdict of all."""
     verdicts = {check.verdict for check in checks}
-    return next(word for word in ("FAILED", "warning", "passed") if word in verdicts)
+    return next(verdict for verdict in ("FAILED", "warning", "passed") if verdict in verdicts)
 
 
 def _row(name: str, size: int | None, parity: Parity | None, latency: str, verdict: str) -> list[str]:
-    told = "-" if size is None else f"{size:,}"
+    shown_size = "-" if size is None else f"{size:,}"
     if parity is None:
-        return [name, told, "-", "-", "-", "-", "-", latency, verdict]
+        return [name, shown_size, "-", "-", "-", "-", "-", latency, verdict]
     drop = interval = "-"
     if parity.drop_points is not None and parity.drop_ci95 is not None:
         drop = f"{parity.drop_points:+.2f}"
         interval = f"{parity.drop_ci95[0]:+.2f}..{parity.drop_ci95[1]:+.2f}"
     return [
         name,
-        told,
+        shown_size,
         "-" if parity.accuracy is None else f"{100 * parity.accuracy:.2f}",
         drop,
         interval,
@@ -81,7 +81,7 @@ def _latency(results: Sequence[ExportResult]) -> dict[Path, float]:
     from contextlib import ExitStack
     from functools import partial
 
-    from edge_fm.api.common.registry import ALL_ENGINES
+    from edge_fm.api.common.engines import ALL_ENGINES
     from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
     from edge_fm_runtime.engines import create_engine

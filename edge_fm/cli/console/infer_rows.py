@@ -2,29 +2,93 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from edge_fm.cli.console.console import Console
 from edge_fm.cli.console.printable import printable, printable_json
-from edge_fm_runtime.classifier import Failure
+from edge_fm_runtime.classifier import Classification, Classifier, Failure
 
 if TYPE_CHECKING:
-    from edge_fm_runtime.classifier import Classification
+    from edge_fm.api.classify import OpenedPhotos
 
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What a cell begins with that a spreadsheet takes for a formula, which can read other files and run programs."""
 
 
-def text_row(answer: Classification | Failure) -> str:
+def print_predictions(
+    opened: OpenedPhotos, console: Console, *, top_k: int, as_csv: bool, show: Path | None
+) -> tuple[int, int]:
+    """Print a row on stdout for each photo, and on stderr why a photo could not be read.
+
+    Args:
+        opened: the photos and the classifier.
+        console: whether rows are JSON, and where notes go.
+        top_k: how many classes a row has.
+        as_csv: rows are CSV.
+        show: folder for the canvas of each photo, as PNG; None writes none.
+
+    Returns:
+        How many photos were classified, and how many failed.
+    """
+    predictions = opened.predictions
+    if not opened.lone:
+        from edge_fm.cli.console.follow import follow
+
+        predictions = follow(predictions, console, opened.photos.count)
+    rows = CsvRows(min(top_k, len(opened.classifier.artifact.metadata.labels)))
+    row = json_row if console.as_json else rows.row if as_csv else text_row
+    if as_csv:
+        click.echo(rows.header())
+    # Rows and notes may be shown by one terminal.
+    both = not (console.as_json or as_csv) and sys.stdout.isatty() and sys.stderr.isatty()
+    classified = failed = 0
+    for prediction in predictions:
+        click.echo(row(prediction))
+        if isinstance(prediction, Failure):
+            failed += 1
+            error = str(prediction.error)
+            if not both:
+                console.note(f"{printable(prediction.input)}: {error}")
+            elif hint := error.partition("\n")[2]:  # the row has the message
+                console.note(hint)
+        else:
+            if show is not None:
+                _write_canvas(opened.classifier, prediction.input, show, classified + failed)
+            classified += 1
+    return classified, failed
+
+
+def _write_canvas(classifier: Classifier, path: str, folder: Path, number: int) -> None:
+    """Write the canvas of a photo, enlarged so that a person can see it, and named after the photo."""
+    from PIL import Image
+
+    from edge_fm_runtime.system.disk import writing
+
+    canvas = classifier.canvas(path)
+    image = Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas)
+    factor = max(1, 280 // max(image.size))
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = printable(Path(path).stem)[:100].encode()[:200].decode(errors="ignore").replace("/", "_")
+    file = folder / f"{number:05d}-{stem}.png"
+    with writing(file):
+        image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST).save(file)
+
+
+def text_row(prediction: Classification | Failure) -> str:
     """The photo and its classes in percent, or the error."""
-    name = printable(answer.input)
-    if isinstance(answer, Failure):
-        return f"{name}: error: {printable(answer.error.message)}"
-    return f"{name}: " + ", ".join(f"{printable(p.label)} {100 * p.score:.1f}%" for p in answer.top)
+    name = printable(prediction.input)
+    if isinstance(prediction, Failure):
+        return f"{name}: error: {printable(prediction.error.message)}"
+    return f"{name}: " + ", ".join(f"{printable(p.label)} {100 * p.score:.1f}%" for p in prediction.top)
 
 
-def json_row(answer: Classification | Failure) -> str:
+def json_row(prediction: Classification | Failure) -> str:
     """One JSON object; bytes of a name that are no UTF-8 stand there escaped."""
-    return printable_json(answer.to_json())
+    return printable_json(prediction.to_json())
 
 
 class CsvRows:
@@ -42,14 +106,14 @@ class CsvRows:
         more = [f"{name}_{rank}" for rank in range(2, self._classes + 1) for name in ("label", "index", "score")]
         return _line(["input", "label", "index", "score", "error", "decode_ms", "infer_ms", *more])
 
-    def row(self, answer: Classification | Failure) -> str:
+    def row(self, prediction: Classification | Failure) -> str:
         """One photo. A cell that a spreadsheet would compute begins with an apostrophe."""
-        name = _cell(answer.input)
-        if isinstance(answer, Failure):
-            error = _cell(" ".join(str(answer.error).splitlines()))
+        name = _cell(prediction.input)
+        if isinstance(prediction, Failure):
+            error = _cell(" ".join(str(prediction.error).splitlines()))
             return _line([name, "", "", "", error, "", "", *[""] * 3 * (self._classes - 1)])
-        best, *others = [[_cell(p.label), str(p.index), f"{p.score:.6f}"] for p in answer.top]
-        times = [f"{answer.decode_ms:.3f}", f"{answer.infer_ms:.3f}"]
+        best, *others = [[_cell(p.label), str(p.index), f"{p.score:.6f}"] for p in prediction.top]
+        times = [f"{prediction.decode_ms:.3f}", f"{prediction.infer_ms:.3f}"]
         return _line([name, *best, "", *times, *(cell for other in others for cell in other)])
 
 

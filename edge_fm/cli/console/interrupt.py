@@ -1,17 +1,20 @@
-"""Ctrl-C or SIGTERM while a model is trained: what was finished is kept, and the process says how to go on."""
+"""Ctrl-C or SIGTERM while a model is trained: what is finished stays, and the command prints how to go on."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any, TypeVar
 
-from edge_fm.cli.console.common import Talk, word
+from edge_fm.cli.console.console import Console, shell_word
 from edge_fm.signals import ENDING, Interrupted, heeded, interruption
 from edge_fm_runtime.progress import ProgressFn
+
+T = TypeVar("T")
 
 
 def exit_code() -> int:
@@ -20,7 +23,7 @@ def exit_code() -> int:
 
 
 @contextmanager
-def ctrl_c_kept(progress: ProgressFn) -> Iterator[ProgressFn]:
+def deferred_signals(progress: ProgressFn) -> Iterator[ProgressFn]:
     """Remember Ctrl-C or another signal that asks to end, and raise it at the next batch.
 
     Python raises KeyboardInterrupt wherever the main thread happens to be; in a callback from the backend's native code
@@ -55,18 +58,17 @@ def ctrl_c_kept(progress: ProgressFn) -> Iterator[ProgressFn]:
         raise Interrupted(pressed)
 
 
-@contextmanager
-def many_runs(talk: Talk) -> Iterator[ProgressFn]:
-    """Progress on stderr for several trainings in a row; Ctrl-C ends the process with the command that goes on."""
+def call_interruptibly(console: Console, function: Callable[..., T], **options: Any) -> T:
+    """`Console.call` for several trainings in a row; Ctrl-C ends the process with the command that goes on."""
     try:
-        with talk.progress() as progress, ctrl_c_kept(progress) as asked:
-            yield asked
+        with console.progress() as progress, deferred_signals(progress) as checked:
+            return function(**options, progress=checked, note=console.note)
     except KeyboardInterrupt:
-        talk.note("\nStopped. The finished epochs are kept.")
-        talk.next(typed_command())
+        console.note("\nStopped. The finished epochs are stored.")
+        console.next(typed_command())
         sys.exit(exit_code())
 
 
 def typed_command() -> str:
-    """The command that was typed; typed again, it goes on."""
-    return " ".join(["edgefm", *map(word, sys.argv[1:])])
+    """The command line that was typed; typed again, it goes on."""
+    return " ".join(["edgefm", *map(shell_word, sys.argv[1:])])

@@ -1,4 +1,4 @@
-"""Progress on stderr, and lines for a person that do not run into it."""
+"""Progress on stderr, and messages above it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from edge_fm.cli.console.printable import printable
 from edge_fm_runtime.progress import ProgressFn
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console as RichConsole
 
-_consoles: list[Console] = []
+_consoles: list[RichConsole] = []
 """Consoles of the progress bars that are on the screen, the newest last."""
 
 
-def tell(text: str, *, nl: bool = True) -> None:
+def print_message(text: str, *, nl: bool = True) -> None:
     """Print `text` on stderr, above the progress bar where one is on the screen.
 
     Written straight to stderr, the next drawing of the bar would erase it.
@@ -35,9 +35,9 @@ def progress_bar() -> Iterator[ProgressFn]:
 
     Without a terminal, a line when a stage begins, so that a log stays readable.
     """
-    from rich.console import Console
+    from rich.console import Console as RichConsole
 
-    console = Console(stderr=True)
+    console = RichConsole(stderr=True)
     if not console.is_terminal:
         yield _lines()
         return

@@ -1,6 +1,6 @@
 """Tables for a person: laid out for the width there is, so that no name, value or verdict is ever cut.
 
-Where a table is too wide, headings wrap at words, then columns of prose do, then lesser columns are left out, which a
+Where a table is too wide, headings wrap at words, then columns of prose do, then optional columns are left out, which a
 line below says. Where even that is too wide, each row becomes a block of lines with every column. Only the terminal
 itself may wrap a line that is still too long; what is copied from it is whole.
 """
@@ -78,18 +78,18 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def lay_out(columns: Sequence[Column], width: int | None, *, lesser: Sequence[str] = ()) -> Layout:
+def lay_out(columns: Sequence[Column], width: int | None, *, optional: Sequence[str] = ()) -> Layout:
     """Arrange a table.
 
     Args:
         columns: left to right; the first names the row.
         width: of the terminal; None for as wide as it wants to be.
-        lesser: titles of the columns that may be left out, the first one first.
+        optional: titles of the columns that may be left out, the first one first.
     """
     if width is None:
         return _table(columns, [column.natural for column in columns])
     left_out: list[str] = []
-    for title in (None, *lesser):
+    for title in (None, *optional):
         if title is not None:
             left_out.append(title)
         shown = [column for column in columns if column.title not in left_out]
@@ -180,14 +180,14 @@ def _wrapped(words: Sequence[str], width: int, *, joined: bool = False) -> list[
     return [line.strip() for line in lines]
 
 
-def show(title: str, columns: Sequence[Column], *, lesser: Sequence[str] = ()) -> None:
+def print_columns(title: str, columns: Sequence[Column], *, optional: Sequence[str] = ()) -> None:
     """Print a table on stdout, for the width of the terminal or whole into a pipe."""
-    from rich.console import Console
+    from rich.console import Console as RichConsole
     from rich.text import Text
 
-    console = Console()
+    console = RichConsole()
     width = terminal_width()
-    layout = lay_out(columns, width, lesser=lesser)
+    layout = lay_out(columns, width, optional=optional)
     console.print(Text(title, style="bold"), soft_wrap=True)
     console.print()
     for line in layout.head:

@@ -1,4 +1,4 @@
-"""A training that a person watches: progress on stderr, and Ctrl-C that says how to go on."""
+"""A training that a person watches: the epochs on stderr, and Ctrl-C that says how to go on."""
 
 from __future__ import annotations
 
@@ -6,31 +6,41 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_fm.cli.console.common import Talk, word
-from edge_fm.cli.console.interrupt import ctrl_c_kept, exit_code
+from edge_fm.cli.console.console import Console, shell_word
+from edge_fm.cli.console.interrupt import deferred_signals, exit_code
 
 if TYPE_CHECKING:
+    from edge_fm.api.common.messages import MessageFn
     from edge_fm.api.train import PreparedTraining
-    from edge_fm.training import RunResult
+    from edge_fm.training import EpochFn, RunResult
+    from edge_fm_runtime.progress import ProgressFn
 
 
-def train_run(prepared: PreparedTraining, out: Path, talk: Talk) -> RunResult:
-    """Train with progress on stderr, then draw the plots; Ctrl-C ends the process with how to go on."""
-    from edge_fm.api.train import train_prepared
+def epoch_printer(console: Console) -> EpochFn:
+    """A callback that notes the figures of each epoch."""
 
     def on_epoch(epoch: int, epochs: int, row: dict[str, float]) -> None:
-        talk.note(
+        console.note(
             f"epoch {epoch:3}/{epochs}  loss {row['loss']:.4f}  val_loss {row['val_loss']:.4f}  "
             f"val_accuracy {100 * row['val_accuracy']:.2f}%  {row['seconds']:.1f} s"
         )
 
+    return on_epoch
+
+
+def train_run(
+    prepared: PreparedTraining, out: Path, *, progress: ProgressFn, on_epoch: EpochFn, note: MessageFn
+) -> RunResult:
+    """`train_prepared`, with a Ctrl-C that ends the process after a note on how to go on."""
+    from edge_fm.api.train import train_prepared
+
     try:
-        with talk.progress() as progress, ctrl_c_kept(progress) as asked:
-            return train_prepared(prepared, out, progress=asked, on_epoch=on_epoch, note=talk.note)
+        with deferred_signals(progress) as checked:
+            return train_prepared(prepared, out, progress=checked, on_epoch=on_epoch, note=note)
     except KeyboardInterrupt:
         if (out / "recipe.toml").is_file():
-            talk.note("\nStopped. The finished epochs are kept.")
-            talk.next(f"edgefm train --resume --out {word(out)}")
+            note("\nStopped. The finished epochs are stored.")
+            note(f"Next: edgefm train --resume --out {shell_word(out)}")
         else:
-            talk.note("\nStopped before the first epoch began; nothing is kept.")
+            note("\nStopped before the first epoch began; nothing is stored.")
         sys.exit(exit_code())

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from edge_fm.cli.console.common import Talk, output_options, print_json, print_table
+from edge_fm.cli.console.console import Console, print_table
+from edge_fm.cli.options import console_options
 
 
 @click.command("doctor")
-@output_options
-def command(as_json: bool, quiet: bool) -> None:
+@console_options
+def command(console: Console) -> None:
     """Show versions, engines, devices, CPU features, threads, folders, and what is missing for what.
 
     Exits with 1 if the base (onnxruntime, numpy, pillow, click, rich) cannot work.
     """
     from edge_fm.api.doctor import examine_machine
 
-    report = examine_machine().to_json()
-    if as_json:
-        print_json(report)
-    else:
-        _print(report)
-    talk = Talk(quiet)
-    if not report["base_works"]:
-        talk.note("The base cannot work: pip install --force-reinstall edge-fm")
+    report = examine_machine()
+    console.show(report, _print, report.facts)
+    if not report.base_works:
+        console.note("The base cannot work: pip install --force-reinstall edge-fm")
         sys.exit(1)
-    if report["missing"]:
-        talk.next(report["missing"][0]["install"])
+    if report.missing:
+        console.next(report.missing[0]["install"])
 
 
 def _unwritable(purpose: str) -> str:
@@ -43,7 +41,7 @@ _BYTE_PRODUCTS = {
 }
 
 
-def _print(report: dict[str, Any]) -> None:
+def _print(report: Mapping[str, Any]) -> None:
     machine = report["machine"]
     facts = [
         ["edgefm", report["edgefm"]],
@@ -69,6 +67,6 @@ def _print(report: dict[str, Any]) -> None:
     print_table("Engines", ["engine", "works", "devices", "why not"], engines, wraps=["devices", "why not"])
     packages = []
     for p in report["packages"]:
-        mend = "" if p["installed"] else f"pip install 'edge-fm[{p['extra']}]'"
-        packages.append([p["name"], p["version"] or "missing", p["for"], mend])
-    print_table("Packages", ["package", "version", "for", "to install"], packages, wraps=["for"], lesser=["for"])
+        fix = "" if p["installed"] else f"pip install 'edge-fm[{p['extra']}]'"
+        packages.append([p["name"], p["version"] or "missing", p["for"], fix])
+    print_table("Packages", ["package", "version", "for", "to install"], packages, wraps=["for"], optional=["for"])

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edge_fm.api.datasets import CONTACT_SHEET, PER_CLASS
-from edge_fm.cli.console.common import (
-    Talk,
-    output_options,
-    parse_shape,
-    print_json,
-    print_table,
-    say,
-    skip_unreadable_option,
-    word,
-)
+from edge_fm.cli.console.console import Console, print_line, shell_word
+from edge_fm.cli.console.dataset_tables import print_dataset
+from edge_fm.cli.options import COUNT, PATH, console_options, size_option, skip_unreadable_option
 
 
 @click.group("data")
@@ -29,71 +23,39 @@ def command() -> None:
 
 @command.command("fetch")
 @click.argument("name", type=click.Choice(["fashion-mnist"]))
-@output_options
-def fetch_command(name: str, as_json: bool, quiet: bool) -> None:
+@console_options
+def fetch_command(console: Console, name: str) -> None:
     """Get the whole of a dataset into $EDGEFM_DATA or the cache folder, with checked sums."""
     from edge_fm.api.datasets import fetch_data
 
-    talk = Talk(quiet)
-    with talk.progress() as progress:
-        fetched = fetch_data(progress=progress, note=talk.note)
-    if as_json:
-        print_json(fetched.to_json())
-    else:
-        say(str(fetched.path))
-    talk.next(f"edgefm data info {name}", "edgefm train")
+    fetched = console.call(fetch_data)
+    console.show(fetched, print_line, str(fetched.path))
+    console.next(f"edgefm data info {name}", "edgefm train")
 
 
 @command.command("info")
 @click.argument("source", metavar="SOURCE")
-@click.option("--size", metavar="HxWxC", help="Bring images to this height, width and channels, such as 28x28x1.")
+@size_option
 @skip_unreadable_option
-@output_options
-def info_command(source: str, size: str | None, skip_unreadable: float | None, as_json: bool, quiet: bool) -> None:
+@console_options
+def info_command(console: Console, **options: Any) -> None:
     """Print counts, label balance, copies and hashes."""
     from edge_fm.api.datasets import describe_data
 
-    talk = Talk(quiet)
-    shape = parse_shape(size)
-    with talk.progress() as progress:
-        described = describe_data(
-            source, size=shape, skip_unreadable=skip_unreadable, progress=progress, note=talk.note
-        )
-    info = described.to_json()
-    if as_json:
-        print_json(info)
+    described = console.call(describe_data, **options)
+    console.show(described, print_dataset)
+    if console.as_json:
         return
-    splits = list(info["splits"])
-    rows = [
-        [label, *(str(info["splits"][s]["balance"].get(label, 0)) for s in splits)] for label in info["label_names"]
-    ]
-    rows.append(["all", *(str(info["splits"][s]["n"]) for s in splits)])
-    sides = "x".join(map(str, info["shape"]))
-    title = f"{info['name']}: {sides}, content {info['hash'][:16]}"
-    print_table(title, ["label", *splits], rows, right=range(1, len(splits) + 1))
-    copies = info["duplicates"]
-    say(
-        f"Copies beyond the first: {copies['train']:,} in train, {copies['test']:,} in test; "
-        f"test images that are in train too: {copies['test_in_train']:,}"
-        + (f"; validation images that are: {copies['validation_in_train']:,}." if "validation" in splits else ".")
-    )
-    if info.get("files"):
-        print_table("Files", ["file", "SHA-256"], [[n, f["sha256"]] for n, f in info["files"].items()])
+    copies = described.facts["duplicates"]
     twice = copies["train"] or copies["test_in_train"] or copies.get("validation_in_train")
-    clean = " --set data.deduplicate=true" if twice else ""
-    given = _given(source, size, skip_unreadable)
-    talk.next(f"edgefm data show {given}", f"edgefm train --data {given}{clean}")
-
-
-def _given(source: str, size: str | None, skip_unreadable: float | None) -> str:
-    """A source with the options without which it could not be read, for the next commands."""
-    sized = f" --size {word(size)}" if size else ""
-    return word(source) + sized + (f" --skip-unreadable {skip_unreadable:g}" if skip_unreadable else "")
+    source = _pasted(**options)
+    without_copies = " --set data.deduplicate=true" if twice else ""
+    console.next(f"edgefm data show {source}", f"edgefm train --data {source}{without_copies}")
 
 
 @command.command("show")
 @click.argument("source", metavar="SOURCE")
-@click.option("--size", metavar="HxWxC", help="Bring images to this height, width and channels, such as 28x28x1.")
+@size_option
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
@@ -101,38 +63,20 @@ def _given(source: str, size: str | None, skip_unreadable: float | None) -> str:
     show_default=True,
     help="Which images.",
 )
-@click.option("--per-class", type=click.IntRange(1), default=PER_CLASS, show_default=True, help="Images of each class.")
-@click.option("--out", type=click.Path(path_type=Path), default=CONTACT_SHEET, show_default=True, help="PNG to write.")
+@click.option("--per-class", type=COUNT, default=PER_CLASS, show_default=True, help="Images of each class.")
+@click.option("--out", type=PATH, default=CONTACT_SHEET, show_default=True, help="PNG to write.")
 @skip_unreadable_option
-@output_options
-def show_command(
-    source: str,
-    size: str | None,
-    skip_unreadable: float | None,
-    split: str,
-    per_class: int,
-    out: Path,
-    as_json: bool,
-    quiet: bool,
-) -> None:
+@console_options
+def show_command(console: Console, split: str, per_class: int, out: Path, **options: Any) -> None:
     """Write a contact sheet: some images of each class."""
     from edge_fm.api.datasets import draw_data
 
-    talk = Talk(quiet)
-    shape = parse_shape(size)
-    with talk.progress() as progress:
-        sheet = draw_data(
-            source,
-            size=shape,
-            split=split,
-            per_class=per_class,
-            out=out,
-            skip_unreadable=skip_unreadable,
-            progress=progress,
-            note=talk.note,
-        )
-    if as_json:
-        print_json(sheet.to_json())
-    else:
-        say(str(sheet.path))
-    talk.next(f"edgefm train --data {_given(source, size, skip_unreadable)}")
+    sheet = console.call(draw_data, split=split, per_class=per_class, out=out, **options)
+    console.show(sheet, print_line, str(sheet.path))
+    console.next(f"edgefm train --data {_pasted(**options)}")
+
+
+def _pasted(source: str, size: tuple[int, ...] | None, skip_unreadable: float | None) -> str:
+    """A source with the options without which it could not be read, for the next commands."""
+    sized = f" --size {'x'.join(map(str, size))}" if size else ""
+    return shell_word(source) + sized + (f" --skip-unreadable {skip_unreadable:g}" if skip_unreadable else "")

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MAX_DROP_POINTS = 0.5
+from edge_fm_runtime.defaults import MAX_DROP_POINTS
+
 SAME_SPEED = 1.05
 RULE = (
     f"The rule: of the artifacts that lost at most {MAX_DROP_POINTS:g} points of accuracy at export, the one with "

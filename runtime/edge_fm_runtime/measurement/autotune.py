@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from edge_fm_runtime.artifacts.artifact import Artifact
+from edge_fm_runtime.defaults import MAX_DROP_POINTS
 from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
 from edge_fm_runtime.errors import ArtifactError, EngineError, GateError, MissingDependencyError
 from edge_fm_runtime.measurement.device_profile import ENGINES_OF, Choice, library_version
@@ -16,6 +17,8 @@ from edge_fm_runtime.measurement.latency import measure
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.machine import cpu_name, usable_cpus
 
+DURATION_S = 0.3
+"""Counted seconds of each way to run in the first round."""
 _FINALISTS = 4
 _FINAL_LONGER = 4.0
 
@@ -66,8 +69,8 @@ class Tuning:
 def autotune(
     artifacts: Sequence[Artifact],
     *,
-    max_drop_points: float = 0.5,
-    duration_s: float = 0.3,
+    max_drop_points: float = MAX_DROP_POINTS,
+    duration_s: float = DURATION_S,
     progress: ProgressFn = silent,
 ) -> Tuning:
     """Measure engines, thread counts and static or dynamic batch of `artifacts`, interleaved, twice.

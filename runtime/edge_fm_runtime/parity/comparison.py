@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_runtime.artifacts.metadata import Format, Precision
+from edge_fm_runtime.defaults import MAX_DROP_POINTS
 from edge_fm_runtime.errors import EngineError, GateError
 from edge_fm_runtime.parity.binomial import exact_interval
 
@@ -172,7 +173,7 @@ def default_limits(format: Format, precision: Precision) -> Limits:
         return Limits(min_agreement=0.9999, max_abs_diff=_MAX_ABS_DIFF_FP32[format])
     if precision == "fp16":
         return Limits(min_agreement=0.999)
-    return Limits(max_drop_points=0.5, min_agreement_unlabelled=0.98)
+    return Limits(max_drop_points=MAX_DROP_POINTS, min_agreement_unlabelled=0.98)
 
 
 def compare_probabilities(

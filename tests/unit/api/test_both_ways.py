@@ -29,7 +29,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "export": (edge_fm.export, edge_fm.ExportOptions),
     "infer": (edge_fm.classify,),
     "models": (edge_fm.list_models, edge_fm.plot_models),
-    "quickstart": (edge_fm.train, edge_fm.TrainOptions),  # then export, benchmark and classify
+    "quickstart": (edge_fm.quickstart,),
     "report": (edge_fm.benchmark_report,),
     "search": (edge_fm.search,),
     "sweep": (edge_fm.sweep,),
@@ -39,18 +39,6 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
 """Command -> what does the same, and takes the same choices."""
 
 CALLED = {
-    "source": "data",
-    "given": ("artifact", "model"),
-    "paths": "photos",
-    "recipe_name": "recipe",
-    "duration": "duration_s",
-    "timeout": "timeout_s",
-    "profiled": "profile",
-    "scaled": "scaling",
-    "options": "model_options",
-    "grids": "grid",
-    "labels_file": "labels",
-    "page": "report",
     "plot": "file",
     "pairings_of": "run",
     "preset": "preprocessing",

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge_fm.cli import cli
-from edge_fm.cli.console.common import word
+from edge_fm.cli.console.console import shell_word
 
 
 def test_resuming_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +45,7 @@ def test_a_data_folder_that_is_a_file(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_suggested_commands_can_be_pasted() -> None:
-    assert word(Path("my runs/T-shirt")) == "'my runs/T-shirt'"
+    assert shell_word(Path("my runs/T-shirt")) == "'my runs/T-shirt'"
 
 
 @pytest.mark.needs("tensorflow")
@@ -57,7 +57,7 @@ def test_suggested_commands_can_be_pasted() -> None:
         ("trainin.ema=0.9", 1, "Did you mean 'training'?"),
         ("distillation.teacher=runs/none", 1, "no file or folder"),
         ('data.classes=["Bag", "Sneakers"]', 1, "Did you mean 'Sneaker'?"),
-        ("ema", 2, "is no NAME=VALUE"),
+        ("ema", 2, "is not NAME=VALUE"),
     ],
 )
 def test_settings_that_cannot_be(

@@ -106,10 +106,10 @@ def test_a_contact_sheet_takes_any_label() -> None:
 
 
 def test_a_progress_bar_takes_any_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from edge_fm.cli.console.common import Talk
+    from edge_fm.cli.console.console import Console
 
     monkeypatch.setenv("FORCE_COLOR", "1")
-    with Talk(quiet=False).progress() as progress:
+    with Console().progress() as progress:
         progress("Reading [/bold] [red]", 1, 2)
     assert "[/bold] [red]" in capsys.readouterr().err
 

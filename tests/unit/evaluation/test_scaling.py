@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_fm.api.common.registry import ALL_ENGINES
+from edge_fm.api.common.engines import ALL_ENGINES
 from edge_fm.evaluation.benchmark.benchmark import artifact_case
 from edge_fm.evaluation.benchmark.cases import closing_engines
 from edge_fm.evaluation.benchmark.roofline import Roofline, better, measure_roofline

@@ -11,20 +11,20 @@ from terminal import screen_of
 _CHILD = """
 import warnings
 from edge_fm.cli import _show_warning
-from edge_fm.cli.console.common import Talk
+from edge_fm.cli.console.console import Console
 from edge_fm_runtime.errors import EdgeFMWarning
 
 warnings.showwarning = _show_warning
-talk = Talk(False)
-with talk.progress() as progress:
+console = Console()
+with console.progress() as progress:
     for stage in range(3):
         for done in range(5):
             progress(f"stage {stage}", done, 4)
             if done == 2:
-                talk.note(f"Note {stage} " + "word " * 30 + f"end {stage}")
-    talk.warn("[bold]no markup[/bold]")
+                console.note(f"Note {stage} " + "word " * 30 + f"end {stage}")
+    console.warn("[bold]no markup[/bold]")
     warnings.warn("ours", EdgeFMWarning)
-talk.note("after")
+console.note("after")
 """
 
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from terminal import shown
 
 from edge_fm.cli import cli
-from edge_fm.cli.console.common import print_table
+from edge_fm.cli.console.console import print_table
 from edge_fm.cli.console.tables import Column, cell_width, lay_out
 
 WIDTHS = (60, 80, 100, 120, None)
@@ -63,7 +63,7 @@ def test_experiments_can_be_typed(show: Shown) -> None:
 
 def test_verify_and_autotune(show: Shown, artifact_folder: Path) -> None:
     from edge_fm.api.common.places import shipped_model
-    from edge_fm.cli.deployment.autotune import _print
+    from edge_fm.cli.console.artifact_tables import print_tuning
     from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.measurement.autotune import Candidate, Tuning
 
@@ -71,7 +71,7 @@ def test_verify_and_autotune(show: Shown, artifact_folder: Path) -> None:
     assert "max_abs_diff" in text and text.count("passed") >= 2 and "PASSED" in text
     artifact = load_artifact(str(shipped_model()))
     candidates = tuple(Candidate(artifact, "onnxruntime", n, None, 0.123 * n, 9, None) for n in (1, 2))
-    text = show(lambda: _print(Tuning(candidates, candidates[0], ()), 0.5))
+    text = show(lambda: print_tuning(Tuning(candidates, candidates[0], ()), 0.5))
     assert text.count(artifact.metadata.name) >= 2 and "0.123" in text and "0.246" in text and "dynamic" in text
 
 
@@ -131,18 +131,26 @@ def test_export(show: Shown, exported: Any) -> None:
     assert all(f"garments-{name}" in plan for name in ("savedmodel-fp32", "onnx-int8", "openvino-fp16", "litert-int8"))
 
 
-def test_quickstart(show: Shown) -> None:
-    from edge_fm.cli.deployment.quickstart import _print
+def test_quickstart(show: Shown, tmp_path: Path) -> None:
+    from edge_fm.api.quickstart import QuickstartResult
+    from edge_fm.cli.console.artifact_tables import print_quickstart
+    from edge_fm.training import load_recipe
+    from edge_fm.training.run.results import RunResult
 
     row = {"model": "edgenet-s-openvino-int8", "engine": "openvino", "bytes": 140000, "accuracy": 0.901}
     row |= {"drop_points": 0.1, "agreement": 0.997, "p50_ms": 0.17, "times_faster": 444.0, "load_ms": 199.0}
     row |= {"peak_rss_mib": 99.0}
-    text = show(lambda: _print([row], {"model": "edgenet-s", "params": 90522}, 100.0))
+    metrics = {"model": "edgenet-s", "params": 90522}
+    trained = RunResult(tmp_path, load_recipe("quickstart"), metrics, (), np.zeros((0, 10), np.float32))
+    photo = tmp_path / "photo.jpg"
+    result = QuickstartResult(trained, 100.0, (row,), tmp_path, photo, "Ankle boot", 0.987, "Ankle boot")
+    text = show(lambda: print_quickstart(result))
+    assert f"{photo}: Ankle boot 98.7% (it is: Ankle boot)" in text
     assert all(value in text for value in ("edgenet-s-openvino-int8", "90.10", "+0.10", "0.170", "444x"))
 
 
 def test_train(show: Shown, tmp_path: Path) -> None:
-    from edge_fm.cli.training.train import _print
+    from edge_fm.cli.console.study_tables import print_run
     from edge_fm.training import load_recipe
     from edge_fm.training.run.results import RunResult
 
@@ -150,12 +158,14 @@ def test_train(show: Shown, tmp_path: Path) -> None:
     metrics |= {"train_accuracy": 0.9345, "best_epoch": 7, "epochs": 8, "seconds": 61.0}
     metrics |= {"validation_leaks": [], "test_leaks": []}
     result = RunResult(tmp_path, load_recipe("edgenet-s"), metrics, (), np.zeros((0, 10), np.float32))
-    text = show(lambda: _print(result))
+    text = show(lambda: print_run(result))
     assert all(value in text for value in ("edgenet-s", "90,522", "91.23%", "92.34%", "93.45%", "confusion.png"))
 
 
 def test_search_crossval_and_sweep(show: Shown, tmp_path: Path) -> None:
-    from edge_fm.cli.training import crossval, search, sweep
+    from edge_fm.api.studies import SearchReport, SweepResult
+    from edge_fm.cli.console.study_tables import print_folds, print_sweep, print_trials
+    from edge_fm.training import load_recipe
     from edge_fm.training.search.crossval import CrossValidation, FoldScore
     from edge_fm.training.search.search import SearchResult
     from edge_fm.training.search.sweep import SweepRow
@@ -170,21 +180,22 @@ def test_search_crossval_and_sweep(show: Shown, tmp_path: Path) -> None:
     values = dict(zip(keys, ("adamw", 0.00123, 0.95, 128, 0.25), strict=True))
     trial = {"number": 12, "state": "complete", "values": values, "val_accuracy": 0.9234, "epochs": 8, "seconds": 61.0}
     found = SearchResult("study", "sqlite:///study.db", "edgenet-s", (trial,), trial, tmp_path / "best.toml")
-    text = show(lambda: search._print(found, "edgenet-s", keys, tmp_path))
+    text = show(lambda: print_trials(SearchReport(found, tuple(keys), tmp_path)))
     assert all(value in text for value in ("12 *", "complete", "adamw", "0.00123", "0.95", "128", "0.25", "92.34"))
 
     score = FoldScore(3, 0.9123, 0.2345, 0.92, 48000, 12000, 8, 61.0, "runs/crossval-edgenet-s/fold-3")
     folds = CrossValidation("edgenet-s", "0" * 64, "fashion-mnist", 0, (score, score))
-    text = show(lambda: crossval._print(folds))
+    text = show(lambda: print_folds(folds))
     assert text.count("runs/crossval-edgenet-s/fold-3") == 2 and text.count("91.23") >= 2 and "0.2345" in text
 
     row = SweepRow(values, 0.9234, 0.3, 0.91, 8, 7, 61.0, 90522, 0, "0" * 64, "runs/sweep/1", None)
-    text = show(lambda: sweep._print([row], row, "edgenet-s", keys, tmp_path, test=True))
+    text = show(lambda: print_sweep(SweepResult(load_recipe("edgenet-s"), (row,), tmp_path, test=True)))
     assert all(value in text for value in ("adamw", "0.00123", "0.95", "128", "0.25", "92.34 *", "91.00"))
 
 
 def test_scenarios(show: Shown) -> None:
-    from edge_fm.cli.deployment.benchmark_scenarios import _print
+    from edge_fm.api.loadgen import ScenariosResult
+    from edge_fm.cli.console.benchmark_tables import print_scenarios
     from edge_fm.mlperf import Plan, ScenarioResult
     from edge_fm.mlperf.logs import Verdict
 
@@ -201,7 +212,8 @@ def test_scenarios(show: Shown) -> None:
     }
     verdict = Verdict(False, ("too short",), (), figures)
     result = ScenarioResult("edgenet-s-openvino-int8", "server", False, told, verdict, 0.9384, 10000)
-    text = show(lambda: _print([result], "5.0", Plan(1.0, None, None, None)))
+    measured = ScenariosResult((result,), "5.0", Plan(1.0, None, None, None), {}, (), False)
+    text = show(lambda: print_scenarios(measured))
     assert all(
         v in text for v in ("edgenet-s-openvino-int8", "onnxruntime", "server", "INVALID", "completed 5123 samples/s")
     )
@@ -214,9 +226,9 @@ def test_whatever_does_not_fit_is_named_and_what_stays_is_whole() -> None:
         cells = [tuple(f"{'x' * drawn.randint(0, 30)}{i}" for _ in range(5)) for i in range(count)]
         cells[-1] = tuple(" ".join(drawn.choices(["ünder", "鞋", "of", "the"], k=20)) for _ in range(5))
         columns = [Column(t, c, wraps=i == count - 1) for i, (t, c) in enumerate(zip(titles, cells, strict=True))]
-        lesser = titles[1:-1][: count // 2]
-        layout = lay_out(columns, width, lesser=lesser)
-        assert set(layout.left_out) <= set(lesser) and (width is not None or not layout.left_out)
+        optional = titles[1:-1][: count // 2]
+        layout = lay_out(columns, width, optional=optional)
+        assert set(layout.left_out) <= set(optional) and (width is not None or not layout.left_out)
         text = "\n".join((*layout.head, *layout.body))
         for column in columns:
             if column.title not in layout.left_out and not column.wraps:
@@ -232,4 +244,4 @@ def test_labels_are_text_and_not_markup(show: Shown) -> None:
 
 def test_a_column_that_is_not_there_is_a_mistake_of_ours() -> None:
     with pytest.raises(ValueError, match="No columns are called nmae"):
-        print_table("title", ["name"], [["x"]], lesser=["nmae"])
+        print_table("title", ["name"], [["x"]], optional=["nmae"])

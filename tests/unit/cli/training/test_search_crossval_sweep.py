@@ -89,7 +89,7 @@ def test_sweep_prints_one_table_with_test_accuracy_only_if_asked(recipe: Path, t
     table, _ = run(*arguments)
     assert "test %" not in table and "validation %" in table
     table, _ = run(*arguments, "--test")
-    assert "test % (chooses nothing)" in table
+    assert "test % (selects nothing)" in table
 
 
 @pytest.mark.needs("tensorflow", "optuna")

@@ -78,7 +78,7 @@ def test_an_engine_closed_amid_a_stream(opened: Artifact, engine_name: str) -> N
 
 @pytest.mark.parametrize("name", ["keras", "keras-predict"])
 def test_the_original_closes_too(name: str, tiny_sources: dict[str, Any]) -> None:
-    from edge_fm.api.common.registry import ALL_ENGINES
+    from edge_fm.api.common.engines import ALL_ENGINES
     from edge_fm_export.engines.keras_engine import KerasEngine, KerasPredictEngine
 
     assert name in ALL_ENGINES

@@ -1,0 +1,14 @@
+"""Every engine that the API knows: the runtime's, and the references of the export side."""
+
+from __future__ import annotations
+
+from edge_fm_export.engines import REFERENCE_ENGINES
+from edge_fm_runtime.artifacts.artifact import Artifact
+from edge_fm_runtime.engines import ENGINES, Registry
+
+ALL_ENGINES: Registry = {**ENGINES, **REFERENCE_ENGINES}
+
+
+def select_engine(artifact: Artifact, engine: str) -> str:
+    """The engine that measures an artifact: a SavedModel runs on TensorFlow alone, the others as asked."""
+    return "savedmodel" if artifact.metadata.format == "savedmodel" else engine

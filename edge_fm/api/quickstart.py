@@ -1,0 +1,165 @@
+"""`quickstart`: the whole way once, on the images that come with the package."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_fm.api.common.engines import ALL_ENGINES, select_engine
+from edge_fm.api.common.messages import MessageFn, ignore_message
+from edge_fm.api.common.places import EXPORTS
+from edge_fm.api.train import TrainOptions, prepare_training, train_prepared
+from edge_fm_runtime.progress import ProgressFn, silent
+
+if TYPE_CHECKING:
+    from edge_fm.data import Dataset
+    from edge_fm.training import EpochFn, RunResult
+    from edge_fm_export.results import ExportResult
+
+_SAMPLE = "Ankle boot"
+"""The class of the sample photo, which is made from its first test image."""
+_DURATION_S = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class QuickstartResult:
+    """What the quickstart trained, exported, measured and classified.
+
+    Attributes:
+        trained: the training run.
+        seconds: duration of the whole.
+        rows: what the original, called in two ways, and each artifact cost and lost, as `edgefm quickstart --json`
+            prints them.
+        artifact: the artifact that classified the photo: ONNX, fp32.
+        photo: a photo made from a test image.
+        label: the predicted class of the photo.
+        score: the probability of that class.
+        truth: the true class of the photo.
+    """
+
+    trained: RunResult
+    seconds: float
+    rows: tuple[Mapping[str, Any], ...]
+    artifact: Path
+    photo: Path
+    label: str
+    score: float
+    truth: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm quickstart --json` prints."""
+        return {
+            "run": str(self.trained.run_dir),
+            "seconds": round(self.seconds, 1),
+            "rows": list(self.rows),
+            "photo": {"path": str(self.photo), "label": self.label, "score": self.score, "truth": self.truth},
+        }
+
+
+def quickstart(
+    out: str | Path | None = None,
+    *,
+    epochs: int | None = None,
+    train: Callable[..., RunResult] = train_prepared,
+    progress: ProgressFn = silent,
+    on_epoch: EpochFn | None = None,
+    note: MessageFn = ignore_message,
+    warn: MessageFn = ignore_message,
+) -> QuickstartResult:
+    """Train a small model, export it to every format and precision, measure each artifact, and classify a photo.
+
+    Needs no network: 7,000 images of Fashion-MNIST come with the package.
+
+    Args:
+        out: folder of the run; None for a new one under runs/.
+        epochs: passes over the training images; None for the recipe's, about a minute.
+        train: what trains the prepared run; takes the arguments of `train_prepared`.
+        progress: called as work goes on.
+        on_epoch: called with each epoch's figures.
+        note: called as each step begins.
+        warn: called with what the worth of the artifacts depends on.
+
+    Raises:
+        GateError: an artifact is out of tolerance.
+        EdgeFMError: a package is missing, or the folder cannot be used.
+    """
+    from edge_fm.api.export import export
+    from edge_fm_export.planning import require_ready
+    from edge_fm_export.targets import parse_targets
+    from edge_fm_runtime.classifier import Classifier
+
+    require_ready(parse_targets("all", "all"))
+    started = time.monotonic()
+    prepared = prepare_training(
+        "quickstart", out=out, options=TrainOptions(epochs=epochs), progress=progress, note=note
+    )
+    dataset = prepared.dataset
+    with prepared.folder() as run:
+        images = len(dataset.train.images)
+        note(f"1. Train {prepared.recipe.model.name} on {dataset.name} ({images:,} images), into {run}")
+        trained = train(prepared, run, progress=progress, on_epoch=on_epoch, note=note)
+    note("2. Export to every format and precision, each gated against the Keras original")
+    exported = export(run, "all", "all", out=run / EXPORTS, progress=progress, note=note, warn=warn).results
+    note("3. Measure each beside Keras, interleaved in one run")
+    rows = _measure(trained, exported, progress)
+    note("4. Classify a photo made from a test image")
+    photo = _sample_photo(dataset, run / "photo.jpg")
+    artifact = next(r.path for r in exported if (r.target.format, r.target.precision) == ("onnx", "fp32"))
+    with Classifier.load(artifact) as classifier:
+        found = classifier.classify(photo)
+    seconds = time.monotonic() - started
+    return QuickstartResult(trained, seconds, tuple(rows), artifact, photo, found.label, found.score, _SAMPLE)
+
+
+def _measure(trained: RunResult, exported: Sequence[ExportResult], progress: ProgressFn) -> list[dict[str, Any]]:
+    """One row for each way to call the original and one for each artifact: what it costs and what it lost."""
+    from edge_fm.evaluation.benchmark.benchmark import artifact_case, reference_cases, run_benchmark
+    from edge_fm.evaluation.benchmark.cases import closing_engines
+    from edge_fm_runtime.artifacts.artifact import load_artifact
+    from edge_fm_runtime.engines import EngineOptions
+
+    options = EngineOptions()
+    cases = []
+    for result in exported:
+        artifact = load_artifact(result.path)
+        cases.append(artifact_case(artifact, select_engine(artifact, "auto"), options, registry=ALL_ENGINES))
+    cases += reference_cases(trained.run_dir, options, cases[0].images)
+    with closing_engines(cases):  # the report asks the engines what ran
+        measured = run_benchmark(cases, duration_s=_DURATION_S, progress=progress).to_json()["rows"]
+    timed = {row["model"]: row for row in measured}
+    by_engine = {row["engine"]: row for row in measured}
+    predict_ms = by_engine["keras-predict"]["p50_ms"]
+
+    def cost(row: Mapping[str, Any]) -> dict[str, Any]:
+        keys = ("engine", "p50_ms", "load_ms", "peak_rss_mib")
+        return {k: row[k] for k in keys} | {"times_faster": predict_ms / row["p50_ms"]}
+
+    original = {"format": "keras", "precision": "fp32", "bytes": None, "accuracy": trained.metrics["test_accuracy"]}
+    original |= {"drop_points": 0.0, "agreement": 1.0}
+    rows = [
+        {"model": name, **original, **cost(by_engine[engine])}
+        for name, engine in (("Keras predict", "keras-predict"), ("Keras call", "keras"))
+    ]
+    for result in exported:
+        parity = result.parity
+        row = {
+            "model": result.path.name,
+            "format": result.target.format,
+            "precision": result.target.precision,
+            "bytes": result.bytes,
+            "accuracy": parity.accuracy,
+            "drop_points": parity.drop_points,
+            "agreement": parity.top1_agreement,
+        }
+        rows.append(row | cost(timed[result.path.name]))
+    return rows
+
+
+def _sample_photo(dataset: Dataset, file: Path) -> Path:
+    from edge_fm.data import sample_photo
+
+    first = int((dataset.test.labels == dataset.label_names.index(_SAMPLE)).argmax())
+    return sample_photo(dataset.test.images[first], file)

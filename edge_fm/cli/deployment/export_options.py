@@ -1,0 +1,102 @@
+"""The options of `edgefm export`; their defaults are read from where the gate and the quantizers take them."""
+
+from __future__ import annotations
+
+import click
+
+from edge_fm.cli.options import COUNT, PATH, SIZE, option_group, skip_unreadable_option
+from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES
+from edge_fm_runtime.parity.comparison import default_limits
+
+_FP32, _FP16, _INT8 = (default_limits("onnx", precision) for precision in ("fp32", "fp16", "int8"))
+_OPENVINO = default_limits("openvino", "fp32")
+
+
+def _power(value: float | None) -> str:
+    """A power of ten as a person writes it, such as 1e-4."""
+    return f"{value:.0e}".replace("e-0", "e-")
+
+
+export_options = option_group(
+    click.option(
+        "--format",
+        "formats",
+        multiple=True,
+        default=("onnx",),
+        show_default=True,
+        metavar="onnx|openvino|savedmodel|litert|all",
+        help="Format; may be repeated.",
+    ),
+    click.option(
+        "--precision",
+        "precisions",
+        multiple=True,
+        default=("fp32",),
+        show_default=True,
+        metavar="fp32|fp16|int8|all",
+        help="Precision; may be repeated.",
+    ),
+    click.option(
+        "--calibration",
+        metavar="SOURCE",
+        help="Images that int8 is calibrated on. Default: the training split of --data.",
+    ),
+    click.option(
+        "--samples",
+        type=COUNT,
+        help=f"How many images to calibrate on. Default: {DEFAULT_SAMPLES}, or as many as there are.",
+    ),
+    click.option(
+        "--max-drop",
+        type=click.FloatRange(0),
+        metavar="POINTS",
+        help=f"Largest accuracy drop. Default for int8: {_INT8.max_drop_points:g}.",
+    ),
+    click.option(
+        "--min-agreement",
+        type=click.FloatRange(0, 1),
+        help=f"Least top-1 agreement. Default: {_FP32.min_agreement:g} fp32, {_FP16.min_agreement:g} fp16.",
+    ),
+    click.option(
+        "--max-diff",
+        type=click.FloatRange(0),
+        help="Largest difference of a probability. "
+        f"Default for fp32: {_power(_FP32.max_abs_diff)}, openvino {_power(_OPENVINO.max_abs_diff)}.",
+    ),
+    click.option(
+        "--accuracy-control",
+        is_flag=True,
+        help="Leave in float what costs too much accuracy, to stay under --max-drop.",
+    ),
+    click.option(
+        "--any-cpu",
+        is_flag=True,
+        help="int8 for ONNX that predicts the same on CPUs without VNNI: weights of 7 bits.",
+    ),
+    click.option("--data", metavar="SOURCE", help="Labelled images: the evaluation set. Default: the run's own."),
+    skip_unreadable_option,
+    click.option("--labels", type=PATH, metavar="FILE", help="Label names, one a line, in the order of the output."),
+    click.option(
+        "--preset",
+        metavar="FAMILY",
+        help="Scaling of a keras.applications family, such as mobilenet_v2, put into the graph.",
+    ),
+    click.option("--input-scale", metavar="X|1/X", help="Pixels are multiplied by this, in the graph, such as 1/255."),
+    click.option("--mean", metavar="X[,X,X]", help="Then this is subtracted, one value or one for each channel."),
+    click.option("--std", metavar="X[,X,X]", help="Then this divides."),
+    click.option(
+        "--input-size", type=SIZE, metavar="HxW", help="Input size of a model that takes any, or a flat vector."
+    ),
+    click.option(
+        "--photo",
+        type=click.Choice(["garment", "fit", "crop", "stretch"]),
+        help="How photos become the input. Default: the run's own; stretch for third-party models, as Keras' loaders "
+        "do.",
+    ),
+    click.option("--trust", is_flag=True, help="Load models that carry code (Lambda layers): it will run."),
+    click.option("--static-batch", type=COUNT, metavar="N", help="Fix the batch size in the graph."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of calibration images."),
+    click.option("--out", type=PATH, metavar="DIR", help="Where the artifacts go. Default: export/ in the run."),
+    click.option("--force", is_flag=True, help="Replace artifacts that came from another model."),
+    click.option("--dry-run", is_flag=True, help="Print what would be built and what is missing here; build nothing."),
+)

@@ -1,0 +1,156 @@
+"""Options that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edge_fm.cli.console.console import Console
+from edge_fm_runtime.artifacts.metadata import MAX_CHANNELS, MAX_SIDE
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+COUNT = click.IntRange(1)
+
+
+class Parsed(click.ParamType[Any]):
+    """A value that a function reads; what it raises as ValueError is a usage error.
+
+    Args:
+        name: of the type.
+        parse: reads the text.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name, self._parse = name, parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _sides(text: str) -> list[int]:
+    """The numbers of "28x28x1"; 0 for what is no whole number, a number above every limit for a very long one."""
+    parts = text.lower().split("x")
+    return [(int(p) if len(p) < 10 else MAX_SIDE + 1) if p.isascii() and p.isdigit() else 0 for p in parts]
+
+
+def _parse_shape(text: str) -> tuple[int, int, int]:
+    sides = _sides(text)
+    if len(sides) != 3 or not all(sides):
+        raise ValueError(f"{text!r} is not HEIGHTxWIDTHxCHANNELS, such as 28x28x1.")
+    if max(sides[:2]) > MAX_SIDE or sides[2] > MAX_CHANNELS:
+        most = f"at most {MAX_SIDE}x{MAX_SIDE} pixels of {MAX_CHANNELS} channels are supported"
+        raise ValueError(f"{text!r} is too large; {most}.")
+    return sides[0], sides[1], sides[2]
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    sides = _sides(text)
+    if len(sides) not in (1, 2) or not all(1 <= side <= MAX_SIDE for side in sides):
+        raise ValueError(f"{text!r} is not HEIGHTxWIDTH, such as 224x224, of at most {MAX_SIDE} pixels each.")
+    return sides[0], sides[-1]
+
+
+SIZE = Parsed("size", _parse_size)
+
+
+def setting(example: str) -> Parsed:
+    """KEY=VALUE, read into the key and the value as TOML writes it."""
+
+    def parse(text: str) -> tuple[str, Any]:
+        from edge_fm.training.recipe.keys import parse_value
+
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise ValueError(f"{text!r} is not NAME=VALUE, such as {example}.")
+        return key.strip(), parse_value(value.strip())
+
+    return Parsed("setting", parse)
+
+
+def option_group(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """One decorator that adds all of `options`, in this order."""
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def console_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add `--json` and `--quiet`, which every command takes; the command gets a `Console` as its first argument."""
+
+    @wraps(function)
+    def with_console(*, as_json: bool, quiet: bool, **given: Any) -> None:
+        function(Console(as_json, quiet), **given)
+
+    return option_group(
+        click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout instead of a table."),
+        click.option("--quiet", "-q", is_flag=True, help="No progress, notes or next commands on stderr."),
+    )(with_console)
+
+
+skip_unreadable_option = click.option(
+    "--skip-unreadable",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="SHARE",
+    help="Leave out pictures of a folder that cannot be read, up to this share of them, such as 0.02; they are "
+    "listed. Default: none, or what the run's training left out.",
+)
+
+size_option = click.option(
+    "--size",
+    type=Parsed("shape", _parse_shape),
+    metavar="HxWxC",
+    help="Bring images to this height, width and channels, such as 28x28x1.",
+)
+
+study_options = option_group(
+    click.option("--data", metavar="SOURCE", help="What to learn from. Default: the recipe's."),
+    click.option("--epochs", type=COUNT, help="Passes over the training images. Default: the recipe's."),
+)
+
+
+def engine_options(function: F) -> F:
+    """Add `--engine`, `--device` and `--threads`."""
+    from edge_fm_runtime.engines import ENGINES
+
+    names = ["auto", *ENGINES]
+    return option_group(
+        click.option(
+            "--engine",
+            type=click.Choice(names),
+            default="auto",
+            show_default=True,
+            help="Library that runs the artifact.",
+        ),
+        click.option(
+            "--device",
+            default="CPU",
+            show_default=True,
+            metavar="CPU|GPU|NPU",
+            callback=lambda _, __, value: value.upper(),
+            help="Where to run; never replaced by another.",
+        ),
+        click.option("--threads", type=COUNT, help="Compute threads. Default: as many as this process may use."),
+    )(function)
+
+
+def batch_size_option(default: int) -> Callable[[F], F]:
+    """Add `--batch-size`."""
+    return click.option(
+        "--batch-size", type=COUNT, default=default, show_default=True, help="Images through the engine at once."
+    )

@@ -1,0 +1,66 @@
+"""The process of the command line: its signals, its streams and its exit code."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from edge_fm.signals import ENDING, catch_signals, ignore_signals, interruption
+from edge_fm.streams import STDOUT, open_streams
+
+
+def run_process(run: Callable[[], None]) -> None:
+    """Run the command line and end the process with its exit code.
+
+    A signal of `signals.ENDING` ends it with 128 and the signal's number and without a traceback, whatever a library
+    made of the exception on its way: some turn it into an ImportError, some go on.
+
+    Args:
+        run: the command line, which ends in SystemExit.
+    """
+    catch_signals()
+    atexit.register(ignore_signals)  # as the first that is registered it is called last
+    code: object = 1
+    try:
+        code = _exit_code(run)
+    except BaseException:
+        if interruption() is None:
+            raise
+        sys.stderr.write("Stopped.\n")
+    if (stop := interruption()) is not None:
+        # Everything is unwound. Threads of libraries that were left in the middle of their work are not waited for.
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
+        from edge_fm.compat.python_exit import run_exit_functions
+
+        run_exit_functions()
+        os._exit(stop.exit_code)
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: os._exit(code if isinstance(code, int) else 1))
+    sys.exit(code)  # type: ignore[arg-type]  # as click gave it
+
+
+def _exit_code(run: Callable[[], None]) -> object:
+    if not open_streams():
+        sys.stderr.write("Error: stdout is closed, and results are printed there.\nRedirect it: > results.txt\n")
+        return 1
+    try:
+        run()
+    except SystemExit as end:
+        return (end.code or 0) if _flush(sys.stdout) else end.code or 1
+    return 0 if _flush(sys.stdout) else 1
+
+
+def _flush(stream: object) -> bool:
+    """Write what is buffered; False where that fails, after an error message."""
+    try:
+        stream.flush()  # type: ignore[attr-defined]  # a text stream
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"Error: {error.filename or STDOUT}: {error.strerror}.\n")
+        return False
+    return True

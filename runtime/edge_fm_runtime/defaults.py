@@ -1,0 +1,9 @@
+"""Defaults that several packages share and help texts name."""
+
+from __future__ import annotations
+
+BATCH_SIZE = 32
+"""Images through the engine at once when photos are classified."""
+
+MAX_DROP_POINTS = 0.5
+"""Accuracy, in percentage points, that an int8 artifact may lose."""
