@@ -122,8 +122,9 @@ def _read(
     if path.is_dir():
         from edge_fm.data.readers.csv_file import find_csv_folder, read_csv_folder
         from edge_fm.data.readers.idx_folder import find_idx, read_idx_folder
-        from edge_fm.data.readers.image_folder import has_pictures, read_image_folder
+        from edge_fm.data.readers.image_folder import read_image_folder
         from edge_fm.data.readers.npy_file import find_npy_parts, read_npy_folder
+        from edge_fm.data.readers.picture_files import has_pictures
 
         if find_idx(path) or any(path.glob("*-idx[0-9]-*")):
             known = dict.fromkeys((spec.sha256 for spec in fashion_mnist.FILES), fashion_mnist.LABEL_NAMES)

@@ -12,6 +12,9 @@ from edge_fm.data.dataset import Labels
 from edge_fm.data.readers.split_names import Array, Part
 from edge_fm_runtime.errors import DataError
 
+_CORRECT_NAMES = "Correct the label, or the list of names."
+_CORRECT_ROW = "Correct the label, or leave the row out."
+
 
 def class_columns(parts: Sequence[Part]) -> tuple[list[Part], dict[str, Any]]:
     """Bring labels to one value for each image.
@@ -87,15 +90,9 @@ def number_labels(
         if min(int(n.min()) for n in numbers) == 1 and max(int(n.max()) for n in numbers) == len(names):
             note = {"labels": f"they run from 1 to {len(names)}, as many as there are names: 1 is {names[0]}"}
             return [values - 1 for values in numbers], tuple(names), note
+        problem = f"is out of range; there are {len(names)} label names, so labels run from 0 to {len(names) - 1}."
         for part, values in zip(parts, numbers, strict=True):
-            outside = np.flatnonzero(values >= len(names))
-            if len(outside):
-                row = int(outside[0])
-                raise DataError(
-                    f"{part.locate(row)}: label {values[row]} is out of range; there are {len(names)} label names, so "
-                    f"labels run from 0 to {len(names) - 1}.",
-                    hint="Correct the label, or the list of names.",
-                )
+            _refuse(part, values, values >= len(names), problem, hint=_CORRECT_NAMES)
         return numbers, tuple(names), {}
     classes = np.unique(numbers[0])
     _check_classes(parts, numbers, classes)
@@ -131,35 +128,34 @@ def _number_texts(
         _check_classes(parts, texts, classes)
         return [np.searchsorted(classes, t).astype(np.int64) for t in texts], tuple(map(str, classes)), {}
     number = {name: i for i, name in enumerate(names)}
+    problem = f"is none of the {len(names)} label names: {_first_ten(names)}."
     for part, values in zip(parts, texts, strict=True):
-        unknown = np.flatnonzero(~np.isin(values, list(names)))
-        if len(unknown):
-            row = int(unknown[0])
-            raise DataError(
-                f"{part.locate(row)}: label {str(values[row])!r} is none of the {len(names)} label names: "
-                f"{', '.join(names[:10])}{' ...' if len(names) > 10 else ''}.",
-                hint="Correct the label, or the list of names.",
-            )
+        _refuse(part, values, ~np.isin(values, list(names)), problem, hint=_CORRECT_NAMES, quoted=True)
     return [np.array([number[str(t)] for t in values], np.int64) for values in texts], tuple(names), {}
 
 
 def _whole(part: Part) -> Labels:
     labels = part.labels.reshape(-1)
-    if labels.dtype.kind == "f":
-        bad = np.flatnonzero(~(np.isfinite(labels) & (np.rint(labels) == labels)))
-    elif labels.dtype.kind in "biu":
-        bad = np.zeros(0, np.intp)
-    else:
+    if labels.dtype.kind not in "biuf":
         raise DataError(f"{part.locate(0)}: labels are of type {labels.dtype}; supported are whole numbers and text.")
-    if not len(bad):
-        bad = np.flatnonzero((labels < 0) | (labels > np.iinfo(np.int32).max))
-    if len(bad):
-        row = int(bad[0])
-        raise DataError(
-            f"{part.locate(row)}: label {labels[row]} is out of range; labels are whole numbers from 0.",
-            hint="Correct the label, or leave the row out.",
-        )
+    problem = "is out of range; labels are whole numbers from 0."
+    if labels.dtype.kind == "f":
+        _refuse(part, labels, ~(np.isfinite(labels) & (np.rint(labels) == labels)), problem, hint=_CORRECT_ROW)
+    _refuse(part, labels, (labels < 0) | (labels > np.iinfo(np.int32).max), problem, hint=_CORRECT_ROW)
     return labels.astype(np.int64)
+
+
+def _refuse(part: Part, labels: Array, wrong: Array, problem: str, *, hint: str, quoted: bool = False) -> None:
+    """Raise an error for the first label that is wrong, bool `[N]`; `problem` follows "label 7" in the message."""
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        row = int(rows[0])
+        shown = repr(str(labels[row])) if quoted else str(labels[row])
+        raise DataError(f"{part.locate(row)}: label {shown} {problem}", hint=hint)
+
+
+def _first_ten(names: Sequence[Any]) -> str:
+    return ", ".join(map(str, names[:10])) + (" ..." if len(names) > 10 else "")
 
 
 def _check_classes(parts: Sequence[Part], labels: Sequence[Array], classes: Array) -> None:
@@ -171,14 +167,8 @@ def _check_classes(parts: Sequence[Part], labels: Sequence[Array], classes: Arra
         raise DataError(
             f"{parts[0].locate(row)}: label {values[lone[0]]!s} is out of range or occurs only here: of the "
             f"{len(values)} classes, {len(lone)} {'has' if len(lone) == 1 else 'have'} a single image.",
-            hint="Correct the label, or give the class a second image: one to learn from, one to be judged by.",
+            hint="Correct the label, or give the class a second image: one to learn from, one to test with.",
         )
+    problem = f"does not occur in training, which has {len(classes)} classes: {_first_ten(classes.tolist())}."
     for part, given in zip(parts[1:], labels[1:], strict=True):
-        unknown = np.flatnonzero(~np.isin(given, classes))
-        if len(unknown):
-            row = int(unknown[0])
-            raise DataError(
-                f"{part.locate(row)}: label {given[row]!s} does not occur in training, which has {len(classes)} "
-                f"classes: {', '.join(map(str, classes[:10]))}{' ...' if len(classes) > 10 else ''}.",
-                hint="Correct the label, or leave the row out.",
-            )
+        _refuse(part, given, ~np.isin(given, classes), problem, hint=_CORRECT_ROW)
