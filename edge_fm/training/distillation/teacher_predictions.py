@@ -10,12 +10,7 @@ it is true of the photo, too.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import os
-import warnings
 from collections.abc import Sequence
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,19 +18,17 @@ from numpy.typing import NDArray
 
 from edge_fm.models.keras_import import require_keras
 from edge_fm.training.distillation.distillation import ask_teachers
+from edge_fm.training.input_pipeline.array_cache import ArrayCache, bytes_hash
 from edge_fm.training.input_pipeline.batches import epoch_batches, is_clean, view_of
 from edge_fm.training.recipe import Recipe
-from edge_fm_runtime.errors import CacheWarning, TrainingError
+from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.progress import ProgressFn
-from edge_fm_runtime.system.sealed_file import why_damaged, write_sealed
-from edge_fm_runtime.system.user_cache import own_folder, prune
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
 
 # Raised when the same teachers and settings would mean other images.
 _VERSION = 4
-_MAX_CACHE_BYTES = 4 << 30
 
 
 class TeacherAnswers:
@@ -51,15 +44,15 @@ class TeacherAnswers:
     def __init__(self, teachers: Sequence[Any], recipe: Recipe, learn: Split, dataset: Dataset) -> None:
         self._recipe, self._learn, self._dataset = recipe, learn, dataset
         self._model = ask_teachers(teachers)
-        self._folder = own_folder("teachers", _key(recipe, learn, dataset))
+        self._cache = ArrayCache("teachers", _facts(recipe, learn, dataset), what="teacher predictions")
 
     @property
     def note(self) -> str:
         """Where they are, a line for a person."""
         views = self._recipe.distillation.views
-        if self._folder is None:
+        if self._cache.folder is None:
             return "The teachers are asked in every epoch: their answers have no cache folder that can be written to."
-        return f"The teachers' answers to {views} views of the images are kept in {self._folder}."
+        return f"The teachers' answers to {views} views of the images are kept in {self._cache.folder}."
 
     def to(self, epoch: int, progress: ProgressFn) -> NDArray[np.float32]:
         """The answers to the images that an epoch shows.
@@ -86,9 +79,9 @@ class TeacherAnswers:
             photograph_them=False,
         )
         size = min(self._recipe.training.batch_size, len(self._learn))
-        kept = self._read(name)
-        if kept is not None and kept.shape == (len(batches) * size, len(self._dataset.label_names)):
-            return kept
+        stored = self._cache.read(name, (len(batches) * size, len(self._dataset.label_names)))
+        if stored is not None:
+            return stored
         progress("asking the teachers", 0, len(batches))
         asked = _asking_callback(progress, len(batches))
         answers = np.asarray(self._model.predict(batches, verbose=0, callbacks=[asked]), np.float32)
@@ -98,37 +91,8 @@ class TeacherAnswers:
                 f"{len(answers):,} images, in {self._recipe.training.precision}.",
                 hint="Try --set training.precision=float32; where they are none there either, train the teachers anew.",
             )
-        self._keep(name, answers)
+        self._cache.write(name, answers)
         return answers
-
-    def _read(self, name: str) -> NDArray[np.float32] | None:
-        """What is kept under that name; None where nothing is, or something else.
-
-        Warns:
-            CacheWarning: it is damaged.
-        """
-        if self._folder is None:
-            return None
-        path = self._folder / name
-        try:
-            if (reason := why_damaged(path)) is not None:
-                text = f"Kept answers of the teachers are not used: {reason}. The teachers are asked again."
-                warnings.warn(text, CacheWarning, stacklevel=3)
-                return None
-            kept: NDArray[np.float32] = np.load(path, allow_pickle=False)
-            os.utime(self._folder)  # when it was last used, for pruning
-        except (OSError, ValueError, EOFError):  # not there, or not readable: asked anew
-            return None
-        return kept if kept.dtype == np.float32 else None
-
-    def _keep(self, name: str, answers: NDArray[np.float32]) -> None:
-        if self._folder is None:
-            return
-        try:
-            write_sealed(self._folder / name, lambda file: np.save(file, answers, allow_pickle=False))
-            prune(self._folder.parent, keep=self._folder, max_bytes=_MAX_CACHE_BYTES)
-        except OSError:  # read-only or full: asking anew is all that it costs
-            return
 
 
 def _asking_callback(progress: ProgressFn, steps: int) -> Any:
@@ -138,33 +102,19 @@ def _asking_callback(progress: ProgressFn, steps: int) -> Any:
     return require_keras("distillation").callbacks.LambdaCallback(on_predict_batch_end=tell)
 
 
-def _key(recipe: Recipe, learn: Split, dataset: Dataset) -> str:
-    """One SHA-256 (hex) for all that the answers depend on, but for the view's number."""
-    keras = require_keras("distillation")
-    pixels = hashlib.sha256(np.ascontiguousarray(learn.images).data)
-    pixels.update(np.ascontiguousarray(learn.labels).data)
-    backend = keras.backend.backend()
+def _facts(recipe: Recipe, learn: Split, dataset: Dataset) -> dict[str, Any]:
+    """All that the predictions depend on, but for the view's number."""
     augmentation = dataclasses.asdict(recipe.augmentation)
-    del augmentation["clean_epochs"]  # a clean epoch's answers lie in a file of their own
-    facts = {
+    del augmentation["clean_epochs"]  # a clean epoch's predictions lie in a file of their own
+    return {
         "version": _VERSION,
         "numpy": np.__version__,
-        "keras": keras.__version__,
-        "backend": [backend, _version(backend)],
         "teachers": list(recipe.distillation.sha256),
         "precision": recipe.training.precision,
         "seed": recipe.seed,
         "batch_size": recipe.training.batch_size,
         "augmentation": augmentation,
         "fill": recipe.photo.fill,
-        "images": [list(learn.images.shape), pixels.hexdigest()],
+        "images": [list(learn.images.shape), bytes_hash(learn.images, learn.labels)],
         "labels": list(dataset.label_names),
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "unknown"

@@ -7,14 +7,8 @@ to epoch, and whatever else asks for the whole model, leave nothing to keep.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,12 +18,11 @@ from edge_fm.models import find_model
 from edge_fm.models.architectures.transfer import FEATURES
 from edge_fm.models.freezing import BACKBONE
 from edge_fm.models.keras_import import require_keras
+from edge_fm.training.input_pipeline.array_cache import ArrayCache, bytes_hash
 from edge_fm.training.recipe import AugmentationPart, Recipe
 from edge_fm_runtime.engines.batches import run_in_batches
-from edge_fm_runtime.errors import CacheWarning
 from edge_fm_runtime.progress import ProgressFn
-from edge_fm_runtime.system.sealed_file import why_damaged, write_sealed
-from edge_fm_runtime.system.user_cache import own_folder, prune
+from edge_fm_runtime.system.packages import installed_version
 
 if TYPE_CHECKING:
     from edge_fm.data import Split
@@ -43,7 +36,6 @@ _FILE = "features.npy"
 _VERSION = 2
 _BATCH = 250
 _MAX_BYTES = 2 << 30
-_MAX_CACHE_BYTES = 4 << 30
 
 
 def why_not_kept(recipe: Recipe) -> str | None:
@@ -137,15 +129,15 @@ def with_features(
     from edge_fm_export.gate.fingerprints import fingerprints
 
     width = int(trunk.output_shape[-1])
-    folder = own_folder("features", _key(trunk, recipe, images))
-    features = None if folder is None else _read(folder / _FILE, (len(images), width))
+    cache = ArrayCache("features", _facts(trunk, recipe, images), what="features")
+    features = cache.read(_FILE, (len(images), width), mmap=True)
     if features is None:
         features = _compute(trunk, images, progress)
-        kept = folder is not None and _write(folder, features)
-        where = f"kept in {folder}" if kept else "kept in memory alone, as the cache folder cannot be written"
+        stored = cache.write(_FILE, features)
+        where = f"stored in {cache.folder}" if stored else "in memory alone, as the cache folder cannot be written to"
         note(f"The backbone is frozen: its features of {len(images):,} images were computed once and are {where}.")
     else:
-        note(f"The backbone is frozen: its features of {len(images):,} images come from {folder}.")
+        note(f"The backbone is frozen: its features of {len(images):,} images come from {cache.folder}.")
     rows = {key: row for row, key in enumerate(fingerprints(images))}
     taken = []
     for part in parts:
@@ -164,56 +156,14 @@ def _compute(trunk: Any, images: NDArray[np.uint8], progress: ProgressFn) -> NDA
     )
 
 
-def _key(trunk: Any, recipe: Recipe, images: NDArray[np.uint8]) -> str:
-    """One SHA-256 (hex) for all that the features depend on."""
-    keras = require_keras("training")
-    weights = hashlib.sha256()
-    for weight in trunk.get_weights():
-        weights.update(np.ascontiguousarray(weight).tobytes())
-    backend = keras.backend.backend()
-    facts = {
+def _facts(trunk: Any, recipe: Recipe, images: NDArray[np.uint8]) -> dict[str, Any]:
+    """All that the features depend on."""
+    return {
         "version": _VERSION,
-        "edge-fm": _version("edge-fm"),
-        "keras": keras.__version__,
-        "backend": [backend, _version(backend)],
+        "edge-fm": installed_version("edge-fm"),
         "model": recipe.model.name,
         "options": dict(recipe.model.options),
-        "weights": weights.hexdigest(),
+        "weights": bytes_hash(*trunk.get_weights()),
         "shape": list(images.shape),
-        "images": hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest(),
+        "images": bytes_hash(images),
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
-def _read(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
-    """What is kept there; None where nothing is, or something else.
-
-    Warns:
-        CacheWarning: it is damaged.
-    """
-    try:
-        if (reason := why_damaged(path)) is not None:
-            warnings.warn(f"Kept features are not used: {reason}. They are computed again.", CacheWarning, stacklevel=3)
-            return None
-        features: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-        os.utime(path.parent)  # when it was last used, for pruning
-    except (OSError, ValueError, EOFError):
-        return None
-    return features if features.shape == shape and features.dtype == np.float32 else None
-
-
-def _write(folder: Path, features: NDArray[np.float32]) -> bool:
-    """Keep features, and of older ones as many as there is room for; whether it could be done."""
-    try:
-        write_sealed(folder / _FILE, lambda file: np.save(file, features, allow_pickle=False))
-        prune(folder.parent, keep=folder, max_bytes=_MAX_CACHE_BYTES)
-    except OSError:  # read-only or full: computing them anew is all that it costs
-        return False
-    return True

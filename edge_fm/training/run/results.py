@@ -6,7 +6,6 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from edge_fm.training.run.checkpoint import RunState
 from edge_fm.training.run.learner import Learner, score
 from edge_fm_runtime.progress import ProgressFn
 from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.packages import installed_version
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
@@ -140,11 +140,6 @@ def _save_model(learner: Learner, state: RunState, path: Path) -> None:
 
 
 def _versions(backend: str) -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in ("edge-fm", "numpy", "keras", backend):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            # tensorflow-cpu, for one, provides tensorflow under another name.
-            versions[name] = "unknown"
-    return versions
+    # tensorflow-cpu, for one, provides tensorflow under another name.
+    packages = {name: installed_version(name) or "unknown" for name in ("edge-fm", "numpy", "keras", backend)}
+    return {"python": platform.python_version(), **packages}
