@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from edge_fm_runtime.system.packages import installed_version
 
 _PACKAGES: dict[str, tuple[str, str, str]] = {
     # distribution: (module, extra that brings it, what it is for)
@@ -63,7 +64,8 @@ def examine_machine() -> MachineReport:
     packages = []
     for name, (module, extra, purpose) in _PACKAGES.items():
         installed = find_spec(module) is not None
-        version = _version(name) if installed else None
+        # None also where it is installed without metadata, as some system packages are.
+        version = installed_version(name) if installed else None
         packages.append({"name": name, "version": version, "extra": extra, "for": purpose, "installed": installed})
     missing = [
         {"package": p["name"], "for": p["for"], "install": f"pip install 'edge-fm[{p['extra']}]'"}
@@ -82,13 +84,6 @@ def examine_machine() -> MachineReport:
         "folders": _folders(),
     }
     return MachineReport(base, missing, facts)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None  # importable, but installed without metadata, as some system packages are
 
 
 def _engine(name: str, devices: list[str], error: str | None) -> dict[str, Any]:

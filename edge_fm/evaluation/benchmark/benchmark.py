@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from edge_fm_runtime.measurement.latency import PERCENTILES, Latency, measure
 from edge_fm_runtime.measurement.probe import StartCost, measure_start
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.machine import describe_machine, usable_cpus
+from edge_fm_runtime.system.packages import installed_version
 
 __all__ = [
     "OPEN_REFERENCE",
@@ -271,7 +271,7 @@ def environment() -> dict[str, Any]:
     """Machine, versions and time of a measurement."""
     return {
         "machine": describe_machine(),
-        "versions": {name: v for name in _LIBRARIES if (v := _version(name)) is not None},
+        "versions": {name: v for name in _LIBRARIES if (v := installed_version(name)) is not None},
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "threads": usable_cpus(),
         "command": sys.argv[1:],
@@ -336,10 +336,3 @@ def _ratio(over: Row, under: Row) -> Estimate:
 
 def _quantiles(latency: Latency) -> Any:
     return np.percentile(latency.samples_ms, _QUANTILES)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None  # not installed, so no row depends on it
