@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edge_fm_runtime.system.packages import installed_version
+from edge_fm_runtime.system.package_versions import package_version
 
 _PACKAGES: dict[str, tuple[str, str, str]] = {
     # distribution: (module, extra that brings it, what it is for)
@@ -65,7 +65,7 @@ def examine_machine() -> MachineReport:
     for name, (module, extra, purpose) in _PACKAGES.items():
         installed = find_spec(module) is not None
         # None also where it is installed without metadata, as some system packages are.
-        version = installed_version(name) if installed else None
+        version = package_version(name) if installed else None
         packages.append({"name": name, "version": version, "extra": extra, "for": purpose, "installed": installed})
     missing = [
         {"package": p["name"], "for": p["for"], "install": f"pip install 'edge-fm[{p['extra']}]'"}

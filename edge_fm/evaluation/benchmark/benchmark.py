@@ -37,7 +37,7 @@ from edge_fm_runtime.measurement.latency import PERCENTILES, Latency, measure
 from edge_fm_runtime.measurement.probe import StartCost, measure_start
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.machine import describe_machine, usable_cpus
-from edge_fm_runtime.system.packages import installed_version
+from edge_fm_runtime.system.package_versions import package_version
 
 __all__ = [
     "OPEN_REFERENCE",
@@ -271,7 +271,7 @@ def environment() -> dict[str, Any]:
     """Machine, versions and time of a measurement."""
     return {
         "machine": describe_machine(),
-        "versions": {name: v for name in _LIBRARIES if (v := installed_version(name)) is not None},
+        "versions": {name: v for name in _LIBRARIES if (v := package_version(name)) is not None},
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "threads": usable_cpus(),
         "command": sys.argv[1:],

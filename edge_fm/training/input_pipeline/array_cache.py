@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_fm.models.keras_import import require_keras
 from edge_fm_runtime.errors import CacheWarning
-from edge_fm_runtime.system.packages import installed_version
+from edge_fm_runtime.system.package_versions import package_version
 from edge_fm_runtime.system.sealed_file import why_damaged, write_sealed
 from edge_fm_runtime.system.user_cache import own_folder, prune
 
@@ -36,7 +36,7 @@ class ArrayCache:
     def __init__(self, kind: str, facts: Mapping[str, Any], *, what: str) -> None:
         keras = require_keras("training")
         backend = keras.backend.backend()
-        known = {**facts, "keras": keras.__version__, "backend": [backend, installed_version(backend)]}
+        known = {**facts, "keras": keras.__version__, "backend": [backend, package_version(backend)]}
         key = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
         self._what, self.folder = what, own_folder(kind, key)
 

@@ -22,7 +22,7 @@ from edge_fm.training.input_pipeline.array_cache import ArrayCache, bytes_hash
 from edge_fm.training.recipe import AugmentationPart, Recipe
 from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.progress import ProgressFn
-from edge_fm_runtime.system.packages import installed_version
+from edge_fm_runtime.system.package_versions import package_version
 
 if TYPE_CHECKING:
     from edge_fm.data import Split
@@ -160,7 +160,7 @@ def _facts(trunk: Any, recipe: Recipe, images: NDArray[np.uint8]) -> dict[str, A
     """All that the features depend on."""
     return {
         "version": _VERSION,
-        "edge-fm": installed_version("edge-fm"),
+        "edge-fm": package_version("edge-fm"),
         "model": recipe.model.name,
         "options": dict(recipe.model.options),
         "weights": bytes_hash(*trunk.get_weights()),

@@ -21,7 +21,7 @@ from edge_fm.training.run.checkpoint import RunState
 from edge_fm.training.run.learner import Learner, score
 from edge_fm_runtime.progress import ProgressFn
 from edge_fm_runtime.system.disk import writing
-from edge_fm_runtime.system.packages import installed_version
+from edge_fm_runtime.system.package_versions import package_version
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
@@ -141,5 +141,5 @@ def _save_model(learner: Learner, state: RunState, path: Path) -> None:
 
 def _versions(backend: str) -> dict[str, str]:
     # tensorflow-cpu, for one, provides tensorflow under another name.
-    packages = {name: installed_version(name) or "unknown" for name in ("edge-fm", "numpy", "keras", backend)}
+    packages = {name: package_version(name) or "unknown" for name in ("edge-fm", "numpy", "keras", backend)}
     return {"python": platform.python_version(), **packages}
