@@ -12,10 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.context import BuildContext
-from edge_fm_export.onnx.weight_only_int8 import choose, note_on_weights, store_onnx_weights
+from edge_fm_export.onnx import quantizable_nodes as onnx_graph
+from edge_fm_export.onnx.int8_quantizer import PixelReader, finalize_int8, predictor, quantize_file
+from edge_fm_export.onnx.weight_only_int8 import store_onnx_weights
 from edge_fm_export.quantization.calibration import batches, require_calibration
-from edge_fm_export.quantization.fewest import fewest
-from edge_fm_runtime.engines.batches import run_in_batches
+from edge_fm_export.quantization.cpu import integer_settings
+from edge_fm_export.quantization.selection import note_on_weights, select_float_layers, select_int8_weights
+from edge_fm_export.quantization.steering import Drop, predict_all, steering_images
 
 _RANKING_IMAGES = 64
 
@@ -24,75 +27,11 @@ Quantize = Callable[[Collection[str], Path], None]
 
 
 @dataclass(frozen=True)
-class Drop:
-    """An accuracy drop, measured on the images that steer.
-
-    Attributes:
-        points: the drop in percentage points.
-        error_points: its standard error: a model that answers many images otherwise may do as well here by chance.
-    """
-
-    points: float
-    error_points: float
-
-    @property
-    def cautious_points(self) -> float:
-        """The drop and one standard error: what is held against the limit, as the gate judges on other images."""
-        return self.points + self.error_points
-
-
-@dataclass(frozen=True, eq=False)
-class Judge:
-    """The images that steer accuracy control.
-
-    Attributes:
-        images: uint8 `[N,H,W,C]`.
-        labels: `[N]`; the original's own answers where there are no true ones.
-        note: what a person should know about them; None where nothing is special.
-    """
-
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64] | None
-    note: str | None = None
-
-    def right(self, answers: Floats, original: Floats) -> npt.NDArray[np.bool_]:
-        """Which of `answers` are right; without labels, the `original` answers say what is right."""
-        truth = original.argmax(axis=1) if self.labels is None else self.labels
-        return np.asarray(answers.argmax(axis=1) == truth)
-
-    def compare(self, answers: Floats, original: Floats) -> Drop:
-        """The drop from the `original` answers to `answers`."""
-        before, after = self.right(original, original), self.right(answers, original)
-        changed = int(np.count_nonzero(before != after))
-        points = 100.0 * float(before.mean() - after.mean())
-        return Drop(points, 100.0 * math.sqrt(changed) / len(before))
-
-
-@dataclass(frozen=True)
 class Controlled:
     """What accuracy control did: `record` goes into the metadata, `notes` to the person."""
 
     record: Mapping[str, Any]
     notes: tuple[str, ...] = field(default=())
-
-
-def judge(context: BuildContext) -> Judge:
-    """The validation images, or the calibration images where there are no labelled ones; never the test split."""
-    if context.validation is not None and context.validation.labels is not None and len(context.validation.images):
-        return Judge(context.validation.images, context.validation.labels)
-    calibration = require_calibration(context)
-    if calibration.labels is not None:
-        return Judge(calibration.images, calibration.labels, "Accuracy control had the calibration images alone.")
-    return Judge(
-        calibration.images, None, "Accuracy control had no labels: it counted answers that differ from the original's."
-    )
-
-
-def answer_all(
-    run: Callable[[npt.NDArray[np.uint8]], Floats], images: npt.NDArray[np.uint8], static: int | None
-) -> Floats:
-    """The predictions for all `images`, in batches of the model's fixed size, if it has one."""
-    return run_in_batches(run, images, batch=64, fixed_batch=static)
 
 
 def control_onnx(context: BuildContext, prepared: Path, quantize: Quantize, target: Path) -> Controlled:
@@ -107,11 +46,9 @@ def control_onnx(context: BuildContext, prepared: Path, quantize: Quantize, targ
     Raises:
         ExportError: no layer can be int8 within the limit.
     """
-    from edge_fm_export.onnx.onnx_int8 import session, tidy
-
-    steering = judge(context)
+    steering = steering_images(context)
     static = context.static_batch
-    original = answer_all(session(prepared), steering.images, static)
+    original = predict_all(predictor(prepared), steering.images, static)
     trial = context.scratch / "int8-trial.onnx"
     ranked = rank_layers(context, prepared)
     everything = _compute_nodes(prepared)
@@ -127,18 +64,18 @@ def control_onnx(context: BuildContext, prepared: Path, quantize: Quantize, targ
                 quantize(kept, trial)
             else:
                 store_onnx_weights(prepared, trial, keep=kept)
-            tried[how, kept] = steering.compare(answer_all(session(trial), steering.images, static), original)
+            tried[how, kept] = steering.drop(predict_all(predictor(trial), steering.images, static), original)
         return tried[how, kept].cautious_points
 
     limit = context.quantize.max_drop_points
     notes = (steering.note,) if steering.note else ()
     extra: dict[str, Any] = {}
-    kept = fewest(ranked, lambda out: measure("quantize", out), limit)
+    kept = select_float_layers(ranked, lambda out: measure("quantize", out), limit)
     if kept is None or kept >= everything:
-        alone = choose(layers, lambda out: measure("store", out), limit_points=limit)
+        alone = select_int8_weights(layers, lambda out: measure("store", out), limit_points=limit)
         float_weights = frozenset(layers) - set(alone)
         store_onnx_weights(prepared, target, keep=float_weights)
-        tidy(target)
+        finalize_int8(target)
         drop, kept, notes = tried["store", float_weights], frozenset(layers), (*notes, note_on_weights(alone))
         extra["weights_int8"] = list(alone)
     else:
@@ -168,10 +105,6 @@ def rank_layers(context: BuildContext, prepared: Path) -> list[str]:
     import onnx
     from onnxruntime.quantization import qdq_loss_debug as debug
 
-    from edge_fm_export.onnx import quantizable_nodes as onnx_graph
-    from edge_fm_export.onnx.onnx_int8 import PixelReader, quantize_file
-    from edge_fm_export.quantization.cpu import integer_settings
-
     calibration = require_calibration(context)
     scratch = context.scratch
     plain, augmented = scratch / "int8-rank.onnx", scratch / "int8-rank-all.onnx"
@@ -180,7 +113,7 @@ def rank_layers(context: BuildContext, prepared: Path) -> list[str]:
         plain,
         batches(calibration.images, static=context.static_batch),
         settings=replace(integer_settings(), reduce_range=False),
-        ship=False,
+        final=False,
     )
     debug.modify_model_output_intermediate_tensors(str(plain), str(augmented))
     model = onnx.load(prepared)
@@ -237,8 +170,6 @@ def _worst_channels_db(before: Sequence[Floats], after: Sequence[Floats], sides:
 
 def _compute_nodes(prepared: Path) -> frozenset[str]:
     import onnx
-
-    from edge_fm_export.onnx import quantizable_nodes as onnx_graph
 
     graph = onnx.load(prepared).graph
     quantizable = set(onnx_graph.quantizable(graph))

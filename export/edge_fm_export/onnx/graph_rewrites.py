@@ -1,10 +1,11 @@
-"""Make an ONNX graph fit to ship: slimmed, plainly and repeatably named, checked."""
+"""Rewrite a converted ONNX graph: simplified, named and ordered by the network alone, checked."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from edge_fm_export.onnx.graph_edits import replace_constants, replace_nodes, reset_header
 from edge_fm_export.onnx.padding import keep_zero_padding
 from edge_fm_export.onnx.subgraphs import captured, name_loop_outputs, rename_tensors
 from edge_fm_runtime.errors import ExportError
@@ -14,8 +15,8 @@ _READ = re.compile(r"(/ReadVariableOp|/resource|:0)+$")
 MAX_ONNX_BYTES = (1 << 31) - 1
 
 
-def clean(model: Any) -> Any:
-    """Return `model` (an onnx.ModelProto) slimmed, in a fixed order, with names that do not count up, and checked.
+def simplify(model: Any) -> Any:
+    """Simplify `model` (an onnx.ModelProto) with onnxslim, and finalize it.
 
     Args:
         model: the graph; opset and IR version stay.
@@ -28,24 +29,17 @@ def clean(model: Any) -> Any:
 
     slim = onnxslim.slim(model)
     name_loop_outputs(slim.graph)
-    return finish(onnx.shape_inference.infer_shapes(keep_zero_padding(slim)))
+    return finalize(onnx.shape_inference.infer_shapes(keep_zero_padding(slim)))
 
 
-def finish(model: Any) -> Any:
+def finalize(model: Any) -> Any:
     """Order and rename `model` so that the same network gives the same bytes, and check it."""
     import onnx
 
     _order(model.graph)
     _rename(model.graph)
     _name_batch(model.graph)
-    del model.metadata_props[:]
-    model.producer_name, model.producer_version = "edge-fm", ""
-    model.doc_string = model.graph.doc_string = ""
-    model.graph.name = "classifier"
-    used = {node.domain for node in model.graph.node}
-    opsets = sorted((o.domain, o.version) for o in model.opset_import if o.domain == "" or o.domain in used)
-    del model.opset_import[:]
-    model.opset_import.extend(onnx.helper.make_opsetid(domain, version) for domain, version in opsets)
+    reset_header(model)
     if model.ByteSize() > MAX_ONNX_BYTES:
         raise ExportError("The ONNX graph exceeds protobuf's 2 GiB.", hint="Export a smaller model.")
     try:
@@ -56,12 +50,6 @@ def finish(model: Any) -> Any:
             hint="Try --format openvino or savedmodel.",
         ) from error
     return model
-
-
-def to_bytes(model: Any) -> bytes:
-    """Serialize `model`; the same graph gives the same bytes."""
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
 
 
 def _order(graph: Any) -> None:
@@ -85,11 +73,9 @@ def _order(graph: Any) -> None:
     constants = {c.name: c for c in graph.initializer}
     used = [i for node in ordered for i in (*node.input, *captured(node)) if i in constants]
     used += [o.name for o in graph.output if o.name in constants]
-    copies = [_copy(node) for node in ordered]
-    kept = [_copy(constants[name]) for name in dict.fromkeys(used)]
-    del graph.node[:], graph.initializer[:], graph.value_info[:]
-    graph.node.extend(copies)
-    graph.initializer.extend(kept)
+    replace_nodes(graph, ordered)
+    replace_constants(graph, [constants[name] for name in dict.fromkeys(used)])
+    del graph.value_info[:]
 
 
 def _rename(graph: Any) -> None:
@@ -149,9 +135,3 @@ def _name_batch(graph: Any) -> None:
         batch = value.type.tensor_type.shape.dim[0]
         if batch.WhichOneof("value") != "dim_value":
             batch.dim_param = "N"
-
-
-def _copy(message: Any) -> Any:
-    copy = type(message)()
-    copy.CopyFrom(message)
-    return copy

@@ -11,7 +11,8 @@ from edge_fm_export.compat.tensorflow_graphs import inline_functions
 from edge_fm_export.compat.tensorflow_setup import quiet, require_package, require_tensorflow, told_by
 from edge_fm_export.compat.tf2onnx_patches import operator_handlers, spread_scalars, without_graph_copies
 from edge_fm_export.context import BuildContext, Built
-from edge_fm_export.onnx.graph_rewrites import clean, finish, to_bytes
+from edge_fm_export.onnx.graph_edits import to_bytes
+from edge_fm_export.onnx.graph_rewrites import finalize, simplify
 from edge_fm_export.savedmodel.savedmodel_format import INPUT, OUTPUT, read_graph, saved_model
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
 from edge_fm_runtime.errors import ConversionWarning, ExportError
@@ -22,7 +23,7 @@ OPSET = 17
 
 
 def fp32_model(context: BuildContext) -> Path:
-    """Return the clean fp32 ONNX model, built once for each export.
+    """Return the simplified fp32 ONNX model, built once for each export.
 
     Input `image` uint8 `[N,H,W,C]`, output `probabilities` float32 `[N,classes]`; N is `context.static_batch` or
     free; opset 17, batch normalization folded, `onnx.checker` passed, no metadata.
@@ -32,7 +33,7 @@ def fp32_model(context: BuildContext) -> Path:
     """
     path = context.scratch / "fp32.onnx"
     if not path.exists():
-        path.write_bytes(to_bytes(clean(_convert(read_graph(saved_model(context))))))
+        path.write_bytes(to_bytes(simplify(_convert(read_graph(saved_model(context))))))
     return path
 
 
@@ -55,7 +56,7 @@ def build_fp16(context: BuildContext, folder: Path) -> Built:
     with quiet():
         half = convert_float_to_float16(model, keep_io_types=True, node_block_list=sorted(kept))
     _join_casts(half.graph)
-    half = finish(onnx.shape_inference.infer_shapes(half))
+    half = finalize(onnx.shape_inference.infer_shapes(half))
     (folder / PAYLOAD).write_bytes(to_bytes(half))
     notes = ("The scaling of the pixels stays in float32.",) if kept else ()
     return Built(PAYLOAD, graph=describe(folder / PAYLOAD), notes=notes)

@@ -1,13 +1,15 @@
 """Keep zeros that a network pads with before it takes maxima.
 
 A `MaxPool` ignores its own padding, as if it were minus infinity; zeros from a `Pad` before it are values. ONNX Runtime
-folds such a `Pad` into the `MaxPool` all the same (its "Pad_Fusion", seen with 1.31.1), which changes the answer
+folds such a `Pad` into the `MaxPool` all the same (its "Pad_Fusion", seen with 1.31.1), which changes the predictions
 wherever all of a border's real values are negative: every ResNet V2 of keras.applications.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from edge_fm_export.onnx.graph_edits import replace_nodes
 
 _NEVER_NEGATIVE = {"Relu", "Sigmoid", "Softmax", "Softplus"}
 
@@ -36,9 +38,7 @@ def keep_zero_padding(model: Any) -> Any:
             node.input[0] = kept
         nodes.append(node)
     if len(nodes) > len(graph.node):
-        copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        del graph.node[:]
-        graph.node.extend(copies)
+        replace_nodes(graph, nodes)
     return model
 
 

@@ -1,14 +1,12 @@
-"""Which nodes of an ONNX graph gain from int8, and the clean-up that ORT's quantizer leaves to others."""
+"""Select the nodes of an ONNX graph that gain from int8."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from edge_fm_export.onnx.subgraphs import captured, rename_tensors
 
 COMPUTE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _FOLLOW = ("Relu", "Clip", "LeakyRelu")
@@ -26,8 +24,8 @@ _GATES = ("Sigmoid", "HardSigmoid", "HardSwish")
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """A prologue that only multiplies: its result is the pixels themselves at `scale`, zero point 0.
+class PixelPrologue:
+    """What only multiplies the pixels before the first layer: its result is the pixels at `scale`, zero point 0.
 
     Attributes:
         tensor: what the first quantized layer reads.
@@ -80,19 +78,19 @@ def quantizable(graph: Any) -> tuple[str, ...]:
     """
     view = GraphView(graph)
     prologue = scaling_nodes(graph)
-    chosen: dict[str, None] = {}
+    selected: dict[str, None] = {}
     integer: set[str] = set()
     for node in graph.node:
         if node.name in prologue:
             continue
         data = view.data(node)
-        if _wanted(view, node, data, integer):
-            chosen[node.name] = None
+        if _is_quantizable(view, node, data, integer):
+            selected[node.name] = None
             integer.update(node.output)
-    return tuple(chosen)
+    return tuple(selected)
 
 
-def _wanted(view: GraphView, node: Any, data: list[str], integer: set[str]) -> bool:
+def _is_quantizable(view: GraphView, node: Any, data: list[str], integer: set[str]) -> bool:
     if node.op_type in COMPUTE:
         return len(node.input) > 1 and node.input[1] in view.constants
     if node.op_type in (*_FOLLOW, *_PASS):
@@ -108,7 +106,7 @@ def _wanted(view: GraphView, node: Any, data: list[str], integer: set[str]) -> b
     return False
 
 
-def pixel_prologue(graph: Any) -> Pixels | None:
+def pixel_prologue(graph: Any) -> PixelPrologue | None:
     """Find `image -> Cast -> Mul(scalar) -> reshaping -> layer`; None where more happens to the pixels."""
     view = GraphView(graph)
     tensor = graph.input[0].name
@@ -125,7 +123,7 @@ def pixel_prologue(graph: Any) -> Pixels | None:
         elif node.op_type in _SHAPE_ONLY and cast:
             shapes.append(node.name)
         elif node.op_type in COMPUTE and cast:
-            return Pixels(tensor, node.name, scale, tuple(shapes))
+            return PixelPrologue(tensor, node.name, scale, tuple(shapes))
         else:
             return None
         tensor = node.output[0]
@@ -141,101 +139,6 @@ def pixel_convolutions(graph: Any) -> tuple[Any, ...]:
         for node in graph.node
         if node.op_type == "Conv" and node.input[0] in pixels and node.input[1] in view.constants
     )
-
-
-def fold_pixels(model: Any, pixels: Pixels) -> bool:
-    """Let the first quantized layer read the pixels as they are: `QuantizeLinear(image * scale)` is `image`.
-
-    Args:
-        model: the QDQ model, its prologue quantized at exactly `pixels.scale` with zero point 0; changed in place.
-        pixels: what `pixel_prologue` found before quantization.
-
-    Returns:
-        Whether it was done.
-    """
-    graph = model.graph
-    view = GraphView(graph)
-    readers = view.readers.get(pixels.tensor, [])
-    if not readers or any(r.op_type != "QuantizeLinear" for r in readers):
-        return False
-    source = graph.input[0].name
-    by_name = {node.name: node for node in graph.node}
-    for name in pixels.shape_nodes:
-        node = by_name[name]
-        node.input[0] = source
-        source = node.output[0]
-    produced = {o for r in readers for o in r.output}
-    for node in graph.node:
-        for index, name in enumerate(node.input):
-            if name in produced:
-                node.input[index] = source
-    prune(graph)
-    return True
-
-
-def unquantize_logits(graph: Any) -> None:
-    """Let Softmax read the last layer's floats: 256 steps of logits would make ties of near decisions."""
-    view = GraphView(graph)
-    for node in graph.node:
-        if node.op_type != "Softmax":
-            continue
-        dequantize = view.maker.get(node.input[0])
-        if dequantize is None or dequantize.op_type != "DequantizeLinear":
-            continue
-        quantize = view.maker.get(dequantize.input[0])
-        if quantize is None:
-            continue
-        layer = view.maker.get(quantize.input[0])
-        if layer is not None and layer.op_type in ("Gemm", "MatMul", "Conv"):
-            node.input[0] = quantize.input[0]
-    prune(graph)
-
-
-def prune(graph: Any) -> None:
-    """Remove nodes and constants that nothing reads any more."""
-    wanted = {o.name for o in graph.output}
-    kept = []
-    for node in reversed(graph.node):
-        if wanted.intersection(node.output):
-            kept.append(node)
-            wanted.update((*node.input, *captured(node)))
-    copies = [_copy(node) for node in reversed(kept)]
-    constants = [_copy(c) for c in graph.initializer if c.name in wanted]
-    del graph.node[:], graph.initializer[:], graph.value_info[:]
-    graph.node.extend(copies)
-    graph.initializer.extend(constants)
-
-
-def shorten(graph: Any, keep: Collection[str] = ()) -> None:
-    """Give tensors short names and drop the names of Q and DQ nodes: they made up a fifth of a small model.
-
-    Nodes that compute keep their names. Equal constants (zero points) become one.
-    """
-    fixed = {v.name for v in (*graph.input, *graph.output)} | set(keep)
-    tensors: dict[str, str] = {}
-    seen: dict[bytes, str] = {}
-    constants: list[Any] = []
-    for constant in graph.initializer:
-        name = constant.name
-        constant.name = ""
-        content = constant.SerializeToString(deterministic=True)
-        if content in seen:
-            tensors[name] = seen[content]
-            continue
-        constant.name = tensors[name] = seen[content] = f"c{len(constants)}"
-        constants.append(_copy(constant))
-    del graph.initializer[:]
-    graph.initializer.extend(constants)
-    for index, node in enumerate(graph.node):
-        for position, output in enumerate(node.output):
-            tensors[output] = (
-                output if output in fixed or not output else f"t{index}" + ("" if not position else f"_{position}")
-            )
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            node.name = ""
-        node.doc_string = ""
-    for node in graph.node:
-        rename_tensors(node, tensors)
 
 
 def touched_tensors(graph: Any) -> Iterator[tuple[str, frozenset[str]]]:
@@ -257,9 +160,3 @@ def _scalar(view: GraphView, node: Any) -> float | None:
         return None
     values = np.asarray(numpy_helper.to_array(view.constants[constants[0]])).reshape(-1)
     return float(values[0]) if values.size and (values == values[0]).all() else None
-
-
-def _copy(message: Any) -> Any:
-    copy = type(message)()
-    copy.CopyFrom(message)
-    return copy

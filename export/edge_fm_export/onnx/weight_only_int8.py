@@ -1,8 +1,8 @@
-"""The last resort of accuracy control: everything computes in float, and weights that do no harm are stored in int8."""
+"""The last resort of accuracy control: all layers compute in float, and weights that cost little are stored in int8."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.onnx import quantizable_nodes as onnx_graph
-from edge_fm_export.quantization.fewest import fewest
-from edge_fm_runtime.errors import ExportError
-
-
-def choose(
-    layers: Sequence[str], drop_of: Callable[[frozenset[str]], float], *, limit_points: float
-) -> tuple[str, ...]:
-    """Find the most layers whose weights can be stored in int8.
-
-    Args:
-        layers: the layers with weights, most harmful first.
-        drop_of: the drop in points with the weights of the named layers left in float.
-        limit_points: the drop to stay under.
-
-    Raises:
-        ExportError: there is none.
-    """
-    kept = fewest(layers, lambda out: 0.0 if out >= set(layers) else drop_of(out), limit_points)
-    if kept is None or kept >= set(layers):
-        raise ExportError(
-            f"Nothing can be int8 within the drop allowed: all {len(layers)} layers lose too much, even in their "
-            "weights alone.",
-            hint="Allow a larger drop with --max-drop POINTS, or use --precision fp16.",
-        )
-    return tuple(name for name in layers if name not in kept)
-
-
-def note_on_weights(stored: Sequence[str]) -> str:
-    """What a person should know about an artifact with int8 weights alone."""
-    return (
-        "No layer can compute in int8 within the drop allowed: all compute in float, and the weights of "
-        f"{len(stored)} are stored in int8. It is smaller than fp32, and not faster."
-    )
+from edge_fm_export.onnx.graph_edits import prune, replace_nodes
 
 
 def store_onnx_weights(prepared: Path, target: Path, *, keep: Collection[str]) -> None:
@@ -71,11 +39,8 @@ def store_onnx_weights(prepared: Path, target: Path, *, keep: Collection[str]) -
             graph.initializer.append(numpy_helper.from_array(values, f"{name}_int8"))
             graph.initializer.append(numpy_helper.from_array(scales, f"{name}_scale"))
         node.input[1] = f"{name}_float"
-    nodes = [*stored.values(), *graph.node]
-    copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
-    onnx_graph.prune(graph)
+    replace_nodes(graph, [*stored.values(), *graph.node])
+    prune(graph)
     onnx.save(model, target)
 
 

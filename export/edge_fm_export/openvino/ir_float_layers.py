@@ -24,7 +24,7 @@ Inputs = Mapping[tuple[str, str], str]
 """(layer, input port) -> layer that feeds it; all by their ids."""
 
 
-def kept_in_float(path: Path) -> list[str]:
+def float_layers(path: Path) -> list[str]:
     """Names of the convolutions and dense layers of the IR at `path` (`.xml`) that compute in float.
 
     Such a layer reads activations that no FakeQuantize has rounded, or weights that are no 8-bit constants.

@@ -10,8 +10,8 @@ from xml.etree.ElementTree import Element
 _QUANTIZERS = ("Const", "Convert", "FakeQuantize")
 
 
-def compact(path: Path) -> None:
-    """Take from the XML at `path` what no reader needs; the network stays the same, and its weights file too.
+def prune_ir(path: Path) -> None:
+    """Remove from the XML at `path` what no reader needs; the network stays the same, and its weights file too.
 
     Indentation; NNCF's log; shapes of inner ports, which OpenVINO infers when it reads; names of inner tensors that
     repeat the layer's, and long names of what the quantizer put in; constants that occur more than once (each

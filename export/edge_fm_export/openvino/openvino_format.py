@@ -1,4 +1,4 @@
-"""OpenVINO IR: made from our clean ONNX graph, so that its layers keep the names of the model's."""
+"""OpenVINO IR: made from the simplified ONNX graph, so that its layers keep the names of the model's."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ from edge_fm_export.brief_errors import brief
 from edge_fm_export.compat.library_folders import some_home_folder
 from edge_fm_export.compat.tensorflow_setup import quiet, require_package
 from edge_fm_export.context import BuildContext, Built
-from edge_fm_export.onnx.accuracy_control import Drop, Judge, answer_all, judge
-from edge_fm_export.onnx.weight_only_int8 import choose, note_on_weights
-from edge_fm_export.openvino.ir_float_layers import CONVOLUTION, LAYERS, kept_in_float
-from edge_fm_export.openvino.ir_size import compact
+from edge_fm_export.openvino.ir_float_layers import CONVOLUTION, LAYERS, float_layers
+from edge_fm_export.openvino.ir_size import prune_ir
 from edge_fm_export.quantization.calibration import batches, require_calibration
+from edge_fm_export.quantization.selection import note_on_weights, select_int8_weights
+from edge_fm_export.quantization.steering import Drop, SteeringImages, predict_all, steering_images
 from edge_fm_runtime.engines.openvino_core import shared_core, signal_stack_kept
 from edge_fm_runtime.errors import ExportError
 
@@ -28,9 +28,9 @@ PAYLOAD = "model.xml"
 PRESET = "mixed"
 """Activations asymmetric: measured as fast as "performance" on CPUs, and closer for activations that are not ReLU."""
 FAST_BIAS_CORRECTION = False
-"""The layer-by-layer correction: on two small networks the fast one moved 2.5% and 8% of the answers, this one 1%."""
+"""The layer-by-layer correction: the fast one moved 2.5% and 8% of two small networks' predictions, this one 1%."""
 ACTIVATION_RANGES = "min-max"
-"""Over all samples. NNCF's own choice, the mean of each sample's extremes, clips half of them: it cost small networks
+"""Over all samples. NNCF's default, the mean of each sample's extremes, clips half of them: it cost small networks
 2 to 3.5 points, and this one 0.1."""
 _RANKING_IMAGES = 300
 
@@ -66,16 +66,16 @@ def build(context: BuildContext, folder: Path) -> Built:
     notes: tuple[str, ...] = ()
     context.progress("quantizing openvino", 0, 1)
     if context.quantize.accuracy_control:
-        steering = judge(context)
+        steering = steering_images(context)
         quantized, record, notes = _controlled(context, model, steering)
         recorded |= record
     else:
         quantized = _plain(context, model)
     target = folder / PAYLOAD
     save_ir(quantized, target)
-    compact(target)
+    prune_ir(target)
     if context.quantize.accuracy_control:
-        recorded["kept_float"] = kept_in_float(target)
+        recorded["kept_float"] = float_layers(target)
     elif not _quantized(quantized):
         raise ExportError("The model has no layer that NNCF quantizes.", hint="Use --precision fp16.")
     context.progress("quantizing openvino", 1, 1)
@@ -95,28 +95,30 @@ def _plain(context: BuildContext, model: Any) -> Any:
             raise _failed(error, context) from error
 
 
-def _controlled(context: BuildContext, model: Any, steering: Judge) -> tuple[Any, Mapping[str, Any], tuple[str, ...]]:
+def _controlled(
+    context: BuildContext, model: Any, steering: SteeringImages
+) -> tuple[Any, Mapping[str, Any], tuple[str, ...]]:
     """NNCF's own accuracy control, steered by top-1 accuracy on images that are not the test split's."""
     import nncf
 
     images = require_calibration(context).images
     static = context.static_batch
-    original = answer_all(_run(_compile(model)), steering.images, static)
+    original = predict_all(_run(_compile(model)), steering.images, static)
     limit = context.quantize.max_drop_points
     tries = 0
 
     def accuracy(compiled: Any, items: Iterable[Any]) -> tuple[float, list[float]]:
-        # NNCF gives a compiled model and the items that it chose: all of them, or those that rank the layers.
-        chosen = np.concatenate([np.atleast_1d(item) for item in items]).astype(np.intp)
-        answers = answer_all(_run(compiled), steering.images[chosen], static)
-        part = Judge(steering.images[chosen], None if steering.labels is None else steering.labels[chosen])
-        right = part.right(answers, original[chosen])
+        # NNCF gives a compiled model and the items that it selected: all of them, or those that rank the layers.
+        selected = np.concatenate([np.atleast_1d(item) for item in items]).astype(np.intp)
+        predictions = predict_all(_run(compiled), steering.images[selected], static)
+        part = SteeringImages(steering.images[selected], None if steering.labels is None else steering.labels[selected])
+        correct = part.correct(predictions, original[selected])
         nonlocal tries
         tries += 1
         context.progress("accuracy control", tries, None)
         # Less one standard error of the drop, which is 0 for the original: NNCF's limit then holds the cautious drop.
-        error = part.compare(answers, original[chosen]).error_points / 100.0
-        return float(right.mean()) - error, right.astype(np.float64).tolist()
+        error = part.drop(predictions, original[selected]).error_points / 100.0
+        return float(correct.mean()) - error, correct.astype(np.float64).tolist()
 
     with _silent_nncf():
         try:
@@ -138,16 +140,16 @@ def _controlled(context: BuildContext, model: Any, steering: Judge) -> tuple[Any
     notes = (steering.note,) if steering.note else ()
 
     def drop_of(candidate: Any) -> Drop:
-        return steering.compare(answer_all(_run(_compile(candidate)), steering.images, static), original)
+        return steering.drop(predict_all(_run(_compile(candidate)), steering.images, static), original)
 
     extra: dict[str, Any] = {}
     drop = drop_of(quantized)
     if not _quantized(quantized) or drop.cautious_points > limit:
         layers = _layers(model)
-        alone = choose(
-            layers, lambda out: drop_of(_weights_alone(context, model, out)).cautious_points, limit_points=limit
+        alone = select_int8_weights(
+            layers, lambda out: drop_of(_compress_weights(context, model, out)).cautious_points, limit_points=limit
         )
-        quantized = _weights_alone(context, model, set(layers) - set(alone))
+        quantized = _compress_weights(context, model, set(layers) - set(alone))
         drop, notes = drop_of(quantized), (*notes, note_on_weights(alone))
         extra = {"weights_int8": [name.removesuffix(CONVOLUTION) for name in alone]}
     record = {
@@ -164,7 +166,7 @@ def _controlled(context: BuildContext, model: Any, steering: Judge) -> tuple[Any
     return quantized, record, notes
 
 
-def _weights_alone(context: BuildContext, model: Any, keep: Collection[str]) -> Any:
+def _compress_weights(context: BuildContext, model: Any, keep: Collection[str]) -> Any:
     """The float `model` with the weights of all layers but `keep` in int8."""
     import nncf
 
@@ -218,10 +220,10 @@ def _compile(model: Any) -> Any:
 
 
 def _run(compiled: Any) -> Any:
-    def answer(batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def predict(batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         return np.array(compiled(batch)[0], dtype=np.float32)
 
-    return answer
+    return predict
 
 
 def _failed(error: Exception, context: BuildContext) -> ExportError:

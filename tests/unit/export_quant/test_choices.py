@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_fm_export.onnx.accuracy_control import fewest
 from edge_fm_export.quantization.cpu import integer_settings
+from edge_fm_export.quantization.selection import select_float_layers
 from edge_fm_runtime.system.machine import byte_products, cpu_flags
 
 
@@ -52,10 +52,10 @@ def test_only_what_harms_is_left_out(harmful: set[str]) -> None:
         tries += 1
         return 10.0 * len(harmful - out)
 
-    assert fewest("abcde", drop_of, 0.5) == harmful
+    assert select_float_layers("abcde", drop_of, 0.5) == harmful
     assert tries <= 12
 
 
 def test_what_cannot_be_helped() -> None:
-    assert fewest("abc", lambda out: 3.0, 0.5) is None
-    assert fewest("abc", lambda out: 0.0, 0.5) == frozenset()
+    assert select_float_layers("abc", lambda out: 3.0, 0.5) is None
+    assert select_float_layers("abc", lambda out: 0.0, 0.5) == frozenset()

@@ -10,7 +10,7 @@ import pytest
 from tiny_models import TINY_SHAPES, tiny_set
 
 from edge_fm_export.context import BuildContext, QuantizeOptions, SourceModel
-from edge_fm_export.onnx import onnx_int8
+from edge_fm_export.onnx import int8_quantizer
 from edge_fm_export.onnx import quantizable_nodes as onnx_graph
 from edge_fm_export.onnx.kernel_rounding import COARSE_LIMIT, keep_sums
 from edge_fm_export.targets import Target, find_builder
@@ -45,7 +45,7 @@ def test_an_export_for_any_cpu_keeps_the_first_kernels_sums(
     shape = TINY_SHAPES["colour"]
     context = BuildContext(tiny_sources["colour"], tmp_path, tiny_set(shape, 64, seed=3), tiny_set(shape, 200, seed=4))
     context = replace(context, quantize=QuantizeOptions(any_cpu=True))
-    monkeypatch.setattr(onnx_int8, "tidy", lambda *_: None)  # it renames what is looked up here
+    monkeypatch.setattr(int8_quantizer, "finalize_int8", lambda *_: None)  # it renames what is looked up here
     built = find_builder(Target("onnx", "int8"))(context, tmp_path)
     prepared = onnx.load(tmp_path / "int8-prepared.onnx")
     quantized = onnx.load(tmp_path / built.payload)

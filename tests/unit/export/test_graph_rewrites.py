@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_fm_export.onnx.graph_rewrites import finish, to_bytes
+from edge_fm_export.onnx.graph_edits import to_bytes
+from edge_fm_export.onnx.graph_rewrites import finalize
 
 pytest.importorskip("onnx")
 
@@ -24,7 +25,7 @@ def network(shared: str, *, turned: bool) -> bytes:
     values = [numpy_helper.from_array(np.float32(v), name) for name, v in zip(limits, (0, 6), strict=True)]
     ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", 3]) for name in (names[0], names[2])]
     graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], values[::-1] if turned else values)
-    return to_bytes(finish(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)))
+    return to_bytes(finalize(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)))
 
 
 def test_of_which_layer_a_shared_constant_has_its_name_makes_no_difference() -> None:
