@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 from PIL import Image
 
 EDGEFM = str(Path(sys.executable).with_name("edgefm"))
@@ -97,23 +99,24 @@ def test_a_home_folder_that_cannot_be_written_is_not_spoken_of(place: Place) -> 
     assert place.run(EDGEFM, "infer", "--quiet", "photos/0.png") == ""
 
 
+_UNTESTED = {"data fetch"}
+"""What uses the network, because that is what it is for."""
+_DEVICE = [
+    ("infer", "photos/0.png"),
+    ("infer", "photos", "--json"),
+    pytest.param(("infer", "photos", "--engine", "openvino"), marks=pytest.mark.needs("openvino")),
+    ("verify",),
+    pytest.param(("verify", "--engine", "openvino"), marks=pytest.mark.needs("openvino")),
+    ("doctor",),
+    ("models",),
+    ("experiments",),
+    ("data", "info", "fashion-mnist-mini"),
+    ("--help",),
+]
+
+
 @needs_strace
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("infer", "photos/0.png"),
-        ("infer", "photos", "--json"),
-        pytest.param(("infer", "photos", "--engine", "openvino"), marks=pytest.mark.needs("openvino")),
-        ("verify",),
-        pytest.param(("verify", "--engine", "openvino"), marks=pytest.mark.needs("openvino")),
-        ("doctor",),
-        ("models",),
-        ("experiments",),
-        ("data", "info", "fashion-mnist-mini"),
-        ("--help",),
-    ],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("arguments", _DEVICE, ids=" ".join)
 def test_a_command_of_the_device_connects_to_nothing(place: Place, arguments: tuple[str, ...]) -> None:
     assert place.traced(EDGEFM, *arguments) == ""
     assert [name for name in place.left() if "/.cache/edgefm/" not in name] == []
@@ -130,16 +133,19 @@ _ONE = "runs/lenet5/export/lenet5"
 _COMMANDS = f"""\
 train --recipe small.toml --out runs/lenet5 --quiet
 search small.toml --trials 1 --out runs/search --quiet
+crossval small.toml --folds 2 --out runs/crossval --quiet
+sweep small.toml --grid optimizer.learning_rate=1e-3 --out runs/sweep --quiet
 export runs/lenet5 --format all --precision all --max-drop 100 --quiet
 evaluate runs/lenet5 --report report --quiet
 verify {_ONE}-litert-int8 --quiet
 verify {_ONE}-openvino-int8 --against runs/lenet5 --quiet
 infer photos --model {_ONE}-litert-fp32 --quiet
 autotune --allow-load {_ONE}-onnx-fp32 {_ONE}-openvino-fp32 --max-drop 100 --duration 0.02 --quiet
-benchmark {_ONE}-onnx-fp32 {_ONE}-openvino-fp32 --against none --duration 0.05 --profile --out bench --quiet
+benchmark {_ONE}-onnx-fp32 {_ONE}-openvino-fp32 --against none --duration 0.05 --skip starts --profile --out bench --quiet
 benchmark {_ONE}-onnx-fp32 --scenario offline --duration 0.05 --quiet
 report bench/benchmark.json --quiet
 data show data.npz --quiet
+quickstart --epochs 1 --out runs/quickstart --quiet
 """
 _RECIPE = """
 name = "small"
@@ -157,9 +163,8 @@ trials = 1
 """
 
 
-@needs_strace
-@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna")
-def test_the_whole_way_connects_to_nothing(place: Place) -> None:
+def _make_data(place: Place) -> None:
+    """Two classes of tiny images, and a recipe that learns them in a second."""
     from tiny_models import tiny_images
 
     images, labels = tiny_images((28, 28, 1), 600, seed=0)
@@ -167,8 +172,84 @@ def test_the_whole_way_connects_to_nothing(place: Place) -> None:
         place.project / "data.npz", x_train=images[:500], y_train=labels[:500], x_test=images[500:], y_test=labels[500:]
     )
     (place.project / "small.toml").write_text(_RECIPE)
+
+
+@needs_strace
+@pytest.mark.slow
+@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna", "mlperf_loadgen")
+def test_the_whole_way_connects_to_nothing(place: Place) -> None:
+    _make_data(place)
     (place.project / "commands").write_text(_COMMANDS)
     assert place.traced(sys.executable, "-c", _WORKSHOP, "commands") == ""
+    assert [name for name in place.left() if "/.cache/edgefm/" not in name] == []
+
+
+def test_every_command_is_tried() -> None:
+    from edge_fm.cli import cli
+
+    context = click.Context(cli)
+    names: set[str] = set()
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        inner = command.list_commands(context) if isinstance(command, click.Group) else ()
+        names |= {f"{name} {one}" for one in inner} or {name}
+    tried = [line.split() for line in _COMMANDS.splitlines()]
+    tried += [list(one.values[0] if isinstance(one, ParameterSet) else one) for one in _DEVICE]
+    words = {" ".join(line[:2]) if line[0] == "data" else line[0] for line in tried} - {"--help"}
+    assert names - _UNTESTED == words
+
+
+_API = """
+import inspect
+import edge_fm
+from edge_fm import *
+
+quick = {"duration_s": 0.05, "skip": ["starts", "streams", "photos", "bare"]}
+called = {
+    "list_models": lambda: list_models(),
+    "plot_models": lambda: plot_models("models.png"),
+    "examine_machine": lambda: examine_machine(),
+    "describe_data": lambda: describe_data("data.npz"),
+    "draw_data": lambda: draw_data("data.npz", out="sheet.png"),
+    "prepare_training": lambda: prepare_training("small.toml", out="runs/prepared"),
+    "train_prepared": lambda: train_prepared(kept["prepare_training"], Path("runs/prepared")),
+    "train": lambda: train("small.toml", out="runs/lenet5", options=TrainOptions(seed=1)),
+    "plan_export": lambda: plan_export("runs/lenet5", ["all"], ["all"]),
+    "export": lambda: export("runs/lenet5", ["onnx", "litert"], ["fp32"]),
+    "verify": lambda: verify("runs/lenet5/export/lenet5-onnx-fp32", against="runs/lenet5"),
+    "evaluate": lambda: evaluate("runs/lenet5", report="report"),
+    "classify": lambda: list(classify("photos/0.png", "runs/lenet5/export/lenet5-litert-fp32")),
+    "benchmark": lambda: benchmark(["runs/lenet5/export/lenet5-onnx-fp32"], against="none", out="bench", **quick),
+    "benchmark_scenarios": lambda: benchmark_scenarios(
+        ["runs/lenet5/export/lenet5-onnx-fp32"], ["offline"], duration_s=0.05
+    ),
+    "benchmark_report": lambda: benchmark_report(Path("bench")),
+    "autotune": lambda: autotune(
+        ["runs/lenet5/export/lenet5-onnx-fp32"], max_drop=100, duration_s=0.02, allow_load=True
+    ),
+    "search": lambda: search("small.toml", trials=1, out="runs/search"),
+    "crossval": lambda: crossval("small.toml", folds=2, out="runs/crossval"),
+    "sweep": lambda: sweep({"optimizer.learning_rate": [1e-3]}, "small.toml", out="runs/sweep"),
+    "run_experiments": lambda: run_experiments(report=Path("experiments")),
+    "pair_classes": lambda: pair_classes(Path("runs/lenet5")),
+}
+functions = {name for name in edge_fm.__all__ if inspect.isfunction(getattr(edge_fm, name))}
+assert {*called} == functions - {"fetch_data"}, functions ^ {*called}  # that one is for the network
+from pathlib import Path
+
+kept = {}
+for name, call in called.items():
+    kept[name] = call()
+with Classifier.load("edgenet-s-onnx-int8") as classifier:
+    assert classifier.classify("photos/0.png").label
+"""
+
+
+@needs_strace
+@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna", "mlperf_loadgen")
+def test_every_function_of_the_api_connects_to_nothing(place: Place) -> None:
+    _make_data(place)
+    assert place.traced(sys.executable, "-c", _API) == ""
     assert [name for name in place.left() if "/.cache/edgefm/" not in name] == []
 
 
