@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from edge_fm_export.third_party_models.input_layout import ModelInput
 from edge_fm_export.third_party_models.pixel_scaling import PRESETS, Preprocessing, apply_to_array, family_of
+from edge_fm_export.third_party_models.plausible_scaling import implausible_scaling
 from edge_fm_export.third_party_models.traced import TracedModel
 
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -101,6 +102,8 @@ def notes_on_scale(
                 f"The pixels are scaled twice: the model itself brings 0..255 to {_told(scale)}, and the preprocessing "
                 f"that was asked for makes that {low:.3g}..{high:.3g}. Its predictions will be wrong. {leave_out}"
             ]
+    if (implausible := implausible_scaling(asked)) is not None:
+        return [note], [implausible]
     if scale.kind == "raw" and asked.scale / max(asked.std) < 1 / _RATIO:
         return [note], [
             "The model's predictions fit pixels 0..255; for pixels of 0..1 they hardly differ between images. With the "

@@ -177,6 +177,12 @@ CASES: tuple[Case, ...] = (
         source={"preprocessing": _UNIT},
         no_notes=NO_ADVICE,
     ),
+    ModelCase(
+        "trained on 0..1 outside, multiplied in place of divided",
+        fed(lambda x: x * np.float32(255), 0, 1),
+        source={"preprocessing": parse_preprocessing(input_scale="255")},
+        notes=(r"into 0..65,025,.*--input-scale multiplies.*--input-scale 1/255\n",),
+    ),
     ModelCase("trained on 0..255", fed(lambda x: x, 0, 255), notes=("predictions fit them",), no_notes=NO_ADVICE),
     ModelCase(
         "trained on 0..255, scaled all the same",
@@ -204,5 +210,10 @@ CASES: tuple[Case, ...] = (
         "labelled images show that pixels are scaled twice",
         lambda folder: _labelled(folder, lambda k, x: x / 255.0, "--input-scale", "1/255"),
         stderr=("WARNING: The pixels are scaled twice", "WARNING: On 40 images.*and on 100% without --preset"),
+    ),
+    CommandCase(
+        "a factor that should divide is warned of on a console",
+        lambda folder: _labelled(folder, lambda k, x: x, "--input-scale", "255"),
+        stderr=("WARNING: The preprocessing .* into 0..65,025,", "WARNING: On 40 images.* with --input-scale 1/255"),
     ),
 )

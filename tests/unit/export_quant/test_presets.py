@@ -13,6 +13,7 @@ from edge_fm_export.third_party_models.pixel_scaling import (
     find_preset,
     parse_preprocessing,
 )
+from edge_fm_export.third_party_models.plausible_scaling import implausible_scaling
 from edge_fm_runtime.errors import ModelError
 
 
@@ -108,3 +109,53 @@ def test_families_do_what_keras_applications_does(family: str) -> None:
 def test_modes_are_presets_too() -> None:
     assert set(MODES) <= set(PRESETS)
     assert find_preset("raw").identity and not find_preset("unit").identity
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_preset_is_plausible(preset: str) -> None:
+    assert implausible_scaling(PRESETS[preset]) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"input_scale": "1/255"},
+        {"input_scale": "1/127.5", "mean": "1"},
+        {"input_scale": "1/256", "mean": "0.5", "std": "0.25"},
+        {"input_scale": "1/255", "mean": "0.1307", "std": "0.3081"},
+        {"mean": "123.675,116.28,103.53", "std": "58.395,57.12,57.375"},
+        {"mean": "127.5"},
+        {"std": "255"},
+        {"input_scale": "1"},
+    ],
+)
+def test_usual_numbers_are_plausible(options: dict[str, str]) -> None:
+    asked = parse_preprocessing(**options)  # type: ignore[arg-type]
+    assert asked is not None and implausible_scaling(asked) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "becomes", "meant"),
+    [
+        ({"input_scale": "255"}, "0..65,025", "--input-scale 1/255"),
+        ({"input_scale": "127.5", "mean": "1"}, "-1..32,511.5", "--input-scale 1/127.5 --mean 1"),
+        ({"input_scale": "1/65025"}, "0..0.00392157", "--input-scale 1/255"),
+        ({"std": "1/255"}, "0..65,025", "(for 0..1): --std 255"),
+        (
+            {"mean": "0.485,0.456,0.406", "std": "0.229,0.224,0.225"},
+            "-2.1179..1,136.36",
+            "--input-scale 1/255 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
+        ),
+        (
+            {"input_scale": "1/255", "mean": "123.675,116.28,103.53", "std": "58.395,57.12,57.375"},
+            "-2.1179..-1.78702",
+            "--mean 123.675,116.28,103.53 --std 58.395,57.12,57.375",
+        ),
+        ({"input_scale": "1/255", "mean": "127.5"}, "-127.5..-126.5", "--mean 127.5"),
+    ],
+)
+def test_implausible_numbers_are_told_with_what_to_type(options: dict[str, str], becomes: str, meant: str) -> None:
+    asked = parse_preprocessing(**options)  # type: ignore[arg-type]
+    assert asked is not None
+    told = implausible_scaling(asked)
+    assert told is not None and f"into {becomes}, values" in told and told.endswith(meant)
