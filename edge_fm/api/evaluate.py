@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.common.messages import MessageFn, ignore_message
-from edge_fm.api.common.places import is_run, select_artifact
+from edge_fm.api.common.places import is_run, run_of, select_artifact
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -115,7 +115,8 @@ def evaluate(
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.records import trained_model
     from edge_fm_runtime.engines import EngineOptions
-    from edge_fm_runtime.parity.chance import chance_warning
+    from edge_fm_runtime.parity.chance import accuracy_warning
+    from edge_fm_runtime.parity.own_training import own_training
 
     if layer is not None and report is None:
         raise DataError("A layer was named, but no report that draws its maps.", hint="Add --report DIR.")
@@ -140,7 +141,14 @@ def evaluate(
         probabilities, inference = _answer(runner, images, batch_size, stage, progress)
         ran = (runner.name, runner.device, runner.precision)
     evaluation = evaluate_probabilities(probabilities, truth, labels, files=chosen.files)
-    doubt = chance_warning(probabilities.argmax(axis=1), truth, labels, who=named, data=f"{dataset.name} {split}")
+    doubt = accuracy_warning(
+        probabilities.argmax(axis=1),
+        truth,
+        labels,
+        who=named,
+        data=f"{dataset.name} {split}",
+        trained=own_training(training, run_of(path)),
+    )
     warnings = tuple(text for text in (doubt, _learned_from(dataset, split, images, training)) if text is not None)
     result = EvaluationResult(named, path, original is None, *ran, dataset.name, split, evaluation, inference, warnings)
     if report is not None:

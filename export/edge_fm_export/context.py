@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
 from edge_fm_runtime.defaults import MAX_DROP_POINTS
+from edge_fm_runtime.parity.own_training import OwnTraining
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class SourceModel:
         preprocessing: the scaling that was put into the graph, as JSON values (see `presets.Preprocessing`), so that
             the original can be opened in the same way again; None where none was.
         named: whether anybody named the labels; else they are class_0, class_1, ...
+        trained: what is known of the training of a model of ours; None for a third-party model.
     """
 
     name: str
@@ -52,6 +54,7 @@ class SourceModel:
     scaling_trial: ScalingTrial | None = None
     preprocessing: Mapping[str, Any] | None = None
     named: bool = True
+    trained: OwnTraining | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -14,6 +15,7 @@ from edge_fm_runtime.artifacts.metadata import Background, InputSpec, PhotoMode,
 from edge_fm_runtime.artifacts.names import NAME_RULE, is_plain_name
 from edge_fm_runtime.artifacts.sections import first_fault
 from edge_fm_runtime.errors import ModelError
+from edge_fm_runtime.parity.own_training import own_training
 from edge_fm_runtime.system.json_text import parse_json
 
 if TYPE_CHECKING:
@@ -210,15 +212,17 @@ def _load_run(
             f"{file} is not what edgefm train writes: it must take one uint8 image and answer 'probabilities'.",
             hint=f"If it is a model of your own, move it out of the run folder: away from {metrics_file.name}.",
         )
-    return make_source(
+    training = {key: metrics[key] for key in _TRAINING_KEYS if metrics.get(key) is not None}
+    made = make_source(
         model,
         name=str(metrics["model"]),
         labels=metrics["labels"] if labels is None else labels,
         photo=photo or _photo(metrics, metrics_file),
         sha256=sha256_of(file),
         where=file,
-        training={key: metrics[key] for key in _TRAINING_KEYS if metrics.get(key) is not None},
+        training=training,
     )
+    return replace(made, trained=own_training(training, file.parent))
 
 
 def _read_metrics(file: Path) -> dict[str, Any]:

@@ -20,6 +20,14 @@ def is_run(path: Path) -> bool:
     return (path / "model.keras").is_file()
 
 
+def run_of(path: Path) -> Path | None:
+    """The run that `path` is, or whose model or artifact it is; None where there is none."""
+    around = path if path.is_dir() else path.parent
+    if around.parent.name == EXPORTS:
+        around = around.parent.parent
+    return around if is_run(around) else None
+
+
 def latest_export() -> Path | None:
     """The newest artifact under `runs/` that an installed engine can run, or None."""
     from importlib.util import find_spec

@@ -46,7 +46,7 @@ def _title(report: ExportReport) -> str:
     title = f"{made}{where}{failed}, each compared with the original on {compared[0].n:,} images"
     if (accuracy := compared[0].accuracy_reference) is not None:
         title += f"; the original's accuracy there is {100 * accuracy:.2f}%"
-    return title + (", HARDLY BETTER THAN GUESSING: see the warning" if report.warnings else "")
+    return title + (", DOUBTFUL: see the warning" if report.warnings else "")
 
 
 def _verdict(checks: Sequence[Check]) -> str:

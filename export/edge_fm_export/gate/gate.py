@@ -16,7 +16,7 @@ from edge_fm_runtime.artifacts.metadata import Precision
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, create_engine
 from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.errors import DataError, EngineError
-from edge_fm_runtime.parity.chance import chance_warning
+from edge_fm_runtime.parity.chance import accuracy_warning
 from edge_fm_runtime.parity.comparison import (
     Check,
     Limits,
@@ -191,11 +191,16 @@ def verify_against(
 
 
 def original_warning(source: SourceModel, test: EvaluationSet, reference: Probabilities) -> str | None:
-    """What to say where the original itself is hardly better than guessing; None where it is, or nobody labelled."""
+    """What to say where the original itself is hardly better than guessing, or has its names in another order."""
     if test.labels is None:
         return None
-    return chance_warning(
-        reference.argmax(axis=1), test.labels, source.labels, who="The original model itself", data=test.name
+    return accuracy_warning(
+        reference.argmax(axis=1),
+        test.labels,
+        source.labels,
+        who="The original model itself",
+        data=test.name,
+        trained=source.trained,
     )
 
 

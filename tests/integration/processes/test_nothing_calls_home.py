@@ -141,7 +141,7 @@ verify {_ONE}-litert-int8 --quiet
 verify {_ONE}-openvino-int8 --against runs/lenet5 --quiet
 infer photos --model {_ONE}-litert-fp32 --quiet
 autotune --allow-load {_ONE}-onnx-fp32 {_ONE}-openvino-fp32 --max-drop 100 --duration 0.02 --quiet
-benchmark {_ONE}-onnx-fp32 {_ONE}-openvino-fp32 --against none --duration 0.05 --skip starts --profile --out bench --quiet
+benchmark {_ONE}-onnx-fp32 --against none --duration 0.05 --skip starts --profile --out bench --quiet
 benchmark {_ONE}-onnx-fp32 --scenario offline --duration 0.05 --quiet
 report bench/benchmark.json --quiet
 data show data.npz --quiet
