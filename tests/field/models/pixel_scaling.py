@@ -214,8 +214,8 @@ CASES: tuple[Case, ...] = (
         stdout=("DOUBTFUL: see the warning",),
         stderr=(
             r"WARNING: The original model itself is right on 50.0% of the 160 images of quadrants.npz test\. The "
-            r"labels are probably in another order.*predicts 1 for 3, 3 for 1; under those names 100.0% would be right.*"
-            r"--labels FILE \(0, 3, 2, 1\)",
+            r"labels are probably in another order.*predicts 1 for 3, 3 for 1; under those names 100.0% would "
+            r"be right.*--labels FILE \(0, 3, 2, 1\)",
         ),
         no_stderr=("WARNING: On",),
     ),
