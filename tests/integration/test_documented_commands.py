@@ -50,6 +50,9 @@ SHORTENED = {
 }
 """What is run in place of a long form: fewer images, epochs and formats, wider tolerances, shorter measurements."""
 
+SHORTENED_PYTHON = {"TrainOptions(epochs=1)": 'TrainOptions(epochs=1, settings={"data.samples": 600})'}
+"""Likewise in Python blocks."""
+
 SHAPE, NAMES = (12, 10, 3), ("rose", "tulip", "daisy", "lily")
 
 LANGUAGES = {"bash", "python", "toml", "text", "{eval-rst}"}
@@ -67,6 +70,12 @@ def shortened(line: str) -> str:
     return line
 
 
+def shortened_python(text: str) -> str:
+    for long, short in SHORTENED_PYTHON.items():
+        text = text.replace(long, short)
+    return text
+
+
 def why_not(line: str) -> str | None:
     """Why a line is not run; None where it is."""
     if shortened(line) != line and line.startswith("edgefm train"):
@@ -78,10 +87,18 @@ def lines_to_run(block: Block) -> str:
     return "\n".join(shortened(line) for line in commands_of(block) if why_not(line) is None)
 
 
-def skip_if_nothing_runs(blocks: list[Block]) -> None:
-    lines = [line for block in blocks for line in commands_of(block)]
+def in_a_tutorial(block: Block) -> Path | None:
+    """The tutorial that runs these commands, one after the other, in the same kind of folder; None without one."""
+    text = lines_to_run(block)
+    return next((page for page in TUTORIALS.glob("*.md") if any(text == lines_to_run(b) for b in PAGES[page])), None)
+
+
+def skip_if_nothing_runs(block: Block) -> None:
+    lines = commands_of(block)
     if all(why_not(line) is not None for line in lines):
         pytest.skip("; ".join(dict.fromkeys(str(why_not(line)) for line in lines)))
+    if (page := in_a_tutorial(block)) is not None:
+        pytest.skip(f"test_a_tutorial runs the same commands of {page.name}")
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
@@ -96,6 +113,8 @@ def test_every_exception_is_needed() -> None:
     lines = [line for _, line in COMMANDS]
     assert not [begin for begin in NOT_RUN if not any(re.match(rf"(for .*?do )?{begin}", line) for line in lines)]
     assert not [long for long in SHORTENED if not any(re.search(long, line) for line in lines)]
+    code = [block.text for block in BLOCKS if block.language == "python"]
+    assert not [long for long in SHORTENED_PYTHON if not any(long in text for text in code)]
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +161,7 @@ def run_block(block: Block, programs: Path, folder: Path) -> None:
         text, shell = lines_to_run(block), "bash"
     else:
         strict = "" if NEEDS_ALL.search(block.text) else "import warnings\nwarnings.simplefilter('error')\n"
-        text, shell = strict + block.text, "python"
+        text, shell = strict + shortened_python(block.text), "python"
     done = run_in(programs, text, folder, shell=shell)
     assert done.returncode == 0, f"{block}\n{text}\n{done.stdout}\n{done.stderr}"
     if shell == "python" and "print(" in block.text:
@@ -152,7 +171,7 @@ def run_block(block: Block, programs: Path, folder: Path) -> None:
 @pytest.mark.parametrize("block", [block for block in ALONE if block.language in ("bash", "python")], ids=str)
 def test_a_block(block: Block, base: Path, folder: Path) -> None:
     if block.language == "bash":
-        skip_if_nothing_runs([block])
+        skip_if_nothing_runs(block)
     needs_all = NEEDS_ALL.search(block.text)
     if needs_all:
         give_models(folder)
