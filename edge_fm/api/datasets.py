@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm_runtime.progress import ProgressFn, silent
-from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.atomic_write import writing
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset

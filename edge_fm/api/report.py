@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.places import RUNS
-from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.atomic_write import writing
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.atomic_write import writing
 
 
 def sample_photo(image: npt.NDArray[np.uint8], path: str | Path, *, side: int = 600, margin: float = 0.1) -> Path:

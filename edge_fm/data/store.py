@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias
 
 from edge_fm_runtime.errors import DataError, DownloadError
 from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.json_text import parse_json
 from edge_fm_runtime.system.scratch import scratch_folder
 
@@ -251,19 +252,13 @@ def _delivered(folder: Path, spec: FileSpec) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise DataError(
-                f"{path} cannot be written: {error.strerror}.", hint="Make room, or set EDGEFM_DATA."
-            ) from error
-        raise
+        with replacing(path, mode=0o644) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written: {error.strerror}.", hint="Make room, or set EDGEFM_DATA."
+        ) from error
 
 
 def _nothing_reached(title: str, files: Sequence[FileSpec], target: Path, reasons: Sequence[str]) -> DownloadError:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edge_fm.evaluation.plots import new_figure
 from edge_fm.models.keras_import import require_keras
 from edge_fm_runtime.errors import ModelError
-from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.atomic_write import writing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,7 +13,7 @@ from edge_fm.evaluation.plain_figure import plain_figure
 from edge_fm.evaluation.plot_labels import label_width, short_label
 from edge_fm_export.compat.library_folders import use_own_matplotlib_folder
 from edge_fm_runtime.errors import DataError, MissingDependencyError
-from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.atomic_write import writing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -24,7 +24,7 @@ from edge_fm.evaluation.plots import (
     plot_reliability,
     plot_samples,
 )
-from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.atomic_write import writing
 
 if TYPE_CHECKING:
     from markupsafe import Markup

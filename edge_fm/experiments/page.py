@@ -16,7 +16,7 @@ from edge_fm.experiments.run import read_history
 from edge_fm.experiments.table import find_experiment
 from edge_fm.models.run_files import MODEL_FILE
 from edge_fm.training import Recipe, recipe_hash
-from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.atomic_write import writing
 
 if TYPE_CHECKING:
     from markupsafe import Markup

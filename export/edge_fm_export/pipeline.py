@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib import metadata as distributions
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm_export.brief_errors import brief
 from edge_fm_export.card import CARD_FILE, model_card
 from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, SourceModel
 from edge_fm_export.gate.advice import gate_advice
@@ -29,6 +27,8 @@ from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, Precisio
 from edge_fm_runtime.errors import EdgeFMError, EngineError, ExportError, GateError
 from edge_fm_runtime.parity.comparison import Limits, Parity
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.system.brief_errors import brief
+from edge_fm_runtime.system.package_versions import package_version
 
 __all__ = [
     "ExportFailure",
@@ -328,13 +328,7 @@ def golden_indices(test: EvaluationSet, *, count: int = GOLDEN_IMAGES, multiple_
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that take part in an export, those that are installed."""
-    versions = {}
-    for name in _VERSIONS:
-        try:
-            versions[name] = distributions.version(name)
-        except distributions.PackageNotFoundError:
-            continue
-    return versions
+    return {name: version for name in _VERSIONS if (version := package_version(name)) is not None}
 
 
 def _parity_json(gate: GateResult, test: EvaluationSet) -> dict[str, Any]:

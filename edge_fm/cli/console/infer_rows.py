@@ -66,7 +66,7 @@ def _write_canvas(classifier: Classifier, path: str, folder: Path, number: int) 
     """Write the canvas of a photo, enlarged so that a person can see it, and named after the photo."""
     from PIL import Image
 
-    from edge_fm_runtime.system.disk import writing
+    from edge_fm_runtime.system.atomic_write import writing
 
     canvas = classifier.canvas(path)
     image = Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas)

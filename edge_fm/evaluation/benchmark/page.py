@@ -32,7 +32,7 @@ from edge_fm.evaluation.page import (
     together,
 )
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.atomic_write import writing
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -10,7 +10,7 @@ from edge_fm.evaluation.plots import new_figure
 from edge_fm.models.records import Published, Record
 from edge_fm.models.registry import MODELS
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.atomic_write import writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

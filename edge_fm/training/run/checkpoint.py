@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_fm_runtime.errors import TrainingError
-from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.json_text import parse_json
 
 FILE = Path("checkpoint") / "state.npz"
@@ -68,13 +68,10 @@ def save_state(run_dir: Path, state: RunState) -> None:
         "counts": {group: len(getattr(state, group)) for group in _GROUPS},
     }
     arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8)
-    beside = path.with_name(f".{path.name}.tmp")
-    with writing(path, beside=beside):
-        with beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+    with replacing(path, beside=f".{path.name}.tmp") as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def load_state(run_dir: Path) -> RunState | None:

@@ -20,7 +20,7 @@ from edge_fm.training.run import run_folder
 from edge_fm.training.run.checkpoint import RunState
 from edge_fm.training.run.learner import Learner, score
 from edge_fm_runtime.progress import ProgressFn
-from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.package_versions import package_version
 
 if TYPE_CHECKING:
@@ -133,10 +133,8 @@ def _save_model(learner: Learner, state: RunState, path: Path) -> None:
     # A model that was never compiled: its file names no optimizer or loss of ours, so any Keras reads it.
     model = learner.fresh_model()
     model.set_weights(state.best)
-    beside = path.with_name(f".{path.name}.tmp.keras")
-    with writing(path, beside=beside):
-        model.save(beside)
-        beside.replace(path)
+    with replacing(path, beside=f".{path.name}.tmp.keras") as temporary:
+        model.save(temporary)
 
 
 def _versions(backend: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm_runtime.errors import TrainingError
-from edge_fm_runtime.system.disk import writing
+from edge_fm_runtime.system.atomic_write import replacing
 
 LATEST = "latest"
 
@@ -102,10 +102,8 @@ def latest_run(root: Path) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file beside its place, then move it in whole; several processes may do so at once."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with writing(path, beside=beside):
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:

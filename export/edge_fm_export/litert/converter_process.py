@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from edge_fm_export.brief_errors import brief
 from edge_fm_export.compat.tensorflow_setup import NOISE, quiet, require_package, require_tensorflow
 from edge_fm_export.context import BuildContext
 from edge_fm_export.quantization.calibration import batches, require_calibration
@@ -26,6 +25,7 @@ from edge_fm_export.savedmodel.savedmodel_format import INPUT, graph_operators, 
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.captured_log import native_noise_hidden
 from edge_fm_runtime.system.child_process import child_command
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from edge_fm_export.brief_errors import brief
 from edge_fm_export.onnx import quantizable_nodes as onnx_graph
 from edge_fm_export.onnx.graph_edits import reset_header, to_bytes
 from edge_fm_export.onnx.int8_load_check import require_no_crash
@@ -19,6 +18,7 @@ from edge_fm_export.onnx.kernel_rounding import round_pixel_kernels
 from edge_fm_export.quantization.cpu import IntegerSettings
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.errors import ExportError
+from edge_fm_runtime.system.brief_errors import brief
 
 CALIBRATION_METHOD = "MinMax"
 """Clipping at the 99.999th percentile lost 0.8 points where MinMax lost none; entropy lost none, at a higher price."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from edge_fm_export.brief_errors import brief
 from edge_fm_export.compat.tensorflow_setup import quiet, require_package
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.onnx import onnx_format
@@ -15,6 +14,7 @@ from edge_fm_export.savedmodel.savedmodel_format import INPUT
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
 from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import ExportError
+from edge_fm_runtime.system.brief_errors import brief
 
 if TYPE_CHECKING:
     import openvino

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm_export.brief_errors import brief
 from edge_fm_export.compat.library_folders import some_home_folder
 from edge_fm_export.compat.tensorflow_setup import quiet, require_package
 from edge_fm_export.context import BuildContext, Built
@@ -23,6 +22,7 @@ from edge_fm_export.quantization.selection import note_on_weights, select_int8_w
 from edge_fm_export.quantization.steering import Drop, SteeringImages, predict_all, steering_images
 from edge_fm_runtime.engines.openvino_core import shared_core, signal_stack_kept
 from edge_fm_runtime.errors import ExportError
+from edge_fm_runtime.system.brief_errors import brief
 
 PAYLOAD = "model.xml"
 PRESET = "mixed"

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm_export.brief_errors import brief
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.context import SourceModel
 from edge_fm_export.sources import labels_or_numbers
@@ -28,6 +27,7 @@ from edge_fm_export.third_party_models.traced import TracedModel
 from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
 from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.errors import ModelError
+from edge_fm_runtime.system.brief_errors import brief
 
 __all__ = ["find_saved_model", "load_foreign", "safety"]
 

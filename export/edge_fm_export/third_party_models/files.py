@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge_fm_export.brief_errors import brief
 from edge_fm_export.compat.tensorflow_graphs import freeze_variables
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.inference_config import inference_config
@@ -24,6 +23,7 @@ from edge_fm_export.third_party_models.keras2 import (
 )
 from edge_fm_export.third_party_models.keras_file import cannot_load, h5_described_by, load_keras_file, read_config
 from edge_fm_runtime.errors import ModelError
+from edge_fm_runtime.system.brief_errors import brief
 
 _DRAWING = ("Random", "StatelessRandom", "StatefulUniform", "StatefulStandardNormal", "StatefulTruncatedNormal", "Rng")
 _ENDPOINTS = ("serving_default", "serve", "call")

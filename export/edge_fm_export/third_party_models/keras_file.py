@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_fm_export.brief_errors import brief
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.third_party_models.keras2 import DAMAGED_ZIP, KerasVersion, keras2_advice, keras_file_version
 from edge_fm_runtime.errors import ModelError
+from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.json_text import parse_json
 from edge_fm_runtime.system.scratch import scratch_folder
 

@@ -13,6 +13,7 @@ from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines.base import Engine, EngineOptions
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
+from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.captured_log import native_noise_hidden
 from edge_fm_runtime.system.machine import usable_cpus
 
@@ -113,7 +114,7 @@ class _Runner:
                 self.interpreter.resize_tensor_input(self._input, [batch, *self._spec.shape], strict=True)
             self.interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            raise EngineError(f"LiteRT cannot run a batch of {batch}: {_brief(error)}", hint=_REEXPORT) from error
+            raise EngineError(f"LiteRT cannot run a batch of {batch}: {brief(error)}", hint=_REEXPORT) from error
         self._batch = batch
 
 
@@ -125,7 +126,7 @@ def _load(artifact: Artifact, threads: int) -> Interpreter:
     try:
         return Interpreter(str(artifact.payload), num_threads=threads)
     except (RuntimeError, ValueError) as error:
-        raise EngineError(f"LiteRT cannot load {artifact.payload}: {_brief(error)}", hint=_REEXPORT) from error
+        raise EngineError(f"LiteRT cannot load {artifact.payload}: {brief(error)}", hint=_REEXPORT) from error
 
 
 def _check(artifact: Artifact, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
@@ -158,8 +159,3 @@ def _computes_in_int8(interpreter: Interpreter) -> bool:
         t["dtype"] is np.int8 and len(t["quantization_parameters"]["scales"]) == 1
         for t in interpreter.get_tensor_details()
     )
-
-
-def _brief(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[-1] if text else type(error).__name__

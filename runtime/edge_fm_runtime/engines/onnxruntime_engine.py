@@ -11,6 +11,7 @@ from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines.base import Engine, EngineOptions
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError, PrecisionWarning
+from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.machine import X86, byte_products, usable_cpus
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _load(
                 hint="Mend the device's driver, or ask for --device CPU.",
             ) from error
         raise EngineError(
-            f"ONNX Runtime cannot load {artifact.payload}: {str(error).strip().partition(chr(10))[0]}",
+            f"ONNX Runtime cannot load {artifact.payload}: {brief(error)}",
             hint="Update the library, pip install -U onnxruntime, or export the model again: edgefm export",
         ) from error
     session.disable_fallback()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.errors import CacheWarning
+from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.machine import cpu_flags
 from edge_fm_runtime.system.sealed_file import read_sealed, write_sealed
 from edge_fm_runtime.system.user_cache import own_folder, prune, why_untrusted
@@ -62,7 +63,7 @@ def load_compiled(
         try:
             return core.import_model(content, device, config)
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
+            reason = brief(error)
     warnings.warn(
         f"The compiled model {file} is not used: {reason or 'its SHA-256 is not the one that it was kept with'}. "
         "The artifact is compiled again.",

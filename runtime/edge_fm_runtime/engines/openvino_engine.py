@@ -18,6 +18,7 @@ from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.engines.openvino_cache import compiled_file, keep_compiled, load_compiled
 from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import DeviceError, EngineError
+from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.machine import usable_cpus
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class OpenVinoEngine(Engine):
             compiled = self._core.compile_model(model, device, config)
         except RuntimeError as error:
             raise EngineError(
-                f"OpenVINO cannot load {self._artifact.payload}: {str(error).strip().splitlines()[-1]}",
+                f"OpenVINO cannot load {self._artifact.payload}: {brief(error)}",
                 hint="Update the library, pip install -U openvino, or export the model again: edgefm export",
             ) from error
         if kept is not None:

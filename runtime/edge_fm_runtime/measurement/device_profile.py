@@ -17,7 +17,9 @@ from typing import Any
 
 from edge_fm_runtime.artifacts.artifact import Artifact, read_small
 from edge_fm_runtime.errors import ArtifactError
+from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.machine import cpu_name, usable_cpus
+from edge_fm_runtime.system.package_versions import package_version
 from edge_fm_runtime.system.user_cache import cache_root, why_untrusted
 
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "litert": "ai-edge-litert"}
@@ -87,12 +89,7 @@ def place_for_profile() -> Path:
 
 def library_version(engine: str) -> str:
     """Version of the engine's library; "none" where it is not installed."""
-    from importlib import metadata
-
-    try:
-        return metadata.version(PACKAGES[engine])
-    except (KeyError, metadata.PackageNotFoundError):
-        return "none"
+    return package_version(PACKAGES.get(engine, engine)) or "none"
 
 
 def find_choice(artifact: Artifact) -> tuple[Choice | None, str | None]:
@@ -143,13 +140,11 @@ def save_choices(choices: dict[str, Choice]) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         merged = choices
     body = {"schema_version": _SCHEMA, "choices": {key: asdict(choice) for key, choice in sorted(merged.items())}}
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Readable and writable by this user alone: others could make it run what they like.
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(json.dumps(body, indent=2) + "\n")
-        beside.replace(path)
+        with replacing(path, mode=0o600) as temporary:
+            temporary.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise ArtifactError(
             f"The device profile {path} cannot be written: {error.strerror}.",

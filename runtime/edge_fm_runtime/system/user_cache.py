@@ -47,13 +47,12 @@ def cache_root() -> Path | None:
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if given.is_absolute():
         return given / "edgefm"
+    if sys.platform in ("win32", "darwin"):
+        import platformdirs
+
+        return platformdirs.user_cache_path("edgefm", appauthor=False)
     home = user_home()
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "edgefm" / "Cache"
-    if home is None:
-        return None
-    return home / "Library" / "Caches" / "edgefm" if sys.platform == "darwin" else home / ".cache" / "edgefm"
+    return None if home is None else home / ".cache" / "edgefm"
 
 
 def why_untrusted(path: Path, *, group: bool = False) -> str | None:

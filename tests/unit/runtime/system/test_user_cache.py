@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -162,3 +164,13 @@ def test_pruning_removes_the_old_and_the_least_used(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (now - age, now - age) if age < 9e9 else (0, 0))
     prune(tmp_path, keep=tmp_path / "keep", max_bytes=25, max_age_s=9e9)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["keep", "middle", "new"]
+
+
+@pytest.mark.needs("platformdirs")
+@pytest.mark.parametrize("xdg", [False, True])
+def test_macos_has_its_own_cache_folder(tmp_path: Path, xdg: bool) -> None:
+    """As platformdirs finds it; XDG_CACHE_HOME still decides where it is set."""
+    code = "import sys, edge_fm_runtime.system.user_cache as c; sys.platform = 'darwin'; print(c.cache_root())"
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "xdg") if xdg else ""}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(tmp_path / ("xdg/edgefm" if xdg else "Library/Caches/edgefm"))

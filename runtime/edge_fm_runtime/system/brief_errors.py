@@ -6,8 +6,8 @@ import re
 
 _MAX_CHARACTERS = 300
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-# Keras names the call that failed, OpenVINO a line of its source; what went wrong comes after that.
-_FRAMES = re.compile(r"Exception encountered when calling |Check '.*' failed at ")
+# Keras names the call that failed, OpenVINO lines of its source; what went wrong comes after that.
+_FRAMES = re.compile(r"Exception encountered when calling |Check '.*' failed at |Exception from \S+:\d+:$")
 
 
 def brief(error: BaseException) -> str:
