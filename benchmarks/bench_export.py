@@ -53,7 +53,7 @@ def ours(source: SourceModel, target: Target, folder: Path) -> Callable[[], obje
 def test_export(benchmark: Any, source: SourceModel, tmp_path: Path, target: Target) -> None:
     call = ours(source, target, tmp_path / "ours")
     benchmark.group = "export"
-    benchmark.extra_info.update(format=target.format, precision=target.precision, judged_on=IMAGES)
+    benchmark.extra_info.update(format=target.format, precision=target.precision, evaluated_on=IMAGES)
     benchmark.pedantic(call, rounds=2)
     keras_format = KERAS_FORMATS.get(target.format)
     if keras_format is None or target.precision != "fp32":
@@ -63,5 +63,5 @@ def test_export(benchmark: Any, source: SourceModel, tmp_path: Path, target: Tar
         with quiet():
             source.model.export(str(tmp_path / f"bare-{target.format}"), format=keras_format, verbose=False)
 
-    told = against.slow(call, bare, f"model.export(format={keras_format!r})", rounds=3)
-    benchmark.extra_info["against"] = told
+    compared = against.slow(call, bare, f"model.export(format={keras_format!r})", rounds=3)
+    benchmark.extra_info["against"] = compared

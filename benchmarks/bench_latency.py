@@ -37,9 +37,9 @@ def time(benchmark: Any, engine: Engine, images: np.ndarray) -> None:
     benchmark.extra_info.update(
         engine=engine.name, device=engine.device, precision=engine.precision, threads=engine.threads, batch=batch
     )
-    answers = benchmark.pedantic(engine.infer, args=(images,), rounds=30, iterations=1, warmup_rounds=5)
+    predictions = benchmark.pedantic(engine.infer, args=(images,), rounds=30, iterations=1, warmup_rounds=5)
     benchmark.extra_info["images_per_second"] = batch / benchmark.stats.stats.median
-    assert answers.shape[0] == batch
+    assert predictions.shape[0] == batch
 
 
 @pytest.mark.parametrize("batch", BATCHES)
@@ -53,8 +53,8 @@ def test_latency(benchmark: Any, run: Path, name: str, precision: str, batch: in
     images = pixels(folder, batch)
     benchmark.group = f"latency, batch {batch}"
     time(benchmark, engine, images)
-    told = against.quick(lambda: engine.infer(images), lambda: bare.infer(images), f"bare {name}")
-    benchmark.extra_info["against"] = told
+    compared = against.quick(lambda: engine.infer(images), lambda: bare.infer(images), f"bare {name}")
+    benchmark.extra_info["against"] = compared
     engine.close()
     bare.close()
 

@@ -1,4 +1,4 @@
-"""Photos: one to its canvas, and a folder of them to answers, each beside bare Pillow."""
+"""Photos: one to its canvas, and a folder of them to predictions, each beside bare Pillow."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_canvas(benchmark: Any, onnx_artifact: Path, tmp_path: Path, megapixels:
     benchmark.extra_info.update(megapixels=megapixels, mode=metadata.photo.mode)
     benchmark.pedantic(ours, rounds=10, warmup_rounds=1)
     size = (metadata.input.width, metadata.input.height)
-    told = against.quick(ours, partial(bare, photo, size), "Pillow: open, convert, resize", seconds=1.0)
-    benchmark.extra_info["against"] = told
+    compared = against.quick(ours, partial(bare, photo, size), "Pillow: open, convert, resize", seconds=1.0)
+    benchmark.extra_info["against"] = compared
 
 
 def test_folder(benchmark: Any, onnx_artifact: Path, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_folder(benchmark: Any, onnx_artifact: Path, tmp_path: Path) -> None:
         benchmark.extra_info.update(photos=PHOTOS, threads=usable_cpus(), engine="onnxruntime", precision="fp32")
         benchmark.pedantic(ours, rounds=2, warmup_rounds=1)
         benchmark.extra_info["images_per_second"] = PHOTOS / benchmark.stats.stats.median
-        told = against.slow(
+        compared = against.slow(
             ours, lambda: pillow_alone(paths, (shape.width, shape.height)), "Pillow on threads, no model", rounds=5
         )
-        benchmark.extra_info["against"] = told
+        benchmark.extra_info["against"] = compared

@@ -37,8 +37,8 @@ def test_cold_start(benchmark: Any, onnx_artifact: Path, tmp_path: Path) -> None
     benchmark.group = "cold start, one photo"
     benchmark.extra_info.update(engine="onnxruntime", precision="fp32", threads=usable_cpus(), batch=1)
     benchmark.pedantic(run_once, args=(ours,), rounds=3, warmup_rounds=1)
-    told = against.slow(lambda: run_once(ours), lambda: run_once(bare), "bare onnxruntime script", rounds=ROUNDS)
-    benchmark.extra_info["against"] = told
+    compared = against.slow(lambda: run_once(ours), lambda: run_once(bare), "bare onnxruntime script", rounds=ROUNDS)
+    benchmark.extra_info["against"] = compared
 
 
 @pytest.mark.parametrize("name", IMPORTS)
@@ -47,5 +47,5 @@ def test_import(benchmark: Any, name: str) -> None:
     benchmark.group = "import"
     benchmark.extra_info.update(code=IMPORTS[name][0])
     benchmark.pedantic(run_once, args=(ours,), rounds=3, warmup_rounds=1)
-    told = against.slow(lambda: run_once(ours), lambda: run_once(bare), IMPORTS[name][1], rounds=ROUNDS)
-    benchmark.extra_info["against"] = told
+    compared = against.slow(lambda: run_once(ours), lambda: run_once(bare), IMPORTS[name][1], rounds=ROUNDS)
+    benchmark.extra_info["against"] = compared

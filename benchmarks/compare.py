@@ -56,9 +56,9 @@ class Line:
 
 def baseline_of(environment: Mapping[str, Any], rows: Sequence[Measured]) -> dict[str, Any]:
     """What is stored: ratios, and where and when they were measured, which is not compared."""
-    kept = {row.name: {key: row.against[key] for key in ("what", "ratio", "ci95")} for row in rows if row.against}
+    stored = {row.name: {key: row.against[key] for key in ("what", "ratio", "ci95")} for row in rows if row.against}
     shown = {key: environment[key] for key in ("machine", "versions", "time") if key in environment}
-    return {"environment": shown, "ratios": dict(sorted(kept.items()))}
+    return {"environment": shown, "ratios": dict(sorted(stored.items()))}
 
 
 def compare(ratios: Mapping[str, Mapping[str, Any]], rows: Sequence[Measured], tolerance: float) -> list[Line]:
@@ -71,13 +71,13 @@ def compare(ratios: Mapping[str, Mapping[str, Any]], rows: Sequence[Measured], t
         seen.add(row.name)
         now, (low, high) = row.against["ratio"], row.against["ci95"]
         before = ratios.get(row.name)
-        verdict = "new" if before is None else _judge(before, now, low, high, tolerance)
+        verdict = "new" if before is None else _verdict(before, now, low, high, tolerance)
         lines.append(Line(row.name, before and before["ratio"], now, (low, high), verdict, row.node))
     gone = [name for name in ratios if name not in seen]
     return lines + [Line(name, ratios[name]["ratio"], None, None, "GONE") for name in gone]
 
 
-def _judge(before: Mapping[str, Any], now: float, low: float, high: float, tolerance: float) -> Verdict:
+def _verdict(before: Mapping[str, Any], now: float, low: float, high: float, tolerance: float) -> Verdict:
     ratio, (least, most) = before["ratio"], before["ci95"]
     if now > ratio * (1 + tolerance) and low > most:
         return "WORSE"
@@ -108,7 +108,7 @@ def once_more(
         if line.verdict != "WORSE" or second is None or second.now is None or second.ci95 is None:
             found.append(line)
             continue
-        verdict = _judge(ratios[line.name], second.now, *second.ci95, tolerance)
+        verdict = _verdict(ratios[line.name], second.now, *second.ci95, tolerance)
         found.append(Line(line.name, line.before, second.now, second.ci95, verdict, line.node))
     return found
 

@@ -59,8 +59,8 @@ def run(name: str, way: str) -> dict[str, Any]:
     """Convert in a process of its own."""
     command = [sys.executable, __file__, name, "--way", way]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def main() -> None:

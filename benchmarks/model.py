@@ -15,7 +15,7 @@ from pathlib import Path
 
 EDGEFM = Path(sys.executable).with_name("edgefm")
 GATES = ("--max-drop", "5", "--min-agreement", "0.9")
-"""One epoch leaves many near ties, which tell nothing of the exports."""
+"""One epoch leaves many near ties, which say nothing about the exports."""
 
 
 def make_run(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""How many photos of a labelled folder are answered right, and what that costs.
+"""How many photos of a labelled folder are classified correctly, and what that costs.
 
     python benchmarks/photo_accuracy.py FOLDER --artifact FOLDER [--json] [--wrong] [--sheet PNG]
 
@@ -36,7 +36,7 @@ class LabelledPhoto:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Classified:
     """What a model said about a photo."""
 
     photo: LabelledPhoto
@@ -68,14 +68,14 @@ def list_photos(root: Path, labels: Iterable[str], *, group: str = "photos") -> 
     return found
 
 
-def measure(photos: Iterable[LabelledPhoto], classify: Callable[[Path], str]) -> list[Answer]:
-    """Answer photos one after another; `classify` is a path -> label function."""
-    answers = []
+def measure(photos: Iterable[LabelledPhoto], classify: Callable[[Path], str]) -> list[Classified]:
+    """Classified photos one after another; `classify` is a path -> label function."""
+    predictions = []
     for photo in photos:
         start = perf_counter()
         label = classify(photo.path)
-        answers.append(Answer(photo, label, perf_counter() - start))
-    return answers
+        predictions.append(Classified(photo, label, perf_counter() - start))
+    return predictions
 
 
 def probability_classifier(
@@ -94,11 +94,11 @@ def probability_classifier(
     return lambda path: labels[int(probabilities(load_canvas(path, shape, spec)[None])[0].argmax())]
 
 
-def report(answers: list[Answer]) -> dict[str, Any]:
+def report(predictions: list[Classified]) -> dict[str, Any]:
     """Accuracy with its 95% interval (Wilson), in all and for each label, for each group."""
-    groups: dict[str, list[Answer]] = defaultdict(list)
-    for answer in answers:
-        groups[answer.photo.group].append(answer)
+    groups: dict[str, list[Classified]] = defaultdict(list)
+    for prediction in predictions:
+        groups[prediction.photo.group].append(prediction)
     return {
         name: {
             "n": len(group),
@@ -111,7 +111,7 @@ def report(answers: list[Answer]) -> dict[str, Any]:
                 for label in sorted({a.photo.label for a in group})
             },
             "confusions": [
-                {"label": pair[0], "answer": pair[1], "count": count}
+                {"label": pair[0], "prediction": pair[1], "count": count}
                 for pair, count in Counter((a.photo.label, a.label) for a in group if not a.right).most_common(10)
             ],
         }
@@ -127,16 +127,16 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     return centre - half, centre + half
 
 
-def draw_sheet(answers: list[Answer], canvas: Callable[[Path], np.ndarray[Any, Any]], target: Path) -> None:
+def draw_sheet(predictions: list[Classified], canvas: Callable[[Path], np.ndarray[Any, Any]], target: Path) -> None:
     """Draw photo and canvas side by side, wrong ones on red, so that a person sees what goes wrong."""
     cell, across = 96, 8
-    sheet = Image.new("RGB", (2 * cell * across, cell * -(-len(answers) // across)))
-    for i, answer in enumerate(answers):
-        tile = Image.new("RGB", (2 * cell, cell), "black" if answer.right else "darkred")
-        with Image.open(answer.photo.path) as image:
+    sheet = Image.new("RGB", (2 * cell * across, cell * -(-len(predictions) // across)))
+    for i, prediction in enumerate(predictions):
+        tile = Image.new("RGB", (2 * cell, cell), "black" if prediction.right else "darkred")
+        with Image.open(prediction.photo.path) as image:
             image.thumbnail((cell - 4, cell - 4))
             tile.paste(image.convert("RGB"), (2, 2))
-        seen = Image.fromarray(np.squeeze(canvas(answer.photo.path)))
+        seen = Image.fromarray(np.squeeze(canvas(prediction.photo.path)))
         tile.paste(seen.resize((cell - 4, cell - 4), Image.Resampling.NEAREST).convert("RGB"), (cell + 2, 2))
         sheet.paste(tile, (2 * cell * (i % across), cell * (i // across)))
     sheet.save(target)
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="labelled photos")
     parser.add_argument("--artifact", type=Path, required=True, help="what `edgefm export` wrote")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--wrong", action="store_true", help="list the photos that were answered wrong")
+    parser.add_argument("--wrong", action="store_true", help="list the photos that were classified wrongly")
     parser.add_argument("--sheet", type=Path, help="draw every photo beside its canvas into this PNG")
     options = parser.parse_args()
 
@@ -157,10 +157,10 @@ def main() -> None:
     with Classifier.load(options.artifact) as classifier:
         metadata = classifier.artifact.metadata
         photos = list_photos(options.folder, metadata.labels)
-        answers = measure(photos, lambda path: classifier.classify(path).label)
-    result = report(answers)
+        predictions = measure(photos, lambda path: classifier.classify(path).label)
+    result = report(predictions)
     if options.sheet:
-        draw_sheet(answers, lambda path: load_canvas(path, metadata.input.shape, metadata.photo), options.sheet)
+        draw_sheet(predictions, lambda path: load_canvas(path, metadata.input.shape, metadata.photo), options.sheet)
     if options.json:
         print(json.dumps(result, indent=2))
         return
@@ -171,9 +171,9 @@ def main() -> None:
             f"(95% interval {low:.1%} to {high:.1%}), {group['median_ms']:.1f} ms a photo"
         )
         print("  " + "  ".join(f"{label} {share:.0%}" for label, share in group["per_label"].items()))
-        print("  " + ", ".join(f"{c['label']} -> {c['answer']} {c['count']}" for c in group["confusions"]))
+        print("  " + ", ".join(f"{c['label']} -> {c['prediction']} {c['count']}" for c in group["confusions"]))
     if options.wrong:
-        print("\n".join(f"{a.photo.path}: {a.label}" for a in answers if not a.right))
+        print("\n".join(f"{a.photo.path}: {a.label}" for a in predictions if not a.right))
 
 
 if __name__ == "__main__":

@@ -44,11 +44,11 @@ def read_results(file: Path) -> tuple[dict[str, Any], list[Measured]]:
         rows = []
         for entry in report["benchmarks"]:
             info = dict(entry["extra_info"])
-            told = info.pop("against", None)
-            if told is not None:
-                float(told["ratio"]), [float(v) for v in told["ci95"]]
+            compared = info.pop("against", None)
+            if compared is not None:
+                float(compared["ratio"]), [float(v) for v in compared["ci95"]]
             p50_ms = 1e3 * entry["stats"]["median"]
-            rows.append(Measured(entry["name"], entry["group"], p50_ms, info, told, entry["fullname"]))
+            rows.append(Measured(entry["name"], entry["group"], p50_ms, info, compared, entry["fullname"]))
         return report["machine_info"]["edgefm"], rows
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(f"{file} is not a results file of `make bench`: {error!r}") from error

@@ -27,14 +27,14 @@ _EVEN = 1.0
 def cells(row: Measured) -> list[str]:
     """The cells of a row, for `COLUMNS`."""
     rate = row.info.get("images_per_second")
-    told = row.against
+    compared = row.against
     return [
         row.name.removeprefix("test_"),
         f"{row.p50_ms:.3f}" if row.p50_ms < 100 else f"{row.p50_ms:.0f}",
         "-" if rate is None else f"{rate:.0f}",
-        "-" if told is None else f"{told['ratio']:.3f}",
-        "-" if told is None else "{:.3f} to {:.3f}".format(*told["ci95"]),
-        "-" if told is None else told["what"],
+        "-" if compared is None else f"{compared['ratio']:.3f}",
+        "-" if compared is None else "{:.3f} to {:.3f}".format(*compared["ci95"]),
+        "-" if compared is None else compared["what"],
     ]
 
 
@@ -99,28 +99,28 @@ def _bars(name: str, rows: Sequence[Measured]) -> str:
 
 
 def _ratio_plot(rows: Sequence[Measured]) -> str:
-    told = [(r.name.removeprefix("test_"), r.against["ratio"], r.against["ci95"]) for r in rows if r.against]
-    return _dots(told, "ours / bare library", "Ours over the bare library in the same run, with 95% intervals.")
+    compared = [(r.name.removeprefix("test_"), r.against["ratio"], r.against["ci95"]) for r in rows if r.against]
+    return _dots(compared, "ours / bare library", "Ours over the bare library in the same run, with 95% intervals.")
 
 
 def _peers_plot(peers: dict[str, Any]) -> str:
-    told = [
+    compared = [
         (f"{r['model']}, {r['peer']}, batch {r['batch']}", r["ratio"], r["ci95"])
         for r in peers["rows"]
         if r["ratio"] is not None
     ]
-    return _dots(told, "ours / theirs (log)", "Ours over each peer in the same run, with 95% intervals.", log=True)
+    return _dots(compared, "ours / theirs (log)", "Ours over each peer in the same run, with 95% intervals.", log=True)
 
 
-def _dots(told: Sequence[tuple[str, float, Sequence[float]]], label: str, caption: str, *, log: bool = False) -> str:
-    with drawn(0.9 + 0.22 * len(told), 9.0) as (drawing, axes):
-        for place, (_, ratio, (low, high)) in enumerate(told):
+def _dots(points: Sequence[tuple[str, float, Sequence[float]]], label: str, caption: str, *, log: bool = False) -> str:
+    with drawn(0.9 + 0.22 * len(points), 9.0) as (drawing, axes):
+        for place, (_, ratio, (low, high)) in enumerate(points):
             axes.plot([low, high], [place, place], linewidth=1.4, color="C0")
             axes.plot([ratio], [place], marker="o", markersize=4, color="C1" if low > _EVEN else "C0")
         axes.axvline(_EVEN, linewidth=1, linestyle="--", color="C2")
         if log:
             axes.set_xscale("log")
-        axes.set_yticks(range(len(told)), [name for name, _, _ in told], fontsize=8)
+        axes.set_yticks(range(len(points)), [name for name, _, _ in points], fontsize=8)
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.set(xlabel=label)

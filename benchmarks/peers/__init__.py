@@ -16,7 +16,7 @@ IN_PROCESS = {
     "keras call": "benchmarks.peers.keras_call",
     "savedmodel": "benchmarks.peers.savedmodel",
 }
-"""Name -> module with `open_call(job)`, which returns a call without arguments that answers the whole batch."""
+"""Name -> module with `open_call(job)`, which returns a call without arguments that classifies the whole batch."""
 
 TOOLS = {
     "benchmark_app, latency": "benchmarks.peers.benchmark_app:run_latency",
@@ -48,7 +48,7 @@ ORIGINALS = ("keras predict", "keras call", "savedmodel")
 """The model before it was exported, at fp32."""
 
 REMARKS = {
-    "openvino model api": "resizes and normalizes too, and answers labels",
+    "openvino model api": "resizes and normalizes too, and returns labels",
     "benchmark_app, latency": "random pixels, input set once",
     "benchmark_app, throughput": "random pixels, input set once; several requests at once, as ours",
     "onnxruntime_test": "random pixels; reports the mean alone, so means are compared; its own thread default",

@@ -90,11 +90,11 @@ class Worker:
             self._noise.seek(0)
             last = (self._noise.read().decode(errors="replace").strip().splitlines() or ["no output"])[-1]
             raise ToolError(f"{self.name} ended: {last}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        reply: dict[str, Any] = json.loads(line)
+        return reply
 
     def ask(self, **what: Any) -> dict[str, Any]:
-        """Send one line and read the answer."""
+        """Send one line and read the reply."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(what) + "\n")
@@ -135,7 +135,7 @@ def compare(
         seconds: of one in-process block.
         originals: compare with Keras and SavedModel, too.
         tools: compare with the commands, too.
-        on_round: told what goes on.
+        on_round: called with what goes on.
     """
     opened = load_artifact(artifact)
     name, engine = opened.metadata.name, {"onnx": "onnxruntime"}.get(opened.metadata.format, opened.metadata.format)
@@ -218,21 +218,21 @@ def _of_tool(
 
 
 def _start(names: Sequence[str], job: Job, stack: ExitStack, failed: dict[str, str]) -> dict[str, Worker]:
-    """Start the in-process peers; who does not answer as we do is not compared."""
+    """Start the in-process peers; a peer whose predictions differ from ours is left out."""
     workers: dict[str, Worker] = {}
-    answers: dict[str, list[int]] = {}
+    predictions: dict[str, list[int]] = {}
     for name in names:
         worker = Worker(name, job)
         stack.callback(worker.close)
         try:
-            answers[name] = worker.read()["answer"]
+            predictions[name] = worker.read()["predictions"]
             workers[name] = worker
         except ToolError as error:
             failed[name] = str(error)
-    for name in [n for n in workers if n != OURS and OURS in answers]:
-        agree = np.mean(np.array(answers[name]) == np.array(answers[OURS]))
-        if agree < 0.9:  # a quantized model may answer otherwise than the original, but not most of the time
-            failed[name] = f"answers {100 * agree:.0f}% of the images as ours: not the same model"
+    for name in [n for n in workers if n != OURS and OURS in predictions]:
+        agree = np.mean(np.array(predictions[name]) == np.array(predictions[OURS]))
+        if agree < 0.9:  # a quantized model may differ from the original, but not for most images
+            failed[name] = f"predicts {100 * agree:.0f}% of the images as ours does: not the same model"
             del workers[name]
     return workers
 

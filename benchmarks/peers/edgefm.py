@@ -19,11 +19,11 @@ def open_call(job: Job) -> Callable[[], np.ndarray]:
 
 
 def open_stream(job: Job) -> tuple[Engine, Callable[[], Generator[np.ndarray, None, None]]]:
-    """An engine for throughput, and what gives its endless answers."""
+    """An engine for throughput, and what gives its endless predictions."""
     options = EngineOptions(threads=job.threads, batch=job.batch, hint="throughput")
     engine, pixels = create_engine(load_artifact(job.artifact), options=options), job.pixels()
 
-    def answers() -> Generator[np.ndarray, None, None]:
+    def predictions() -> Generator[np.ndarray, None, None]:
         yield from engine.infer_many(repeat(pixels))
 
-    return engine, answers
+    return engine, predictions

@@ -1,4 +1,4 @@
-"""OpenVINO Model API: its ClassificationModel reads our IR as it is, and answers one picture a call."""
+"""OpenVINO Model API: its ClassificationModel reads our IR as it is, and classifies one image a call."""
 
 from __future__ import annotations
 

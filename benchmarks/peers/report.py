@@ -63,10 +63,10 @@ def headline(report: Mapping[str, Any]) -> str:
 
 def notes(report: Mapping[str, Any]) -> list[str]:
     """What is not quite the same, and what did not run and why, once each."""
-    told = [
+    lines = [
         (r["peer"] if r["ratio"] is not None else f"{r['peer']} on {r['model']}", r["remark"]) for r in report["rows"]
     ]
-    return [f"{name}: {text}" for name, text in dict.fromkeys([*told, *report["left_out"].items()]) if text]
+    return [f"{name}: {text}" for name, text in dict.fromkeys([*lines, *report["left_out"].items()]) if text]
 
 
 def markdown(report: Mapping[str, Any]) -> str:

@@ -17,6 +17,6 @@ def open_call(job: Job) -> Callable[[], np.ndarray]:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     (folder,) = (Path(job.run) / "export").glob("*-savedmodel-fp32/saved_model/1")
     loaded, pixels = tf.saved_model.load(str(folder)), job.pixels()
-    answer = loaded.signatures["serving_default"]
+    signature = loaded.signatures["serving_default"]
     # The signature does not hold the model that it belongs to: the closure keeps `loaded` alive.
-    return lambda: answer(image=tf.constant(pixels))["probabilities"].numpy() if loaded else np.empty(0)
+    return lambda: signature(image=tf.constant(pixels))["probabilities"].numpy() if loaded else np.empty(0)

@@ -1,7 +1,7 @@
 """The process of one in-process peer: `python -m benchmarks.peers.worker NAME JOB`.
 
-Opens the peer, prints its first answer, then takes one line of JSON for each round from stdin: `{"seconds": S}` for
-latencies, `{"seconds": S, "stream": true}` for images a second; prints one line of JSON for each.
+Opens the peer, prints its first predictions, then takes one line of JSON for each round from stdin: `{"seconds": S}`
+for latencies, `{"seconds": S, "stream": true}` for images a second; prints one line of JSON for each.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def time_stream(job: Job, seconds: float) -> float:
     """Images a second of ours with several batches at once."""
     from benchmarks.peers.edgefm import open_stream
 
-    engine, answers = open_stream(job)
-    stream = answers()
+    engine, predictions = open_stream(job)
+    stream = predictions()
     until = perf_counter() + min(_WARM_UP_S, seconds / 4)
     while perf_counter() < until:
         next(stream)
@@ -64,7 +64,7 @@ def main() -> None:
     out = sys.stdout
     sys.stdout = sys.stderr  # what a library prints must not get between the lines
     call = import_module(IN_PROCESS[name]).open_call(job)
-    print(json.dumps({"answer": np.asarray(call()).argmax(axis=1).tolist()}), file=out, flush=True)
+    print(json.dumps({"predictions": np.asarray(call()).argmax(axis=1).tolist()}), file=out, flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
         if asked.get("stream"):

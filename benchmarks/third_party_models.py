@@ -1,6 +1,6 @@
 """Export keras.applications models with random weights and print how well each copy agrees.
 
-    python benchmarks/foreign_models.py [--side 96] [--precision fp32] [--model MobileNetV2 ...]
+    python benchmarks/third_party_models.py [--side 96] [--precision fp32] [--model MobileNetV2 ...]
 
 Random weights make near ties of the classes, so that agreement on random images is a sharper test than it looks.
 """
