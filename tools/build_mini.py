@@ -14,7 +14,7 @@ from edge_fm.data import fashion_mnist, mini
 
 
 def main() -> None:
-    packed, digest = mini.pack(fashion_mnist.load(on_try=lambda line: print(line, file=sys.stderr)))
+    packed, digest = mini.pack(fashion_mnist.load(note=lambda line: print(line, file=sys.stderr)))
     target = Path(mini.__file__).with_name(mini.FILE)
     target.write_bytes(packed)
     print(f"{target.name}: {len(packed)} bytes, SHA-256 of the pixels:")

@@ -17,7 +17,7 @@ from edge_fm.training.run.run_folder import write_json
 
 def main() -> None:
     """Fetch the data where it is missing, build every network once, and write the file."""
-    fashion_mnist.fetch(on_try=print)
+    fashion_mnist.fetch(note=print)
     write_json(FILE, record({row.name: row.recipe for row in load_experiments()}))
     print(f"Wrote {FILE}")
 

@@ -35,8 +35,8 @@ from edge_fm.models.records import OTHERS, RECORD_FILE, Exported, Record, Seed, 
 from edge_fm.models.run_files import HISTORY_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE
 from edge_fm.training import Recipe, load_recipe, recipe_hash
 from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
-from edge_fm.training.run.kept_run import kept_run
 from edge_fm.training.run.run_folder import write_json
+from edge_fm.training.run.train_once import train_once
 from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.engines import EngineOptions, create_engine
 from edge_fm_runtime.measurement.latency import measure
@@ -51,7 +51,7 @@ def run_seed(recipe: Recipe, seed: int, out: Path, *, test: bool) -> tuple[Path,
     """Train, or read what is trained: the run's folder and its metrics."""
     recipe = replace(recipe, seed=seed)
     run = out / f"{recipe.name}-{seed}"
-    metrics = kept_run(
+    metrics = train_once(
         recipe,
         load_recipe_data(recipe),
         run,

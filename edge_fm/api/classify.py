@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.photo_list import PhotoList, lone_file
 from edge_fm.api.common.places import select_artifact
 from edge_fm_runtime.classifier import Classification, Classifier, Failure
 from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
+from edge_fm_runtime.progress import MessageFn, ignore_message
 
 
 @dataclass(frozen=True, eq=False)

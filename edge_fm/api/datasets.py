@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.messages import MessageFn, ignore_message
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.atomic_write import writing
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def fetch_data(*, progress: ProgressFn = silent, note: MessageFn = ignore_messag
     """Get the whole of Fashion-MNIST into $EDGEFM_DATA or the cache folder, with checked sums."""
     from edge_fm.data import fetch
 
-    return FetchedData("fashion-mnist", fetch(progress=progress, on_try=note))
+    return FetchedData("fashion-mnist", fetch(progress=progress, note=note))
 
 
 def describe_data(
@@ -140,4 +139,4 @@ def _load(
 ) -> Dataset:
     from edge_fm.data import load_dataset
 
-    return load_dataset(source, shape=size, skip_unreadable=skip_unreadable or 0.0, progress=progress, on_try=note)
+    return load_dataset(source, shape=size, skip_unreadable=skip_unreadable or 0.0, progress=progress, note=note)

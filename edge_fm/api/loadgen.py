@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.benchmark import DURATION_S, newest_exports
 from edge_fm.api.common.engines import select_engine
-from edge_fm.api.common.messages import MessageFn, ignore_message
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.atomic_write import writing
 from edge_fm_runtime.system.scratch import scratch_folder
 

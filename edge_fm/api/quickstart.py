@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.common.engines import ALL_ENGINES, select_engine
-from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.places import EXPORTS
 from edge_fm.api.train import TrainOptions, prepare_training, train_prepared
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset

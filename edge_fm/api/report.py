@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.places import RUNS
+from edge_fm_runtime.progress import MessageFn, ignore_message
 from edge_fm_runtime.system.atomic_write import writing
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.places import DEFAULT_RECIPE, RUNS
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
@@ -84,7 +83,7 @@ def search(
     edited = with_overrides(shipped, data=data, epochs=epochs, seed=seed)
     folder = RUNS / f"search-{edited.name}" if out is None else Path(out)
     require_keras_installed("The search")
-    dataset = load_recipe_data(edited, progress=progress, on_try=note)
+    dataset = load_recipe_data(edited, progress=progress, note=note)
     result = run_search(
         edited,
         plan,
@@ -168,7 +167,7 @@ def sweep(
     require_keras_installed("The sweep")
 
     def load(chosen: Recipe) -> Dataset:
-        return load_recipe_data(chosen, progress=progress, on_try=note)
+        return load_recipe_data(chosen, progress=progress, note=note)
 
     rows = run_sweep(
         edited,
@@ -220,7 +219,7 @@ def crossval(
     edited = with_overrides(shipped, data=data, epochs=epochs, seed=seed)
     folder = RUNS / f"crossval-{edited.name}" if out is None else Path(out)
     require_keras_installed("Cross-validation")
-    dataset = load_recipe_data(edited, progress=progress, on_try=note)
+    dataset = load_recipe_data(edited, progress=progress, note=note)
     from_file = is_recipe_file(str(recipe))
     if from_file or edited.data.source != shipped.data.source:
         edited, lines = with_enough_epochs(edited, dataset, chosen=from_file or epochs is not None)

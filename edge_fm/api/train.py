@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.places import RUNS
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
@@ -171,7 +170,7 @@ def prepare_training(
     if options.size is not None:
         edited = replace(edited, data=replace(edited.data, shape=options.size))
     require_keras_installed("Training")
-    dataset = load_recipe_data(edited, progress=progress, on_try=note)
+    dataset = load_recipe_data(edited, progress=progress, note=note)
     for line in notes_of_preparation(edited, dataset):
         note(line)
     from_file = is_recipe_file(str(recipe or ""))

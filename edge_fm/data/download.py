@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_fm.data.store import FileSpec, Notify, SourceFailure
+from edge_fm.data.store import FileSpec, SourceFailure
 from edge_fm.network import failure_reason, require_reachable
-from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.progress import MessageFn, ProgressFn
 from edge_fm_runtime.system.scratch import scratch_folder
 
 _READ_S = 20.0
@@ -39,7 +39,7 @@ class WebFolder:
     name: str
     url: str
 
-    def fetch(self, files: Sequence[FileSpec], folder: Path, progress: ProgressFn, on_try: Notify) -> None:
+    def fetch(self, files: Sequence[FileSpec], folder: Path, progress: ProgressFn, note: MessageFn) -> None:
         """Download each file; see `edge_fm.data.store.Source`."""
         try:
             require_reachable(self.url)
@@ -87,14 +87,14 @@ class DebianPackage:
         """For messages."""
         return f"Debian's package {self.package}"
 
-    def fetch(self, files: Sequence[FileSpec], folder: Path, progress: ProgressFn, on_try: Notify) -> None:
+    def fetch(self, files: Sequence[FileSpec], folder: Path, progress: ProgressFn, note: MessageFn) -> None:
         """Download and unpack the package; see `edge_fm.data.store.Source`."""
         for tool in ("apt-get", "apt-cache", "dpkg"):
             if shutil.which(tool) is None:
                 raise SourceFailure(f"this system has no {tool}")
         with scratch_folder("edgefm-apt-") as scratch:
             work = scratch
-            options, size = self._locate(work, on_try)
+            options, size = self._locate(work, note)
             stage = f"Fetching {self.package}"
             progress(stage, 0, size)
             pool = work / "pool"
@@ -115,7 +115,7 @@ class DebianPackage:
                     if found.is_file():
                         shutil.copyfile(found, folder / name)
 
-    def _locate(self, work: Path, on_try: Notify) -> tuple[list[str], int | None]:
+    def _locate(self, work: Path, note: MessageFn) -> tuple[list[str], int | None]:
         """Options with which apt knows the package, and the package's size."""
         options = ["-q", "-o", f"Acquire::http::Timeout={_READ_S:.0f}", "-o", "Acquire::Retries=1"]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -123,9 +123,7 @@ class DebianPackage:
             options += ["-o", "APT::Sandbox::User=root"]
         if (size := self._size(options, work)) is not None:
             return options, size
-        on_try(
-            f"apt does not know {self.package} yet: reading package lists (apt-get update, in a temporary folder) ..."
-        )
+        note(f"apt does not know {self.package} yet: reading package lists (apt-get update, in a temporary folder) ...")
         for name in ("lists/partial", "cache/archives/partial"):
             (work / name).mkdir(parents=True)
         options += ["-o", f"Dir::State::lists={work / 'lists'}", "-o", f"Dir::Cache={work / 'cache'}"]

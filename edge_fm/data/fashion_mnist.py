@@ -8,9 +8,9 @@ from pathlib import Path
 
 from edge_fm.data.dataset import Dataset, SourceFile, Split, make_dataset
 from edge_fm.data.readers.idx import parse_idx
-from edge_fm.data.store import FileSpec, Found, Notify, Source, mute, obtain
+from edge_fm.data.store import FileSpec, Found, Source, obtain
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.user_cache import cache_root, expand_home
 
 NAME = "fashion-mnist"
@@ -73,7 +73,9 @@ def cache_folder() -> Path:
     return root
 
 
-def fetch(*, progress: ProgressFn = silent, on_try: Notify = mute, sources: Sequence[Source] | None = None) -> Path:
+def fetch(
+    *, progress: ProgressFn = silent, note: MessageFn = ignore_message, sources: Sequence[Source] | None = None
+) -> Path:
     """Get Fashion-MNIST, if it is not there yet, and check it.
 
     It is looked for in `$EDGEFM_DATA` (there directly or under `fashion-mnist/`, unpacked or as .gz), then in the
@@ -82,7 +84,7 @@ def fetch(*, progress: ProgressFn = silent, on_try: Notify = mute, sources: Sequ
 
     Args:
         progress: called with bytes.
-        on_try: told what is tried and what did not work, one line each.
+        note: told what is tried and what did not work, one line each.
         sources: where to fetch from; `default_sources()` where none are given.
 
     Returns:
@@ -93,15 +95,17 @@ def fetch(*, progress: ProgressFn = silent, on_try: Notify = mute, sources: Sequ
         DownloadError: no source could be reached; it lists them all.
 
     Example:
-        >>> fetch(on_try=print)  # doctest: +SKIP
+        >>> fetch(note=print)  # doctest: +SKIP
         PosixPath('/home/me/.cache/edgefm/fashion-mnist')
     """
-    return _obtain(progress, on_try, sources).folder
+    return _obtain(progress, note, sources).folder
 
 
-def load(*, progress: ProgressFn = silent, on_try: Notify = mute, sources: Sequence[Source] | None = None) -> Dataset:
+def load(
+    *, progress: ProgressFn = silent, note: MessageFn = ignore_message, sources: Sequence[Source] | None = None
+) -> Dataset:
     """Load the 60,000 training and 10,000 test images; arguments and errors as of `fetch`."""
-    found = _obtain(progress, on_try, sources)
+    found = _obtain(progress, note, sources)
     arrays = [parse_idx(found.contents[spec.name], where=str(found.paths[spec.name])) for spec in FILES]
     train_images, train_labels, test_images, test_labels = arrays
     return make_dataset(
@@ -114,7 +118,7 @@ def load(*, progress: ProgressFn = silent, on_try: Notify = mute, sources: Seque
     )
 
 
-def _obtain(progress: ProgressFn, on_try: Notify, sources: Sequence[Source] | None) -> Found:
+def _obtain(progress: ProgressFn, note: MessageFn, sources: Sequence[Source] | None) -> Found:
     own = cache_root()
     folders = [] if own is None else [own / NAME]
     if own is None or os.environ.get("EDGEFM_DATA"):
@@ -130,5 +134,5 @@ def _obtain(progress: ProgressFn, on_try: Notify, sources: Sequence[Source] | No
         cache=None if own is None else own / NAME,
         sources=default_sources if sources is None else lambda: sources,
         progress=progress,
-        on_try=on_try,
+        note=note,
     )

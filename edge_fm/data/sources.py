@@ -14,11 +14,10 @@ from edge_fm.data.dataset import Dataset, Split, make_dataset
 from edge_fm.data.describe import note_lines
 from edge_fm.data.readers.raw import Raw, Shape
 from edge_fm.data.splits import hold_out
-from edge_fm.data.store import Notify, mute
 from edge_fm_export.gate.fingerprints import fingerprints
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.user_cache import expand_home
 
 DATASETS: Mapping[str, str] = {
@@ -51,7 +50,7 @@ def load_dataset(
     test_seed: int = TEST_SEED,
     skip_unreadable: float = 0.0,
     progress: ProgressFn = silent,
-    on_try: Notify = mute,
+    note: MessageFn = ignore_message,
 ) -> Dataset:
     """Load a dataset.
 
@@ -73,7 +72,7 @@ def load_dataset(
         skip_unreadable: share of an image folder's pictures, 0..1, that may be left out because they cannot be read;
             the notes list them.
         progress: called as work goes on.
-        on_try: told in a line each what is tried when something is fetched, and what was done to the source's own data.
+        note: told in a line each what is tried when something is fetched, and what was done to the source's own data.
 
     Raises:
         DataError: there is no such dataset or file, or it is not what it should be; names the file and the row.
@@ -89,7 +88,7 @@ def load_dataset(
         raise DataError("The name of the dataset is empty.", hint="Name a dataset, a file or a folder.")
     spec = photo or PhotoSpec()
     if source == fashion_mnist.NAME:
-        return _bring_to(fashion_mnist.load(progress=progress, on_try=on_try), shape, spec, progress)
+        return _bring_to(fashion_mnist.load(progress=progress, note=note), shape, spec, progress)
     if source == mini.NAME:
         return _bring_to(mini.load(), shape, spec, progress)
     path = expand_home(source)
@@ -111,7 +110,7 @@ def load_dataset(
     dataset = make_dataset(name, place, raw.label_names, train, test, validation=own, notes=notes, files=raw.files)
     dataset = _bring_to(dataset, shape, spec, progress)
     for line in note_lines(dataset.notes):
-        on_try(line)
+        note(line)
     return dataset
 
 

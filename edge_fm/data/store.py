@@ -11,23 +11,16 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from edge_fm_runtime.errors import DataError, DownloadError
-from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.progress import MessageFn, ProgressFn
 from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.json_text import parse_json
 from edge_fm_runtime.system.scratch import scratch_folder
 
-Notify: TypeAlias = Callable[[str], None]
-"""Called with one line for a person: what is tried, and why it did not work."""
-
 FETCHED_FILE = "fetched.json"
 """Says which files of a folder were fetched and may therefore be replaced; everything else was put there by hand."""
-
-
-def mute(line: str) -> None:
-    """Tell nobody: the default of every function that takes an `on_try`."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +52,7 @@ class Source(Protocol):
     @property
     def name(self) -> str: ...
 
-    def fetch(self, files: Sequence[FileSpec], folder: Path, progress: ProgressFn, on_try: Notify) -> None:
+    def fetch(self, files: Sequence[FileSpec], folder: Path, progress: ProgressFn, note: MessageFn) -> None:
         """Put each of `files` into the empty `folder`, unpacked or as .gz; their sums are checked by the caller.
 
         Raises:
@@ -90,7 +83,7 @@ def obtain(
     cache: Path | None,
     sources: Callable[[], Sequence[Source]],
     progress: ProgressFn,
-    on_try: Notify,
+    note: MessageFn,
 ) -> Found:
     """Find the files in one of the folders, or fetch what is missing or damaged.
 
@@ -101,7 +94,7 @@ def obtain(
         cache: the folder whose files may always be replaced, if there is one; elsewhere only those that were fetched.
         sources: returns where to fetch from, best first.
         progress: called with bytes.
-        on_try: told what is tried.
+        note: told what is tried.
 
     Raises:
         DataError: a file that was put there by hand is not what it should be, or no folder can be written to.
@@ -113,11 +106,11 @@ def obtain(
             return Found(look.folder, look.paths, look.contents)
     look = next((candidate for candidate in looked if candidate.damaged), looked[0])
     for damage in look.damaged.values():
-        on_try(f"{damage} It will be fetched again.")
-    target = _writable([look, *(other for other in looked if other is not look)], title, on_try)
+        note(f"{damage} It will be fetched again.")
+    target = _writable([look, *(other for other in looked if other is not look)], title, note)
     wanted = [spec for spec in files if spec.name not in target.contents]
     with scratch_folder(".fetch-", parent=target.folder) as scratch:
-        contents = _fetch(title, wanted, scratch, target.folder, sources(), progress, on_try)
+        contents = _fetch(title, wanted, scratch, target.folder, sources(), progress, note)
     return Found(
         target.folder,
         {**target.paths, **{spec.name: target.folder / spec.name for spec in wanted}},
@@ -193,7 +186,7 @@ def read_checked(path: Path, spec: FileSpec) -> bytes:
     return content
 
 
-def _writable(looks: Sequence[_Look], title: str, on_try: Notify) -> _Look:
+def _writable(looks: Sequence[_Look], title: str, note: MessageFn) -> _Look:
     reasons = []
     for look in looks:
         try:
@@ -202,7 +195,7 @@ def _writable(looks: Sequence[_Look], title: str, on_try: Notify) -> _Look:
                 pass
         except OSError as error:
             reasons.append(f"{look.folder}: {error.strerror}")
-            on_try(f"{look.folder} cannot be written to ({error.strerror}).")
+            note(f"{look.folder} cannot be written to ({error.strerror}).")
         else:
             return look
     raise DataError(
@@ -218,26 +211,26 @@ def _fetch(
     target: Path,
     sources: Sequence[Source],
     progress: ProgressFn,
-    on_try: Notify,
+    note: MessageFn,
 ) -> dict[str, bytes]:
     reasons = []
     for number, source in enumerate(sources):
-        on_try(f"Trying {source.name} ...")
+        note(f"Trying {source.name} ...")
         folder = scratch / str(number)
         folder.mkdir()
         try:
-            source.fetch(files, folder, progress, on_try)
+            source.fetch(files, folder, progress, note)
             contents = {spec.name: _delivered(folder, spec) for spec in files}
         except SourceFailure as failure:
             reasons.append(f"{source.name}: {failure}")
-            on_try(f"{source.name}: {failure}")
+            note(f"{source.name}: {failure}")
             continue
         for name, content in contents.items():
             _write(target / name, content)
         # After the files: a list that names a file which is not there yet could let a hand-made one be replaced.
         listed = sorted(_fetched_names(target) | set(contents))
         _write(target / FETCHED_FILE, json.dumps({"files": listed, "from": source.name}, indent=2).encode() + b"\n")
-        on_try(f"Got {title} from {source.name}; it lies in {target}.")
+        note(f"Got {title} from {source.name}; it lies in {target}.")
         return contents
     raise _nothing_reached(title, files, target, reasons)
 

@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from edge_fm.data.readers.image_folder import check_photo_shape
 from edge_fm.data.readers.unreadable import check_unreadable, unreadable_in_words
-from edge_fm.data.store import Notify, mute
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
 from edge_fm_runtime.photos.suffixes import LISTED, count_in_words, is_photo_name, kind_passed_over
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.machine import usable_cpus
 
 
@@ -35,7 +34,7 @@ def load_images(
     *,
     skip_unreadable: float = 0.0,
     progress: ProgressFn = silent,
-    on_note: Notify = mute,
+    note: MessageFn = ignore_message,
 ) -> npt.NDArray[np.uint8]:
     """Read the pictures of a flat folder, in the order of their names.
 
@@ -45,7 +44,7 @@ def load_images(
         photo: how a picture meets the canvas.
         skip_unreadable: share of the pictures that may be left out because they cannot be read.
         progress: called with pictures.
-        on_note: told in a line each what was passed over and left out.
+        note: told in a line each what was passed over and left out.
 
     Returns:
         uint8 `[N,H,W,C]`.
@@ -62,7 +61,7 @@ def load_images(
         raise DataError(f"{folder} holds no picture.", hint=f"Taken are {LISTED}.")
     if len(files) > len(paths):
         others = Counter(kind_passed_over(p.name) for p in files if not is_photo_name(p.name))
-        on_note(f"Passed over: {count_in_words(others)}.")
+        note(f"Passed over: {count_in_words(others)}.")
 
     def decode(path: Path) -> npt.NDArray[np.uint8] | PhotoError:
         try:
@@ -81,5 +80,5 @@ def load_images(
     check_unreadable(failures, len(paths), skip_unreadable)
     if failures:
         told = unreadable_in_words({"pictures": len(paths), "left_out": failures})
-        on_note(f"Pictures that cannot be read are left out: {told}.")
+        note(f"Pictures that cannot be read are left out: {told}.")
     return np.stack(canvases)

@@ -106,15 +106,15 @@ def validation_confusion(run: Path) -> tuple[npt.NDArray[np.int64], tuple[str, .
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.keras_import import require_keras
     from edge_fm.training import load_recipe
-    from edge_fm.training.input_pipeline.recipe_data import learn_and_choose, load_recipe_data
-    from edge_fm.training.run.kept_run import read_metrics
+    from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
+    from edge_fm.training.run.train_once import read_metrics
 
     metrics = read_metrics(run)
     recipe = load_recipe(run / "recipe.toml")
     dataset = load_recipe_data(recipe)
     if dataset.content_hash != metrics["data"]["hash"]:
         raise DataError(f"{recipe.data.source} is no longer what the run in {run} was trained on.")
-    _, choose = learn_and_choose(recipe, dataset)
+    _, choose = training_and_validation(recipe, dataset)
     model = require_keras("pairings").models.load_model(run / "model.keras", compile=False)
     answers = model.predict(choose.images, batch_size=250, verbose=0)
     return evaluate_probabilities(answers, choose.labels, dataset.label_names).confusion, dataset.label_names

@@ -16,9 +16,9 @@ from edge_fm.experiments.table import Experiment
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.run_files import HISTORY_FILE, METRICS_FILE, MODEL_FILE
 from edge_fm.training import EpochFn, Recipe, recipe_hash
-from edge_fm.training.input_pipeline.recipe_data import learn_and_choose, load_recipe_data
+from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
 from edge_fm.training.recipe.keys import with_keys
-from edge_fm.training.run.kept_run import kept_run
+from edge_fm.training.run.train_once import train_once
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.machine import describe_machine
 
@@ -58,10 +58,10 @@ def run_experiment(
         recipe = replace(recipe, seed=seed)
     dataset = load_recipe_data(recipe, progress=progress)
     run = folder / recipe_hash(recipe)[:12]
-    metrics = kept_run(
+    metrics = train_once(
         replace(recipe, name=experiment.name), dataset, run, test=True, progress=progress, on_epoch=on_epoch
     )
-    learn, choose = learn_and_choose(recipe, dataset)
+    learn, choose = training_and_validation(recipe, dataset)
     model = require_keras("testing").models.load_model(run / MODEL_FILE, compile=False)
     return Result(
         name=experiment.name,

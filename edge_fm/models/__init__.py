@@ -1,7 +1,7 @@
 """The model zoo: `build_model(name, input_shape=..., classes=...)`, and what each model costs."""
 
 from edge_fm.models.registry import (
-    FREEZE_WORDS,
+    FREEZE_OPTIONS,
     MODELS,
     ModelEntry,
     build_model,
@@ -13,7 +13,7 @@ from edge_fm.models.registry import (
 from edge_fm_export.graph import count_macs
 
 __all__ = [
-    "FREEZE_WORDS",
+    "FREEZE_OPTIONS",
     "MODELS",
     "ModelEntry",
     "build_model",

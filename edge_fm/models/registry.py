@@ -53,7 +53,7 @@ _BUILDERS = {
 """Family -> the function that builds it, imported on use. It takes the model's name and `build_model`'s arguments."""
 
 _REPORT = "a Fashion-MNIST report"
-FREEZE_WORDS = ("auto", "backbone", "none")
+FREEZE_OPTIONS = ("auto", "backbone", "none")
 """What a recipe may write for names of layers that are not trained."""
 
 # Figures stand here so that `edgefm models` answers at once and without Keras; a test builds every model and compares.

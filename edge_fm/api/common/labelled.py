@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm.api.common.original import as_trained, share_to_skip
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
@@ -35,7 +34,7 @@ def load_labelled(
         photo=photo,
         skip_unreadable=share_to_skip(skip_unreadable, name, training),
         progress=progress,
-        on_try=note,
+        note=note,
     )
     return as_trained(dataset, training)
 

@@ -97,7 +97,7 @@ def evaluation_data(
         photo=original.photo,
         skip_unreadable=share_to_skip(skip_unreadable, name, original.training),
         progress=progress,
-        on_try=on_try or _say_nothing,
+        note=on_try or _say_nothing,
     )
     dataset = as_trained(dataset, original.training)
     if source is None and dataset.content_hash != trained_on.get("hash"):
@@ -165,7 +165,7 @@ def own_data(path: Path, training: Mapping[str, Any] | None) -> str | None:
     if source in DATASETS or is_run(path) or is_run(path.parent):
         return source
     if path.parent.name == EXPORTS and is_run(path.parent.parent):
-        from edge_fm.training.run.kept_run import read_metrics
+        from edge_fm.training.run.train_once import read_metrics
 
         # An artifact names the data without their place; its run knows it.
         return str(read_metrics(path.parent.parent)["data"].get("source", source))
@@ -209,7 +209,7 @@ def unlabelled_set(
         original.photo,
         skip_unreadable=skip_unreadable,
         progress=progress,
-        on_note=on_note or _say_nothing,
+        note=on_note or _say_nothing,
     )
     return EvaluationSet(folder, images, None, _sha256(images))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edge_fm.api.common.messages import MessageFn, ignore_message
 from edge_fm_runtime.errors import ArtifactError
+from edge_fm_runtime.progress import MessageFn, ignore_message
 
 RUNS = Path("runs")
 EXPORTS = "export"

@@ -10,10 +10,9 @@ from edge_fm.cli.console.console import Console, shell_word
 from edge_fm.cli.console.interrupt import deferred_signals, exit_code
 
 if TYPE_CHECKING:
-    from edge_fm.api.common.messages import MessageFn
     from edge_fm.api.train import PreparedTraining
     from edge_fm.training import EpochFn, RunResult
-    from edge_fm_runtime.progress import ProgressFn
+    from edge_fm_runtime.progress import MessageFn, ProgressFn
 
 
 def epoch_printer(console: Console) -> EpochFn:

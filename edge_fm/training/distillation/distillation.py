@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LEAST = 1e-30
 
 
-def with_teachers_known(recipe: Recipe) -> Recipe:
+def with_teacher_hashes(recipe: Recipe) -> Recipe:
     """Write the hash of each teacher's file into the recipe.
 
     Raises:
@@ -182,7 +182,7 @@ def _teachers_class() -> Any:
     return Teachers
 
 
-def ask_teachers(teachers: Sequence[Any]) -> Any:
+def mean_of_teachers(teachers: Sequence[Any]) -> Any:
     """A model that gives the teachers' mean answer: uint8 `[N,H,W,C]` -> float32 `[N,classes]`."""
     keras = require_keras("distillation")
     image = keras.Input(teachers[0].inputs[0].shape[1:], dtype="uint8", name="image")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_fm.models.keras_import import require_keras
-from edge_fm.training.distillation.distillation import ask_teachers
+from edge_fm.training.distillation.distillation import mean_of_teachers
 from edge_fm.training.input_pipeline.array_cache import ArrayCache, bytes_hash
 from edge_fm.training.input_pipeline.batches import epoch_batches, is_clean, view_of
 from edge_fm.training.recipe import Recipe
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _VERSION = 4
 
 
-class TeacherAnswers:
+class TeacherPredictions:
     """The teachers' mean answers, view by view.
 
     Args:
@@ -43,7 +43,7 @@ class TeacherAnswers:
 
     def __init__(self, teachers: Sequence[Any], recipe: Recipe, learn: Split, dataset: Dataset) -> None:
         self._recipe, self._learn, self._dataset = recipe, learn, dataset
-        self._model = ask_teachers(teachers)
+        self._model = mean_of_teachers(teachers)
         self._cache = ArrayCache("teachers", _facts(recipe, learn, dataset), what="teacher predictions")
 
     @property

@@ -7,7 +7,6 @@ to epoch, and whatever else asks for the whole model, leave nothing to keep.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +20,11 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.training.input_pipeline.array_cache import ArrayCache, bytes_hash
 from edge_fm.training.recipe import AugmentationPart, Recipe
 from edge_fm_runtime.engines.batches import run_in_batches
-from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.progress import MessageFn, ProgressFn
 from edge_fm_runtime.system.package_versions import package_version
 
 if TYPE_CHECKING:
     from edge_fm.data import Split
-
-NoteFn = Callable[[str], None]
-"""Called with a line for a person."""
 
 NO_BACKBONE = "no backbone is frozen"
 _FILE = "features.npy"
@@ -38,12 +34,12 @@ _BATCH = 250
 _MAX_BYTES = 2 << 30
 
 
-def why_not_kept(recipe: Recipe) -> str | None:
+def why_not_stored(recipe: Recipe) -> str | None:
     """Why the features of a recipe's backbone cannot be kept; None where they can.
 
     Example:
         >>> from edge_fm.training import ModelPart
-        >>> why_not_kept(Recipe(model=ModelPart("vgg16", weights="imagenet", unfreeze=("block5",))))
+        >>> why_not_stored(Recipe(model=ModelPart("vgg16", weights="imagenet", unfreeze=("block5",))))
         'block5 of the backbone is trained'
     """
     frozen, trained = recipe.model.frozen
@@ -87,7 +83,7 @@ def split_at_features(model: Any, recipe: Recipe, *, images: int) -> tuple[Halve
     Returns:
         The halves, or why there are none.
     """
-    reason = why_not_kept(recipe)
+    reason = why_not_stored(recipe)
     if reason is not None:
         return None, reason
     keras = require_keras("training")
@@ -110,7 +106,7 @@ def with_features(
     parts: tuple[Split, ...],
     *,
     progress: ProgressFn,
-    note: NoteFn,
+    note: MessageFn,
 ) -> tuple[Split, ...]:
     """Put features in the place of images.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge_fm.models import find_model
 from edge_fm.training.input_pipeline.batches import steps_per_epoch
-from edge_fm.training.input_pipeline.recipe_data import learn_and_choose
+from edge_fm.training.input_pipeline.recipe_data import training_and_validation
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.overrides import with_overrides
 
@@ -49,7 +49,7 @@ def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, chosen: bool) -> tup
         >>> with_enough_epochs(recipe, load_dataset("fashion-mnist-mini"), chosen=False)[0].training.epochs
         24
     """
-    learned = len(learn_and_choose(recipe, dataset)[0])
+    learned = len(training_and_validation(recipe, dataset)[0])
     steps, epochs = steps_per_epoch(learned, recipe.training.batch_size), recipe.training.epochs
     enough = ENOUGH_STEPS if recipe.model.weights == "none" else ENOUGH_STEPS_PRETRAINED
     wanted = min(_MOST_EPOCHS, math.ceil(enough / steps))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_fm.models.records import trained_model
 from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE, RECIPE_FILE
-from edge_fm.training.input_pipeline.recipe_data import learn_and_choose
+from edge_fm.training.input_pipeline.recipe_data import training_and_validation
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.file import load_recipe
 from edge_fm_runtime.errors import DataError, DownloadError, ModelError, RecipeError
@@ -75,7 +75,7 @@ def find_leaks(recipe: Recipe, dataset: Dataset, choose: Split, *, test: bool = 
         if learned_from is None:
             leaks.append(Leak(path, 0, "", through=through, unknown=theirs.data.source))
             continue
-        learned = set(fingerprints(learn_and_choose(theirs, learned_from)[0].images))
+        learned = set(fingerprints(training_and_validation(theirs, learned_from)[0].images))
         images, test_images = len(judged_by & learned), len(tested_by & learned)
         if images or test_images:
             leaks.append(Leak(path, images, _advice(theirs) if same else "", test_images, through))

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def load_recipe_data(
-    recipe: Recipe, *, progress: ProgressFn = silent, on_try: Callable[[str], None] | None = None
+    recipe: Recipe, *, progress: ProgressFn = silent, note: Callable[[str], None] | None = None
 ) -> Dataset:
     """Load what the recipe's [data] names, and prepare it as that says: what `train` takes.
 
     Args:
         recipe: whose [data] and [photo] are used.
         progress: called as work goes on.
-        on_try: told what is tried when something is fetched, and what was done to the source's own data.
+        note: told what is tried when something is fetched, and what was done to the source's own data.
 
     Raises:
         DataError: as for `edge_fm.data.load_dataset`.
@@ -39,7 +39,7 @@ def load_recipe_data(
         photo=recipe.photo,
         skip_unreadable=recipe.data.skip_unreadable,
         progress=progress,
-        on_try=on_try or (lambda _: None),
+        note=note or (lambda _: None),
     )
     return prepare(dataset, recipe.data.preparation)
 
@@ -63,7 +63,7 @@ def notes_of_preparation(recipe: Recipe, dataset: Dataset) -> list[str]:
     return lines
 
 
-def learn_and_choose(recipe: Recipe, dataset: Dataset) -> tuple[Split, Split]:
+def training_and_validation(recipe: Recipe, dataset: Dataset) -> tuple[Split, Split]:
     """The images to learn from, and the images to choose the best epoch by.
 
     A dataset's own validation split chooses; where there is none, it is taken out of the training split.

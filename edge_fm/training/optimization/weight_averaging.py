@@ -50,7 +50,7 @@ def averaging_class(cls: type[Any], decay: float) -> type[Any]:
     return Averaging
 
 
-def settle_statistics(model: Any, batches: Iterable[NDArray[np.uint8]]) -> None:
+def recompute_statistics(model: Any, batches: Iterable[NDArray[np.uint8]]) -> None:
     """Give batch normalization the statistics that belong to the model's weights, as the plain mean over some batches.
 
     The moving statistics that training left are those of other weights than the averaged ones. Frozen layers keep
@@ -82,7 +82,7 @@ def settle_statistics(model: Any, batches: Iterable[NDArray[np.uint8]]) -> None:
 
 
 def statistics_batches(batches: Any, batch_size: int) -> Iterable[NDArray[np.uint8]]:
-    """The images of as many of an epoch's batches as `settle_statistics` needs."""
+    """The images of as many of an epoch's batches as `recompute_statistics` needs."""
     count = min(len(batches), -(-_STATISTICS_IMAGES // batch_size))
     return (batches[index][0] for index in range(count))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_fm.models import FREEZE_WORDS, find_model
+from edge_fm.models import FREEZE_OPTIONS, find_model
 from edge_fm.models.freezing import frozen_parts
 from edge_fm.training.recipe.checks import check, nearest
 
@@ -39,9 +39,9 @@ class ModelPart:
             "Leave `weights` out to train from fresh weights.",
         )
         check(
-            not isinstance(self.freeze, str) or self.freeze in FREEZE_WORDS,
-            f"[model] freeze is {self.freeze!r}. Supported: {', '.join(FREEZE_WORDS)}, or a list of names.",
-            nearest(self.freeze, FREEZE_WORDS) if isinstance(self.freeze, str) else None,
+            not isinstance(self.freeze, str) or self.freeze in FREEZE_OPTIONS,
+            f"[model] freeze is {self.freeze!r}. Supported: {', '.join(FREEZE_OPTIONS)}, or a list of names.",
+            nearest(self.freeze, FREEZE_OPTIONS) if isinstance(self.freeze, str) else None,
         )
         check(all(self.unfreeze), "[model] unfreeze holds an empty name.")
         check(

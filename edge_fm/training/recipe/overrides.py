@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_fm.models import FREEZE_WORDS, find_model
+from edge_fm.models import FREEZE_OPTIONS, find_model
 from edge_fm.training.recipe import DataPart, ModelPart, OptimizerName, OptimizerPart, Recipe
 from edge_fm.training.recipe.file import DEFAULT_RECIPE
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
@@ -68,7 +68,7 @@ def with_overrides(
         parts["model"] = dataclasses.replace(part, options={**part.options, **options})
     if freeze is not None or unfreeze is not None:
         part = parts.get("model", recipe.model)
-        one_word = freeze is not None and len(freeze) == 1 and freeze[0] in FREEZE_WORDS
+        one_word = freeze is not None and len(freeze) == 1 and freeze[0] in FREEZE_OPTIONS
         parts["model"] = dataclasses.replace(
             part,
             freeze=part.freeze if freeze is None else freeze[0] if one_word else tuple(freeze),

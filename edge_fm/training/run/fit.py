@@ -20,14 +20,13 @@ import numpy as np
 
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.run_files import HISTORY_FILE, RECIPE_FILE
-from edge_fm.training.distillation.distillation import with_teachers_known
-from edge_fm.training.distillation.teacher_predictions import TeacherAnswers
-from edge_fm.training.input_pipeline.backbone_features import NoteFn
+from edge_fm.training.distillation.distillation import with_teacher_hashes
+from edge_fm.training.distillation.teacher_predictions import TeacherPredictions
 from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epoch
 from edge_fm.training.input_pipeline.checks import check_classes, check_clock, check_dataset, check_shift
 from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
 from edge_fm.training.input_pipeline.photo_augmentation import photo_classes
-from edge_fm.training.input_pipeline.recipe_data import learn_and_choose
+from edge_fm.training.input_pipeline.recipe_data import training_and_validation
 from edge_fm.training.optimization.precision import precision_note
 from edge_fm.training.optimization.schedules import plateau_rate
 from edge_fm.training.recipe import Recipe
@@ -43,7 +42,7 @@ from edge_fm.training.run.learner import Learner, score
 from edge_fm.training.run.results import RunResult, finish, is_over
 from edge_fm.training.run.resume import open_run
 from edge_fm.training.run.tensorboard import EpochLog, require_writer
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
@@ -62,7 +61,7 @@ def train(
     test: bool = True,
     progress: ProgressFn = silent,
     on_epoch: EpochFn | None = None,
-    note: NoteFn = lambda line: None,
+    note: MessageFn = ignore_message,
 ) -> RunResult:
     """Train a model, keep the weights of its best epoch on validation images or of its last, test it once.
 
@@ -103,13 +102,13 @@ def train(
     check_clock()
     with locked_folder(out_dir):
         keras = require_keras("training")
-        recipe = with_teachers_known(with_absolute_paths(with_overrides(recipe, weights=weights)))
+        recipe = with_teacher_hashes(with_absolute_paths(with_overrides(recipe, weights=weights)))
         state = open_run(recipe, dataset, out_dir, resume=resume)
         started = time.monotonic() - (state.duration_s if state else 0.0)
 
         check_dataset(dataset)
         check_shift(recipe.augmentation.shift, dataset.train.images.shape[1:])
-        learn, choose = learn_and_choose(recipe, dataset)
+        learn, choose = training_and_validation(recipe, dataset)
         check_classes(dataset, learn, choose)
         photo_classes(recipe.augmentation, dataset.label_names)
         leaks = find_leaks(recipe, dataset, choose, test=test)
@@ -133,7 +132,7 @@ def train(
         epochs = recipe.training.epochs
         answers = None
         if learner.teachers and recipe.distillation.views:
-            answers = TeacherAnswers(learner.teachers, recipe, learn, dataset)
+            answers = TeacherPredictions(learner.teachers, recipe, learn, dataset)
             note(answers.note)
         with EpochLog(recipe, out_dir, done=state.epoch if state else 0) as log:
             while state is None or not is_over(recipe, state):
@@ -153,7 +152,7 @@ def _one_epoch(
     learn: Split,
     choose: Split,
     dataset: Dataset,
-    answers: TeacherAnswers | None,
+    answers: TeacherPredictions | None,
     progress: ProgressFn,
     started: float,
 ) -> tuple[dict[str, float], RunState]:

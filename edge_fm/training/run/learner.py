@@ -18,17 +18,17 @@ from edge_fm.training.distillation.distillation import (
     load_teachers,
     with_teachers,
 )
-from edge_fm.training.input_pipeline.backbone_features import NO_BACKBONE, NoteFn, split_at_features, with_features
+from edge_fm.training.input_pipeline.backbone_features import NO_BACKBONE, split_at_features, with_features
 from edge_fm.training.optimization.fast_layers import with_fast_layers
 from edge_fm.training.optimization.initial_weights import load_weights
 from edge_fm.training.optimization.optimizers import build_optimizer
 from edge_fm.training.optimization.schedules import build_schedule
-from edge_fm.training.optimization.weight_averaging import settle_statistics, statistics_batches
+from edge_fm.training.optimization.weight_averaging import recompute_statistics, statistics_batches
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.run.checkpoint import RunState
 from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.parity.likelihood import negative_log_likelihood
-from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.progress import MessageFn, ProgressFn
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
@@ -113,11 +113,11 @@ class Learner:
                 values |= {id(variable): average for variable, average in averages}
             self.judge.set_weights([values[id(v)].numpy() for v in self.model.weights])
             if self.recipe.training.ema:
-                settle_statistics(self.judge, statistics_batches(batches, self.recipe.training.batch_size))
+                recompute_statistics(self.judge, statistics_batches(batches, self.recipe.training.batch_size))
         weights: list[NDArray[Any]] = self.judge.get_weights()
         return weights
 
-    def seen(self, dataset: Dataset, *parts: Split, progress: ProgressFn, note: NoteFn) -> tuple[Split, ...]:
+    def seen(self, dataset: Dataset, *parts: Split, progress: ProgressFn, note: MessageFn) -> tuple[Split, ...]:
         """What is learned from and judged by: the images, or their features where these can be kept.
 
         Args:

@@ -14,7 +14,7 @@ from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.fit import EpochFn
 from edge_fm.training.run.folder_lock import locked_folder
-from edge_fm.training.run.kept_run import kept_run
+from edge_fm.training.run.train_once import train_once
 from edge_fm.training.search.crossval_folds import assign_folds, fold_dataset
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -139,7 +139,7 @@ def cross_validate(
                 on_fold(fold + 1, folds)
             part = fold_dataset(dataset, assigned, fold)
             folder = out_dir / f"fold-{fold + 1}"
-            metrics = kept_run(recipe, part, folder, test=True, progress=_judging(progress), on_epoch=on_epoch)
+            metrics = train_once(recipe, part, folder, test=True, progress=_judging(progress), on_epoch=on_epoch)
             scores.append(
                 FoldScore(
                     fold=fold + 1,

@@ -18,7 +18,7 @@ from edge_fm.training.recipe.search_space import SearchPlan
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.checkpoint import load_state
 from edge_fm.training.run.fit import EpochFn
-from edge_fm.training.run.kept_run import kept_run
+from edge_fm.training.run.train_once import train_once
 from edge_fm.training.search.search_study import (
     AGAIN,
     OWNER,
@@ -182,7 +182,7 @@ def _train(
             before = load_state(folder)  # of a trial with the same values, killed, pruned or finished
             for row in before.history if before else ():
                 report(row)
-            metrics = kept_run(recipe, dataset, folder, test=False, progress=progress, on_epoch=each)
+            metrics = train_once(recipe, dataset, folder, test=False, progress=progress, on_epoch=each)
     except DivergedError as error:
         trial.set_user_attr("error", error.message)
         raise optuna.TrialPruned from error

@@ -17,7 +17,7 @@ from edge_fm.training.recipe.keys import with_keys
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.fit import EpochFn
 from edge_fm.training.run.folder_lock import locked_folder
-from edge_fm.training.run.kept_run import kept_run
+from edge_fm.training.run.train_once import train_once
 from edge_fm_runtime.errors import DivergedError, RecipeError
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -133,7 +133,7 @@ def sweep(
                 loaded = (key, load(chosen))
             folder = out_dir / "runs" / recipe_hash(chosen)[:12]
             try:
-                metrics = kept_run(chosen, loaded[1], folder, test=test, progress=progress, on_epoch=on_epoch)
+                metrics = train_once(chosen, loaded[1], folder, test=test, progress=progress, on_epoch=on_epoch)
                 rows.append(_row(values, chosen, folder, metrics, test))
             except DivergedError as error:
                 nothing = (None,) * 7

@@ -73,7 +73,7 @@ def get(folders: list[Path], *sources: Source, notes: list[str] | None = None, c
         cache=cache or folders[-1],
         sources=lambda: sources,
         progress=silent,
-        on_try=notify,
+        note=notify,
     )
 
 

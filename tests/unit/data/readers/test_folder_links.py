@@ -47,7 +47,7 @@ def test_a_class_may_be_a_link_to_its_pictures(data: Path, tmp_path: Path) -> No
 def test_links_within_a_class_are_not_followed_and_counted(data: Path) -> None:
     (data / "a" / "more").symlink_to("/")
     said: list[str] = []
-    load_dataset(str(data), on_try=said.append)
+    load_dataset(str(data), note=said.append)
     assert any("1 link to a folder within a class" in line for line in said), said
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from edge_fm.data import Preparation, dataset_info, load_dataset, prepare
 from edge_fm.training.input_pipeline.leakage import notes_of_copies
-from edge_fm.training.input_pipeline.recipe_data import learn_and_choose
+from edge_fm.training.input_pipeline.recipe_data import training_and_validation
 from edge_fm.training.recipe import Recipe
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError
@@ -24,13 +24,13 @@ def test_folder_with_train_validation_and_test(name: str, tmp_path: Path) -> Non
     for seed, part in enumerate(("train", name, "test")):
         write_pictures(tmp_path / part, counts, seed=seed)
     said: list[str] = []
-    dataset = load_dataset(str(tmp_path), on_try=said.append)
+    dataset = load_dataset(str(tmp_path), note=said.append)
     assert dataset.label_names == ("Ankle boot", "Bag")
     assert {part: len(split) for part, split in dataset.splits.items()} == {"train": 7, "validation": 7, "test": 7}
     assert dataset.validation is not None
     given = {np.asarray(Image.open(p)).tobytes() for p in (tmp_path / name).rglob("*.png")}
     assert {image.tobytes() for image in dataset.validation.images} == given
-    learn, choose = learn_and_choose(Recipe(), dataset)
+    learn, choose = training_and_validation(Recipe(), dataset)
     assert learn is dataset.train and choose is dataset.validation
     assert said == [
         "Training images: 7 of train/.",
@@ -44,7 +44,7 @@ def test_folder_with_train_and_validation(name: str, tmp_path: Path) -> None:
     write_pictures(tmp_path / "train", {"a": 10, "b": 10})
     write_pictures(tmp_path / name, {"a": 2, "b": 1}, seed=1)
     said: list[str] = []
-    dataset = load_dataset(str(tmp_path), on_try=said.append)
+    dataset = load_dataset(str(tmp_path), note=said.append)
     assert dataset.validation is not None
     assert np.bincount(dataset.validation.labels).tolist() == [2, 1]
     assert (len(dataset.train), len(dataset.test)) == (16, 4)
@@ -69,7 +69,7 @@ def test_parts_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
         load_dataset(str(tmp_path))
     write_pictures(tmp_path / "val", {"a": 4, "b": 4}, seed=2)
     said: list[str] = []
-    load_dataset(str(tmp_path), on_try=said.append)
+    load_dataset(str(tmp_path), note=said.append)
     assert any(line.startswith("Not read: holdout/ (parts are called train") for line in said)
     write_pictures(tmp_path / "valid", {"a": 4, "b": 4}, seed=3)
     with pytest.raises(DataError, match="val/ and valid/, which both mean the validation images"):

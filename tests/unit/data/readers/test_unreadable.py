@@ -53,7 +53,7 @@ def test_the_error_names_the_share_that_would_do(folder: Path) -> None:
 
 def test_up_to_the_share_they_are_left_out_and_listed(folder: Path) -> None:
     told: list[str] = []
-    dataset = load_dataset(str(folder), skip_unreadable=0.05, on_try=told.append)
+    dataset = load_dataset(str(folder), skip_unreadable=0.05, note=told.append)
     assert len(dataset.train) + len(dataset.test) == 38
     kept = {image.tobytes() for split in (dataset.train, dataset.test) for image in split.images}
     assert kept == {np.asarray(Image.open(p)).tobytes() for p in folder.glob("*/[0-9]*.png")}
@@ -86,7 +86,7 @@ def test_a_class_of_which_nothing_is_left_is_named(tmp_path: Path) -> None:
 
 def test_what_is_no_picture_is_counted_with_reasons(folder: Path) -> None:
     told: list[str] = []
-    dataset = load_dataset(str(folder), skip_unreadable=0.05, on_try=told.append)
+    dataset = load_dataset(str(folder), skip_unreadable=0.05, note=told.append)
     expected = "4 files that are no photos by their names (.txt 2, .mov 1, hidden 1); 1 picture in no class's folder"
     assert dataset.notes["passed_over"] == expected
     assert f"Passed over: {expected}." in told
@@ -115,7 +115,7 @@ def test_pictures_without_labels(folder: Path) -> None:
     told: list[str] = []
     with pytest.raises(DataError, match="1 of 20 pictures cannot be read"):
         load_images(folder / "a", (28, 28, 1), PhotoSpec())
-    images = load_images(folder / "a", (28, 28, 1), PhotoSpec(), skip_unreadable=0.05, on_note=told.append)
+    images = load_images(folder / "a", (28, 28, 1), PhotoSpec(), skip_unreadable=0.05, note=told.append)
     assert images.shape == (19, 28, 28, 1)
     assert told[0] == "Passed over: 2 files that are no photos by their names (.txt 2)."
     assert told[1].startswith("Pictures that cannot be read are left out: 1 of 20: ")

@@ -22,7 +22,7 @@ from edge_fm.training.distillation.distillation import (
     with_teachers,
 )
 from edge_fm.training.input_pipeline.batches import epoch_batches, view_of
-from edge_fm.training.input_pipeline.recipe_data import learn_and_choose
+from edge_fm.training.input_pipeline.recipe_data import training_and_validation
 from edge_fm_runtime.errors import CacheWarning, EdgeFMError, ModelError, RecipeError, TrainingError
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
@@ -164,7 +164,7 @@ def test_teachers_are_asked_about_images_before_they_become_photo_like(
     train(recipe, strokes, tmp_path / "run")
     (told,) = (np.load(path) for path in (tmp_path / "cache" / "edgefm" / "teachers").glob("*/view-0.npy"))
 
-    learn, _ = learn_and_choose(recipe, strokes)
+    learn, _ = training_and_validation(recipe, strokes)
     common: dict[str, Any] = {"classes": 3, "epoch": 0, "answers": told, "label_names": strokes.label_names}
     shown = epoch_batches(learn.images, learn.labels, recipe, **common)
     asked = epoch_batches(learn.images, learn.labels, recipe, photograph_them=False, **common)
@@ -231,7 +231,7 @@ def test_views_come_again_in_another_order_and_their_answers_are_kept(
     assert sorted(path.name for path in folder.iterdir()) == ["clean-5.npy", "view-0.npy", "view-1.npy"]
 
     # What was kept is what the teacher says to these very images, in the order of the view's batches.
-    learn, _ = learn_and_choose(recipe, strokes)
+    learn, _ = training_and_validation(recipe, strokes)
     told = np.load(folder / "view-1.npy")
     made = epoch_batches(learn.images, learn.labels, recipe, classes=3, epoch=3, answers=told)
     (model,) = load_teachers(recipe.distillation, strokes)

@@ -15,7 +15,7 @@ from strokes_data import make_recipe, make_split
 from edge_fm.data import Dataset
 from edge_fm.training import AugmentationPart, ModelPart, OptimizerPart, Recipe, SchedulePart, TrainingPart, train
 from edge_fm.training.input_pipeline import backbone_features as features_module
-from edge_fm.training.input_pipeline.backbone_features import why_not_kept
+from edge_fm.training.input_pipeline.backbone_features import why_not_stored
 from edge_fm.training.recipe import DistillationPart
 from edge_fm_runtime.errors import CacheWarning
 
@@ -163,7 +163,7 @@ def test_images_that_change_are_said_to_keep_features_from_being_kept(
 )
 def test_when_features_are_kept(changes: dict[str, Any], says: str | None) -> None:
     recipe = dataclasses.replace(Recipe(model=ModelPart("vgg16", weights="imagenet")), **changes)
-    reason = why_not_kept(recipe)
+    reason = why_not_stored(recipe)
     assert reason is None if says is None else says in str(reason)
 
 

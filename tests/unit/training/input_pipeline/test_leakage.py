@@ -15,7 +15,7 @@ from strokes_data import make_recipe, make_split
 from edge_fm.data import Dataset, Split
 from edge_fm.training import DistillationPart, Recipe, RunResult, parse_recipe, recipe_hash, train, with_overrides
 from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
-from edge_fm.training.input_pipeline.recipe_data import learn_and_choose, load_recipe_data
+from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
 from edge_fm.training.recipe.file import recipe_toml
 from edge_fm_runtime.errors import ModelError, RecipeError
 
@@ -33,7 +33,7 @@ def short(*teachers: str | Path, seed: int = 7, **data: object) -> Recipe:
 
 
 def held_out(recipe: Recipe, dataset: Dataset) -> set[bytes]:
-    _, choose = learn_and_choose(recipe, dataset)
+    _, choose = training_and_validation(recipe, dataset)
     return {image.tobytes() for image in choose.images}
 
 
@@ -86,7 +86,7 @@ def test_a_teacher_that_knows_the_validation_images_is_told(
 def test_weights_to_start_from_are_looked_at_too_and_named_once(teacher: RunResult, strokes: Dataset) -> None:
     recipe = short(teacher.model_path, seed=1)
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, weights=str(teacher.model_path)))
-    _, choose = learn_and_choose(recipe, strokes)
+    _, choose = training_and_validation(recipe, strokes)
     (leak,) = find_leaks(recipe, strokes, choose)
     assert leak.path == str(teacher.model_path)
     alone = dataclasses.replace(recipe, distillation=DistillationPart())
@@ -101,7 +101,7 @@ def test_of_files_alone_nothing_is_said_and_of_data_that_are_not_here_that(
     file = tmp_path / "model.keras"
     shutil.copy(teacher.model_path, file)
     recipe = short(file, seed=1)
-    _, choose = learn_and_choose(recipe, strokes)
+    _, choose = training_and_validation(recipe, strokes)
     assert find_leaks(recipe, strokes, choose) == ()
     for path, data, source in (
         (str(teacher.run_dir), dataclasses.replace(strokes, content_hash="1" * 64), "strokes"),
@@ -140,7 +140,7 @@ def test_a_teacher_of_other_data_that_hold_the_same_images_is_told(drawings: Pat
 
     student = short(taught.run_dir, source=str(drawings))
     data = load_recipe_data(student)
-    _, choose = learn_and_choose(student, data)
+    _, choose = training_and_validation(student, data)
     assert data.content_hash != taught.metrics["data"]["hash"]
     (leak,) = find_leaks(student, data, choose)
     assert 0 < leak.images <= len(choose) and 0 < leak.test_images <= 12 and not leak.advice
@@ -161,7 +161,7 @@ def test_a_teacher_of_other_data_that_hold_the_same_images_is_told(drawings: Pat
 
 
 def test_images_in_two_splits_are_counted(strokes: Dataset) -> None:
-    learn, choose = learn_and_choose(short(), strokes)
+    learn, choose = training_and_validation(short(), strokes)
     assert notes_of_copies(learn, choose, strokes.test, drawn=True) == []
     some = np.arange(3)
     both = Split(
@@ -187,7 +187,7 @@ def test_a_training_says_that_its_test_images_are_known(strokes: Dataset, tmp_pa
 
 def test_a_run_that_cannot_be_read_is_an_error(teacher: RunResult, strokes: Dataset, tmp_path: Path) -> None:
     recipe = short(tmp_path / "run", seed=1)
-    _, choose = learn_and_choose(recipe, strokes)
+    _, choose = training_and_validation(recipe, strokes)
     for name, text in (("metrics.json", "{"), ("metrics.json", json.dumps({"data": 3})), ("recipe.toml", "seed = ")):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
         shutil.copytree(teacher.run_dir, tmp_path / "run")
@@ -197,5 +197,5 @@ def test_a_run_that_cannot_be_read_is_an_error(teacher: RunResult, strokes: Data
 
 
 def test_every_image_is_either_learned_from_or_held_out(strokes: Dataset) -> None:
-    learn, choose = learn_and_choose(short(seed=1, validation_seed=2), strokes)
+    learn, choose = training_and_validation(short(seed=1, validation_seed=2), strokes)
     assert len(np.unique(np.concatenate([learn.images, choose.images]), axis=0)) == len(strokes.train)

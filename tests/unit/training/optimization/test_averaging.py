@@ -13,7 +13,7 @@ from strokes_data import make_recipe
 from edge_fm.data import Dataset
 from edge_fm.training import OptimizerPart, Recipe, train
 from edge_fm.training.optimization.optimizers import build_optimizer
-from edge_fm.training.optimization.weight_averaging import settle_statistics
+from edge_fm.training.optimization.weight_averaging import recompute_statistics
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -57,7 +57,7 @@ def test_statistics_are_the_mean_of_the_batches_and_nothing_else_changes() -> No
     rng = np.random.default_rng(0)
     batches = [rng.normal(3, 2, (16, 5)).astype("float32") for _ in range(7)]
     others = [np.array(v.numpy()) for v in model.variables if "inner" not in v.path]
-    settle_statistics(model, batches)
+    recompute_statistics(model, batches)
     layer = inner.layers[0]
     np.testing.assert_allclose(layer.moving_mean.numpy(), np.mean([b.mean(axis=0) for b in batches], axis=0), rtol=1e-4)
     np.testing.assert_allclose(

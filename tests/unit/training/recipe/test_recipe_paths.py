@@ -15,7 +15,7 @@ from edge_fm.data.sources import absolute_source
 from edge_fm.training import DataPart, DistillationPart, ModelPart, Recipe, TrainingPart, load_recipe, train
 from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
 from edge_fm.training.recipe.paths import with_absolute_paths
-from edge_fm.training.run.kept_run import kept_run
+from edge_fm.training.run.train_once import train_once
 from edge_fm_export.pipeline import _without_places
 from edge_fm_export.sources import load_source
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
@@ -79,7 +79,7 @@ def test_a_run_is_judged_gone_on_with_and_found_again_from_another_folder(
     assert sets.test.labels is not None
     assert float((answers.argmax(axis=1) == sets.test.labels).mean()) == pytest.approx(result.metrics["test_accuracy"])
     monkeypatch.chdir(tmp_path / "work")
-    assert kept_run(recipe, load_recipe_data(recipe), run, test=True) == result.metrics
+    assert train_once(recipe, load_recipe_data(recipe), run, test=True) == result.metrics
     artifact = _without_places(original.training or {})
     assert artifact["data"]["source"] == "photos"
     assert own_data(run / "export" / "tiny-onnx-fp32", artifact) == str(tmp_path / "work" / "photos")

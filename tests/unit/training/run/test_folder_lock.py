@@ -16,7 +16,7 @@ import pytest
 from edge_fm.data import Dataset
 from edge_fm.training import Recipe, TrainingPart, train
 from edge_fm.training.run.folder_lock import LOCK_FILE, locked_folder
-from edge_fm.training.run.kept_run import kept_run
+from edge_fm.training.run.train_once import train_once
 from edge_fm.training.search.crossval import cross_validate
 from edge_fm.training.search.sweep import sweep
 from edge_fm_runtime.errors import TrainingError
@@ -51,7 +51,7 @@ def test_every_writer_of_a_folder_is_refused_while_another_process_holds_it(
     writers: list[Callable[[], object]] = [
         lambda: train(short, strokes, folder),
         lambda: train(short, strokes, folder, resume=True),
-        lambda: kept_run(short, strokes, folder, test=True),
+        lambda: train_once(short, strokes, folder, test=True),
         lambda: cross_validate(short, strokes, folder, folds=2),
         lambda: sweep(short, {"seed": [1, 2]}, lambda _: strokes, folder),
     ]

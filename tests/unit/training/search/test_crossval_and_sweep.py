@@ -14,7 +14,7 @@ from strokes_data import make_dataset, make_recipe, make_split
 
 from edge_fm.data import Dataset, Split, load_dataset
 from edge_fm.training import Recipe, with_overrides
-from edge_fm.training.input_pipeline.recipe_data import learn_and_choose
+from edge_fm.training.input_pipeline.recipe_data import training_and_validation
 from edge_fm.training.search.crossval import cross_validate
 from edge_fm.training.search.crossval_folds import assign_folds, fold_dataset
 from edge_fm.training.search.sweep import best_row, combinations, sweep
@@ -65,7 +65,7 @@ def test_no_image_is_learned_from_and_judged_by_in_one_fold(source: str) -> None
     hidden = set(fingerprints(dataset.test.images))
     for fold in range(5):
         part = fold_dataset(dataset, assigned, fold)
-        learn, choose = learn_and_choose(recipe, part)
+        learn, choose = training_and_validation(recipe, part)
         sets = [set(fingerprints(images)) for images in (learn.images, choose.images, part.test.images)]
         assert not sets[0] & sets[2] and not sets[1] & sets[2]
         assert not sets[2] & hidden - set(fingerprints(dataset.train.images))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE, RECIPE_FILE
-from edge_fm.training.distillation.distillation import with_teachers_known
+from edge_fm.training.distillation.distillation import with_teacher_hashes
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.recipe.paths import with_absolute_paths
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _BATCH = 250
 
 
-def kept_run(
+def train_once(
     recipe: Recipe,
     dataset: Dataset,
     folder: Path,
@@ -54,7 +54,7 @@ def kept_run(
         resume = (folder / RECIPE_FILE).exists()
         return train(recipe, dataset, folder, resume=resume, test=test, progress=progress, on_epoch=on_epoch).metrics
     metrics = read_metrics(folder)
-    known = with_teachers_known(recipe)
+    known = with_teacher_hashes(recipe)
     # A run of an earlier version kept the paths as they were given.
     same_recipe = (recipe_hash(with_absolute_paths(known)), recipe_hash(known))
     for what, theirs, ours in (
