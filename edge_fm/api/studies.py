@@ -222,7 +222,7 @@ def crossval(
     dataset = load_recipe_data(edited, progress=progress, note=note)
     from_file = is_recipe_file(str(recipe))
     if from_file or edited.data.source != shipped.data.source:
-        edited, lines = with_enough_epochs(edited, dataset, chosen=from_file or epochs is not None)
+        edited, lines = with_enough_epochs(edited, dataset, given=from_file or epochs is not None)
         for line in lines:
             note(line)
     return cross_validate(edited, dataset, folder, folds=folds, progress=progress, on_fold=on_fold)

@@ -176,7 +176,7 @@ def prepare_training(
     from_file = is_recipe_file(str(recipe or ""))
     if not resume and (from_file or edited.data.source != shipped.data.source):
         own = from_file or options.epochs is not None or "training.epochs" in options.settings
-        edited, lines = with_enough_epochs(edited, dataset, chosen=own)
+        edited, lines = with_enough_epochs(edited, dataset, given=own)
         for line in lines:
             note(line)
     return PreparedTraining(edited, dataset, folder, resume)

@@ -159,7 +159,7 @@ def _first_ten(names: Sequence[Any]) -> str:
 
 
 def _check_classes(parts: Sequence[Part], labels: Sequence[Array], classes: Array) -> None:
-    """A class of one image is a slip, and one that training lacks cannot be learnt."""
+    """A class of one image is a slip, and one that training lacks cannot be learned."""
     values, first, counts = np.unique(labels[0], return_index=True, return_counts=True)
     lone = np.flatnonzero(counts == 1)
     if len(lone):

@@ -1,7 +1,7 @@
-"""Learning from trained models: finding the teachers, and a model to fit whose loss hears them.
+"""Distillation: the teachers of a recipe, the model that is fitted, and its loss.
 
-The teachers answer inside the training step, on whatever the student is shown, on the backend's own device; or once for
-each of some views of the images, and what they said is kept (`teacher_answers`).
+The teachers predict inside the training step, for the very images that the student sees, on the backend's own device;
+or once for each of some views of the images, and their predictions are stored (`teacher_predictions`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.models.records import trained_model
 from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE
 from edge_fm.training.recipe import DistillationPart, Recipe
+from edge_fm_export.brief_errors import brief
 from edge_fm_export.third_party_models.keras_file import read_config, sha256_of
 from edge_fm_runtime.errors import ModelError, TrainingError
 from edge_fm_runtime.system.json_text import parse_json
@@ -66,19 +67,19 @@ def teacher_file(path: str) -> Path:
 
 
 def load_teachers(part: DistillationPart, dataset: Dataset, *, precision: str = "float32") -> list[Any]:
-    """Load the teachers, and check that they answer the same question.
+    """Load the teachers, and check that they take the same images and know the same classes.
 
     Args:
         part: the recipe's [distillation].
         dataset: what is learned.
         precision: of the recipe's training, and of its teachers' arithmetic; their probabilities are float32 in any
-            case. Teachers that hold other models answer in their own precision.
+            case. Teachers that hold other models predict in their own precision.
 
     Returns:
         Keras models: uint8 `[N,H,W,C]` -> probabilities `[N,classes]`, in the order of the recipe.
 
     Raises:
-        ModelError: a file is no Keras model, or it takes other images or knows other classes than the dataset.
+        ModelError: a file is not a Keras model, or it takes other images or knows other classes than the dataset.
     """
     return [_with_precision(_load_teacher(path, dataset), precision) for path in part.teacher]
 
@@ -90,7 +91,7 @@ def _with_precision(model: Any, precision: str) -> Any:
 
     def copy(layer: Any) -> Any:
         config = layer.get_config()
-        # The last one, a softmax, gives the answers.
+        # The last one, a softmax, gives the probabilities.
         return type(layer).from_config(config if layer is model.layers[-1] else config | {"dtype": precision})
 
     made = keras.models.clone_model(model, clone_function=copy)
@@ -106,13 +107,14 @@ def _load_teacher(path: str, dataset: Dataset) -> Any:
         model = keras.saving.load_model(file, compile=False)
     except Exception as error:
         # Whatever Keras raises on a file of another version or with code in it.
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"Keras cannot load the teacher {file}: {first}", hint="Train the teacher anew.") from error
+        raise ModelError(
+            f"Keras cannot load the teacher {file}: {brief(error)}", hint="Train the teacher again."
+        ) from error
     inputs: list[Any] = getattr(model, "inputs", None) or []
     outputs: list[Any] = getattr(model, "outputs", None) or []
     if len(inputs) != 1 or len(outputs) != 1 or len(outputs[0].shape) != 2 or inputs[0].dtype != "uint8":
         raise ModelError(
-            f"The teacher {file} is no classifier of uint8 pixels.",
+            f"The teacher {file} is not a classifier of uint8 pixels.",
             hint="A teacher takes uint8 images [N,H,W,C] and gives probabilities [N,classes], as edgefm train makes.",
         )
     shape, wanted = tuple(inputs[0].shape[1:]), dataset.train.images.shape[1:]
@@ -126,13 +128,13 @@ def _load_teacher(path: str, dataset: Dataset) -> Any:
         raise ModelError(
             f"The teacher {file} knows the classes {', '.join(labels)}; those of {dataset.name} are "
             f"{', '.join(dataset.label_names)}.",
-            hint="A teacher must have learnt the same classes in the same order.",
+            hint="A teacher must have learned the same classes in the same order.",
         )
     classes = int(outputs[0].shape[-1])
     if classes != len(dataset.label_names):
         raise ModelError(
-            f"The teacher {file} tells {classes} classes apart, but {dataset.name} has {len(dataset.label_names)}.",
-            hint="A teacher must have learnt the same classes in the same order.",
+            f"The teacher {file} knows {classes} classes, but {dataset.name} has {len(dataset.label_names)}.",
+            hint="A teacher must have learned the same classes in the same order.",
         )
     return model
 
@@ -145,11 +147,11 @@ def _labels(file: Path) -> tuple[str, ...] | None:
     try:
         return tuple(parse_json(metrics.read_text("utf-8"))["labels"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{metrics} cannot be read: {error}.", hint="Train the teacher anew.") from error
+        raise ModelError(f"{metrics} cannot be read: {error}.", hint="Train the teacher again.") from error
 
 
 def with_teachers(student: Any, teachers: Sequence[Any]) -> Any:
-    """A model to fit: the student's answers and the teachers' mean answer side by side.
+    """A model to fit: the student's predictions and the mean of the teachers' side by side.
 
     Returns:
         keras.Model: uint8 `[N,H,W,C]` -> float32 `[N, 2 * classes]`; its trainable variables are the student's, in the
@@ -157,8 +159,8 @@ def with_teachers(student: Any, teachers: Sequence[Any]) -> Any:
     """
     keras = require_keras("distillation")
     image = keras.Input(student.inputs[0].shape[1:], dtype="uint8", name="image")
-    told = _teachers_class()(teachers, name="teachers")(image)
-    both = keras.layers.Concatenate(dtype="float32", name="both")([student(image), told])
+    taught = _teachers_class()(teachers, name="teachers")(image)
+    both = keras.layers.Concatenate(dtype="float32", name="both")([student(image), taught])
     return keras.Model(image, both, name="distillation")
 
 
@@ -167,7 +169,7 @@ def _teachers_class() -> Any:
     keras = require_keras("distillation")
 
     class Teachers(keras.layers.Layer):  # type: ignore[misc, name-defined]
-        """The mean of what some models answer, never in training mode, whatever the model around it is in."""
+        """The mean of some models' predictions, never in training mode, whatever the model around it is in."""
 
         def __init__(self, teachers: Sequence[Any], **options: Any) -> None:
             super().__init__(trainable=False, dtype="float32", **options)
@@ -176,14 +178,14 @@ def _teachers_class() -> Any:
                 teacher.trainable = False
 
         def call(self, images: Any) -> Any:
-            answers = [keras.ops.cast(teacher(images, training=False), "float32") for teacher in self.teachers]
-            return sum(answers[1:], answers[0]) / len(answers)
+            outputs = [keras.ops.cast(teacher(images, training=False), "float32") for teacher in self.teachers]
+            return sum(outputs[1:], outputs[0]) / len(outputs)
 
     return Teachers
 
 
 def mean_of_teachers(teachers: Sequence[Any]) -> Any:
-    """A model that gives the teachers' mean answer: uint8 `[N,H,W,C]` -> float32 `[N,classes]`."""
+    """A model of the mean of the teachers' predictions: uint8 `[N,H,W,C]` -> float32 `[N,classes]`."""
     keras = require_keras("distillation")
     image = keras.Input(teachers[0].inputs[0].shape[1:], dtype="uint8", name="image")
     return keras.Model(image, _teachers_class()(teachers, name="teachers")(image), name="teachers_mean")
@@ -193,9 +195,9 @@ def distillation_loss(part: DistillationPart, *, label_smoothing: float) -> Any:
     """Build the loss of a student; see `DistillationPart`.
 
     Returns:
-        A function to losses `[B]`, of targets `[B, classes]` and the answers `[B, 2 * classes]` of a model of
-        `with_teachers`; or, where `views` are kept, of targets and the teachers' answers, `[B, 2 * classes]`, and the
-        student's answers `[B, classes]`.
+        A function to losses `[B]`, of targets `[B, classes]` and the outputs `[B, 2 * classes]` of a model of
+        `with_teachers`; or, with `views`, of targets and the teachers' predictions, `[B, 2 * classes]`, and the
+        student's predictions `[B, classes]`.
     """
     keras = require_keras("distillation")
     ops = keras.ops
@@ -205,8 +207,8 @@ def distillation_loss(part: DistillationPart, *, label_smoothing: float) -> Any:
         # The logarithm of probabilities is as good as the logits: they differ by a constant in each row.
         return ops.log_softmax(ops.log(ops.maximum(probabilities, _LEAST)) / temperature)
 
-    def loss(targets: Any, answers: Any) -> Any:
-        targets, student, teacher = _apart(part, targets, answers)
+    def loss(targets: Any, outputs: Any) -> Any:
+        targets, student, teacher = _split_outputs(part, targets, outputs)
         hard = keras.losses.categorical_crossentropy(targets, student, label_smoothing=label_smoothing)
         ours, theirs = softened(student), softened(ops.stop_gradient(teacher))
         soft = ops.sum(ops.exp(theirs) * (theirs - ours), axis=-1)
@@ -215,13 +217,13 @@ def distillation_loss(part: DistillationPart, *, label_smoothing: float) -> Any:
     return loss
 
 
-def _apart(part: DistillationPart, targets: Any, answers: Any) -> tuple[Any, Any, Any]:
-    """The targets, the student's answers and the teachers'."""
+def _split_outputs(part: DistillationPart, targets: Any, outputs: Any) -> tuple[Any, Any, Any]:
+    """The targets, the student's predictions and the teachers'."""
     ops = require_keras("distillation").ops
     if part.views:
         targets, teacher = ops.split(targets, 2, axis=-1)
-        return targets, answers, teacher
-    student, teacher = ops.split(answers, 2, axis=-1)
+        return targets, outputs, teacher
+    student, teacher = ops.split(outputs, 2, axis=-1)
     return targets, student, teacher
 
 
@@ -229,8 +231,8 @@ def distillation_accuracy(part: DistillationPart) -> Any:
     """Build the metric beside `distillation_loss`: how often the student is right."""
     keras = require_keras("distillation")
 
-    def accuracy(targets: Any, answers: Any) -> Any:
-        targets, student, _ = _apart(part, targets, answers)
+    def accuracy(targets: Any, outputs: Any) -> Any:
+        targets, student, _ = _split_outputs(part, targets, outputs)
         return keras.metrics.categorical_accuracy(targets, student)
 
     return keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")

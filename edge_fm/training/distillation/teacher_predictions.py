@@ -1,10 +1,9 @@
-"""What teachers say to the views of the training images that a recipe repeats, asked once and kept on disk.
+"""Teachers' predictions for the views of the training images that a recipe repeats, computed once and stored on disk.
 
-A run with other weights, another model or another loss that shows the same images finds the same answers: a teacher is
-asked once for all students of one seed.
+A run with other weights, another model or another loss that shows the same images finds the same predictions: a teacher
+predicts once for all students of one seed.
 
-About an image that is made photo-like a teacher is asked as it was before: it knows that image, and whatever it says of
-it is true of the photo, too.
+Of an image that is made photo-like, a teacher sees what it was before: it knows such images, and the class is the same.
 """
 
 from __future__ import annotations
@@ -32,77 +31,79 @@ _VERSION = 4
 
 
 class TeacherPredictions:
-    """The teachers' mean answers, view by view.
+    """The mean of the teachers' predictions, view by view.
 
     Args:
         teachers: Keras models, the recipe's.
         recipe: whose [distillation] `views` is above 0, and whose teachers' hashes are known.
-        learn: the images that are learned from.
+        train_split: the images that are learned from.
         dataset: what they were taken from.
     """
 
-    def __init__(self, teachers: Sequence[Any], recipe: Recipe, learn: Split, dataset: Dataset) -> None:
-        self._recipe, self._learn, self._dataset = recipe, learn, dataset
+    def __init__(self, teachers: Sequence[Any], recipe: Recipe, train_split: Split, dataset: Dataset) -> None:
+        self._recipe, self._split, self._dataset = recipe, train_split, dataset
         self._model = mean_of_teachers(teachers)
-        self._cache = ArrayCache("teachers", _facts(recipe, learn, dataset), what="teacher predictions")
+        self._cache = ArrayCache("teachers", _facts(recipe, train_split, dataset), what="teacher predictions")
 
     @property
     def note(self) -> str:
-        """Where they are, a line for a person."""
+        """Where they are stored, in one sentence."""
         views = self._recipe.distillation.views
         if self._cache.folder is None:
-            return "The teachers are asked in every epoch: their answers have no cache folder that can be written to."
-        return f"The teachers' answers to {views} views of the images are kept in {self._cache.folder}."
+            return "The teachers predict in every epoch: there is no cache folder that can be written to."
+        return f"The teachers' predictions for {views} views of the images are stored in {self._cache.folder}."
 
-    def to(self, epoch: int, progress: ProgressFn) -> NDArray[np.float32]:
-        """The answers to the images that an epoch shows.
+    def of_epoch(self, epoch: int, progress: ProgressFn) -> NDArray[np.float32]:
+        """The predictions for the images that an epoch shows.
 
         Args:
             epoch: from 0.
-            progress: told "asking the teachers" where they have not been asked before.
+            progress: called with "teacher predictions" where they are not stored yet.
 
         Returns:
             float32 `[steps*B,classes]`, in the order of the batches of `view_of(recipe, epoch)`.
 
         Raises:
-            TrainingError: the teachers answer with what is no number.
+            TrainingError: some predictions are not finite.
         """
         view = view_of(self._recipe, epoch)
         name = f"{'clean' if is_clean(self._recipe, epoch) else 'view'}-{view}.npy"
         batches = epoch_batches(
-            self._learn.images,
-            self._learn.labels,
+            self._split.images,
+            self._split.labels,
             self._recipe,
             classes=len(self._dataset.label_names),
             epoch=view,
             label_names=self._dataset.label_names,
-            photograph_them=False,
+            photo_like=False,
         )
-        size = min(self._recipe.training.batch_size, len(self._learn))
+        size = min(self._recipe.training.batch_size, len(self._split))
         stored = self._cache.read(name, (len(batches) * size, len(self._dataset.label_names)))
         if stored is not None:
             return stored
-        progress("asking the teachers", 0, len(batches))
-        asked = _asking_callback(progress, len(batches))
-        answers = np.asarray(self._model.predict(batches, verbose=0, callbacks=[asked]), np.float32)
-        if not np.isfinite(answers).all():
+        progress("teacher predictions", 0, len(batches))
+        reporting = _progress_callback(progress, len(batches))
+        predictions = np.asarray(self._model.predict(batches, verbose=0, callbacks=[reporting]), np.float32)
+        wrong = int((~np.isfinite(predictions)).any(axis=1).sum())
+        if wrong:
             raise TrainingError(
-                f"The teachers' answers are no numbers for {int((~np.isfinite(answers)).any(axis=1).sum()):,} of "
-                f"{len(answers):,} images, in {self._recipe.training.precision}.",
-                hint="Try --set training.precision=float32; where they are none there either, train the teachers anew.",
+                f"The teachers' predictions are not finite for {wrong:,} of {len(predictions):,} images, in "
+                f"{self._recipe.training.precision}.",
+                hint="Try --set training.precision=float32. Where they are not finite in it either, train the teachers "
+                "again.",
             )
-        self._cache.write(name, answers)
-        return answers
+        self._cache.write(name, predictions)
+        return predictions
 
 
-def _asking_callback(progress: ProgressFn, steps: int) -> Any:
-    def tell(batch: int, logs: object = None) -> None:
-        progress("asking the teachers", batch + 1, steps)
+def _progress_callback(progress: ProgressFn, steps: int) -> Any:
+    def on_batch_end(batch: int, logs: object = None) -> None:
+        progress("teacher predictions", batch + 1, steps)
 
-    return require_keras("distillation").callbacks.LambdaCallback(on_predict_batch_end=tell)
+    return require_keras("distillation").callbacks.LambdaCallback(on_predict_batch_end=on_batch_end)
 
 
-def _facts(recipe: Recipe, learn: Split, dataset: Dataset) -> dict[str, Any]:
+def _facts(recipe: Recipe, train_split: Split, dataset: Dataset) -> dict[str, Any]:
     """All that the predictions depend on, but for the view's number."""
     augmentation = dataclasses.asdict(recipe.augmentation)
     del augmentation["clean_epochs"]  # a clean epoch's predictions lie in a file of their own
@@ -115,6 +116,6 @@ def _facts(recipe: Recipe, learn: Split, dataset: Dataset) -> dict[str, Any]:
         "batch_size": recipe.training.batch_size,
         "augmentation": augmentation,
         "fill": recipe.photo.fill,
-        "images": [list(learn.images.shape), bytes_hash(learn.images, learn.labels)],
+        "images": [list(train_split.images.shape), bytes_hash(train_split.images, train_split.labels)],
         "labels": list(dataset.label_names),
     }

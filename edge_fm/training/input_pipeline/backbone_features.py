@@ -1,8 +1,8 @@
-"""Features of a frozen backbone: computed once, kept on disk, so that training the head takes seconds.
+"""Features of a frozen backbone: computed once and stored on disk, so that training the head takes seconds.
 
 A backbone that is not trained gives the same row of numbers for an image in every epoch. Only its head is then fitted,
-on these rows; the model that is kept is still the whole one, as both share their weights. Images that change from epoch
-to epoch, and whatever else asks for the whole model, leave nothing to keep.
+on these rows; the model that is saved is still the whole one, as both share their weights. Features are not stored
+where images change from epoch to epoch, or where something else needs the whole model.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MAX_BYTES = 2 << 30
 
 
 def why_not_stored(recipe: Recipe) -> str | None:
-    """Why the features of a recipe's backbone cannot be kept; None where they can.
+    """Why the features of a recipe's backbone cannot be stored; None where they can.
 
     Example:
         >>> from edge_fm.training import ModelPart
@@ -50,7 +50,7 @@ def why_not_stored(recipe: Recipe) -> str | None:
     plain = AugmentationPart(clean_epochs=recipe.augmentation.clean_epochs)
     for reason, applies in (
         ("augmentation changes the images from epoch to epoch", recipe.augmentation != plain),
-        ("the teachers want to see the images", bool(recipe.distillation.teacher)),
+        ("the teachers need the images", bool(recipe.distillation.teacher)),
         ("weights are averaged (ema)", bool(recipe.training.ema)),
         (f"the precision is {recipe.training.precision}", recipe.training.precision != "float32"),
     ):
@@ -61,7 +61,7 @@ def why_not_stored(recipe: Recipe) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class Halves:
-    """A model of the zoo, parted at its features; both halves share its layers and weights.
+    """A model of the zoo, split at its features; both halves share its layers and weights.
 
     Attributes:
         trunk: keras.Model, uint8 `[N,H,W,C]` -> float32 `[N,F]`.
@@ -73,12 +73,12 @@ class Halves:
 
 
 def split_at_features(model: Any, recipe: Recipe, *, images: int) -> tuple[Halves | None, str | None]:
-    """Part a model where its features can be kept.
+    """Split a model at its features where these can be stored.
 
     Args:
         model: of the recipe, frozen as it says.
         recipe: whose model it is.
-        images: how many there are to keep features of.
+        images: how many there are to store features of.
 
     Returns:
         The halves, or why there are none.
@@ -108,16 +108,16 @@ def with_features(
     progress: ProgressFn,
     note: MessageFn,
 ) -> tuple[Split, ...]:
-    """Put features in the place of images.
+    """Replace images by their features.
 
     Args:
         trunk: as from `split_at_features`.
         recipe: whose model it is.
-        images: uint8 `[N,H,W,C]`, all that `parts` were taken from; their features are kept together, so that other
+        images: uint8 `[N,H,W,C]`, all that `parts` were taken from; their features are stored together, so that other
             parts of them (another seed, another fold) find theirs.
         parts: some of these images each.
-        progress: told "computing features".
-        note: told where they come from.
+        progress: called with "computing features".
+        note: called with where they come from.
 
     Returns:
         The parts with float32 `[N,1,1,F]` for images, labels as they were.
@@ -135,11 +135,11 @@ def with_features(
     else:
         note(f"The backbone is frozen: its features of {len(images):,} images come from {cache.folder}.")
     rows = {key: row for row, key in enumerate(fingerprints(images))}
-    taken = []
+    replaced = []
     for part in parts:
-        chosen = features[[rows[key] for key in fingerprints(part.images)]]
-        taken.append(type(part)(np.ascontiguousarray(chosen[:, None, None, :]), part.labels))
-    return tuple(taken)
+        selected = features[[rows[key] for key in fingerprints(part.images)]]
+        replaced.append(type(part)(np.ascontiguousarray(selected[:, None, None, :]), part.labels))
+    return tuple(replaced)
 
 
 def _compute(trunk: Any, images: NDArray[np.uint8], progress: ProgressFn) -> NDArray[np.float32]:

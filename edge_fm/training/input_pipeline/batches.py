@@ -46,8 +46,8 @@ def epoch_batches(
     classes: int,
     epoch: int,
     label_names: Sequence[str] = (),
-    answers: NDArray[np.float32] | None = None,
-    photograph_them: bool = True,
+    teacher_predictions: NDArray[np.float32] | None = None,
+    photo_like: bool = True,
 ) -> Any:
     """Build one epoch's batches.
 
@@ -58,20 +58,22 @@ def epoch_batches(
         classes: length of a target.
         epoch: from 0.
         label_names: of the classes, for a recipe that names some.
-        answers: float32 `[steps*B,classes]`, the teachers' to the images of `view_of` this epoch.
-        photograph_them: False leaves those images as they are that the recipe makes photo-like.
+        teacher_predictions: float32 `[steps*B,classes]`, for the images of `view_of` this epoch.
+        photo_like: False leaves those images as they are that the recipe makes photo-like.
 
     Returns:
         keras.utils.PyDataset of (uint8 `[B,H,W,C]`, float32 `[B,classes]`): one-hot targets, or mixed ones with mixup;
-        with answers, `[B,2*classes]`: targets and answers side by side.
+        with teacher predictions, `[B,2*classes]`: targets and predictions side by side.
     """
     part = recipe.augmentation
-    photos = photo_classes(part, label_names) if photograph_them else None
+    photos = photo_classes(part, label_names) if photo_like else None
     if is_clean(recipe, epoch):
         part = AugmentationPart(
             flip=part.flip, photo=part.photo, photo_spread=part.photo_spread, photo_paired=part.photo_paired
         )
-    return _batches_class()(images, labels, recipe, np.eye(classes, dtype=np.float32), part, photos, epoch, answers)
+    return _batches_class()(
+        images, labels, recipe, np.eye(classes, dtype=np.float32), part, photos, epoch, teacher_predictions
+    )
 
 
 @functools.cache
@@ -88,13 +90,13 @@ def _batches_class() -> Any:
             part: AugmentationPart,
             photos: PhotoClasses | None,
             epoch: int,
-            answers: NDArray[np.float32] | None,
+            teacher_predictions: NDArray[np.float32] | None,
         ) -> None:
             super().__init__(workers=1, use_multiprocessing=False)
             self._images, self._labels, self._targets = images, labels, targets
             self._size, self._fill = recipe.training.batch_size, recipe.photo.fill
             self._part, self._photos, self._seed = part, photos, recipe.seed
-            self._answers, self._epoch, self._view = answers, epoch, view_of(recipe, epoch)
+            self._teacher_predictions, self._epoch, self._view = teacher_predictions, epoch, view_of(recipe, epoch)
             self._order = np.random.default_rng([_ORDER, recipe.seed, self._view, 0]).permutation(len(images))
             # A view that was shown before comes in another order of its batches.
             again = np.random.default_rng([_ORDER, recipe.seed, epoch, 1])
@@ -106,17 +108,17 @@ def _batches_class() -> Any:
         def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
             batch = self._sequence[index]
             rows = slice(batch * self._size, (batch + 1) * self._size)
-            chosen = self._order[rows]
+            selected = self._order[rows]
             rng = np.random.default_rng([_AUGMENT, self._seed, self._view, batch])
-            images = self._images[chosen]
+            images = self._images[selected]
             # The order is random, so the first ones are any.
             photos = round(self._part.photo * len(images))
             images, first = augment(images[photos:], self._part, rng, fill=self._fill), images[:photos]
             if photos:
-                images = np.concatenate([self._photographed(first, self._labels[chosen[:photos]], batch), images])
-            images, targets = mix(images, self._targets[self._labels[chosen]], self._part.mixup, rng)
-            if self._answers is not None:
-                targets = np.concatenate([targets, self._answers[rows]], axis=1)
+                images = np.concatenate([self._photographed(first, self._labels[selected[:photos]], batch), images])
+            images, targets = mix(images, self._targets[self._labels[selected]], self._part.mixup, rng)
+            if self._teacher_predictions is not None:
+                targets = np.concatenate([targets, self._teacher_predictions[rows]], axis=1)
             return images, targets
 
         def _photographed(self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int) -> NDArray[np.uint8]:

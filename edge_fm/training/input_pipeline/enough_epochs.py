@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ENOUGH_STEPS = 1_000
 """Updates of fresh weights that a shipped recipe gets at least, where it is run on other data than its own."""
 ENOUGH_STEPS_PRETRAINED = 300
-"""The same of weights that were trained before: they need few, and more only learn the images by heart."""
+"""The same of weights that were trained before: they need few, and more overfit."""
 _FEW = 0.3
 FEW_IMAGES = 2_000
 _MOST_EPOCHS = 200
@@ -27,26 +27,26 @@ _BACKBONE_SIDE = 128
 
 
 def is_recipe_file(name: str) -> bool:
-    """Whether a recipe was named as a file, whose epochs are its writer's choice."""
+    """Whether a recipe was named as a file, whose number of epochs is kept."""
     return "/" in name or name.endswith(".toml")
 
 
-def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, chosen: bool) -> tuple[Recipe, list[str]]:
-    """Give a recipe the epochs that few images need, and say what else few images need.
+def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, given: bool) -> tuple[Recipe, list[str]]:
+    """Give a recipe the epochs that few images need, and say what else helps with few images.
 
     Args:
         recipe: with the data in place.
         dataset: as from `load_recipe_data`.
-        chosen: whether the number of epochs is the user's own choice, which is never changed.
+        given: whether the user gave the number of epochs, which is then never changed.
 
     Returns:
-        The recipe, and what to tell a person, a line each.
+        The recipe, and messages for the user, one sentence each.
 
     Example:
         >>> from edge_fm.data import load_dataset
         >>> from edge_fm.training import load_recipe
         >>> recipe = load_recipe("edgenet-s")
-        >>> with_enough_epochs(recipe, load_dataset("fashion-mnist-mini"), chosen=False)[0].training.epochs
+        >>> with_enough_epochs(recipe, load_dataset("fashion-mnist-mini"), given=False)[0].training.epochs
         24
     """
     learned = len(training_and_validation(recipe, dataset)[0])
@@ -54,7 +54,7 @@ def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, chosen: bool) -> tup
     enough = ENOUGH_STEPS if recipe.model.weights == "none" else ENOUGH_STEPS_PRETRAINED
     wanted = min(_MOST_EPOCHS, math.ceil(enough / steps))
     lines = []
-    if wanted > epochs and not chosen:
+    if wanted > epochs and not given:
         recipe = with_overrides(recipe, epochs=wanted)
         lines.append(
             f"{learned:,} images to learn from are {_steps(steps)} an epoch: {wanted} epochs, {_steps(wanted * steps)} "

@@ -1,8 +1,8 @@
-"""Data leakage: copies of images across splits, and trained models that know the images by which a run is judged.
+"""Data leakage: copies of images across splits, and trained models that have learned from a run's evaluation images.
 
-Which images a run holds out follows its seed, so a run that goes on from a run of another seed, or of other data that
-hold the same images, is judged by images that were learned from. Its validation figures are too good then, and whoever
-chooses by them chooses wrong; its test figures are too good where the other run learned from test images. Images are
+Which images a run holds out follows its seed, so a run that starts from a run of another seed, or of other data that
+hold the same images, is evaluated on images that were learned from. Its validation figures are too good then, and a
+selection by them is wrong; its test figures are too good where the other run learned from test images. Images are
 compared one by one, pixel for pixel: sets of other names, sizes and orders may share them.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Leak:
-    """A trained model that has learned from images by which a run is judged, or of which that cannot be told.
+    """A trained model that has learned from a run's validation or test images, or of which that is not known.
 
     Attributes:
         path: of the model, as the recipe has it.
@@ -47,7 +47,7 @@ class Leak:
     unknown: str = ""
 
 
-def find_leaks(recipe: Recipe, dataset: Dataset, choose: Split, *, test: bool = True) -> tuple[Leak, ...]:
+def find_leaks(recipe: Recipe, dataset: Dataset, validation_split: Split, *, test: bool = True) -> tuple[Leak, ...]:
     """Find what a run starts from, or learns from, that has learned from its validation or test images.
 
     Only a run's folder says what it learned from; of a file that lies alone nothing is known. What such runs
@@ -56,7 +56,7 @@ def find_leaks(recipe: Recipe, dataset: Dataset, choose: Split, *, test: bool = 
     Args:
         recipe: whose `weights` of [model] and teachers are looked at.
         dataset: what is learned, as `load_recipe_data` gives it.
-        choose: the validation images.
+        validation_split: the validation images.
         test: whether the test images are used.
 
     Returns:
@@ -68,72 +68,73 @@ def find_leaks(recipe: Recipe, dataset: Dataset, choose: Split, *, test: bool = 
     from edge_fm_export.gate.fingerprints import fingerprints
 
     leaks = []
-    judged_by = set(fingerprints(choose.images))
-    tested_by = set(fingerprints(dataset.test.images)) if test else set()
+    validation_keys = set(fingerprints(validation_split.images))
+    test_keys = set(fingerprints(dataset.test.images)) if test else set()
     for path, through, theirs, same in _runs(recipe, dataset.content_hash):
         learned_from = dataset if same else _their_data(theirs, recipe, dataset)
         if learned_from is None:
             leaks.append(Leak(path, 0, "", through=through, unknown=theirs.data.source))
             continue
-        learned = set(fingerprints(training_and_validation(theirs, learned_from)[0].images))
-        images, test_images = len(judged_by & learned), len(tested_by & learned)
+        train_keys = set(fingerprints(training_and_validation(theirs, learned_from)[0].images))
+        images, test_images = len(validation_keys & train_keys), len(test_keys & train_keys)
         if images or test_images:
             leaks.append(Leak(path, images, _advice(theirs) if same else "", test_images, through))
     return tuple(leaks)
 
 
-def notes_of_copies(learn: Split, choose: Split, test: Split | None, *, drawn: bool) -> list[str]:
-    """What a person is told of images that are in two splits, a line for each pair of splits that share some.
+def notes_of_copies(train_split: Split, validation_split: Split, test: Split | None, *, drawn: bool) -> list[str]:
+    """Warnings of images that are in two splits, one for each pair of splits that share some.
 
     Args:
-        learn: the training images.
-        choose: the validation images.
+        train_split: the training images.
+        validation_split: the validation images.
         test: the test images; None where they are not used.
         drawn: whether the validation images were taken out of the training split.
     """
     from edge_fm_export.gate.fingerprints import fingerprints
 
-    learned, chosen_by = set(fingerprints(learn.images)), fingerprints(choose.images)
-    pairs = [("validation", chosen_by, "training", learned)]
+    train_keys, validation_keys = set(fingerprints(train_split.images)), fingerprints(validation_split.images)
+    pairs = [("validation", validation_keys, "training", train_keys)]
     if test is not None:
-        tested_by = fingerprints(test.images)
-        pairs += [("test", tested_by, "training", learned), ("test", tested_by, "validation", set(chosen_by))]
+        test_keys = fingerprints(test.images)
+        pairs += [("test", test_keys, "training", train_keys), ("test", test_keys, "validation", set(validation_keys))]
     notes = []
-    for judges, keys, where, known in pairs:
+    for evaluated, keys, where, known in pairs:
         copies = sum(key in known for key in keys)
         if copies:
-            dropped = drawn or where == "training"
+            remedy = "--set data.deduplicate=true drops them."
+            if not drawn and where != "training":
+                remedy = f"Move them out of {where} or {evaluated}."
             notes.append(
-                f"{copies:,} of the {len(keys):,} {judges} images are among the {where} images: {judges} figures will "
-                "be too good. "
-                + ("--set data.deduplicate=true drops them." if dropped else f"Move them out of {where} or {judges}.")
+                f"{copies:,} of the {len(keys):,} {evaluated} images are among the {where} images: {evaluated} figures "
+                f"will be too good. {remedy}"
             )
     return notes
 
 
-def notes_of_leaks(leaks: tuple[Leak, ...], choose: Split) -> list[str]:
-    """What a person is told, a line each."""
+def notes_of_leaks(leaks: tuple[Leak, ...], validation_split: Split) -> list[str]:
+    """Warnings of leaks, one or more for each."""
     notes = []
     for leak in leaks:
-        who = f"{leak.path} (which {leak.through} learned from)" if leak.through else leak.path
-        mended = (
+        name = f"{leak.path} (which {leak.through} learned from)" if leak.through else leak.path
+        advice = (
             f"With {leak.advice} both hold out the same images."
             if leak.advice
             else "Start or learn from another model."
         )
         if leak.unknown:
             notes.append(
-                f"Whether {who} has learned from validation or test images cannot be told: its data, {leak.unknown}, "
+                f"Whether {name} has learned from validation or test images is not known: its data, {leak.unknown}, "
                 "are not here."
             )
         if leak.images:
             notes.append(
-                f"{who} has learned from {leak.images:,} of the {len(choose.images):,} validation images: validation "
-                f"figures will be too good. {mended}"
+                f"{name} has learned from {leak.images:,} of the {len(validation_split.images):,} validation images: "
+                f"validation figures will be too good. {advice}"
             )
         if leak.test_images:
             notes.append(
-                f"{who} has learned from {leak.test_images:,} of the test images: test figures will be too good. "
+                f"{name} has learned from {leak.test_images:,} of the test images: test figures will be too good. "
                 "Start or learn from another model."
             )
     return notes
@@ -173,7 +174,8 @@ def _read_run(folder: Path, data_hash: str) -> tuple[Recipe, bool] | None:
         return load_recipe(recipe), noted["data"]["hash"] == data_hash
     except (OSError, ValueError, KeyError, TypeError, RecipeError) as error:
         raise ModelError(
-            f"The run in {folder} cannot be read: {error}.", hint="Name its model.keras outside the run, or train anew."
+            f"The run in {folder} cannot be read: {error}.",
+            hint="Name its model.keras outside the run, or train again.",
         ) from error
 
 

@@ -156,12 +156,12 @@ def _blobs(
     """One or two ellipses in each image that has some, on the canvas's edge or anywhere, bool `[N,H,W]`."""
     out = np.zeros((len(has), y.shape[0], x.shape[1]), np.bool_)
     for share in (1.0, 0.4):
-        chosen = np.flatnonzero(has & (rng.random(len(has)) < share))
-        some = len(chosen)
+        selected = np.flatnonzero(has & (rng.random(len(has)) < share))
+        some = len(selected)
         where = rng.uniform(-1, 1, (2, some, 1, 1)).astype(np.float32)
         if edge:
             fixed = rng.integers(0, 2, some)
             where[fixed, np.arange(some)] = rng.choice((-1.0, 1.0), (some, 1, 1))
         size = rng.uniform(*radius, (2, some, 1, 1)).astype(np.float32)
-        out[chosen] |= ((y - where[0]) / size[0]) ** 2 + ((x - where[1]) / size[1]) ** 2 < 1
+        out[selected] |= ((y - where[0]) / size[0]) ** 2 + ((x - where[1]) / size[1]) ** 2 < 1
     return out

@@ -20,7 +20,7 @@ def load_recipe_data(
     Args:
         recipe: whose [data] and [photo] are used.
         progress: called as work goes on.
-        note: told what is tried when something is fetched, and what was done to the source's own data.
+        note: called with what is tried when something is fetched, and what was done to the source's own data.
 
     Raises:
         DataError: as for `edge_fm.data.load_dataset`.
@@ -45,7 +45,7 @@ def load_recipe_data(
 
 
 def notes_of_preparation(recipe: Recipe, dataset: Dataset) -> list[str]:
-    """What was done to the source's data, a line each for a person."""
+    """What was done to the source's data, one sentence each."""
     notes, asked, lines = dataset.notes, recipe.data, []
     if asked.relabel or asked.classes:
         lines.append(f"Classes: {notes['classes']}.")
@@ -64,9 +64,9 @@ def notes_of_preparation(recipe: Recipe, dataset: Dataset) -> list[str]:
 
 
 def training_and_validation(recipe: Recipe, dataset: Dataset) -> tuple[Split, Split]:
-    """The images to learn from, and the images to choose the best epoch by.
+    """The training images, and the validation images, which select the best epoch.
 
-    A dataset's own validation split chooses; where there is none, it is taken out of the training split.
+    A dataset's own validation split is used; where there is none, it is taken out of the training split.
 
     Args:
         recipe: whose `validation` or `split`, and `validation_seed` or seed, are used.
@@ -83,5 +83,5 @@ def training_and_validation(recipe: Recipe, dataset: Dataset) -> tuple[Split, Sp
     seed = recipe.seed if recipe.data.validation_seed is None else recipe.data.validation_seed
     if not recipe.data.split:
         return split_validation(split, fraction=recipe.data.validation, seed=seed)
-    learned, chosen, _ = recipe.data.split
-    return split_validation(split, count=max(1, round(len(split) * chosen / (learned + chosen))), seed=seed)
+    learned, validation, _ = recipe.data.split
+    return split_validation(split, count=max(1, round(len(split) * validation / (learned + validation))), seed=seed)

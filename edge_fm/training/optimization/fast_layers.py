@@ -89,7 +89,7 @@ def _fused_norm_class() -> Any:
                 epsilon=self.epsilon,
                 is_training=True,
             )
-            # The kernel tells the variance of the population from which the batch is a sample; Keras keeps the batch's.
+            # The kernel returns the unbiased variance; Keras uses the batch's own.
             count = tf.cast(tf.size(inputs) // inputs.shape[-1], variance.dtype)
             variance *= (count - 1) / count
             for kept, now in ((self.moving_mean, mean), (self.moving_variance, variance)):

@@ -17,7 +17,7 @@ class DataPart:
     Attributes:
         source: a name or path that `edge_fm.data.load_dataset` takes.
         shape: height, width, channels that images are brought to; empty for the source's own.
-        validation: share of the training images that is held out to choose the best epoch; not used where the source
+        validation: share of the training images that is held out to select the best epoch; not used where the source
             has a validation split of its own.
         validation_seed: which images these are; None for the recipe's own seed. With one number for all, teachers and
             students of every seed hold out the same images, and validation figures of taught runs mean something.
@@ -28,7 +28,7 @@ class DataPart:
         split: images for training, validation and test, as three counts or three shares, each class in its share; in
             place of the source's own splits and of `validation`. Empty keeps these.
         split_seed: which images go to test, and which `samples` are taken; the same whatever the recipe's seed, so that
-            runs of several seeds are judged by the same test images.
+            runs of several seeds are tested on the same images.
         deduplicate: drop training images that occur before, or in the source's validation or test split.
         samples: use so many of the training images, each class in its share; 0 for all. Validation images come out of
             them.
@@ -84,22 +84,22 @@ class DataPart:
         check(self.samples >= 0, f"[data] samples is {self.samples}; supported: 0 (all) or more images.")
 
     def _check_split(self) -> None:
-        told, counts = list(self.split), all(isinstance(part, int) and part >= 1 for part in self.split)
+        split, counts = list(self.split), all(isinstance(part, int) and part >= 1 for part in self.split)
         shares = all(0 < part < 1 for part in self.split) and sum(self.split) <= 1 + 1e-9
         check(
-            not told or (len(told) == 3 and (counts or shares)),
-            f"[data] split is {told}; supported: three whole numbers, or three shares whose sum is at most 1.",
+            not split or (len(split) == 3 and (counts or shares)),
+            f"[data] split is {split}; supported: three whole numbers, or three shares whose sum is at most 1.",
             "Training, validation and test, such as [48000, 6000, 6000] or [0.8, 0.1, 0.1].",
         )
         check(
-            bool(told) or not self.pool,
+            bool(split) or not self.pool,
             "[data] pool is true, but split does not say how the pooled images are divided.",
             "Such as split = [48000, 6000, 6000].",
         )
 
     @property
     def preparation(self) -> Preparation:
-        """What is done to the source's data before training, and again before the model is judged."""
+        """What is done to the source's data before training, and again before the model is evaluated."""
         return Preparation(
             relabel=dict(self.relabel),
             classes=self.classes,

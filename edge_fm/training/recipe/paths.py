@@ -12,7 +12,7 @@ from edge_fm_runtime.system.user_cache import expand_home
 def with_absolute_paths(recipe: Recipe) -> Recipe:
     """A recipe whose data, weights and teachers are found from every folder; what does not exist stays as it is.
 
-    A run keeps its recipe so, that it can be gone on with and judged from another folder.
+    A run stores its recipe in this form, so that it can be resumed and evaluated from another folder.
     """
     part = recipe.distillation
     return dataclasses.replace(

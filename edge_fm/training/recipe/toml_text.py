@@ -1,4 +1,4 @@
-"""TOML from files that anybody may have written: whatever is wrong with it is a ValueError."""
+"""TOML from untrusted files: whatever is wrong with it is a ValueError."""
 
 from __future__ import annotations
 

@@ -59,10 +59,10 @@ class TrainingPart:
 
 @dataclass(frozen=True)
 class DistillationPart:
-    """[distillation]: learn from the answers of trained models too (Hinton et al. 2015).
+    """[distillation]: learn from the predictions of trained models too (Hinton et al. 2015).
 
     The loss is `(1 - weight) * hard + weight * temperature**2 * soft`: hard is the cross-entropy with the labels, soft
-    the Kullback-Leibler divergence from the teachers' answers, both softened by the temperature. The teachers answer
+    the Kullback-Leibler divergence from the teachers' predictions, both softened by the temperature. The teachers see
     the very images that the student sees, as augmented; of photo-like ones what they were before.
 
     Attributes:
@@ -70,10 +70,10 @@ class DistillationPart:
             none for no distillation.
         temperature: divides the logits of both sides in the soft loss.
         weight: share of the soft loss.
-        views: 0 asks the teachers anew about every batch. With a number, training sees so many differently augmented
-            epochs, over and over in another order of batches, and the teachers' answers to them are kept on disk for
-            this and every other run that shows the same images (as in TinyViT, Wu et al. 2022): a large teacher then
-            costs its time for so many epochs alone. What `photo` makes of them is new in every epoch.
+        views: with 0 the teachers predict for every batch. With a number, training repeats so many differently
+            augmented epochs, each time in another order of batches, and the teachers' predictions for them are stored
+            on disk for this and every other run that shows the same images (as in TinyViT, Wu et al. 2022): a large
+            teacher then costs its time for so many epochs alone. What `photo` makes of them is new in every epoch.
         sha256: of each teacher's .keras file; a run writes them into its recipe, and a file that is not the one that is
             written there is refused.
     """
@@ -89,7 +89,7 @@ class DistillationPart:
         check(
             0 < self.temperature < math.inf,
             f"[distillation] temperature is {self.temperature}; it must be a number above 0.",
-            "1 leaves the answers as they are, 4 softens them much.",
+            "1 leaves the predictions as they are, 4 softens them much.",
         )
         check(
             0 < self.weight <= 1,

@@ -1,4 +1,4 @@
-"""What Keras calls after every batch: progress, and a stop at the first loss that is no number."""
+"""What Keras calls after every batch: progress, and a stop at the first loss that is not finite."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def batch_callback(progress: ProgressFn, epoch: int, epochs: int, steps: int, op
     """Build the `keras.callbacks.Callback` of one epoch.
 
     Args:
-        progress: told "training" with the batches done and to be done in the whole run.
+        progress: called with "training" and the batches done and to be done in the whole run.
         epoch: from 0.
         epochs: of the whole run.
         steps: batches of one epoch.
-        optimizer: whose learning rate the error speaks of.
+        optimizer: whose learning rate the error names.
     """
     return _callback_class()(progress, epoch, epochs, steps, optimizer)
 

@@ -39,7 +39,7 @@ from edge_fm.training.run.callback import batch_callback
 from edge_fm.training.run.checkpoint import RunState, save_state
 from edge_fm.training.run.folder_lock import locked_folder
 from edge_fm.training.run.learner import Learner, score
-from edge_fm.training.run.results import RunResult, finish, is_over
+from edge_fm.training.run.results import RunResult, finalize_run, is_over
 from edge_fm.training.run.resume import open_run
 from edge_fm.training.run.tensorboard import EpochLog, require_writer
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
@@ -63,7 +63,7 @@ def train(
     on_epoch: EpochFn | None = None,
     note: MessageFn = ignore_message,
 ) -> RunResult:
-    """Train a model, keep the weights of its best epoch on validation images or of its last, test it once.
+    """Train a model, select the weights of its best epoch on validation images or of its last, and test it once.
 
     Sets the global seeds of Python, NumPy and the backend (`keras.utils.set_random_seed`).
 
@@ -73,20 +73,20 @@ def train(
         out_dir: the run's folder; empty or new, or an unfinished run's with `resume`.
         resume: go on after the last whole epoch of the run in `out_dir`.
         weights: "none" or a file, in place of the recipe's own.
-        test: False leaves the test split alone, as whatever chooses among runs must; test_accuracy and test_loss are
+        test: False leaves the test split alone, as every selection among runs must; test_accuracy and test_loss are
             None then, and there are no test probabilities.
-        progress: told "training" after each batch (done and total count the whole run's batches), then
+        progress: called with "training" after each batch (done and total count the whole run's batches), then
             "testing", or "evaluating" where the test split is left alone.
-        on_epoch: told each epoch's figures.
-        note: told in a line where weights and features come from, what they know of the validation images,
-            and where this machine has to emulate the recipe's precision.
+        on_epoch: called with each epoch's figures.
+        note: called with where weights and features come from, which of them have learned from validation images, and
+            whether this machine has to emulate the recipe's precision.
 
     Returns:
         RunResult; the folder holds recipe.toml, history.csv, metrics.json, checkpoint/ and, written last, model.keras.
 
     Raises:
         TrainingError: unsuitable data, a folder that another process writes to or that holds something else, nothing to
-            resume, a changed recipe, a loss that is no number, a clock that is wrong by decades.
+            resume, a changed recipe, a loss that is not finite, a clock that is wrong by decades.
         ModelError: the model cannot take these images, or the weights do not fit.
         MissingDependencyError: Keras, its backend, tomli-w or, where asked for, tensorboardX is not installed.
         KeyboardInterrupt: passed on; the checkpoint is whole and `resume` goes on from it.
@@ -108,12 +108,14 @@ def train(
 
         check_dataset(dataset)
         check_shift(recipe.augmentation.shift, dataset.train.images.shape[1:])
-        learn, choose = training_and_validation(recipe, dataset)
-        check_classes(dataset, learn, choose)
+        train_split, validation_split = training_and_validation(recipe, dataset)
+        check_classes(dataset, train_split, validation_split)
         photo_classes(recipe.augmentation, dataset.label_names)
-        leaks = find_leaks(recipe, dataset, choose, test=test)
-        copies = notes_of_copies(learn, choose, dataset.test if test else None, drawn=dataset.validation is None)
-        for line in (precision_note(recipe.training.precision), *copies, *notes_of_leaks(leaks, choose)):
+        leaks = find_leaks(recipe, dataset, validation_split, test=test)
+        copies = notes_of_copies(
+            train_split, validation_split, dataset.test if test else None, drawn=dataset.validation is None
+        )
+        for line in (precision_note(recipe.training.precision), *copies, *notes_of_leaks(leaks, validation_split)):
             if line:
                 note(line)
 
@@ -121,38 +123,42 @@ def train(
             require_writer()  # said now, not when the folder is made
 
         keras.utils.set_random_seed(recipe.seed)
-        steps = steps_per_epoch(len(learn.images), recipe.training.batch_size)
+        steps = steps_per_epoch(len(train_split.images), recipe.training.batch_size)
         learner = Learner(recipe, dataset, steps, weights="none" if state else recipe.model.weights)
         if state is None:
             run_folder.write_text(out_dir / RECIPE_FILE, recipe_toml(recipe))
         else:
             learner.restore(state)
-        learn, choose = learner.seen(dataset, learn, choose, progress=progress, note=note)
+        train_split, validation_split = learner.inputs_of(
+            dataset, train_split, validation_split, progress=progress, note=note
+        )
 
         epochs = recipe.training.epochs
-        answers = None
+        teachers = None
         if learner.teachers and recipe.distillation.views:
-            answers = TeacherPredictions(learner.teachers, recipe, learn, dataset)
-            note(answers.note)
+            teachers = TeacherPredictions(learner.teachers, recipe, train_split, dataset)
+            note(teachers.note)
         with EpochLog(recipe, out_dir, done=state.epoch if state else 0) as log:
             while state is None or not is_over(recipe, state):
-                row, state = _one_epoch(learner, state, learn, choose, dataset, answers, progress, started)
+                row, state = _one_epoch(
+                    learner, state, train_split, validation_split, dataset, teachers, progress, started
+                )
                 save_state(out_dir, state)
                 run_folder.write_history(out_dir / HISTORY_FILE, state.history)
                 log.write(row)
                 if on_epoch:
                     on_epoch(state.epoch, epochs, row)
 
-        return finish(learner, state, learn, dataset, out_dir, progress, started, leaks=leaks, test=test)
+        return finalize_run(learner, state, train_split, dataset, out_dir, progress, started, leaks=leaks, test=test)
 
 
 def _one_epoch(
     learner: Learner,
     state: RunState | None,
-    learn: Split,
-    choose: Split,
+    train_split: Split,
+    validation_split: Split,
     dataset: Dataset,
-    answers: TeacherPredictions | None,
+    teachers: TeacherPredictions | None,
     progress: ProgressFn,
     started: float,
 ) -> tuple[dict[str, float], RunState]:
@@ -167,13 +173,13 @@ def _one_epoch(
         )
     began = time.monotonic()
     batches = epoch_batches(
-        learn.images,
-        learn.labels,
+        train_split.images,
+        train_split.labels,
         recipe,
         classes=learner.classes,
         epoch=epoch,
         label_names=dataset.label_names,
-        answers=answers.to(epoch, progress) if answers else None,
+        teacher_predictions=teachers.of_epoch(epoch, progress) if teachers else None,
     )
     logs = learner.fitted.fit(
         batches,
@@ -181,8 +187,8 @@ def _one_epoch(
         verbose=0,
         callbacks=[batch_callback(progress, epoch, recipe.training.epochs, learner.steps, recipe.optimizer)],
     ).history
-    weights = learner.settle(batches)
-    accuracy, loss = score(learner.probabilities(choose.images), choose.labels)
+    weights = learner.update_evaluated(batches)
+    accuracy, loss = score(learner.probabilities(validation_split.images), validation_split.labels)
     row = {
         "epoch": epoch + 1,
         "loss": float(logs["loss"][-1]),

@@ -1,4 +1,4 @@
-"""A folder that one process at a time writes to: a second one is refused, and told which process the first is."""
+"""A folder that one process at a time writes to: a second one is refused, with the name of the first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model and its optimizer, as a recipe wants them."""
+"""The model and its optimizer, as a recipe describes them."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Learner:
 
     Attributes:
         model: learns, in the recipe's precision.
-        judge: is evaluated and kept: the model itself, or one in float32, of Keras's own layers, with its weights or
-            their average.
-        fitted: what Keras fits: the model, the model beside its teachers, or its head on kept features.
+        evaluated: what is evaluated and saved: the model itself, or one in float32, of Keras's own layers, with its
+            weights or their average.
+        fitted: what Keras fits: the model, the model beside its teachers, or its head on stored features.
         teachers: models to learn from; none without distillation.
-        halves: the model, parted at its features; None where they are not kept.
-        why_whole: why they are not.
+        halves: the model, split at its features; None where they are not stored.
+        why_not_split: why the model is not split at its features; None where it is.
     """
 
     def __init__(self, recipe: Recipe, dataset: Dataset, steps: int, *, weights: str) -> None:
@@ -67,9 +67,11 @@ class Learner:
         )
         self.optimizer = build_optimizer(recipe.optimizer, schedule, ema=recipe.training.ema)
         plain = recipe.training.precision == "float32" and not recipe.training.ema and self.model is built
-        self.judge = self.model if plain else self.fresh_model()
-        freeze_layers(self.judge, *recipe.model.frozen)
-        self.halves, self.why_whole = split_at_features(self.model, recipe, images=len(_seen_images(dataset)))
+        self.evaluated = self.model if plain else self.fresh_model()
+        freeze_layers(self.evaluated, *recipe.model.frozen)
+        self.halves, self.why_not_split = split_at_features(
+            self.model, recipe, images=len(_train_and_validation_images(dataset))
+        )
         self.fitted = self._compile(dataset)
         # Built now, so that a checkpoint can be put into it before the first step.
         self.optimizer.build(self.model.trainable_variables)
@@ -97,8 +99,8 @@ class Learner:
         part = self.recipe.model
         return build_model(part.name, input_shape=self.input_shape, classes=self.classes, **part.options)
 
-    def settle(self, batches: Any) -> list[NDArray[Any]]:
-        """Make `judge` what the model is worth now.
+    def update_evaluated(self, batches: Any) -> list[NDArray[Any]]:
+        """Bring the model that is evaluated up to date.
 
         Args:
             batches: an epoch's, for the statistics of averaged weights.
@@ -106,33 +108,33 @@ class Learner:
         Returns:
             Its weights.
         """
-        if self.judge is not self.model:
+        if self.evaluated is not self.model:
             values = {id(v): v for v in self.model.weights}
             if self.recipe.training.ema:
                 averages = zip(self.model.trainable_variables, self.optimizer.averages, strict=True)
                 values |= {id(variable): average for variable, average in averages}
-            self.judge.set_weights([values[id(v)].numpy() for v in self.model.weights])
+            self.evaluated.set_weights([values[id(v)].numpy() for v in self.model.weights])
             if self.recipe.training.ema:
-                recompute_statistics(self.judge, statistics_batches(batches, self.recipe.training.batch_size))
-        weights: list[NDArray[Any]] = self.judge.get_weights()
+                recompute_statistics(self.evaluated, statistics_batches(batches, self.recipe.training.batch_size))
+        weights: list[NDArray[Any]] = self.evaluated.get_weights()
         return weights
 
-    def seen(self, dataset: Dataset, *parts: Split, progress: ProgressFn, note: MessageFn) -> tuple[Split, ...]:
-        """What is learned from and judged by: the images, or their features where these can be kept.
+    def inputs_of(self, dataset: Dataset, *parts: Split, progress: ProgressFn, note: MessageFn) -> tuple[Split, ...]:
+        """What is learned from and evaluated on: the images, or their features where these can be stored.
 
         Args:
             dataset: whose training and validation images the parts were taken from.
             parts: uint8 images and labels.
-            progress: told as features are computed.
-            note: told where weights and features come from.
+            progress: called as features are computed.
+            note: called with where weights and features come from.
         """
         if self.weights_note:
             note(self.weights_note)
         if self.halves:
-            images = _seen_images(dataset)
+            images = _train_and_validation_images(dataset)
             return with_features(self.halves.trunk, self.recipe, images, parts, progress=progress, note=note)
-        if self.why_whole != NO_BACKBONE:
-            note(f"The backbone's features are computed anew for every batch and not kept: {self.why_whole}.")
+        if self.why_not_split != NO_BACKBONE:
+            note(f"The backbone's features are computed for every batch and not stored: {self.why_not_split}.")
         return parts
 
     def restore(self, state: RunState) -> None:
@@ -153,13 +155,13 @@ class Learner:
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 `[N,classes]` for uint8 `[N,H,W,C]`, or for the features that stand for these."""
-        judge = self.halves.head if self.halves and images.dtype != np.uint8 else self.judge
-        answers: NDArray[np.float32] = judge.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)
-        return answers
+        evaluated = self.halves.head if self.halves and images.dtype != np.uint8 else self.evaluated
+        predictions: NDArray[np.float32] = evaluated.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)
+        return predictions
 
 
-def _seen_images(dataset: Dataset) -> NDArray[np.uint8]:
-    """All images that training sees: to learn from, and to choose the best epoch by."""
+def _train_and_validation_images(dataset: Dataset) -> NDArray[np.uint8]:
+    """All images of training and validation."""
     if dataset.validation is None:
         return dataset.train.images
     return np.concatenate([dataset.train.images, dataset.validation.images])

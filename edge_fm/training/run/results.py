@@ -1,4 +1,4 @@
-"""What a run leaves when its last epoch is done: metrics, the model, and the answers on the test split."""
+"""The end of a run: its metrics, its model, and the predictions on the test split."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
-    """What a finished run left.
+    """A finished run.
 
     Attributes:
         run_dir: the run's folder.
@@ -62,10 +62,10 @@ def is_over(recipe: Recipe, state: RunState) -> bool:
     return state.epoch >= recipe.training.epochs or stops_early(recipe.training.patience, losses)
 
 
-def finish(
+def finalize_run(
     learner: Learner,
     state: RunState,
-    learn: Split,
+    train_split: Split,
     dataset: Dataset,
     out_dir: Path,
     progress: ProgressFn,
@@ -74,12 +74,12 @@ def finish(
     leaks: Sequence[Leak],
     test: bool,
 ) -> RunResult:
-    """Evaluate the kept weights and leave metrics and model in the run's folder."""
-    recipe, model = learner.recipe, learner.judge
+    """Evaluate the selected weights, and write metrics and model into the run's folder."""
+    recipe, model = learner.recipe, learner.evaluated
     model.set_weights(state.best)
     stage = "testing" if test else "evaluating"
     progress(stage, 0, None)
-    train_accuracy, _ = score(learner.probabilities(learn.images), learn.labels)
+    train_accuracy, _ = score(learner.probabilities(train_split.images), train_split.labels)
     probabilities = np.zeros((0, learner.classes), np.float32)
     test_accuracy, test_loss = None, None
     if test:

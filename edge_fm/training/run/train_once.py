@@ -1,4 +1,4 @@
-"""A run that is trained once: begun, gone on with or read, whichever is left to do."""
+"""A run that is trained once: started, resumed or read, whichever is left to do."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def train_once(
     progress: ProgressFn = silent,
     on_epoch: EpochFn | None = None,
 ) -> dict[str, Any]:
-    """Train into `folder`, or finish what is there, or read its figures where it is finished.
+    """Train into `folder`, or resume the run that is there, or read its figures where it is finished.
 
     Args:
         recipe: everything that decides the run.
         dataset: what to learn from.
         folder: of this run and no other.
-        test: judge the model by the test split; a finished run that was not is judged now.
+        test: evaluate the model on the test split; a finished run that was not evaluated on it is evaluated now.
         progress: as for `train`; not called for a finished run.
         on_epoch: likewise.
 
@@ -55,7 +55,7 @@ def train_once(
         return train(recipe, dataset, folder, resume=resume, test=test, progress=progress, on_epoch=on_epoch).metrics
     metrics = read_metrics(folder)
     known = with_teacher_hashes(recipe)
-    # A run of an earlier version kept the paths as they were given.
+    # A run of an earlier version has the paths as they were given.
     same_recipe = (recipe_hash(with_absolute_paths(known)), recipe_hash(known))
     for what, theirs, ours in (
         ("recipe", metrics["recipe_hash"], same_recipe),
@@ -70,8 +70,8 @@ def train_once(
         keras = require_keras("testing")
         with locked_folder(folder):
             model = keras.models.load_model(folder / MODEL_FILE, compile=False)
-            answers = model.predict(dataset.test.images, batch_size=_BATCH, verbose=0)
-            metrics["test_accuracy"], metrics["test_loss"] = score(answers, dataset.test.labels)
+            probabilities = model.predict(dataset.test.images, batch_size=_BATCH, verbose=0)
+            metrics["test_accuracy"], metrics["test_loss"] = score(probabilities, dataset.test.labels)
             run_folder.write_json(folder / METRICS_FILE, metrics)
     return metrics
 
@@ -88,6 +88,6 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         _ = metrics["recipe_hash"], metrics["data"]["hash"], metrics["test_accuracy"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(
-            f"{path} cannot be read: {error}.", hint=f"Delete {folder}; it is trained anew then."
+            f"{path} cannot be read: {error}.", hint=f"Delete {folder}; it is trained again then."
         ) from error
     return metrics

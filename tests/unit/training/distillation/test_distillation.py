@@ -44,8 +44,9 @@ def test_the_loss_is_that_of_hinton() -> None:
     import keras
 
     rng = np.random.default_rng(0)
-    logits, told = rng.normal(0, 3, (2, 6, 4))
-    logits[0], told[1] = [80, 0, 0, 0], [0, 90, 0, 0]  # sure of themselves beyond what float32 can tell from 1
+    logits, teacher_logits = rng.normal(0, 3, (2, 6, 4))
+    # Sure of themselves beyond what float32 can tell from 1.
+    logits[0], teacher_logits[1] = [80, 0, 0, 0], [0, 90, 0, 0]
     targets = np.eye(4)[[0, 1, 2, 3, 0, 1]]
 
     def softmax(values: np.ndarray) -> np.ndarray:
@@ -55,20 +56,22 @@ def test_the_loss_is_that_of_hinton() -> None:
     for temperature, weight in ((1.0, 1.0), (4.0, 0.3), (0.5, 0.9)):
         part = DistillationPart(teacher=("x",), temperature=temperature, weight=weight)
         loss = distillation_loss(part, label_smoothing=0.1)
-        answers = np.concatenate([softmax(logits), softmax(told)], axis=1).astype("float32")
-        got = keras.ops.convert_to_numpy(loss(targets.astype("float32"), keras.ops.convert_to_tensor(answers)))
+        predictions = np.concatenate([softmax(logits), softmax(teacher_logits)], axis=1).astype("float32")
+        got = keras.ops.convert_to_numpy(loss(targets.astype("float32"), keras.ops.convert_to_tensor(predictions)))
         hard = -(0.9 * targets + 0.025) * np.log(np.clip(softmax(logits), 1e-7, 1))
-        ours, theirs = (softmax(np.maximum(v - v.max(1, keepdims=True), -69) / temperature) for v in (logits, told))
+        ours, theirs = (
+            softmax(np.maximum(v - v.max(1, keepdims=True), -69) / temperature) for v in (logits, teacher_logits)
+        )
         soft = (theirs * (np.log(theirs) - np.log(ours))).sum(axis=1)
         expected = (1 - weight) * hard.sum(axis=1) + weight * temperature**2 * soft
         np.testing.assert_allclose(got, expected, rtol=2e-3, atol=1e-5)
         kept = dataclasses.replace(part, views=2)
-        both = np.concatenate([targets, softmax(told)], axis=1).astype("float32")
+        both = np.concatenate([targets, softmax(teacher_logits)], axis=1).astype("float32")
         student = keras.ops.convert_to_tensor(softmax(logits).astype("float32"))
         again = keras.ops.convert_to_numpy(distillation_loss(kept, label_smoothing=0.1)(both, student))
         np.testing.assert_allclose(again, got, rtol=1e-6)
         for metric, given in (
-            (distillation_accuracy(part), (targets, answers)),
+            (distillation_accuracy(part), (targets, predictions)),
             (distillation_accuracy(kept), (both, student)),
         ):
             metric.update_state(*given)
@@ -89,8 +92,8 @@ def test_teachers_answer_as_in_inference_and_learn_nothing(teacher: RunResult, s
     assert [id(v) for v in fitted.trainable_variables] == [id(v) for v in student.trainable_variables]
     before = [np.array(v.numpy()) for v in (*first.variables, *second.variables)]
     for training in (True, False):
-        answers = keras.ops.convert_to_numpy(fitted(images, training=training))
-        np.testing.assert_allclose(answers[:, 3:], expected, atol=1e-5)
+        predictions = keras.ops.convert_to_numpy(fitted(images, training=training))
+        np.testing.assert_allclose(predictions[:, 3:], expected, atol=1e-5)
     fitted.compile("sgd", distillation_loss(part, label_smoothing=0.0), metrics=[distillation_accuracy(part)])
     fitted.fit(images, np.eye(3, dtype="float32")[strokes.test.labels], epochs=2, verbose=0)
     for old, new in zip(before, (*first.variables, *second.variables), strict=True):
@@ -162,12 +165,17 @@ def test_teachers_are_asked_about_images_before_they_become_photo_like(
     recipe = dataclasses.replace(recipe, distillation=part)
     recipe = dataclasses.replace(recipe, augmentation=augmentation)
     train(recipe, strokes, tmp_path / "run")
-    (told,) = (np.load(path) for path in (tmp_path / "cache" / "edgefm" / "teachers").glob("*/view-0.npy"))
+    (stored,) = (np.load(path) for path in (tmp_path / "cache" / "edgefm" / "teachers").glob("*/view-0.npy"))
 
     learn, _ = training_and_validation(recipe, strokes)
-    common: dict[str, Any] = {"classes": 3, "epoch": 0, "answers": told, "label_names": strokes.label_names}
+    common: dict[str, Any] = {
+        "classes": 3,
+        "epoch": 0,
+        "teacher_predictions": stored,
+        "label_names": strokes.label_names,
+    }
     shown = epoch_batches(learn.images, learn.labels, recipe, **common)
-    asked = epoch_batches(learn.images, learn.labels, recipe, photograph_them=False, **common)
+    asked = epoch_batches(learn.images, learn.labels, recipe, photo_like=False, **common)
     (model,) = load_teachers(recipe.distillation, strokes)
     for index in range(len(asked)):
         batch, targets = asked[index]
@@ -202,7 +210,7 @@ def test_a_view_that_comes_again_is_photographed_anew(strokes: Dataset) -> None:
     assert photos[0].isdisjoint(photos[1])
 
 
-def test_views_come_again_in_another_order_and_their_answers_are_kept(
+def test_views_come_again_in_another_order_and_their_predictions_are_stored(
     teacher: RunResult, strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -222,7 +230,7 @@ def test_views_come_again_in_another_order_and_their_answers_are_kept(
     asked: list[tuple[str, int, int | None]] = []
 
     def watch(stage: str, done: int, total: int | None) -> None:
-        if stage == "asking the teachers" and done == 0:
+        if stage == "teacher predictions" and done == 0:
             asked.append((stage, done, total))
 
     whole = train(recipe, strokes, tmp_path / "whole", progress=watch)
@@ -232,8 +240,8 @@ def test_views_come_again_in_another_order_and_their_answers_are_kept(
 
     # What was kept is what the teacher says to these very images, in the order of the view's batches.
     learn, _ = training_and_validation(recipe, strokes)
-    told = np.load(folder / "view-1.npy")
-    made = epoch_batches(learn.images, learn.labels, recipe, classes=3, epoch=3, answers=told)
+    stored = np.load(folder / "view-1.npy")
+    made = epoch_batches(learn.images, learn.labels, recipe, classes=3, epoch=3, teacher_predictions=stored)
     (model,) = load_teachers(recipe.distillation, strokes)
     for index in range(len(made)):
         batch, targets = made[index]
@@ -295,7 +303,7 @@ def test_a_teacher_of_the_same_kind_may_be_given_once_or_often(teacher: RunResul
         parse_recipe("[distillation]\ntemperature = 0\n")
 
 
-def test_answers_that_are_no_numbers_are_refused_and_not_kept(
+def test_predictions_that_are_not_finite_are_refused_and_not_stored(
     strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -304,6 +312,6 @@ def test_answers_that_are_no_numbers_are_refused_and_not_kept(
     broken.save(tmp_path / "broken.keras")
     recipe = taught(tmp_path / "broken.keras")
     recipe = dataclasses.replace(recipe, distillation=dataclasses.replace(recipe.distillation, views=1))
-    with pytest.raises(TrainingError, match=r"answers are no numbers for 48 of 48 images, in float32"):
+    with pytest.raises(TrainingError, match=r"predictions are not finite for 48 of 48 images, in float32"):
         train(recipe, strokes, tmp_path / "run")
     assert not list((tmp_path / "cache").rglob("*.npy"))

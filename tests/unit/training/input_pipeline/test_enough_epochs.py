@@ -32,7 +32,7 @@ def _recipe(**changes: int) -> Recipe:
 
 
 def test_870_photos_get_a_thousand_steps_instead_of_48() -> None:
-    recipe, lines = with_enough_epochs(_recipe(), _data(870), chosen=False)
+    recipe, lines = with_enough_epochs(_recipe(), _data(870), given=False)
     assert recipe.training.epochs == 167 and recipe.training.epochs * 6 >= ENOUGH_STEPS
     assert (
         "782 images to learn from are 6 steps an epoch: 167 epochs, 1,002 steps instead of the recipe's 8, 48"
@@ -44,28 +44,28 @@ def test_870_photos_get_a_thousand_steps_instead_of_48() -> None:
 
 def test_a_validation_split_of_its_own_leaves_more_to_learn_from() -> None:
     own = Split(np.zeros((4, 4, 4, 3), np.uint8), np.arange(4) % 2)
-    recipe, _ = with_enough_epochs(_recipe(), _data(1024, validation=own), chosen=False)
+    recipe, _ = with_enough_epochs(_recipe(), _data(1024, validation=own), given=False)
     assert recipe.training.epochs == 125
 
 
 def test_epochs_that_were_chosen_stay_and_few_are_warned_of() -> None:
-    recipe, lines = with_enough_epochs(_recipe(epochs=8), _data(870), chosen=True)
+    recipe, lines = with_enough_epochs(_recipe(epochs=8), _data(870), given=True)
     assert recipe == _recipe(epochs=8)
     assert "8 epochs of 6 steps are 48 steps in all, too few" in lines[0] and lines[0].endswith("--epochs 167")
-    _, lines = with_enough_epochs(_recipe(epochs=1), _data(870), chosen=True)
+    _, lines = with_enough_epochs(_recipe(epochs=1), _data(870), given=True)
     assert "1 epoch of 6 steps is 6 steps in all" in lines[0]
-    _, lines = with_enough_epochs(_recipe(), _data(60), chosen=False)
+    _, lines = with_enough_epochs(_recipe(), _data(60), given=False)
     assert "200 epochs of 1 step are 200 steps in all" in lines[1] and lines[1].endswith("--batch-size 6")
 
 
 def test_enough_images_change_and_say_nothing() -> None:
-    recipe, lines = with_enough_epochs(_recipe(), _data(20_000), chosen=False)
+    recipe, lines = with_enough_epochs(_recipe(), _data(20_000), given=False)
     assert recipe == _recipe() and lines == []
 
 
 @pytest.mark.needs("tensorflow")
 def test_the_command_for_transfer_learning_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, lines = with_enough_epochs(_recipe(), _data(870), chosen=False)
+    _, lines = with_enough_epochs(_recipe(), _data(870), given=False)
     words = shlex.split(lines[-1].partition(": ")[2])
     assert words[-4:] == ["--data", PHOTOS, "--size", "128x128x3"]
     monkeypatch.chdir(tmp_path)
@@ -73,7 +73,7 @@ def test_the_command_for_transfer_learning_is_one(tmp_path: Path, monkeypatch: p
     done = CliRunner().invoke(cli, words[1:])
     assert isinstance(done.exception, SystemExit) and done.exit_code == 1 and f"no dataset '{PHOTOS}'" in done.stderr
     transfer = with_overrides(load_recipe("transfer"), model="mobilenet-v2", data=PHOTOS)
-    longer, lines = with_enough_epochs(transfer, _data(870), chosen=False)
+    longer, lines = with_enough_epochs(transfer, _data(870), given=False)
     assert longer.training.epochs == 50 and len(lines) == 1  # it is what would be pointed to
 
 

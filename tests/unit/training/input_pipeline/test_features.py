@@ -79,7 +79,7 @@ def test_the_head_on_features_learns_as_the_whole_model_would(
 
     monkeypatch.setattr(features_module, "_MAX_BYTES", 1000)
     whole = train(recipe, strokes, tmp_path / "whole", note=notes.append)
-    assert "would take" in notes[7] and "not kept" in notes[7]
+    assert "would take" in notes[7] and "not stored" in notes[7]
     for ours, theirs in zip(first.history, whole.history, strict=True):
         assert ours["val_loss"] == pytest.approx(theirs["val_loss"], rel=1e-3)
     np.testing.assert_allclose(first.test_probabilities, whole.test_probabilities, atol=1e-3)
@@ -142,7 +142,7 @@ def test_images_that_change_are_said_to_keep_features_from_being_kept(
     )
     notes: list[str] = []
     train(changing, strokes, tmp_path / "run", note=notes.append)
-    assert "not kept: augmentation changes the images" in notes[1]
+    assert "not stored: augmentation changes the images" in notes[1]
     assert not cache.exists()
 
 
