@@ -16,9 +16,9 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.models.records import trained_model
 from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE
 from edge_fm.training.recipe import DistillationPart, Recipe
-from edge_fm_export.brief_errors import brief
 from edge_fm_export.third_party_models.keras_file import read_config, sha256_of
 from edge_fm_runtime.errors import ModelError, TrainingError
+from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.json_text import parse_json
 
 if TYPE_CHECKING:
