@@ -16,7 +16,7 @@ from edge_fm_export.pipeline import export
 from edge_fm_export.quantization.calibration import hash_images
 from edge_fm_export.sources import load_source
 from edge_fm_export.targets import Target
-from edge_fm_runtime.parity.comparison import Limits
+from edge_fm_runtime.parity.checks import Limits
 
 TARGETS = (
     Target("savedmodel", "fp32"),

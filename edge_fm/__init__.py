@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from edge_fm.api.verify import verify
     from edge_fm.training.run.results import RunResult
     from edge_fm_export.results import ExportReport
-    from edge_fm_runtime.classifier import Classification, Classifier, Failure
+    from edge_fm_runtime.classification import Classification, Failure
+    from edge_fm_runtime.classifier import Classifier
     from edge_fm_runtime.errors import EdgeFMError
     from edge_fm_runtime.parity.verification import Verification
 
@@ -40,7 +41,7 @@ _HOMES = {
     "BenchmarkPage": "edge_fm.api.report",
     "BenchmarkResult": "edge_fm.api.benchmark",
     "ClassPairs": "edge_fm.api.experiments",
-    "Classification": "edge_fm_runtime.classifier",
+    "Classification": "edge_fm_runtime.classification",
     "Classifier": "edge_fm_runtime.classifier",
     "ContactSheet": "edge_fm.api.datasets",
     "DataDescription": "edge_fm.api.datasets",
@@ -50,7 +51,7 @@ _HOMES = {
     "ExportOptions": "edge_fm.api.export",
     "ExportPlan": "edge_fm.api.export",
     "ExportReport": "edge_fm_export.results",
-    "Failure": "edge_fm_runtime.classifier",
+    "Failure": "edge_fm_runtime.classification",
     "FetchedData": "edge_fm.api.datasets",
     "MachineReport": "edge_fm.api.doctor",
     "ModelList": "edge_fm.api.models",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from edge_fm.api.common.photo_list import PhotoList, lone_file
 from edge_fm.api.common.places import select_artifact
-from edge_fm_runtime.classifier import Classification, Classifier, Failure
+from edge_fm_runtime.classification import Classification, Failure
+from edge_fm_runtime.classifier import Classifier
 from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS

@@ -173,7 +173,7 @@ def _export(
     from edge_fm.api.common.original import evaluation_data
     from edge_fm_export.pipeline import export_targets
     from edge_fm_export.planning import require_ready
-    from edge_fm_runtime.parity.comparison import Limits
+    from edge_fm_runtime.parity.checks import Limits
 
     require_ready(targets)
     progress("loading the model", 0, None)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from edge_fm.cli.console.console import Console
-from edge_fm_runtime.artifacts.metadata import MAX_CHANNELS, MAX_SIDE
+from edge_fm_runtime.artifacts.metadata_parser import MAX_CHANNELS, MAX_SIDE
 
 F = TypeVar("F", bound=Callable[..., Any])
 

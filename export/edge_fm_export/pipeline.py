@@ -25,7 +25,8 @@ from edge_fm_runtime.artifacts.artifact import Artifact, hash_file, list_files, 
 from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, Golden, save_golden
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, Precision, dump_metadata
 from edge_fm_runtime.errors import EdgeFMError, EngineError, ExportError, GateError
-from edge_fm_runtime.parity.comparison import Limits, Parity
+from edge_fm_runtime.parity.checks import Limits
+from edge_fm_runtime.parity.comparison import Parity
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.package_versions import package_version

@@ -11,7 +11,8 @@ from edge_fm_export.targets import Target
 from edge_fm_runtime.arrays import Probabilities
 from edge_fm_runtime.artifacts.metadata import Metadata
 from edge_fm_runtime.errors import EdgeFMError, ExportError, GateError
-from edge_fm_runtime.parity.comparison import Check, Parity, doubts
+from edge_fm_runtime.parity.checks import Check, doubts
+from edge_fm_runtime.parity.comparison import Parity
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,8 @@ from edge_fm_runtime.system.usage_reports import switch_off_usage_reports
 if TYPE_CHECKING:
     from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
     from edge_fm_runtime.artifacts.metadata import Metadata, PhotoSpec
-    from edge_fm_runtime.classifier import Classification, Classifier, Failure, Prediction
+    from edge_fm_runtime.classification import Classification, Failure, Prediction
+    from edge_fm_runtime.classifier import Classifier
     from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
     from edge_fm_runtime.errors import ClosedError, EdgeFMError, EngineError, PhotoError
     from edge_fm_runtime.parity.verification import verify_golden
@@ -28,18 +29,18 @@ switch_off_usage_reports()
 
 _HOMES = {
     "Artifact": "artifacts.artifact",
-    "Classification": "classifier",
+    "Classification": "classification",
     "Classifier": "classifier",
     "ClosedError": "errors",
     "EdgeFMError": "errors",
     "Engine": "engines",
     "EngineError": "errors",
     "EngineOptions": "engines",
-    "Failure": "classifier",
+    "Failure": "classification",
     "Metadata": "artifacts.metadata",
     "PhotoError": "errors",
     "PhotoSpec": "artifacts.metadata",
-    "Prediction": "classifier",
+    "Prediction": "classification",
     "create_engine": "engines",
     "load_artifact": "artifacts.artifact",
     "load_canvas": "photos.photo",

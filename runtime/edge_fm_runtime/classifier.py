@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,12 @@ import numpy.typing as npt
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL, MODELS
+from edge_fm_runtime.classification import Classification, Failure, Prediction
 from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Registry, create_engine
 from edge_fm_runtime.engines.base import SupportsInfer, as_engine
 from edge_fm_runtime.engines.calls import Calls
-from edge_fm_runtime.errors import EdgeFMError, PhotoError
+from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.canvas import check_shape
 from edge_fm_runtime.photos.photo import DEFAULT_MAX_PIXELS, load_canvas
 from edge_fm_runtime.system.machine import usable_cpus
@@ -31,83 +32,6 @@ if TYPE_CHECKING:
     from edge_fm_runtime.photos.decode_worker import DecodeWorker
 
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One class and its probability.
-
-    Attributes:
-        label: the class's label.
-        index: the class's number.
-        score: probability, 0..1.
-    """
-
-    label: str
-    index: int
-    score: float
-
-
-@dataclass(frozen=True)
-class Classification:
-    """The result for one photo.
-
-    Attributes:
-        input: the path as given, or "<image>" for what came without one.
-        top: the most probable classes, best first.
-        decode_ms: time from file to canvas.
-        infer_ms: time in the engine; in a batch, the batch's time divided by its size.
-    """
-
-    input: str
-    top: tuple[Prediction, ...]
-    decode_ms: float
-    infer_ms: float
-
-    @property
-    def label(self) -> str:
-        """Label of the most probable class."""
-        return self.top[0].label
-
-    @property
-    def index(self) -> int:
-        """Number of the most probable class."""
-        return self.top[0].index
-
-    @property
-    def score(self) -> float:
-        """Probability of the most probable class."""
-        return self.top[0].score
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `edgefm infer --json` prints."""
-        row: dict[str, Any] = {"input": _utf8(self.input), "label": self.label, "index": self.index}
-        row["score"] = round(self.score, 6)
-        row["top"] = [{"label": p.label, "index": p.index, "score": round(p.score, 6)} for p in self.top]
-        return row | {"error": None, "decode_ms": round(self.decode_ms, 3), "infer_ms": round(self.infer_ms, 3)}
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A photo that could not be classified.
-
-    Attributes:
-        input: the path as given.
-        error: why.
-    """
-
-    input: str
-    error: EdgeFMError
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `edgefm infer --json` prints."""
-        row: dict[str, Any] = {"input": _utf8(self.input), "label": None, "index": None, "score": None, "top": []}
-        return row | {"error": str(self.error), "decode_ms": None, "infer_ms": None}
-
-
-def _utf8(name: str) -> str:
-    """The name, with bytes that are no UTF-8 escaped."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["edge_fm_runtime", "edge_fm_export", "e
     from edge_fm.data import load_dataset
     from edge_fm.training.recipe.file import parse_recipe
     from edge_fm_export.third_party_models import keras_file
-    from edge_fm_runtime.artifacts import embedded, golden, metadata
+    from edge_fm_runtime.artifacts import embedded, golden, metadata, metadata_parser
     from edge_fm_runtime.artifacts import onnx_external_data as onnx_external
     from edge_fm_runtime.errors import EdgeFMError
     from edge_fm_runtime.measurement import device_profile
@@ -42,8 +42,8 @@ def read_photo(data: bytes) -> None:
 
 
 def read_metadata(data: bytes) -> None:
-    parsed = metadata.parse_metadata(data, where="fuzz")
-    assert metadata.parse_metadata(metadata.dump_metadata(parsed), where="fuzz") == parsed
+    parsed = metadata_parser.parse_metadata(data, where="fuzz")
+    assert metadata_parser.parse_metadata(metadata.dump_metadata(parsed), where="fuzz") == parsed
 
 
 def from_file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], None]:

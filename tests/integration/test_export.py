@@ -19,10 +19,10 @@ from edge_fm_export.gate.gate import verify_against
 from edge_fm_export.pipeline import ExportResult, export
 from edge_fm_export.targets import BUILDERS, Target, parse_targets
 from edge_fm_runtime.artifacts.artifact import list_files, load_artifact
-from edge_fm_runtime.artifacts.metadata import parse_metadata
+from edge_fm_runtime.artifacts.metadata_parser import parse_metadata
 from edge_fm_runtime.engines import ENGINES, create_engine
 from edge_fm_runtime.errors import EngineError, ExportError, GateError
-from edge_fm_runtime.parity.comparison import Limits
+from edge_fm_runtime.parity.checks import Limits
 from edge_fm_runtime.parity.verification import verify_golden
 
 ALL_ENGINES = {**ENGINES, **REFERENCE_ENGINES}

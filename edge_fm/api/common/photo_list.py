@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from edge_fm_runtime.classifier import Failure
+from edge_fm_runtime.classification import Failure
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.file import shown_name
 from edge_fm_runtime.photos.suffixes import count_in_words, is_photo_name, kind_passed_over

@@ -10,7 +10,8 @@ from edge_fm.cli.console.console import print_line, print_table
 
 if TYPE_CHECKING:
     from edge_fm_export.pipeline import ExportReport, ExportResult
-    from edge_fm_runtime.parity.comparison import Check, Parity
+    from edge_fm_runtime.parity.checks import Check
+    from edge_fm_runtime.parity.comparison import Parity
 
 
 def print_results(report: ExportReport) -> None:

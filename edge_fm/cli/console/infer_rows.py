@@ -10,7 +10,8 @@ import click
 
 from edge_fm.cli.console.console import Console
 from edge_fm.cli.console.printable import printable, printable_json
-from edge_fm_runtime.classifier import Classification, Classifier, Failure
+from edge_fm_runtime.classification import Classification, Failure
+from edge_fm_runtime.classifier import Classifier
 
 if TYPE_CHECKING:
     from edge_fm.api.classify import OpenedPhotos

@@ -6,7 +6,7 @@ import click
 
 from edge_fm.cli.options import COUNT, PATH, SIZE, option_group, skip_unreadable_option
 from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES
-from edge_fm_runtime.parity.comparison import default_limits
+from edge_fm_runtime.parity.checks import default_limits
 
 _FP32, _FP16, _INT8 = (default_limits("onnx", precision) for precision in ("fp32", "fp16", "int8"))
 _OPENVINO = default_limits("openvino", "fp32")

@@ -27,7 +27,7 @@ def command(console: Console, **options: Any) -> None:
     Without ARTIFACT it is the one that `edgefm infer` would take.
     """
     from edge_fm.api.verify import verify
-    from edge_fm_runtime.parity.comparison import doubts
+    from edge_fm_runtime.parity.checks import doubts
 
     if options["against"] is None and (options["data"] is not None or options["skip_unreadable"] is not None):
         option = "--data" if options["data"] is not None else "--skip-unreadable"

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from edge_fm.training.recipe.checks import check
-from edge_fm_runtime.artifacts.metadata import MAX_SIDE
+from edge_fm_runtime.artifacts.metadata_parser import MAX_SIDE
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from edge_fm.data import Preparation
 from edge_fm.training.recipe.checks import check
-from edge_fm_runtime.artifacts.metadata import MAX_CHANNELS, MAX_SIDE
+from edge_fm_runtime.artifacts.metadata_parser import MAX_CHANNELS, MAX_SIDE
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from edge_fm_export.context import QuantizeOptions
 from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES
 from edge_fm_runtime.artifacts.metadata import Precision
-from edge_fm_runtime.parity.comparison import Check
+from edge_fm_runtime.parity.checks import Check
 
 _MANY_SAMPLES = 1000
 

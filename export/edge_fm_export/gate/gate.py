@@ -17,15 +17,14 @@ from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, create_engin
 from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.errors import DataError, EngineError
 from edge_fm_runtime.parity.chance import accuracy_warning
-from edge_fm_runtime.parity.comparison import (
+from edge_fm_runtime.parity.checks import (
     Check,
     Limits,
-    Parity,
     check_parity,
-    compare_probabilities,
     default_limits,
     doubts,
 )
+from edge_fm_runtime.parity.comparison import Parity, compare_probabilities
 from edge_fm_runtime.parity.verification import Verification
 from edge_fm_runtime.progress import ProgressFn, silent
 

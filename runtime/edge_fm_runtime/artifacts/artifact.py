@@ -14,8 +14,8 @@ from edge_fm_runtime.artifacts.metadata import (
     FileEntry,
     Metadata,
     differences,
-    parse_metadata,
 )
+from edge_fm_runtime.artifacts.metadata_parser import parse_metadata
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
 
 GOLDEN_FILE = "golden.npz"

@@ -16,14 +16,8 @@ from edge_fm_runtime.artifacts.metadata import METADATA_FILE
 from edge_fm_runtime.engines.base import Engine, SupportsInfer, as_engine
 from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.parity.binomial import most_allowed
-from edge_fm_runtime.parity.comparison import (
-    Check,
-    Parity,
-    check_agreement,
-    check_parity,
-    compare_probabilities,
-    default_limits,
-)
+from edge_fm_runtime.parity.checks import Check, check_agreement, check_parity, default_limits
+from edge_fm_runtime.parity.comparison import Parity, compare_probabilities
 
 _DEVICE_AGREEMENT = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.95}
 _DEVICE_MAX_ABS_DIFF = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25}

@@ -9,7 +9,8 @@ import pytest
 
 from edge_fm_export.context import QuantizeOptions
 from edge_fm_export.gate.advice import gate_advice
-from edge_fm_runtime.parity.comparison import Check, Limits, check_parity, compare_probabilities
+from edge_fm_runtime.parity.checks import Check, Limits, check_parity
+from edge_fm_runtime.parity.comparison import compare_probabilities
 
 FIELDS = {"--min-agreement": "min_agreement", "--max-drop": "max_drop_points", "--max-diff": "max_abs_diff"}
 

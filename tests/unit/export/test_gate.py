@@ -17,7 +17,7 @@ from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata
 from edge_fm_runtime.engines import Engine
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.parity.comparison import Limits
+from edge_fm_runtime.parity.checks import Limits
 
 
 class Moody(Engine):

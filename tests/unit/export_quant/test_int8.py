@@ -173,7 +173,7 @@ def test_a_fixed_batch(format: Any, tiny_sources: dict[str, SourceModel], tmp_pa
 
 def test_metadata_inside_a_tflite_file(exported: Exported) -> None:
     from edge_fm_runtime.artifacts.embedded import read_embedded
-    from edge_fm_runtime.artifacts.metadata import parse_metadata
+    from edge_fm_runtime.artifacts.metadata_parser import parse_metadata
 
     made = exported("colour", Target("litert", "fp32"))
     text = read_embedded(made.path / "model.tflite")

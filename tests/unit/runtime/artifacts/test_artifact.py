@@ -16,7 +16,8 @@ import pytest
 from edge_fm_runtime.artifacts.artifact import hash_file, list_files, load_artifact
 from edge_fm_runtime.artifacts.embedded import read_embedded
 from edge_fm_runtime.artifacts.golden import Golden, load_golden, save_golden
-from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata, PhotoSpec, dump_metadata, parse_metadata
+from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata, PhotoSpec, dump_metadata
+from edge_fm_runtime.artifacts.metadata_parser import parse_metadata
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
 
 

@@ -18,9 +18,8 @@ from edge_fm_runtime.artifacts.metadata import (
     Metadata,
     PhotoSpec,
     dump_metadata,
-    metadata_from_json,
-    parse_metadata,
 )
+from edge_fm_runtime.artifacts.metadata_parser import metadata_from_json, parse_metadata
 from edge_fm_runtime.errors import ArtifactError
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from edge_fm_runtime.artifacts.metadata import FORMATS, PRECISIONS
 from edge_fm_runtime.errors import EngineError, GateError
-from edge_fm_runtime.parity.comparison import Limits, check_parity, compare_probabilities, default_limits, require
+from edge_fm_runtime.parity.checks import Limits, check_parity, default_limits, require
+from edge_fm_runtime.parity.comparison import compare_probabilities
 
 
 def one_hot(classes: list[int], n: int = 3) -> np.ndarray:

@@ -18,14 +18,8 @@ from edge_fm_runtime.artifacts.golden import Golden, load_golden, save_golden
 from edge_fm_runtime.artifacts.metadata import Metadata
 from edge_fm_runtime.engines import create_engine
 from edge_fm_runtime.parity.binomial import exact_interval, most_allowed
-from edge_fm_runtime.parity.comparison import (
-    Check,
-    Limits,
-    Parity,
-    check_agreement,
-    check_parity,
-    compare_probabilities,
-)
+from edge_fm_runtime.parity.checks import Check, Limits, check_agreement, check_parity
+from edge_fm_runtime.parity.comparison import Parity, compare_probabilities
 from edge_fm_runtime.parity.verification import verify_golden
 
 SIZES = (40, 81, 300, 10_000)

@@ -1,0 +1,85 @@
+"""The results of classifying photos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edge_fm_runtime.errors import EdgeFMError
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and its probability.
+
+    Attributes:
+        label: the class's label.
+        index: the class's number.
+        score: probability, 0..1.
+    """
+
+    label: str
+    index: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The result for one photo.
+
+    Attributes:
+        input: the path as given, or "<image>" for what came without one.
+        top: the most probable classes, best first.
+        decode_ms: time from file to canvas.
+        infer_ms: time in the engine; in a batch, the batch's time divided by its size.
+    """
+
+    input: str
+    top: tuple[Prediction, ...]
+    decode_ms: float
+    infer_ms: float
+
+    @property
+    def label(self) -> str:
+        """Label of the most probable class."""
+        return self.top[0].label
+
+    @property
+    def index(self) -> int:
+        """Number of the most probable class."""
+        return self.top[0].index
+
+    @property
+    def score(self) -> float:
+        """Probability of the most probable class."""
+        return self.top[0].score
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm infer --json` prints."""
+        row: dict[str, Any] = {"input": _utf8(self.input), "label": self.label, "index": self.index}
+        row["score"] = round(self.score, 6)
+        row["top"] = [{"label": p.label, "index": p.index, "score": round(p.score, 6)} for p in self.top]
+        return row | {"error": None, "decode_ms": round(self.decode_ms, 3), "infer_ms": round(self.infer_ms, 3)}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A photo that could not be classified.
+
+    Attributes:
+        input: the path as given.
+        error: why.
+    """
+
+    input: str
+    error: EdgeFMError
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `edgefm infer --json` prints."""
+        row: dict[str, Any] = {"input": _utf8(self.input), "label": None, "index": None, "score": None, "top": []}
+        return row | {"error": str(self.error), "decode_ms": None, "infer_ms": None}
+
+
+def _utf8(name: str) -> str:
+    """The name, with bytes that are no UTF-8 escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
