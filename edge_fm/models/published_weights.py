@@ -40,25 +40,29 @@ def cached_path(file: WeightsFile) -> Path:
 
 
 def fetch_weights(file: WeightsFile) -> Path:
-    """Fetch the file unless Keras's cache holds it; by Keras's own `get_file`, which checks its MD5 where one is known.
+    """Fetch the file unless Keras's cache holds it; by Keras's own `get_file`, which checks its checksum, if any.
 
     Raises:
         ModelError: it cannot be fetched; names the file, its usual place and `--weights FILE`.
     """
     keras = require_keras("ImageNet weights")
     place = cached_path(file)
-    if not file.md5 and os.access(place, os.F_OK) and (reason := why_untrusted(place)) is not None:
+    if not file.checksum and os.access(place, os.F_OK) and (reason := why_untrusted(place)) is not None:
         raise ModelError(
             f"The ImageNet weights {file.name} have no published checksum, and {reason}.",
             hint=f"If they are yours: chmod go-w {shlex.quote(str(place))}. Else remove them, to be fetched again.",
         )
     try:
-        if not _is_whole(place, file.md5):
+        if not _is_whole(place, file.checksum):
             require_reachable(file.url)
         with _quiet_stdout(), _timeout():
             return Path(
                 keras.utils.get_file(
-                    file.name, file.url, cache_dir=place.parents[1], cache_subdir="models", file_hash=file.md5 or None
+                    file.name,
+                    file.url,
+                    cache_dir=place.parents[1],
+                    cache_subdir="models",
+                    file_hash=file.checksum or None,
                 )
             )
     except Exception as error:  # Keras raises a plain one where a server does not deliver
@@ -71,14 +75,15 @@ def fetch_weights(file: WeightsFile) -> Path:
         ) from error
 
 
-def _is_whole(path: Path, md5: str) -> bool:
+def _is_whole(path: Path, checksum: str) -> bool:
     """Whether Keras will take the file as it is."""
     if not path.is_file():
         return False
-    if not md5:
+    if not checksum:
         return True
+    kind = "sha256" if len(checksum) == 64 else "md5"
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() == md5
+        return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest() == checksum
 
 
 @contextlib.contextmanager

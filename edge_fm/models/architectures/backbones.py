@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from edge_fm.models.architectures import resnet18
+from edge_fm.models.architectures import efficientnet_lite, resnet18
 from edge_fm.models.keras_import import require_keras
 from edge_fm_runtime.errors import ModelError
 
@@ -23,18 +23,39 @@ class Backbone:
         application: its name in keras.applications; None for ours.
         preprocessing: a key of `edge_fm_export.third_party_models.pixel_scaling.MODES`: what it wants done to pixels.
         url: of its weights without the classifier, with `{alpha}` and `{side}` where there are several files.
-        md5: of that file, as keras.applications checks it; empty where Keras knows none.
+        checksum: MD5 or SHA-256 of that file, as keras.applications checks it; empty where Keras knows none.
         alphas: width multipliers that weights are published for; empty where it has no `alpha`.
+        checksums: where there is a file for each width multiplier.
     """
 
     application: str | None
     preprocessing: str
-    url: str
-    md5: str = ""
+    url: str = ""
+    checksum: str = ""
     alphas: tuple[float, ...] = ()
+    checksums: Mapping[float, str] = field(default_factory=dict)
+
+
+def _mobilenet_v3(size: str, checksums: Mapping[float, str]) -> Backbone:
+    url = f"{_KERAS_FILES}/mobilenet_v3/weights_mobilenet_v3_{size}_224_{{alpha}}_float_no_top_v2.h5"
+    return Backbone(f"MobileNetV3{size.capitalize()}", "raw", url, "", (0.75, 1.0), checksums)
 
 
 BACKBONES: Mapping[str, Backbone] = {
+    "convnext-tiny": Backbone(
+        "ConvNeXtTiny",
+        "raw",
+        f"{_KERAS_FILES}/convnext/convnext_tiny_notop.h5",
+        "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
+    ),
+    # Their weights are in Python packages: see `efficientnet_lite_weights`.
+    **{name: Backbone(None, "lite") for name in efficientnet_lite.VARIANTS},
+    "efficientnet-v2-b0": Backbone(
+        "EfficientNetV2B0",
+        "raw",
+        f"{_KERAS_FILES}/efficientnet_v2/efficientnetv2-b0_notop.h5",
+        "893217f2bb855e2983157299931e43ff",
+    ),
     "mobilenet": Backbone(
         "MobileNet",
         "tf",
@@ -48,6 +69,12 @@ BACKBONES: Mapping[str, Backbone] = {
         f"{_KERAS_FILES}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{{alpha}}_{{side}}_no_top.h5",
         "",
         (0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
+    ),
+    "mobilenet-v3-small": _mobilenet_v3(
+        "small", {0.75: "ebdb5cc8e0b497cd13a7c275d475c819", 1.0: "d3e8ec802a04aa4fc771ee12a9a9b836"}
+    ),
+    "mobilenet-v3-large": _mobilenet_v3(
+        "large", {0.75: "40af19a13ebea4e2ee0c676887f69a2e", 1.0: "07fb09a5933dd0c8eaafa16978110389"}
     ),
     "resnet18": Backbone(
         # The file that keras-hub's preset "resnet_18_imagenet" loads, without its dependencies.
@@ -97,6 +124,8 @@ def build_backbone(name: str, *, image: Any = None, side: int, alpha: float = 1.
     """
     keras = require_keras(f"the model {name}")
     backbone = BACKBONES[name]
+    if name in efficientnet_lite.VARIANTS:
+        return efficientnet_lite.backbone(name, image=image, side=side, top=top)
     if backbone.application is None:
         return resnet18.backbone(image=image, side=side, top=top)
     function = getattr(keras.applications, backbone.application)
@@ -114,12 +143,12 @@ class WeightsFile:
     Attributes:
         url: where it is.
         name: what it is called in Keras's cache.
-        md5: its checksum, or empty.
+        checksum: its MD5 or SHA-256, or empty.
     """
 
     url: str
     name: str
-    md5: str
+    checksum: str
 
 
 def imagenet_file(name: str, *, side: int, alpha: float = 1.0) -> WeightsFile:
@@ -143,4 +172,5 @@ def imagenet_file(name: str, *, side: int, alpha: float = 1.0) -> WeightsFile:
     alpha_text = text if name == "mobilenet" else str(float(alpha))
     url = backbone.url.format(alpha=alpha_text, side=side if side in _MOBILENET_SIDES else max(_MOBILENET_SIDES))
     file = url.rpartition("/")[2]
-    return WeightsFile(url, "resnet_18_imagenet.weights.h5" if name == "resnet18" else file, backbone.md5)
+    checksum = backbone.checksums.get(alpha, backbone.checksum)
+    return WeightsFile(url, "resnet_18_imagenet.weights.h5" if name == "resnet18" else file, checksum)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_fm.models import find_model, model_options
+from edge_fm.models import efficientnet_lite_weights, find_model, model_options
+from edge_fm.models.architectures import efficientnet_lite
 from edge_fm.models.architectures.backbones import build_backbone, imagenet_file
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.published_weights import copy_layers, fetch_weights
@@ -18,7 +19,7 @@ from edge_fm.models.run_files import MODEL_FILE
 from edge_fm.models.weight_shapes import Shapes, differences, file_shapes, shapes_of
 from edge_fm_runtime.errors import ModelError
 
-_SUFFIXES = (".weights.h5", ".h5", ".keras")
+_SUFFIXES = (".weights.h5", ".h5", ".keras", ".pth")
 
 
 def load_weights(model: Any, source: str, *, name: str = "", options: Mapping[str, Any] | None = None) -> str | None:
@@ -28,7 +29,8 @@ def load_weights(model: Any, source: str, *, name: str = "", options: Mapping[st
         model: a built Keras model.
         source: "none"; "imagenet" for the published weights of the model's backbone; a run, or the name of a trained
             model that comes with the package; or a `.weights.h5`, `.h5` or `.keras` file with the weights of the same
-            architecture, or of its backbone with or without the ImageNet classifier.
+            architecture, or of its backbone with or without the ImageNet classifier; or for EfficientNet-Lite a PyTorch
+            state dict (`.pth`).
         name: of the model in the registry; without it only whole files fit.
         options: what the model was built with.
 
@@ -45,7 +47,10 @@ def load_weights(model: Any, source: str, *, name: str = "", options: Mapping[st
         if backbone is None:
             raise ModelError(f"There are no ImageNet weights for {name or model.name}. Supported: none, FILE.")
         known = {**model_options(name), **(options or {})}
-        path = fetch_weights(imagenet_file(name, side=known["size"], alpha=known.get("alpha", 1.0)))
+        if name in efficientnet_lite.VARIANTS:
+            path = efficientnet_lite_weights.published_file(name)
+        else:
+            path = fetch_weights(imagenet_file(name, side=known["size"], alpha=known.get("alpha", 1.0)))
     else:
         path = trained_model(source)
         path = path / MODEL_FILE if path.is_dir() else path
@@ -56,6 +61,8 @@ def load_weights(model: Any, source: str, *, name: str = "", options: Mapping[st
             )
         if not path.is_file():
             raise ModelError(f"There is no file {path} to load weights from.", hint="Check the path, or leave it out.")
+    if path.suffix == ".pth":
+        return _load_torch(model, path, name, backbone)
     return _load_keras(model, path, backbone) if path.suffix == ".keras" else _load_h5(model, path, backbone)
 
 
@@ -91,6 +98,19 @@ def _load_h5(model: Any, path: Path, backbone: _Builder | None) -> str | None:
             copy_layers((layer for layer in whole.layers if layer.name in taken), model)
             return f"The backbone's weights are from {path}, its ImageNet classifier left out; the head's are fresh."
     raise _misfit(path, theirs, alone, backbone_of=model.name)
+
+
+def _load_torch(model: Any, path: Path, name: str, backbone: _Builder | None) -> str:
+    if backbone is None or name not in efficientnet_lite.VARIANTS:
+        raise ModelError(
+            f"{path} is a PyTorch state dict, which is read for {', '.join(efficientnet_lite.VARIANTS)} alone; "
+            f"the model is {name or model.name}.",
+            hint=f"Give {', '.join(_SUFFIXES[:-1])}.",
+        )
+    alone = backbone(False)
+    efficientnet_lite_weights.set_arrays(alone, efficientnet_lite_weights.keras_arrays(path, name), path)
+    copy_layers(alone.layers, model)
+    return f"The backbone's weights are from {path}, its ImageNet classifier left out; the head's are fresh."
 
 
 def _load_keras(model: Any, path: Path, backbone: _Builder | None) -> str | None:

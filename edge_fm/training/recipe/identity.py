@@ -72,6 +72,7 @@ USUAL_AS_BEFORE: Mapping[str, Mapping[str, float]] = {
 """What a recipe that names only the optimizer got when that optimizer was new."""
 
 _TRANSFER = {"size": 32, "dense": (), "dropout": 0.0}
+_AVERAGED = {"size": 224, "dense": (), "dropout": 0.2}
 OPTIONS_AS_BEFORE: Mapping[str, Mapping[str, Any]] = {
     "edgenet": {"dropout": 0.0},
     "cnn": {"dropout": None, "l2": None, "activation": "relu"},
@@ -84,7 +85,11 @@ OPTIONS_AS_BEFORE: Mapping[str, Mapping[str, Any]] = {
         "pooling": "average",
         "dropout": 0.0,
     },
+    "convnext": _AVERAGED,
+    "efficientnet-lite": _AVERAGED,
+    "efficientnet-v2": _AVERAGED,
     "mobilenet": {"alpha": 1.0, "size": 128, "dense": (256,), "dropout": 0.5},
+    "mobilenet-v3": {"alpha": 1.0, **_AVERAGED},
     "resnet": _TRANSFER,
     "vgg": _TRANSFER,
 }

@@ -81,14 +81,23 @@ _TF = Preprocessing(1 / 127.5, (1.0,), (1.0,), name="tf")
 _TORCH = Preprocessing(1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), name="torch")
 _CAFFE = Preprocessing(1.0, (103.939, 116.779, 123.68), (1.0,), bgr=True, name="caffe")
 _UNIT = Preprocessing(1 / 255, name="unit")
+_LITE = Preprocessing(1.0, (127.0,), (128.0,), name="lite")
 
-MODES: Mapping[str, Preprocessing] = {"raw": _RAW, "unit": _UNIT, "tf": _TF, "torch": _TORCH, "caffe": _CAFFE}
-"""By what they do; "unit" is 0..1."""
+MODES: Mapping[str, Preprocessing] = {
+    "raw": _RAW,
+    "unit": _UNIT,
+    "tf": _TF,
+    "torch": _TORCH,
+    "caffe": _CAFFE,
+    "lite": _LITE,
+}
+"""By what they do; "unit" is 0..1, "lite" is (pixel - 127) / 128."""
 
 FAMILIES: Mapping[str, Preprocessing] = {
     "convnext": _RAW,
     "densenet": _TORCH,
     "efficientnet": _RAW,
+    "efficientnet_lite": _LITE,
     "efficientnet_v2": _RAW,
     "inception_resnet_v2": _TF,
     "inception_v3": _TF,
@@ -102,7 +111,7 @@ FAMILIES: Mapping[str, Preprocessing] = {
     "vgg19": _CAFFE,
     "xception": _TF,
 }
-"""By the module of keras.applications; the "raw" ones scale inside the model."""
+"""By the module of keras.applications (it has no EfficientNet-Lite); the "raw" ones scale inside the model."""
 
 PRESETS: Mapping[str, Preprocessing] = {**FAMILIES, **MODES}
 
@@ -113,6 +122,7 @@ _MODELS = (
     (re.compile(r"^mobilenet(_|$)"), "mobilenet"),
     (re.compile(r"^efficientnet_?v2"), "efficientnet_v2"),
     (re.compile(r"^efficientnet_?(b\d)?$"), "efficientnet"),
+    (re.compile(r"^efficientnet_?lite_?\d?$"), "efficientnet_lite"),
     (re.compile(r"^resnet_?(\d+)?_?v2$"), "resnet_v2"),
     (re.compile(r"^resnet_?(\d+)?$"), "resnet"),
     (re.compile(r"^densenet_?\d*$"), "densenet"),

@@ -86,7 +86,7 @@ def test_keras_asks_for_the_same_file(
             weights="imagenet", include_top=False, input_shape=(shape, shape, 3), **options
         )
     file = imagenet_file(name, side=shape, **options)
-    assert (file.name, file.url, file.md5) == (asked["fname"], asked["origin"], asked.get("file_hash") or "")
+    assert (file.name, file.url, file.checksum) == (asked["fname"], asked["origin"], asked.get("file_hash") or "")
     assert asked["cache_subdir"] == "models"
 
 
@@ -103,7 +103,7 @@ def test_a_file_is_fetched_once_and_stdout_stays_clean(server: str, capsys: pyte
     file = WeightsFile(f"{server}/w.h5", "w.h5", hashlib.md5(CONTENT).hexdigest())
     path = fetch_weights(file)
     assert path == cached_path(file) and path.read_bytes() == CONTENT
-    gone = WeightsFile("http://127.0.0.1:1/w.h5", "w.h5", file.md5)
+    gone = WeightsFile("http://127.0.0.1:1/w.h5", "w.h5", file.checksum)
     assert fetch_weights(gone) == path
     assert capsys.readouterr().out == ""
 
