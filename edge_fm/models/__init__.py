@@ -2,14 +2,13 @@
 
 from edge_fm.models.registry import (
     FREEZE_OPTIONS,
-    MODELS,
-    ModelEntry,
     build_model,
     describe_models,
     find_model,
     model_names,
     model_options,
 )
+from edge_fm.models.table import MODELS, ModelEntry
 from edge_fm_export.graph import count_macs
 
 __all__ = [

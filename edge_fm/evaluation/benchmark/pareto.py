@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge_fm.evaluation.plots import new_figure
 from edge_fm.models.records import Published, Record
-from edge_fm.models.registry import MODELS
+from edge_fm.models.table import MODELS
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.system.atomic_write import writing
 

@@ -9,7 +9,7 @@ import pytest
 
 from edge_fm.models import model_options
 from edge_fm.models.architectures.edgenet import build
-from edge_fm.models.registry import MODELS
+from edge_fm.models.table import MODELS
 from edge_fm.training import Recipe, SchedulePart, TrainingPart, parse_recipe, recipe_hash
 from edge_fm.training.recipe.identity import (
     _ALWAYS,
