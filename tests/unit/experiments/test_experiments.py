@@ -205,7 +205,11 @@ def test_the_command_lists_runs_and_keeps(tmp_path: Path) -> None:
     assert "Did you mean 'report-e-lenet5'" in run("--run", "report-e-lenet", code=1)
     assert "belong to --run" in run("--set", "seed=1", code=2)
     assert "belong to --run" in run("--seeds", "0,1", code=2)
-    for seeds, says in (("0,x", "is no list of seeds"), ("1,01", "a seed twice"), (str(2**32), "is no list of seeds")):
+    for seeds, says in (
+        ("0,x", "is not a list of seeds"),
+        ("1,01", "a seed twice"),
+        (str(2**32), "is not a list of seeds"),
+    ):
         assert says in run("--run", "report-e-lenet5", "--seeds", seeds, code=2)
     assert "exclude each other" in run("--run", "report-e-lenet5", "--seeds", "1", "--set", "seed=2", code=2)
 

@@ -140,7 +140,8 @@ def test_a_file_of_another_model_is_refused_with_shapes(name: str, file: str, tm
         ("w.weights.h5", b"text", "no HDF5 file"),
         ("w.keras", b"text", "is not a readable .keras file"),
         ("w.keras", b"PK\x05\x06" + bytes(18), "cannot be read as a Keras model"),
-        ("w.pth", b"text", "Supported: none, imagenet"),
+        ("w.pt", b"text", "Supported: none, imagenet"),
+        ("w.pth", b"text", "is a PyTorch state dict, which is read for efficientnet-lite0"),
         ("gone.h5", None, "There is no file"),
     ],
 )
