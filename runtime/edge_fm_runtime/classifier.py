@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from time import perf_counter_ns
 from types import TracebackType
@@ -21,7 +22,7 @@ from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Registry, create_engine
 from edge_fm_runtime.engines.base import SupportsInfer, as_engine
 from edge_fm_runtime.engines.calls import Calls
-from edge_fm_runtime.errors import PhotoError
+from edge_fm_runtime.errors import EngineError, PhotoError
 from edge_fm_runtime.photos.canvas import check_shape
 from edge_fm_runtime.photos.photo import DEFAULT_MAX_PIXELS, load_canvas
 from edge_fm_runtime.system.machine import usable_cpus
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from edge_fm_runtime.photos.decode_worker import DecodeWorker
 
+_FLOAT32 = np.dtype(np.float32)
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
 
 
@@ -142,6 +144,7 @@ class Classifier:
 
         Raises:
             PhotoError: another dtype or shape.
+            EngineError: the model does not compute probabilities of its classes.
             ClosedError: the classifier was closed.
         """
         if batch.dtype != np.uint8 or batch.shape[1:] != self._shape:
@@ -151,7 +154,7 @@ class Classifier:
                 hint="Use classify() for photos of any size.",
             )
         with self._calls:
-            return self.engine.infer(batch)
+            return self._checked(self.engine.infer(batch), len(batch))
 
     def canvas(self, photo: Photo) -> Pixels:
         """What the model sees of a photo: uint8 `[H,W,C]`.
@@ -242,12 +245,28 @@ class Classifier:
         if not decoded:
             return []
         start = perf_counter_ns()
-        probabilities = self.engine.predict_all(np.stack([d.canvas for d in decoded]))
+        probabilities = self._checked(self.engine.predict_all(np.stack([d.canvas for d in decoded])), len(decoded))
         infer_ms = (perf_counter_ns() - start) / 1e6 / len(decoded)
         return [
             Classification(d.name, self.best(row, top_k), d.decode_ms, infer_ms)
             for d, row in zip(decoded, probabilities, strict=True)
         ]
+
+    def _checked(self, probabilities: Probabilities, n: int) -> Probabilities:
+        """Refuse what no label or score could be made of: a damaged or hostile model computes anything."""
+        shape = (n, len(self._labels))
+        if probabilities.shape == shape and probabilities.dtype == _FLOAT32:
+            flat = probabilities.ravel()
+            # Finite where all values are, and a quarter of the time that asking each takes.
+            if isfinite(flat.dot(flat)):
+                return probabilities
+        what = f"{probabilities.dtype} {list(probabilities.shape)}"
+        if probabilities.shape == shape and probabilities.dtype == _FLOAT32:
+            what += ", some of it no finite numbers,"
+        raise EngineError(
+            f"{self.artifact.payload} computed {what} from {n} images; probabilities are float32 {list(shape)}.",
+            hint="Check the artifact (edgefm verify), or export the model again: edgefm export",
+        )
 
     def best(self, row: Probabilities, top_k: int) -> tuple[Prediction, ...]:
         """The `top_k` most probable classes of one image's probabilities `[classes]`, best first."""

@@ -11,9 +11,12 @@ from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.errors import EngineError
 from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.machine import thread_limit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edge_fm_runtime.artifacts.artifact import Artifact
 
 Arithmetic: TypeAlias = Literal["exact", "fast"]
@@ -154,6 +157,15 @@ def as_engine(engine: Engine | SupportsInfer, *, fixed_batch: int | None = None)
         fixed_batch: the only batch size that the model takes; an `Engine` knows its own.
     """
     return engine if isinstance(engine, Engine) else _Adapted(engine, fixed_batch)
+
+
+def cannot_run(library: str, payload: Path, batch: Pixels, error: Exception) -> EngineError:
+    """The error for a model that was loaded and does not compute: damaged, or given another shape than it takes."""
+    return EngineError(
+        f"{library} cannot run {payload} on {batch.dtype} {list(batch.shape)}: {brief(error)}",
+        hint="Give it what the artifact's metadata says under input; if that is so, export the model again: "
+        "edgefm export",
+    )
 
 
 class _Adapted(Engine):

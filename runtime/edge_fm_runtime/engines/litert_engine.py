@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines.base import Engine, EngineOptions
+from edge_fm_runtime.engines.base import Engine, EngineOptions, cannot_run
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
 from edge_fm_runtime.system.brief_errors import brief
@@ -87,6 +87,7 @@ class _Runner:
 
     def __init__(self, artifact: Artifact, threads: int) -> None:
         self._spec = artifact.metadata.input
+        self._payload = artifact.payload
         self.interpreter = _load(artifact, threads)
         inputs, outputs = self.interpreter.get_input_details(), self.interpreter.get_output_details()
         _check(artifact, inputs, outputs)
@@ -96,8 +97,11 @@ class _Runner:
     def infer(self, batch: Pixels) -> Probabilities:
         if len(batch) != self._batch:
             self.resize(len(batch))
-        self.interpreter.set_tensor(self._input, batch)
-        self.interpreter.invoke()
+        try:
+            self.interpreter.set_tensor(self._input, batch)
+            self.interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise cannot_run("LiteRT", self._payload, batch, error) from error
         # get_tensor copies, so the answer stays when the interpreter goes on.
         answer: Probabilities = self.interpreter.get_tensor(self._output)
         return answer

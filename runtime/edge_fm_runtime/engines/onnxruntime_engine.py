@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines.base import Engine, EngineOptions
+from edge_fm_runtime.engines.base import Engine, EngineOptions, cannot_run
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError, PrecisionWarning
 from edge_fm_runtime.system.brief_errors import brief
@@ -83,13 +83,17 @@ class OnnxRuntimeEngine(Engine):
             )
         if not exact:
             _say_that_it_is_slow(artifact)
+        self._payload = artifact.payload
         self._input = inputs[0].name
         self._outputs = [outputs[0].name]
         self._calls = Calls("The onnxruntime engine")
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls:
-            return cast(Probabilities, self._session.run(self._outputs, {self._input: batch})[0])
+            try:
+                return cast(Probabilities, self._session.run(self._outputs, {self._input: batch})[0])
+            except Exception as error:  # its own classes have no common root but this one
+                raise cannot_run("ONNX Runtime", self._payload, batch, error) from error
 
     def close(self) -> None:
         """Release the session, once the calls in flight are answered."""
@@ -126,7 +130,10 @@ def _load(
     if provider != _PROVIDERS["CPU"]:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:
-        session = ort.InferenceSession(str(artifact.payload), options, providers=[(provider, settings)])
+        # Its fallback would print to stdout, and run on another device.
+        session = ort.InferenceSession(
+            str(artifact.payload), options, providers=[(provider, settings)], enable_fallback=0
+        )
     except Exception as error:
         if provider != _PROVIDERS["CPU"]:
             raise DeviceError(
@@ -137,7 +144,6 @@ def _load(
             f"ONNX Runtime cannot load {artifact.payload}: {brief(error)}",
             hint="Update the library, pip install -U onnxruntime, or export the model again: edgefm export",
         ) from error
-    session.disable_fallback()
     return session
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.engines.base import Engine, EngineOptions
+from edge_fm_runtime.engines.base import Engine, EngineOptions, cannot_run
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.engines.openvino_cache import compiled_file, keep_compiled, load_compiled
 from edge_fm_runtime.engines.openvino_core import shared_core
@@ -91,11 +91,17 @@ class OpenVinoEngine(Engine):
         with self._calls, self._lock:
             if self._request is not None and len(batch) == self._static_batch:
                 self._request.fill(batch)
-                self._request.request.infer(share_outputs=True)
+                try:
+                    self._request.request.infer(share_outputs=True)
+                except RuntimeError as error:
+                    raise cannot_run("OpenVINO", self._artifact.payload, batch, error) from error
                 return self._request.answer()
             if self._any_size is None:
                 self._any_size = self._compile(None).create_infer_request()
-            self._any_size.infer([batch], share_inputs=True, share_outputs=True)
+            try:
+                self._any_size.infer([batch], share_inputs=True, share_outputs=True)
+            except RuntimeError as error:
+                raise cannot_run("OpenVINO", self._artifact.payload, batch, error) from error
             return np.array(self._any_size.get_output_tensor(0).data)
 
     @cached_property

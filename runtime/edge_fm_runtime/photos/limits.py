@@ -23,6 +23,10 @@ MAX_FILE_BYTES = 256 << 20
 MAX_SCANS = 100
 """Of a JPEG. Encoders write ten or twelve; each costs a pass over the whole picture, however short it is."""
 
+_MAX_SEGMENTS = 10_000
+"""Of a JPEG, in its header and between its scans; photos have at most a few hundred."""
+_MAX_READS = 1_000_000
+"""Pieces in which a file is read: chunks of some formats have any size, and each costs a step of Python."""
 _MAX_BESIDE_BYTES = 8 << 20
 _MAX_WHOLE_BYTES = 48 << 20
 _MAX_BLOCK = 16 << 20
@@ -48,14 +52,21 @@ class MeteredFile:
     def __init__(self, stream: IO[bytes], name: str, *, blocks_are_pixels: bool = False) -> None:
         self._stream, self._name, self._blocks_are_pixels = stream, name, blocks_are_pixels
         self._left = _MAX_BESIDE_BYTES
+        self._reads_left = _MAX_READS
         self._opened = False
 
     def read(self, size: int = -1) -> bytes:
         """Read; once the header has been read, blocks of the decoders' usual size are taken for pixels.
 
         Raises:
-            PhotoError: what is beside the pixels, or a block of pixels, is too large.
+            PhotoError: what is beside the pixels, or a block of pixels, is too large, or the file is cut in too many.
         """
+        self._reads_left -= 1
+        if self._reads_left < 0:
+            raise PhotoError(
+                f"{self._name} is cut into so many pieces that it takes more than {_MAX_READS:,} steps to read.",
+                hint="Save it anew as JPEG or PNG.",
+            )
         if self._opened and self._blocks_are_pixels:
             if size > _MAX_BLOCK:
                 raise PhotoError(
@@ -182,12 +193,18 @@ def check_scans(stream: IO[bytes], name: str) -> int:
         1 for one that is decoded in a single pass, else how many there are. The stream stays where it was.
 
     Raises:
-        PhotoError: there are more than `MAX_SCANS`.
+        PhotoError: there are more than `MAX_SCANS`, or more segments than any photo has.
     """
     before = stream.tell()
     stream.seek(2)
-    scans, components = 0, 0
+    scans, components, segments = 0, 0, 0
     while (marker := _next_marker(stream)) is not None and marker != 0xD9:
+        segments += 1
+        if segments > _MAX_SEGMENTS:
+            raise PhotoError(
+                f"{name} is a JPEG of more than {_MAX_SEGMENTS:,} segments; photos have at most a few hundred.",
+                hint="Save it anew as JPEG or PNG.",
+            )
         if marker == 0x01:
             continue
         head = stream.read(3)

@@ -63,6 +63,12 @@ def read_sealed(path: Path) -> bytes | None:
         FileNotFoundError: there is none.
         OSError: it cannot be read.
     """
-    whole = path.read_bytes()
+    # O_NONBLOCK: opening a FIFO would wait for somebody to write to it.
+    with os.fdopen(
+        os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
+    ) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return None
+        whole = file.read()
     content, seal = whole[:-_SEAL_BYTES], whole[-_SEAL_BYTES:]
     return content if seal == _MARK + hashlib.sha256(content).digest() else None

@@ -174,3 +174,13 @@ def test_macos_has_its_own_cache_folder(tmp_path: Path, xdg: bool) -> None:
     environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "xdg") if xdg else ""}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(tmp_path / ("xdg/edgefm" if xdg else "Library/Caches/edgefm"))
+
+
+def test_a_fifo_in_place_of_a_compiled_model_is_no_wait(artifact_folder: Path, cache: Path) -> None:
+    first = answers(artifact_folder)
+    (blob,) = blobs(cache)
+    blob.unlink()
+    os.mkfifo(blob, 0o600)
+    with pytest.warns(CacheWarning, match="not used"):
+        np.testing.assert_array_equal(answers(artifact_folder), first)
+    assert blob.is_file(), "it was not compiled and kept again"
