@@ -11,7 +11,7 @@ from edge_fm.api.common.places import EXPORTS, is_run, latest_export
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
-    from edge_fm.evaluation.benchmark.benchmark import Case
+    from edge_fm.evaluation.benchmark.cases import Case
     from edge_fm.evaluation.benchmark.statistics import Verdict
     from edge_fm_runtime.artifacts.artifact import Artifact
     from edge_fm_runtime.engines import EngineOptions
@@ -163,7 +163,7 @@ def _cases(
 ) -> list[Case]:
     """Artifacts, the original and its SavedModel, the bare libraries, and nothing."""
     from edge_fm.api.common.engines import ALL_ENGINES, select_engine
-    from edge_fm.evaluation.benchmark.benchmark import artifact_case, bare_case, null_case, reference_cases
+    from edge_fm.evaluation.benchmark.cases import artifact_case, bare_case, null_case, reference_cases
     from edge_fm_runtime.artifacts.artifact import load_artifact
 
     cases, bare = [], []

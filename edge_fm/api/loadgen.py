@@ -156,6 +156,7 @@ def _subject(
     """The artifact with the images that `edgefm evaluate` would ask, or, where it names none, its golden inputs."""
     from edge_fm.api.common.labelled import load_labelled, select_images
     from edge_fm.api.common.original import own_data
+    from edge_fm.evaluation.benchmark.cases import example_images
     from edge_fm.mlperf import Subject
 
     metadata = artifact.metadata
@@ -163,23 +164,13 @@ def _subject(
     name = data or own_data(artifact.path, metadata.training)
     if name is None:
         note(f"{metadata.name} does not name its data: LoadGen asks its golden inputs, unscored. Give --data.")
-        images, labels = _golden(artifact), None
+        images, labels = example_images(artifact), None
     else:
         dataset = load_labelled(name, shape, metadata.photo, metadata.training, progress=progress, note=note)
         chosen_images = select_images(dataset, "test", metadata.labels, shape)
         images, labels = chosen_images.images, chosen_images.labels
     path = str(artifact.path.resolve())
     return Subject(metadata.name, path, select_engine(artifact, engine), options, images, labels)
-
-
-def _golden(artifact: Artifact) -> Any:
-    import numpy as np
-
-    from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
-
-    if not artifact.bare and GOLDEN_FILE in artifact.metadata.files:
-        return load_golden(artifact.path / GOLDEN_FILE).images
-    return np.random.default_rng(0).integers(0, 256, (32, *artifact.metadata.input.shape), dtype=np.uint8)
 
 
 def _distinct(subjects: list[Subject]) -> list[Subject]:

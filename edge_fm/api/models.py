@@ -32,7 +32,7 @@ def list_models() -> ModelList:
 
 def plot_models(file: Path) -> None:
     """Draw accuracy against parameters, multiply-accumulates, int8 bytes and latency, as .png, .svg or .pdf."""
-    from edge_fm.evaluation.benchmark.pareto import plot_pareto
+    from edge_fm.evaluation.pareto import plot_pareto
     from edge_fm.models.records import kept_records, published_points
 
     plot_pareto(kept_records(), published_points(), file)

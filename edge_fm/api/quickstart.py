@@ -115,8 +115,8 @@ def quickstart(
 
 def _measure(trained: RunResult, exported: Sequence[ExportResult], progress: ProgressFn) -> list[dict[str, Any]]:
     """One row for each way to call the original and one for each artifact: what it costs and what it lost."""
-    from edge_fm.evaluation.benchmark.benchmark import artifact_case, reference_cases, run_benchmark
-    from edge_fm.evaluation.benchmark.cases import closing_engines
+    from edge_fm.evaluation.benchmark.benchmark import run_benchmark
+    from edge_fm.evaluation.benchmark.cases import artifact_case, closing_engines, reference_cases
     from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.engines import EngineOptions
 

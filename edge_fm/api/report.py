@@ -53,8 +53,9 @@ def benchmark_report(
     Raises:
         EdgeFMError: there is no such benchmark, it cannot be read, or Jinja2 is not installed.
     """
-    from edge_fm.evaluation.benchmark.page import HTML_FILE, JSON_FILE, benchmark_page, read_benchmark
+    from edge_fm.evaluation.benchmark.page import HTML_FILE, benchmark_page
     from edge_fm.evaluation.benchmark.recommendation import recommend
+    from edge_fm.evaluation.benchmark.stored import JSON_FILE, read_benchmark
     from edge_fm.evaluation.page import require_pages
     from edge_fm_runtime.errors import DataError
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edge_fm.mlperf.logs import Verdict, read_verdict
+from edge_fm.mlperf.logs import LoadGenVerdict, read_verdict
 from edge_fm.mlperf.pace import Pace, find_rate, measure_pace
 from edge_fm.mlperf.plan import RUNS_TO_TRY, Request, require_loadgen
 from edge_fm.mlperf.samples import SampleLibrary
@@ -75,7 +75,7 @@ class Harness:
             lg.DestroyFastSUT(sut)
             issuer.close()
 
-    def trial(self, settings: Any) -> Verdict:
+    def trial(self, settings: Any) -> LoadGenVerdict:
         """A short performance run, whose logs are not kept."""
         duration, count = settings.min_duration_ms, settings.min_query_count
         settings.min_duration_ms, settings.min_query_count = min(duration, _TRIAL_MS), _TRIAL_QUERIES
@@ -172,7 +172,7 @@ def _perform(request: Request, harness: Harness, settings: Any) -> list[str]:
         folder = Path(request.folder) / "performance" / f"run_{number}"
         harness.run(settings, "PerformanceOnly", folder)
         folders.append(str(folder))
-        verdict: Verdict = read_verdict(folder)
+        verdict: LoadGenVerdict = read_verdict(folder)
         mine = request.plan.target_qps is None
         if verdict.valid or number == RUNS_TO_TRY or not learn(settings, request.scenario, verdict, choose_rate=mine):
             break

@@ -23,7 +23,7 @@ _ENTRY = ":::MLLOG "
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LoadGenVerdict:
     """A performance run as LoadGen judged it.
 
     Attributes:
@@ -48,7 +48,7 @@ class Verdict:
         return float(self.figures.get(per_query, self.figures.get(key))) / 1e6
 
 
-def read_verdict(folder: Path) -> Verdict:
+def read_verdict(folder: Path) -> LoadGenVerdict:
     """Read the summary and the detail log of a performance run.
 
     Raises:
@@ -69,7 +69,7 @@ def read_verdict(folder: Path) -> Verdict:
         )
     errors = tuple(str(e["value"]) for e in entries if e["metadata"].get("is_error"))
     valid = found[0] == "VALID"
-    return Verdict(valid, () if valid else _reasons(summary), errors, figures)
+    return LoadGenVerdict(valid, () if valid else _reasons(summary), errors, figures)
 
 
 def read_detail(file: Path) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.mlperf.logs import Verdict, read_answers, read_verdict
+from edge_fm.mlperf.logs import LoadGenVerdict, read_answers, read_verdict
 from edge_fm.mlperf.plan import OFFICIAL_NAMES, Plan, Request, Scenario, require_loadgen
 from edge_fm_runtime import errors
 from edge_fm_runtime.arrays import Pixels
@@ -73,7 +73,7 @@ class ScenarioResult:
     scenario: Scenario
     official: bool
     told: Mapping[str, Any]
-    verdict: Verdict
+    verdict: LoadGenVerdict
     accuracy: float | None
     n: int
 

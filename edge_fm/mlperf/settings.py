@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edge_fm.mlperf.logs import Verdict
+from edge_fm.mlperf.logs import LoadGenVerdict
 from edge_fm.mlperf.plan import OFFICIAL_NAMES, Plan, Scenario
 from edge_fm_runtime.errors import EngineError
 
@@ -64,7 +64,7 @@ def expect(settings: Any, *, query_s: float, samples_per_s: float) -> None:
     settings.offline_expected_qps = samples_per_s
 
 
-def learn(settings: Any, scenario: Scenario, verdict: Verdict, *, choose_rate: bool) -> bool:
+def learn(settings: Any, scenario: Scenario, verdict: LoadGenVerdict, *, choose_rate: bool) -> bool:
     """After an invalid run, choose better what was ours to choose.
 
     Args:

@@ -41,7 +41,7 @@ class Case:
         options: what is asked of the engine.
         images: uint8 `[n,H,W,C]` to run, n of at least 1; repeated to fill a batch.
         reopen: the same engine again with other options, where it makes a difference; None where it does not.
-        answer_photo: answers a photo's path, from file to class; None where the model takes no photos.
+        classify_photo: answers a photo's path, from file to class; None where the model takes no photos.
         facts: what is known about the artifact beside its cost, for the row.
     """
 
@@ -56,7 +56,7 @@ class Case:
     options: EngineOptions
     images: Pixels
     reopen: Callable[[EngineOptions], Engine] | None = None
-    answer_photo: Callable[[str], object] | None = None
+    classify_photo: Callable[[str], object] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def batch(self, size: int) -> Pixels:
@@ -100,9 +100,9 @@ def artifact_case(
         path=str(artifact.path.resolve()),
         engine_name=runner.name,
         options=options,
-        images=_images(artifact) if images is None else images,
+        images=example_images(artifact) if images is None else images,
         reopen=lambda other: create_engine(artifact, runner.name, options=other, registry=registry),
-        answer_photo=Classifier(artifact, runner).classify if spec.channels in (1, 3) else None,
+        classify_photo=Classifier(artifact, runner).classify if spec.channels in (1, 3) else None,
         facts=_facts(artifact),
     )
 
@@ -124,7 +124,7 @@ def bare_case(artifact: Artifact, case: Case) -> Case | None:
         opener=OPEN_REFERENCE,
         engine_name=name,
         reopen=reopen,
-        answer_photo=None,
+        classify_photo=None,
         facts={"of": case.model, "of_engine": case.engine.name},
     )
 
@@ -135,7 +135,7 @@ def null_case(artifact: Artifact, images: Pixels) -> Case:
         artifact_case(artifact, "null", EngineOptions(), registry=ENGINES, images=images),
         model="nothing",
         kind="null",
-        answer_photo=None,
+        classify_photo=None,
         facts={},
     )
 
@@ -182,7 +182,7 @@ def _reference_case(
         engine_name=name if like is None else f"{name}:{shape[0]}x{shape[1]}",
         options=options,
         images=images,
-        answer_photo=answer,
+        classify_photo=answer,
         facts={"format": "keras", "stored_precision": "fp32", "bytes": _bytes(_model_file(path))},
     )
 
@@ -241,7 +241,8 @@ def _model_file(path: Path) -> Path:
     return path / "model.keras" if (path / "model.keras").is_file() else path
 
 
-def _images(artifact: Artifact) -> Pixels:
+def example_images(artifact: Artifact) -> Pixels:
+    """The golden inputs of an artifact, uint8 `[N,H,W,C]`, or 32 random images where it has none."""
     from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
 
     if not artifact.bare and GOLDEN_FILE in artifact.metadata.files:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from edge_fm.evaluation.benchmark.plots import (
 )
 from edge_fm.evaluation.benchmark.recommendation import RULE, recommend
 from edge_fm.evaluation.benchmark.scaling_page import scaling_section
+from edge_fm.evaluation.benchmark.stored import JSON_FILE, store_benchmark
 from edge_fm.evaluation.page import (
     badge,
     document,
@@ -31,16 +31,13 @@ from edge_fm.evaluation.page import (
     tiles,
     together,
 )
-from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.system.atomic_write import writing
 
 if TYPE_CHECKING:
     from markupsafe import Markup
-from edge_fm_runtime.system.json_text import parse_json
 
-JSON_FILE, HTML_FILE = "benchmark.json", "benchmark.html"
+HTML_FILE = "benchmark.html"
 _REASONS = 4
-_NEEDED = ("verdict", "reasons", "environment", "conditions", "rows", "ratios", "overheads", "profiles")
 
 
 def write_benchmark(report: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
@@ -55,38 +52,10 @@ def write_benchmark(report: Mapping[str, Any], folder: Path) -> tuple[Path, Path
     """
     folder.mkdir(parents=True, exist_ok=True)
     stored, page = folder / JSON_FILE, folder / HTML_FILE
-    with writing(stored):
-        stored.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    store_benchmark(report, stored)
     with writing(page):
         page.write_text(benchmark_page(report), encoding="utf-8")
     return stored, page
-
-
-def read_benchmark(path: Path) -> dict[str, Any]:
-    """Read what `write_benchmark` wrote.
-
-    Args:
-        path: benchmark.json, or the folder that holds it.
-
-    Raises:
-        DataError: it is not there, or is no benchmark.
-    """
-    file = path / JSON_FILE if path.is_dir() else path
-    try:
-        found = parse_json(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{file} does not exist.", hint=f"Measure first: edgefm benchmark ARTIFACT... --out {path}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file} is not readable as JSON: {error}", hint="Give the benchmark.json itself.") from error
-    missing = [key for key in _NEEDED if not isinstance(found, dict) or key not in found]
-    if missing:
-        raise DataError(
-            f"{file} is no result of edgefm benchmark of this version: it has no {', '.join(missing)}.",
-            hint="Measure again: edgefm benchmark ARTIFACT... --out DIR",
-        )
-    return dict(found)
 
 
 def benchmark_page(report: Mapping[str, Any]) -> str:

@@ -77,7 +77,7 @@ def profile_cases(cases: Sequence[Case], photo: Path | None, *, progress: Progre
         progress("profiling", done, len(chosen))
         artifact = load_artifact(case.path)
         reporter = _REPORTERS.get(case.engine.name)
-        stages = [] if photo is None or case.answer_photo is None else _stages(case, artifact, photo)
+        stages = [] if photo is None or case.classify_photo is None else _stages(case, artifact, photo)
         found.append(
             {
                 "model": case.model,

@@ -143,7 +143,7 @@ def drift(latency: Latency) -> float:
     return (second - first) / min(first, second)
 
 
-def judge(latency: Latency, rules: Rules | None = None) -> Verdict:
+def check_latency(latency: Latency, rules: Rules | None = None) -> Verdict:
     """Judge the samples of one case by themselves; what the machine did meanwhile is judged by `conditions`."""
     rules = rules or Rules()
     reasons = []
@@ -160,7 +160,7 @@ def judge(latency: Latency, rules: Rules | None = None) -> Verdict:
     return Verdict(tuple(reasons))
 
 
-def all_of(verdicts: Sequence[tuple[str, Verdict]]) -> Verdict:
+def combine_verdicts(verdicts: Sequence[tuple[str, Verdict]]) -> Verdict:
     """One verdict of many; each reason begins with its name where it has one."""
     return Verdict(tuple(f"{name}: {r}" if name else r for name, v in verdicts for r in v.reasons))
 

@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from edge_fm.cli import cli
-from edge_fm.evaluation.benchmark.page import benchmark_page, read_benchmark, write_benchmark
+from edge_fm.evaluation.benchmark.page import benchmark_page, write_benchmark
 from edge_fm.evaluation.benchmark.recommendation import MAX_DROP_POINTS, pareto_front, recommend
+from edge_fm.evaluation.benchmark.stored import read_benchmark
 from edge_fm_runtime.errors import ClosedError, DataError
 
 
@@ -158,7 +159,7 @@ def test_what_is_no_benchmark_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         read_benchmark(tmp_path)
     (tmp_path / "benchmark.json").write_text("[1, 2]")
-    with pytest.raises(DataError, match="no result of edgefm benchmark"):
+    with pytest.raises(DataError, match="not a result of edgefm benchmark"):
         read_benchmark(tmp_path)
     (tmp_path / "benchmark.json").write_text("{")
     with pytest.raises(DataError, match="not readable as JSON"):

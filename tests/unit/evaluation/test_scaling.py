@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from edge_fm.api.common.engines import ALL_ENGINES
-from edge_fm.evaluation.benchmark.benchmark import artifact_case
-from edge_fm.evaluation.benchmark.cases import closing_engines
+from edge_fm.evaluation.benchmark.cases import artifact_case, closing_engines
 from edge_fm.evaluation.benchmark.roofline import Roofline, better, measure_roofline
 from edge_fm.evaluation.benchmark.scaling import measure_scaling
 from edge_fm.evaluation.benchmark.scaling_page import scaling_section

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_fm.evaluation.benchmark.statistics import Rules, Verdict, all_of, drift, judge, median_estimate, median_ratio
+from edge_fm.evaluation.benchmark.statistics import (
+    Rules,
+    Verdict,
+    check_latency,
+    combine_verdicts,
+    drift,
+    median_estimate,
+    median_ratio,
+)
 from edge_fm_runtime.measurement.latency import Latency
 
 
@@ -57,7 +65,7 @@ def steady(n: int = 200, ms: float = 10.0) -> Latency:
 
 
 def test_a_steady_case_is_valid() -> None:
-    assert judge(steady()).valid
+    assert check_latency(steady()).valid
 
 
 @pytest.mark.parametrize(
@@ -71,17 +79,17 @@ def test_a_steady_case_is_valid() -> None:
     ],
 )
 def test_what_is_not_to_be_trusted_is_invalid(latency: Latency, reason: str) -> None:
-    verdict = judge(latency)
+    verdict = check_latency(latency)
     assert not verdict.valid
     assert reason in str(verdict)
 
 
 def test_rules_can_be_set() -> None:
-    assert judge(steady(ms=1.0), Rules(min_duration_s=0.1)).valid
+    assert check_latency(steady(ms=1.0), Rules(min_duration_s=0.1)).valid
     assert drift(steady()) == 0.0
 
 
 def test_verdicts_are_joined_with_their_names() -> None:
-    joined = all_of([("", Verdict(())), ("tiny", Verdict(("too short", "unstable")))])
+    joined = combine_verdicts([("", Verdict(())), ("tiny", Verdict(("too short", "unstable")))])
     assert joined.reasons == ("tiny: too short", "tiny: unstable")
     assert joined.to_json() == {"verdict": "INVALID", "reasons": ["tiny: too short", "tiny: unstable"]}

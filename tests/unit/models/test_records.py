@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge_fm.cli import cli
-from edge_fm.evaluation.benchmark.pareto import family_points, plot_pareto
+from edge_fm.evaluation.pareto import family_points, plot_pareto
 from edge_fm.models import MODELS, describe_models, records
 from edge_fm.models.records import (
     Exported,

@@ -197,7 +197,7 @@ def test_scenarios(show: Shown) -> None:
     from edge_fm.api.loadgen import ScenariosResult
     from edge_fm.cli.console.benchmark_tables import print_scenarios
     from edge_fm.mlperf import Plan, ScenarioResult
-    from edge_fm.mlperf.logs import Verdict
+    from edge_fm.mlperf.logs import LoadGenVerdict
 
     figures = {f"{p}_percentile_latency_ns": 1_234_000 for p in ("50.00", "90.00", "95.00", "99.00", "99.90")}
     figures |= {"completed_samples_per_sec": 5123.4, "query_count": 98765, "effective_target_qps": 5000.0}
@@ -210,7 +210,7 @@ def test_scenarios(show: Shown) -> None:
         "batch": 1,
         "runs": ["a/b/run_1"],
     }
-    verdict = Verdict(False, ("too short",), (), figures)
+    verdict = LoadGenVerdict(False, ("too short",), (), figures)
     result = ScenarioResult("edgenet-s-openvino-int8", "server", False, told, verdict, 0.9384, 10000)
     measured = ScenariosResult((result,), "5.0", Plan(1.0, None, None, None), {}, (), False)
     text = show(lambda: print_scenarios(measured))
