@@ -38,8 +38,8 @@ def require_reachable(url: str) -> None:
 
 
 def failure_reason(error: BaseException | str) -> str:
-    """Why a server was not reached, in a few words."""
+    """Why a server was not reached."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {CONNECT_S:.0f} s"
+        return f"no response within {CONNECT_S:.0f} s"
     text = getattr(error, "strerror", None) or str(error)
     return text or type(error).__name__

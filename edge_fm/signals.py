@@ -41,7 +41,7 @@ _received = _Received()
 
 
 def interruption() -> Interrupted | None:
-    """The signal that asked this process to end, or None."""
+    """The signal that ends this process, or None."""
     return None if _received.number is None else Interrupted(_received.number)
 
 

@@ -31,7 +31,7 @@ def open_streams() -> bool:
 
 
 class _Stdout(io.FileIO):
-    """Raises OSErrors that say where; after the first one, what is still buffered is dropped."""
+    """Raises OSErrors that name stdout; after the first one, what is still buffered is dropped."""
 
     _failed = False
 
@@ -46,7 +46,7 @@ class _Stdout(io.FileIO):
 
 
 class _Stderr(io.FileIO):
-    """Drops what cannot be written: there is no other place to say it, and results do not depend on it."""
+    """Drops what cannot be written: there is no other place to report it, and results do not depend on it."""
 
     def write(self, data: Any) -> int:
         try:

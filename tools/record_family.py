@@ -111,7 +111,7 @@ def exported(row: Mapping[str, Any], p50_ms: float) -> Exported:
 
 def keep(record: Record, run: Path, runs: Mapping[int, Path], before: Sequence[str]) -> Path:
     """Write a record, the run of the median seed, each seed's history and what the runs `before` noted; the folder."""
-    folder = records.KEPT / record.model
+    folder = records.STORED_RESULTS / record.model
     with tempfile.TemporaryDirectory() as temporary:
         aside = Path(temporary)
         set_aside(folder, aside, but=record.recipe)
@@ -172,7 +172,7 @@ def main() -> None:
         trainings[recipe.model.name] = recipe, trained, median
 
     older = {model: record for model, record in kept_records().items() if model not in trainings}
-    runs = {model: records.KEPT / model for model in older}
+    runs = {model: records.STORED_RESULTS / model for model in older}
     for model, (_, trained, median) in trainings.items():
         runs[model] = next(run for run, seed, _ in trained if seed.accuracy == median)
     machine = describe_machine()
@@ -200,7 +200,7 @@ def main() -> None:
         now = {(row["format"], row["precision"]): p50_ms[row["artifact"]] for row in rows[model]}
         exports = tuple(replace(old, p50_ms=now[old.format, old.precision]) for old in record.exports)
         timed = replace(record, exports=exports, machine={**record.machine, "latency": timed_on})
-        write_json(records.KEPT / model / RECORD_FILE, timed.to_json())
+        write_json(records.STORED_RESULTS / model / RECORD_FILE, timed.to_json())
         print(f"{model}: timed anew, {', '.join(f'{e.format} {e.precision} {e.p50_ms} ms' for e in exports)}")
 
 

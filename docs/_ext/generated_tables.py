@@ -161,14 +161,14 @@ class PublishedRows(_Table):
     """Published accuracies beside those achieved, from the results that the package keeps."""
 
     def parts(self) -> Iterable[tuple[str, list[str]]]:
-        from edge_fm.experiments import experiment_rows, kept_results
-        from edge_fm.experiments.results import KEPT
+        from edge_fm.experiments import experiment_rows, stored_results
+        from edge_fm.experiments.results import STORED_RESULTS
 
         def percent(value: float | None) -> str:
             return "" if value is None else f"{100 * value:.2f}"
 
         rows, notes = [], []
-        for row in experiment_rows(kept_results(KEPT)):
+        for row in experiment_rows(stored_results(STORED_RESULTS)):
             reported, achieved = row["reported_accuracy"], row["achieved_accuracy"]
             both = reported is not None and achieved is not None
             difference = f"{100 * (achieved - reported):+.2f}" if both else ""

@@ -189,7 +189,7 @@ def _sample_photo(case: Case, folder: Path) -> Path:
     from edge_fm.data import sample_photo
 
     if case.shape[2] not in (1, 3):
-        return folder / "none.jpg"  # no case of this model answers photos
+        return folder / "none.jpg"  # no case of this model classifies photos
     return sample_photo(case.images[0], folder / "photo.jpg")
 
 

@@ -41,7 +41,7 @@ class EvaluationResult:
         evaluation: the figures.
         inference: how long the model took: "ms_per_image", "images_per_s", "batch" and "threads".
         warnings: what a person should know before trusting the figures, one sentence each.
-        report: the page that was written; None where none was asked for.
+        report: the page that was written; None where none was requested.
     """
 
     model: str
@@ -132,14 +132,14 @@ def evaluate(
             f"{named} does not name the data it was trained on.", hint="Name labelled images: --data SOURCE"
         )
     dataset = load_labelled(name, shape, photo, training, skip_unreadable, progress=progress, note=note)
-    chosen = select_images(dataset, split, labels, shape)
-    images, truth = chosen.images, chosen.labels
+    selected = select_images(dataset, split, labels, shape)
+    images, truth = selected.images, selected.labels
     maps = None if report is None else _feature_maps(original, layer, images)
     with closing(runner):
         stage = f"evaluating on {dataset.name} {split}"
         probabilities, inference = _answer(runner, images, batch_size, stage, progress)
         ran = (runner.name, runner.device, runner.precision)
-    evaluation = evaluate_probabilities(probabilities, truth, labels, files=chosen.files)
+    evaluation = evaluate_probabilities(probabilities, truth, labels, files=selected.files)
     doubt = accuracy_warning(
         probabilities.argmax(axis=1),
         truth,
@@ -157,7 +157,7 @@ def evaluate(
         mapped, drawn, shown = maps or ("", None, None)
         history = _history(path)
         evaluated = Evaluated(
-            images, truth, probabilities, labels, history, known, mapped, drawn, shown, files=chosen.files
+            images, truth, probabilities, labels, history, known, mapped, drawn, shown, files=selected.files
         )
         page = write_report(Path(report), result.to_json(), evaluated)
         result = replace(result, report=page)
@@ -168,7 +168,7 @@ def evaluate(
 
 
 def _learned_from(dataset: Dataset, split: str, images: Any, training: Mapping[str, Any] | None) -> str | None:
-    """What to say of judged images that the model has learned from, as far as its data are these; None of none."""
+    """A warning where evaluated images are training images of the model, as far as its data are these; else None."""
     from edge_fm_export.gate.fingerprints import count_common
 
     if split == "train" or dataset.content_hash != ((training or {}).get("data") or {}).get("hash"):
@@ -185,20 +185,20 @@ def _learned_from(dataset: Dataset, split: str, images: Any, training: Mapping[s
 def _answer(
     runner: Engine, images: Any, batch_size: int, stage: str, progress: ProgressFn
 ) -> tuple[Any, dict[str, float | int | None]]:
-    """Every image's answer, and how long they took; the first of several batches also warms up, and is not timed."""
+    """The predictions of all images, and how long they took; the first of several batches warms up and is not timed."""
     import numpy as np
 
-    answers: list[Any] = []
+    predictions: list[Any] = []
     seconds = timed = 0.0
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
         began = time.perf_counter()
-        answers.append(runner.predict_all(batch))
+        predictions.append(runner.predict_all(batch))
         took = time.perf_counter() - began
         if start or len(images) <= batch_size:
             seconds, timed = seconds + took, timed + len(batch)
         progress(stage, min(start + batch_size, len(images)), len(images))
-    return np.concatenate(answers), {
+    return np.concatenate(predictions), {
         "ms_per_image": 1000 * seconds / timed,
         "images_per_s": timed / seconds,
         "batch": batch_size,

@@ -89,7 +89,7 @@ def run_experiments(
         everything: rerun all that were not run, or are out of date.
         seeds: run each with these; none for each recipe's own.
         changes: only try, with these keys of the recipe changed, such as {"training.epochs": 1}.
-        results: where results are kept and looked for, besides those of the package; None for results/ in `out`.
+        results: where results are stored and read, besides those of the package; None for results/ in `out`.
         report: folder for experiments.html; None writes nothing.
         out: folder of the runs.
         progress: called as work goes on.
@@ -99,8 +99,8 @@ def run_experiments(
     Raises:
         EdgeFMError: an experiment is unknown, or fails; with `everything`, the failed ones are in the result instead.
     """
-    from edge_fm.experiments import experiment_rows, find_experiment, kept_results, rows_due, studies_of
-    from edge_fm.experiments.results import KEPT
+    from edge_fm.experiments import experiment_rows, find_experiment, rows_due, stored_results, studies_of
+    from edge_fm.experiments.results import STORED_RESULTS
 
     edits = dict(changes or {})
     results = out / "results" if results is None else results
@@ -113,20 +113,20 @@ def run_experiments(
     if names or everything:
         due = [(name, seed) for name in dict.fromkeys(names) for seed in seeds or (None,)]
         if everything:
-            rows = experiment_rows(kept_results(KEPT, results))
+            rows = experiment_rows(stored_results(STORED_RESULTS, results))
             due += [one for one in rows_due(rows, tuple(seeds)) if one not in due]
-        chosen = [(find_experiment(name), seed) for name, seed in due]
-        failed, done = _run(chosen, edits, out, results, progress, on_epoch, note, stop_at_error=not everything)
-    kept = kept_results(KEPT, results)
-    every_row = rows = experiment_rows(kept)
+        selected = [(find_experiment(name), seed) for name, seed in due]
+        failed, done = _run(selected, edits, out, results, progress, on_epoch, note, stop_at_error=not everything)
+    stored = stored_results(STORED_RESULTS, results)
+    every_row = rows = experiment_rows(stored)
     if names and not everything:
-        # A trial is shown as what it is, even where a run in full is kept.
+        # A trial is shown as what it is, even where a run in full is stored.
         rows = [row for row in (experiment_rows(done) if edits else every_row) if row["name"] in names]
     studies = studies_of(every_row)
     if report is not None:
         from edge_fm.experiments.page import write_page
 
-        note(f"Wrote {write_page(report, every_row, studies, kept, runs=out)}")
+        note(f"Wrote {write_page(report, every_row, studies, stored, runs=out)}")
     return ExperimentsResult(tuple(rows), tuple(studies), failed)
 
 
@@ -140,7 +140,7 @@ def pair_classes(run: Path) -> ClassPairs:
 
 
 def _run(
-    chosen: Sequence[tuple[Experiment, int | None]],
+    selected: Sequence[tuple[Experiment, int | None]],
     edits: Mapping[str, Any],
     out: Path,
     results: Path,
@@ -150,15 +150,15 @@ def _run(
     *,
     stop_at_error: bool,
 ) -> tuple[dict[str, str], list[Result]]:
-    """Run each with its seed, one after the other, and keep each result; returns the errors and the results."""
+    """Run each with its seed, one after the other, and store each result; returns the errors and the results."""
     from edge_fm.experiments import run_experiment, write_result
     from edge_fm_runtime.errors import EdgeFMError
 
     failed: dict[str, str] = {}
     done: list[Result] = []
-    for number, (experiment, seed) in enumerate(chosen, start=1):
+    for number, (experiment, seed) in enumerate(selected, start=1):
         with_seed = "" if seed is None else f", seed {seed}"
-        note(f"{number}/{len(chosen)}  {experiment.name}{with_seed}: {experiment.source}")
+        note(f"{number}/{len(selected)}  {experiment.name}{with_seed}: {experiment.source}")
         try:
             result = run_experiment(experiment, out, changes=edits, seed=seed, progress=progress, on_epoch=on_epoch)
         except EdgeFMError as error:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """How `export` opens, converts and judges a model; each default is that of `edgefm export`.
+    """How `export` opens, converts and checks a model; each default is that of `edgefm export`.
 
     Attributes:
         calibration: source of the images that int8 is calibrated on; None for the training split of `data`.
@@ -33,7 +33,7 @@ class ExportOptions:
         max_diff: largest difference of a probability; None for the format's own limit.
         accuracy_control: leave in float what costs too much accuracy, to stay under `max_drop`.
         any_cpu: int8 for ONNX that predicts the same on CPUs without VNNI: weights of 7 bits.
-        data: source of the labelled images that judge; None for the run's own.
+        data: source of the evaluation set; None for the run's own.
         skip_unreadable: share of a folder's pictures that may be left out; None for what the run's training left out.
         labels: label names in the order of the output, or a file with one a line; None for the model's own.
         preprocessing: scaling that is put into the graph before the model; None for none.
@@ -130,7 +130,7 @@ def plan_export(
     formats: str | Sequence[str] = ("onnx",),
     precisions: str | Sequence[str] = ("fp32",),
 ) -> ExportPlan:
-    """Say what `export` would build and which packages are missing here, without loading the model."""
+    """List what `export` would build and which packages are missing here, without loading the model."""
     from edge_fm.models.records import trained_model
     from edge_fm_export.planning import plan
     from edge_fm_export.sources import source_name
@@ -169,7 +169,7 @@ def _export(
     note: MessageFn,
     warn: MessageFn,
 ) -> ExportReport:
-    """Open the model, choose the images that judge and calibrate, export, and say what a person should know."""
+    """Open the model, select the evaluation set and the calibration images, export, and note what matters."""
     from edge_fm.api.common.original import evaluation_data
     from edge_fm_export.pipeline import export_targets
     from edge_fm_export.planning import require_ready
@@ -195,15 +195,15 @@ def _export(
         better = original.scaling_trial.warning(sets.test.images, sets.test.labels, data=sets.test.name)
         if better is not None:
             warn(better)
-    chosen = _calibration(targets, options, sets, original, progress, note, warn)
+    selected = _calibration(targets, options, sets, original, progress, note, warn)
     report = export_targets(
         original,
         targets,
         out,
         test=sets.test,
-        calibration=chosen.calibration,
-        validation=chosen.validation,
-        no_calibration=chosen.problem,
+        calibration=selected.calibration,
+        validation=selected.validation,
+        no_calibration=selected.problem,
         limits_override=Limits(options.min_agreement, options.max_drop, options.max_diff),
         quantize=_quantize(options),
         static_batch=options.static_batch,
@@ -240,14 +240,14 @@ def _calibration(
     note: MessageFn,
     warn: MessageFn,
 ) -> Calibration:
-    """Choose the images for int8, if anybody wants it; what speaks against them ends int8 alone."""
+    """Select the images for int8 where it is a target; an error in them ends int8 alone."""
     from edge_fm.api.common.calibration import Calibration, calibration_sets
     from edge_fm_runtime.errors import EdgeFMError
 
     if not any(target.precision == "int8" for target in targets):
         return Calibration()
     try:
-        chosen = calibration_sets(
+        selected = calibration_sets(
             options.calibration,
             sets,
             original,
@@ -263,9 +263,9 @@ def _calibration(
             raise
         warn(f"int8 will not be built: {error.message}")
         return Calibration(problem=error)
-    for text in chosen.notes:
+    for text in selected.notes:
         note(f"Note: {text}")
-    return chosen
+    return selected
 
 
 def _open(path: Path, options: ExportOptions, note: MessageFn) -> SourceModel:

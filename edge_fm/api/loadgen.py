@@ -1,4 +1,4 @@
-"""`benchmark_scenarios`: MLPerf's LoadGen measures artifacts, and judges."""
+"""`benchmark_scenarios`: MLPerf's LoadGen measures artifacts and gives verdicts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ScenariosResult:
         plan: durations and targets.
         environment: the machine and the versions.
         artifacts: what was measured.
-        logs_kept: whether LoadGen's logs were kept.
+        logs_stored: whether LoadGen's logs were stored.
     """
 
     results: tuple[ScenarioResult, ...]
@@ -43,15 +43,15 @@ class ScenariosResult:
     plan: Plan
     environment: Mapping[str, Any]
     artifacts: tuple[Path, ...]
-    logs_kept: bool
+    logs_stored: bool
 
     def to_json(self) -> dict[str, Any]:
         """The object that `edgefm benchmark --scenario NAME --json` prints."""
-        rows = [result.to_json() | ({} if self.logs_kept else {"logs": None}) for result in self.results]
+        rows = [result.to_json() | ({} if self.logs_stored else {"logs": None}) for result in self.results]
         return {"environment": {**self.environment, "loadgen": self.version}, "rows": rows}
 
     def require_valid(self) -> None:
-        """Raise an error if LoadGen judges a run INVALID.
+        """Raise an error if LoadGen finds a run INVALID.
 
         Raises:
             GateError: with every reason.
@@ -61,7 +61,7 @@ class ScenariosResult:
         invalid = [result for result in self.results if not result.verdict.valid]
         if invalid:
             raise GateError(
-                f"LoadGen judges {len(invalid)} of {len(self.results)} runs INVALID.",
+                f"LoadGen finds {len(invalid)} of {len(self.results)} runs INVALID.",
                 [f"{r.subject}, {r.scenario}: {'; '.join(r.verdict.reasons)}" for r in invalid],
                 hint="Run on an idle machine, or lower --target-qps, or allow more --target-latency-ms.",
             )
@@ -116,21 +116,21 @@ def benchmark_scenarios(
 
     if unknown := {*scenarios} - {*SCENARIO_NAMES, "all"}:
         raise ValueError(f"Unknown scenarios: {', '.join(sorted(unknown))}; known: {', '.join(SCENARIO_NAMES)}, all.")
-    chosen = [s for s in SCENARIOS if s in scenarios or "all" in scenarios]
+    selected = [s for s in SCENARIOS if s in scenarios or "all" in scenarios]
     version = loadgen_version()
     opened = [load_artifact(a) for a in artifacts or newest_exports(note)]
     options = EngineOptions(device, threads)
     plan = Plan(None if official else duration_s, target_qps, target_latency_ms, batch)
     subjects = [_subject(a, engine, options, data, progress, note) for a in opened]
-    kept = None if out is None else Path(out)
-    with _log_folder(kept, note) as folder:
-        results = run_scenarios(_distinct(subjects), chosen, plan, folder, progress=progress)
+    folder = None if out is None else Path(out)
+    with _log_folder(folder, note) as folder:
+        results = run_scenarios(_distinct(subjects), selected, plan, folder, progress=progress)
     paths = tuple(artifact.path for artifact in opened)
-    found = ScenariosResult(tuple(results), version, plan, environment(), paths, kept is not None)
-    if kept is not None:
-        with writing(kept / "mlperf.json"):
-            (kept / "mlperf.json").write_text(json.dumps(found.to_json(), indent=2) + "\n")
-        note(f"Wrote {kept / 'mlperf.json'} and LoadGen's logs in {kept / 'mlperf'}")
+    found = ScenariosResult(tuple(results), version, plan, environment(), paths, folder is not None)
+    if folder is not None:
+        with writing(folder / "mlperf.json"):
+            (folder / "mlperf.json").write_text(json.dumps(found.to_json(), indent=2) + "\n")
+        note(f"Wrote {folder / 'mlperf.json'} and LoadGen's logs in {folder / 'mlperf'}")
     return found
 
 
@@ -140,7 +140,7 @@ def _log_folder(out: Path | None, note: MessageFn) -> Iterator[Path]:
         out.mkdir(parents=True, exist_ok=True)
         yield out / "mlperf"
         return
-    note("LoadGen's log files are not kept; keep them with --out DIR.")
+    note("LoadGen's log files are not stored; store them with --out DIR.")
     with scratch_folder("edgefm-mlperf-") as folder:
         yield folder
 

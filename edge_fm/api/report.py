@@ -1,4 +1,4 @@
-"""`benchmark_report`: the page of a measurement that was kept, without measuring again."""
+"""`benchmark_report`: the page of a stored measurement, without measuring again."""
 
 from __future__ import annotations
 

@@ -166,8 +166,8 @@ def sweep(
     folder = RUNS / f"sweep-{edited.name}" if out is None else Path(out)
     require_keras_installed("The sweep")
 
-    def load(chosen: Recipe) -> Dataset:
-        return load_recipe_data(chosen, progress=progress, note=note)
+    def load(combination: Recipe) -> Dataset:
+        return load_recipe_data(combination, progress=progress, note=note)
 
     rows = run_sweep(
         edited,

@@ -111,7 +111,7 @@ def train(
 
     Raises:
         EdgeFMError: the recipe or the data cannot be used, or the training diverges.
-        KeyboardInterrupt: it was stopped; the finished epochs are kept in the folder.
+        KeyboardInterrupt: it was stopped; the finished epochs are stored in the folder.
     """
     prepared = prepare_training(recipe, data, out, options=options, resume=resume, progress=progress, note=note)
     with prepared.folder() as folder:
@@ -207,7 +207,7 @@ def train_prepared(
 
 
 def _plot(result: RunResult, dataset: Dataset) -> None:
-    """Draw curves and confusion matrix, and keep the whole evaluation, from what the run has already predicted."""
+    """Draw curves and confusion matrix, and store the whole evaluation, from what the run has already predicted."""
     from edge_fm.evaluation import evaluate_probabilities, plot_confusion, plot_curves
     from edge_fm.training.run.run_folder import write_json
 

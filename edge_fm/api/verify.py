@@ -86,8 +86,8 @@ def _against(
     made_from = artifact.metadata.source or {}
     if made_from.get("sha256") in (None, original.sha256):
         return result
-    told = (
+    warning = (
         f"{against} is not the model that {artifact.path} was exported from ({made_from.get('name')}): its SHA-256 is "
-        f"{original.sha256[:16]}, not {str(made_from['sha256'])[:16]}. What is compared are two models."
+        f"{original.sha256[:16]}, not {str(made_from['sha256'])[:16]}. Two different models are compared."
     )
-    return replace(result, warnings=(*result.warnings, told))
+    return replace(result, warnings=(*result.warnings, warning))

@@ -56,10 +56,10 @@ class _Failure(click.ClickException):
 
 
 _FULL = {
-    errno.ENOSPC: "Free some space, or choose a folder on another disk.",
-    errno.EDQUOT: "Free some space, or choose a folder on another disk.",
+    errno.ENOSPC: "Free some space, or name a folder on another disk.",
+    errno.EDQUOT: "Free some space, or name a folder on another disk.",
     errno.EFBIG: "Raise the limit on the size of files: ulimit -f",
-    errno.EROFS: "Choose a folder on another disk: this one is read-only.",
+    errno.EROFS: "Name a folder on another disk: this one is read-only.",
     errno.EIO: "Check the disk.",
 }
 """What a write can fail of that no program can help -> what to do."""

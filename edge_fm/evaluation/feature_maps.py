@@ -23,7 +23,7 @@ _MOST = 64
 
 
 def map_layers(model: Any) -> tuple[str, ...]:
-    """Names of the layers whose answer is a map `[N,H,W,C]` larger than one place, in the model's order.
+    """Names of the layers whose output is a map `[N,H,W,C]` larger than one place, in the model's order.
 
     Layers inside a nested model, such as the backbone of a transfer model, are not among them.
     """
@@ -36,7 +36,7 @@ def map_layers(model: Any) -> tuple[str, ...]:
 
 
 def first_convolution(model: Any) -> str:
-    """The layer that is drawn where none is chosen: the first convolution, else the first layer with a map.
+    """The layer that is drawn where none is named: the first convolution, else the first layer with a map.
 
     Raises:
         ModelError: no layer has one.
@@ -50,7 +50,7 @@ def first_convolution(model: Any) -> str:
 
 
 def feature_maps(model: Any, images: npt.NDArray[np.uint8], *, layer: str) -> npt.NDArray[np.float32]:
-    """The answers of one layer.
+    """The outputs of one layer.
 
     Args:
         model: keras.Model, functional or sequential.
@@ -61,7 +61,7 @@ def feature_maps(model: Any, images: npt.NDArray[np.uint8], *, layer: str) -> np
         float32 `[N,h,w,channels]`.
 
     Raises:
-        ModelError: there is no such layer, or its answer is no map; names those that have one.
+        ModelError: there is no such layer, or its output is not a map; names those that have one.
     """
     keras = require_keras("feature maps")
     names = map_layers(model)
@@ -75,8 +75,8 @@ def feature_maps(model: Any, images: npt.NDArray[np.uint8], *, layer: str) -> np
             hint=(f"Did you mean {near[0]!r}? " if near else "") + f"Layers with a map: {', '.join(names)}.",
         )
     part = keras.Model(model.inputs, model.get_layer(layer).output)
-    answers: npt.NDArray[np.float32] = np.asarray(part.predict(images, verbose=0), dtype=np.float32)
-    return answers
+    maps: npt.NDArray[np.float32] = np.asarray(part.predict(images, verbose=0), dtype=np.float32)
+    return maps
 
 
 def plot_feature_maps(

@@ -1,4 +1,4 @@
-"""Numbers that say how good answers are: accuracy, loss, per-class figures, confusion, calibration."""
+"""How good predictions are: accuracy, loss, per-class figures, confusion, calibration."""
 
 from __future__ import annotations
 
@@ -31,31 +31,35 @@ class ClassScore:
 
 
 @dataclass(frozen=True)
-class WrongAnswer:
-    """A wrong answer.
+class WrongPrediction:
+    """A wrong prediction.
 
     Attributes:
         index: which image.
         true: its label.
-        answered: the model's.
+        predicted: the model's.
         score: how sure the model was, 0..1.
         file: of the image, relative to the folder that it was read from; None where images are not files.
     """
 
     index: int
     true: str
-    answered: str
+    predicted: str
     score: float
     file: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of `edgefm evaluate --json`, where the predicted label is called "answered"."""
+        return {"answered" if name == "predicted" else name: value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Answers that were about equally sure.
+    """Predictions of about the same confidence.
 
     Attributes:
-        low, high: ends of the bin of confidences, a confidence being the highest probability of an answer.
-        count: answers in it.
+        low, high: ends of the bin of confidences, a confidence being the highest probability of a prediction.
+        count: predictions in it.
         confidence: their mean confidence; None for an empty bin.
         accuracy: fraction of them that is right; None for an empty bin.
     """
@@ -69,20 +73,20 @@ class CalibrationBin:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How good a model's answers are; accuracies and ratios are fractions.
+    """How good a model's predictions are; accuracies and ratios are fractions.
 
     Attributes:
         n: number of images.
-        accuracy: fraction answered right.
+        accuracy: fraction predicted right.
         accuracy_ci95: 95% interval of the accuracy (Wilson 1927).
         loss: mean negative log of the probability of the true class (probabilities clipped at 1e-7, as Keras does).
         per_class: label -> its figures.
         macro: mean precision, recall and F1 of the classes that occur.
-        confusion: int64 `[classes,classes]`; rows are true, columns answered.
+        confusion: int64 `[classes,classes]`; rows are true, columns predicted.
         calibration_error: expected calibration error over 15 equal bins (Guo et al. 2017).
         calibration: those bins, the least confident first.
-        most_confused: (true, answered, count), the most frequent first.
-        worst: wrong answers, the most confident first.
+        most_confused: (true, predicted, count), the most frequent first.
+        worst: wrong predictions, the most confident first.
     """
 
     n: int
@@ -95,7 +99,7 @@ class Evaluation:
     calibration_error: float
     calibration: tuple[CalibrationBin, ...]
     most_confused: tuple[tuple[str, str, int], ...]
-    worst: tuple[WrongAnswer, ...]
+    worst: tuple[WrongPrediction, ...]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, with the keys of `edgefm evaluate --json`."""
@@ -110,7 +114,7 @@ class Evaluation:
             "calibration_error": self.calibration_error,
             "calibration": [asdict(bin_) for bin_ in self.calibration],
             "most_confused": [{"true": t, "answered": a, "count": c} for t, a, c in self.most_confused],
-            "worst": [asdict(answer) for answer in self.worst],
+            "worst": [one.to_json() for one in self.worst],
         }
 
 
@@ -121,16 +125,16 @@ def evaluate_probabilities(
     *,
     files: Sequence[str] = (),
 ) -> Evaluation:
-    """Score answers to labelled images.
+    """Score predictions of labelled images.
 
     Args:
         probabilities: `[N,classes]`, rows that sum to 1.
         labels: `[N]`, 0..classes-1.
         label_names: one for each class.
-        files: the file of each image, so that wrong answers are named by it; empty where there are none.
+        files: the file of each image, so that wrong predictions are named by it; empty where there are none.
 
     Raises:
-        DataError: shapes that do not fit, a label out of range, a name twice, or answers that are no probabilities.
+        DataError: shapes that do not fit, a label out of range, a name twice, or values that are not probabilities.
 
     Example:
         >>> evaluate_probabilities(np.eye(2), np.array([0, 1]), ["Bag", "Coat"]).accuracy
@@ -139,11 +143,11 @@ def evaluate_probabilities(
     _check(probabilities, labels, label_names)
     classes = len(label_names)
     # Whatever came in: small integers would overflow below, and float16 sums would be coarse.
-    answers, truth = probabilities.astype(np.float64), labels.astype(np.int64)
-    answered = answers.argmax(axis=1)
-    confusion = np.bincount(truth * classes + answered, minlength=classes * classes).reshape(classes, classes)
-    right = answered == truth
-    confidence = np.clip(answers.max(axis=1), 0.0, 1.0)
+    predictions, truth = probabilities.astype(np.float64), labels.astype(np.int64)
+    predicted = predictions.argmax(axis=1)
+    confusion = np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+    right = predicted == truth
+    confidence = np.clip(predictions.max(axis=1), 0.0, 1.0)
     per_class = _per_class(confusion, label_names)
     calibration = _calibration(confidence, right)
     occurring = [score for score in per_class.values() if score.support]
@@ -151,7 +155,7 @@ def evaluate_probabilities(
         n=len(truth),
         accuracy=float(right.mean()),
         accuracy_ci95=_wilson(int(right.sum()), len(truth)),
-        loss=negative_log_likelihood(answers, truth),
+        loss=negative_log_likelihood(predictions, truth),
         per_class=per_class,
         macro={
             key: math.fsum(getattr(score, key) for score in occurring) / len(occurring)
@@ -164,7 +168,7 @@ def evaluate_probabilities(
         / len(truth),
         calibration=calibration,
         most_confused=_most_confused(confusion, label_names),
-        worst=_worst(truth, answered, confidence, label_names, files),
+        worst=_worst(truth, predicted, confidence, label_names, files),
     )
 
 
@@ -174,7 +178,7 @@ def _check(
     classes = len(names)
     if len(set(names)) != classes:
         raise DataError(
-            f"Of {classes} label names only {len(set(names))} are different.", hint="Name each class apart."
+            f"Of {classes} label names only {len(set(names))} are different.", hint="Give each class a name of its own."
         )
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DataError(f"Labels are {labels.dtype} {list(labels.shape)}; they must be whole numbers [N].")
@@ -186,14 +190,14 @@ def _check(
     bad = np.flatnonzero(~np.isfinite(probabilities).all(axis=1))
     if len(bad):
         raise DataError(
-            f"The answers to {len(bad)} of {len(labels)} images are not finite; the first is image {bad[0]}.",
+            f"The predictions of {len(bad)} of {len(labels)} images are not finite; the first is image {bad[0]}.",
             hint="Check the model: edgefm verify ARTIFACT",
         )
     bad = np.flatnonzero(((probabilities < -_SLACK) | (probabilities > 1 + _SLACK)).any(axis=1))
     if len(bad):
         raise DataError(
-            f"The answers to {len(bad)} of {len(labels)} images are no probabilities: image {bad[0]} has values from "
-            f"{probabilities[bad[0]].min():.4g} to {probabilities[bad[0]].max():.4g}.",
+            f"The predictions of {len(bad)} of {len(labels)} images are not probabilities: image {bad[0]} has values "
+            f"from {probabilities[bad[0]].min():.4g} to {probabilities[bad[0]].max():.4g}.",
             hint="The model must end in a softmax.",
         )
     if labels.min() < 0 or labels.max() >= classes:
@@ -203,10 +207,10 @@ def _check(
 def _per_class(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> dict[str, ClassScore]:
     scores = {}
     for i, name in enumerate(names):
-        hits, answered, support = int(confusion[i, i]), int(confusion[:, i].sum()), int(confusion[i].sum())
-        precision = hits / answered if answered else 0.0
+        hits, predicted, support = int(confusion[i, i]), int(confusion[:, i].sum()), int(confusion[i].sum())
+        precision = hits / predicted if predicted else 0.0
         recall = hits / support if support else 0.0
-        f1 = 2 * hits / (answered + support) if answered + support else 0.0
+        f1 = 2 * hits / (predicted + support) if predicted + support else 0.0
         scores[name] = ClassScore(precision, recall, f1, support)
     return scores
 
@@ -242,14 +246,16 @@ def _most_confused(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> tu
 
 def _worst(
     truth: npt.NDArray[np.int64],
-    answered: npt.NDArray[np.intp],
+    predicted: npt.NDArray[np.intp],
     confidence: npt.NDArray[np.float64],
     names: Sequence[str],
     files: Sequence[str],
-) -> tuple[WrongAnswer, ...]:
-    wrong = np.flatnonzero(answered != truth)
-    chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:_LISTED]
+) -> tuple[WrongPrediction, ...]:
+    wrong = np.flatnonzero(predicted != truth)
+    selected = wrong[np.argsort(-confidence[wrong], kind="stable")][:_LISTED]
     return tuple(
-        WrongAnswer(int(i), names[truth[i]], names[answered[i]], float(confidence[i]), files[int(i)] if files else None)
-        for i in chosen
+        WrongPrediction(
+            int(i), names[truth[i]], names[predicted[i]], float(confidence[i]), files[int(i)] if files else None
+        )
+        for i in selected
     )

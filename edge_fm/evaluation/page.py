@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")
-"""Paul Tol's "bright" scheme: told apart by the colour-blind, and readable on light and on dark ground."""
+"""Paul Tol's "bright" scheme: distinct for the colour-blind, and readable on light and on dark ground."""
 
 _INK = "#010203"
 """Stands for the page's own text colour until a drawing is put into a page."""
 
 
 def require_pages() -> None:
-    """Raise unless what pages are made with is installed; asked before anything is measured or evaluated for one.
+    """Raise unless what pages are made with is installed; checked before anything is measured or evaluated for a page.
 
     Raises:
         MissingDependencyError: names what is missing.

@@ -1,4 +1,4 @@
-"""Pictures of a run: learning curves, confusion matrix, images with their answers."""
+"""Pictures of a run: learning curves, confusion matrix, images with their predictions."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def plot_confusion(confusion: npt.ArrayLike, label_names: Sequence[str], path: P
     """Draw a confusion matrix; colours are shares of the true class, numbers are counts.
 
     Args:
-        confusion: `[classes,classes]`, rows true, columns answered.
+        confusion: `[classes,classes]`, rows true, columns predicted.
         label_names: one for each class.
         path: the PNG to write.
     """
@@ -126,7 +126,7 @@ def draw_confusion(figure: Figure, confusion: npt.ArrayLike, label_names: Sequen
     if n <= 40:
         axes.set_xticks(range(n), label_names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(n), label_names)
-    axes.set(xlabel="answered", ylabel="true")
+    axes.set(xlabel="predicted", ylabel="true")
     if n <= 20:
         for (row, column), count in np.ndenumerate(counts):
             if count:
@@ -135,7 +135,7 @@ def draw_confusion(figure: Figure, confusion: npt.ArrayLike, label_names: Sequen
 
 
 def plot_reliability(bins: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    """Draw a reliability diagram (accuracy over confidence), and under it how many answers were how sure.
+    """Draw a reliability diagram (accuracy over confidence), and under it how many predictions had which confidence.
 
     Args:
         bins: as `Evaluation.calibration` in JSON: low, high, count, confidence, accuracy.
@@ -169,7 +169,7 @@ def draw_reliability(figure: Figure, bins: Sequence[Mapping[str, Any]]) -> None:
         markersize=4,
         linewidth=1,
     )
-    axes.set(xlim=(0, 100), ylim=(0, 100), ylabel="answers that are right, %")
+    axes.set(xlim=(0, 100), ylim=(0, 100), ylabel="predictions that are right, %")
     axes.legend(frameon=False, loc="upper left")
     total = sum(one["count"] for one in bins)
     below.bar(
@@ -178,7 +178,7 @@ def draw_reliability(figure: Figure, bins: Sequence[Mapping[str, Any]]) -> None:
         width=[100 * (one["high"] - one["low"]) * 0.94 for one in full],
         color="#888888",
     )
-    below.set(xlabel="confidence of the answer, %", ylabel="of answers, %")
+    below.set(xlabel="confidence of the prediction, %", ylabel="of predictions, %")
     for part in (axes, below):
         part.grid(alpha=0.25)
         part.spines[["top", "right"]].set_visible(False)
@@ -194,7 +194,7 @@ def plot_samples(
         titles: one for each image.
         path: the PNG to write.
         columns: images in a row.
-        right: whether each answer is right; colours the titles.
+        right: whether each prediction is right; colours the titles.
     """
     rows = max(1, -(-len(images) // columns))
     figure = new_figure(1.7 * columns, 1.95 * rows)

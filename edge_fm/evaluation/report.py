@@ -68,15 +68,15 @@ def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) 
     Args:
         folder: made where it is missing.
         result: what `edgefm evaluate --json` prints.
-        evaluated: images, answers, and what is known of the training.
+        evaluated: images, predictions, and what is known of the training.
 
     Returns:
         the page.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / "evaluation.json"
-    with writing(kept):
-        kept.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    stored = folder / "evaluation.json"
+    with writing(stored):
+        stored.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     sections = {
         "Training": _training(folder, evaluated),
         "Classes": parts.class_table(result["per_class"]),
@@ -110,7 +110,7 @@ def _page(result: Mapping[str, Any], sections: Mapping[str, Markup]) -> str:
     return page.document(
         f"{result['model']}: {figures['accuracy']}",
         page.heading(result["model"], 1),
-        page.paragraph(f"{result['data']} ({result['split']} images), answered by {by}", kind="dim"),
+        page.paragraph(f"{result['data']} ({result['split']} images), predicted by {by}", kind="dim"),
         page.paragraph(parts.summary(result), kind="lead"),
         page.tiles(figures),
         page.part("contents", {parts.anchor(title): title for title in sections}),
@@ -156,7 +156,7 @@ def _calibration(folder: Path, result: Mapping[str, Any]) -> Markup | None:
         lambda figure: draw_reliability(figure, result["calibration"]),
         5.2,
         4.6,
-        "Reliability diagram: how many answers are right, by how sure they are",
+        "Reliability diagram: how many predictions are right, by their confidence",
         "middle",
     )
     return page.together(parts.calibration_text(result), drawing)
@@ -165,15 +165,15 @@ def _calibration(folder: Path, result: Mapping[str, Any]) -> Markup | None:
 def _confused(result: Mapping[str, Any], evaluated: Evaluated) -> Markup | None:
     """The most frequent mistakes, and images of each."""
     positions = {label: i for i, label in enumerate(evaluated.labels)}
-    answered = evaluated.probabilities.argmax(axis=1)
+    predicted = evaluated.probabilities.argmax(axis=1)
     support = {label: score["support"] for label, score in result["per_class"].items()}
     shown_pairs = []
     for pair in result["most_confused"][:_PAIRS]:
         true, other = positions[pair["true"]], positions[pair["answered"]]
-        these = np.flatnonzero((evaluated.truth == true) & (answered == other))
+        these = np.flatnonzero((evaluated.truth == true) & (predicted == other))
         scores = evaluated.probabilities[these, other]
         shown = these[np.argsort(-scores, kind="stable")][:_EXAMPLES]
-        heading = f"{pair['true']} taken for {pair['answered']}: {pair['count']:,} of {support[pair['true']]:,}"
+        heading = f"{pair['true']} predicted as {pair['answered']}: {pair['count']:,} of {support[pair['true']]:,}"
         shown_pairs.append(page.heading(heading, 3))
         if _can_show(evaluated):
             captions = [f"{100 * evaluated.probabilities[i, other]:.0f}%" for i in shown]
@@ -184,13 +184,13 @@ def _confused(result: Mapping[str, Any], evaluated: Evaluated) -> Markup | None:
 
 
 def _samples(folder: Path, evaluated: Evaluated) -> Markup | None:
-    """Images drawn at random, with their answers."""
+    """Images drawn at random, with their predictions."""
     if not _can_show(evaluated):
         return None
     n = len(evaluated.images)
     drawn = np.sort(np.random.default_rng(0).permutation(n)[:_SAMPLES])
-    answered = evaluated.probabilities.argmax(axis=1)
-    names = [(evaluated.labels[answered[i]], evaluated.labels[evaluated.truth[i]]) for i in drawn]
+    predicted = evaluated.probabilities.argmax(axis=1)
+    names = [(evaluated.labels[predicted[i]], evaluated.labels[evaluated.truth[i]]) for i in drawn]
     scores = [float(evaluated.probabilities[i].max()) for i in drawn]
     right = [one == other for one, other in names]
     titles = [
@@ -273,7 +273,7 @@ def _provenance(result: Mapping[str, Any], evaluated: Evaluated) -> Markup:
             "data, SHA-256": (training.get("data") or {}).get("hash"),
             "recipe, SHA-256": training.get("recipe_hash"),
             "seed": training.get("seed"),
-            "epochs": f"{training['epochs']}, the weights of epoch {training['best_epoch']} kept"
+            "epochs": f"{training['epochs']}, with the weights of epoch {training['best_epoch']}"
             if training.get("best_epoch")
             else training.get("epochs"),
             "versions": ", ".join(f"{name} {version}" for name, version in versions.items()) or None,

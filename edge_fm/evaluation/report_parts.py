@@ -73,7 +73,7 @@ def thumbs(
     Args:
         images: uint8 `[N,H,W,C]` with C of 1 or 3.
         captions: one for each; text, or a part of the page.
-        alts: what each image is, in words.
+        alts: text for each image.
         files: the file of each, shown below it; empty where there are none.
         small: more of them in a row.
     """
@@ -85,7 +85,7 @@ def thumbs(
 
 
 def prediction(predicted: str, score: float, true: str) -> Markup:
-    """What the model said of an image, and whether that is right: by a sign, not by colour alone."""
+    """What the model predicted for an image, and whether that is right: by a sign, not by colour alone."""
     return page.part("prediction", predicted, f"{100 * score:.0f}%", true)
 
 
@@ -94,7 +94,7 @@ def summary(result: Mapping[str, Any]) -> str:
     n, right = result["n"], round(result["accuracy"] * result["n"])
     low, high = result["accuracy_ci95"]
     sentences = [
-        f"{right:,} of {n:,} images are answered right: {percent(result['accuracy'])}, and with 95% certainty "
+        f"{right:,} of {n:,} images are predicted right: {percent(result['accuracy'])}, and with 95% certainty "
         f"{percent(low, 1)} to {percent(high, 1)} of all such images."
     ]
     seen = {label: score for label, score in result["per_class"].items() if score["support"]}
@@ -108,20 +108,20 @@ def summary(result: Mapping[str, Any]) -> str:
     if result["most_confused"]:
         pair = result["most_confused"][0]
         sentences.append(
-            f"The most frequent mistake is {pair['true']} taken for {pair['answered']}, {pair['count']:,} "
+            f"The most frequent mistake is {pair['true']} predicted as {pair['answered']}, {pair['count']:,} "
             f"{'time' if pair['count'] == 1 else 'times'}."
         )
     return " ".join(sentences)
 
 
 def calibration_text(result: Mapping[str, Any]) -> Markup:
-    """What the reliability diagram says."""
+    """What the reliability diagram shows."""
     full = [one for one in result["calibration"] if one["count"]]
     mean = sum(one["count"] * one["confidence"] for one in full) / sum(one["count"] for one in full)
     gap = mean - result["accuracy"]
     lean = "about as sure as it is right" if abs(gap) < 0.005 else "too sure" if gap > 0 else "not sure enough"
     return page.paragraph(
-        f"The answers are on average {percent(mean, 1)} sure and {percent(result['accuracy'], 1)} right: "
+        f"The mean confidence is {percent(mean, 1)}, the accuracy {percent(result['accuracy'], 1)}: "
         f"the model is {lean}. The expected calibration error, the mean distance of the points from the dotted line, "
         f"is {percent(result['calibration_error'])}."
     )

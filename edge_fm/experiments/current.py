@@ -1,6 +1,6 @@
 """What decides a result beside its recipe, as this version has it: the network that is built and the data.
 
-A listing answers at once, without Keras and without data: `current.json` holds both for every experiment, and hashes of
+A listing takes no time, without Keras and without data: `current.json` holds both for every experiment, and hashes of
 the code that they were found with. Where that code has been changed since, networks and data are looked at anew.
 """
 
@@ -41,9 +41,9 @@ class Current:
     """What an experiment would be run with now.
 
     Attributes:
-        structure: hash of its network, or None where that cannot be told: the code has changed, and Keras is missing.
+        structure: hash of its network, or None where that is unknown: the code has changed, and Keras is missing.
         params: weights of the network; None likewise.
-        data: hash of its data, or None where that cannot be told: the code has changed, and the data is not here.
+        data: hash of its data, or None where that is unknown: the code has changed, and the data is not here.
     """
 
     structure: str | None
@@ -52,7 +52,7 @@ class Current:
 
 
 def why_changed(result: Result, now: Current) -> str | None:
-    """What has changed since a result was kept: "model" or "data"; None where nothing has.
+    """What has changed since a result was stored: "model" or "data"; None where nothing has.
 
     A result of an earlier version has no hash of its network; its number of weights is compared.
     """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FILE = "experiments.html"
 _COLUMNS = ("row", "model", "reported %", "achieved %", "difference", "spread", "seeds", "seconds")
 _TEXT = (0, 1)
-_USES = ("learn from", "choose by", "test on")
+_USES = ("train on", "validate on", "test on")
 
 
 def write_page(
@@ -43,8 +43,8 @@ def write_page(
         folder: made where it is missing.
         rows: as from `experiment_rows`; all of them.
         studies: as from `studies_of`.
-        results: as from `kept_results`: confusion matrices and curves are taken from them.
-        runs: folder of the runs, for curves of results that were kept without.
+        results: as from `stored_results`: confusion matrices and curves are taken from them.
+        runs: folder of the runs, for curves of results that were stored without.
 
     Raises:
         MissingDependencyError: Jinja2 or Matplotlib is not installed.
@@ -95,8 +95,8 @@ def _lead(published: Sequence[Mapping[str, Any]], run: Sequence[Mapping[str, Any
         counts = {
             status: sum(row["status"] == status for row in left) for status in ("not run", "tried", "out of date")
         }
-        told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        sentences.append(f"The others have no accuracy here: {told}.")
+        others = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+        sentences.append(f"The others have no accuracy here: {others}.")
     return " ".join(sentences)
 
 
@@ -132,7 +132,7 @@ def _report(rows: Sequence[Mapping[str, Any]]) -> Markup:
 
 
 def _reasons(rows: Sequence[Mapping[str, Any]], shared: str) -> dict[str, list[str]]:
-    """What differs and why -> the rows that this is said of."""
+    """What differs and why -> the rows that it applies to."""
     found: dict[str, list[str]] = {}
     for row in rows:
         found.setdefault(_why(row, shared), []).append(row["name"])
@@ -140,7 +140,7 @@ def _reasons(rows: Sequence[Mapping[str, Any]], shared: str) -> dict[str, list[s
 
 
 def _shared_note(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What the notes of all published rows of a report say: it is said once, above the table."""
+    """What all notes of the published rows of a report have in common, shown once above the table."""
     notes = {find_experiment(row["name"]).note for row in rows if row["variant_of"] is None}
     return notes.pop() if len(notes) == 1 and len(rows) > 1 else ""
 
@@ -199,7 +199,7 @@ def _run(row: Mapping[str, Any], results: Sequence[Result], runs: Path) -> Marku
         what for what, there in (("learning curves", history), ("confusion matrix", result.confusion)) if not there
     ]
     if absent:
-        shown.append(page.paragraph(f"Kept without {' and '.join(absent)}.", kind="dim"))
+        shown.append(page.paragraph(f"Stored without {' and '.join(absent)}.", kind="dim"))
     return page.together(page.heading(row["name"], 3), *shown)
 
 

@@ -43,7 +43,7 @@ def best_pairings(confusion: npt.ArrayLike) -> tuple[Pairing, Pairing]:
     Every pairing is compared, by dynamic programming over sets of classes.
 
     Args:
-        confusion: `[classes,classes]` counts, rows true, columns answered; of validation images, as a choice made by
+        confusion: `[classes,classes]` counts, rows true, columns predicted; of validation images, as a choice made by
             test images would spoil them.
 
     Raises:
@@ -92,13 +92,13 @@ def _extreme(between: Sequence[Sequence[int]], sign: int) -> Pairing:
 
 
 def validation_confusion(run: Path) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """The confusion matrix of a run's model on the validation images that it was chosen by.
+    """The confusion matrix of a run's model on the validation images that its epoch was selected by.
 
     Args:
         run: a finished training run.
 
     Returns:
-        int64 `[classes,classes]`, rows true, columns answered; and the label names.
+        int64 `[classes,classes]`, rows true, columns predicted; and the label names.
 
     Raises:
         EdgeFMError: it is no finished run, or its data cannot be loaded.
@@ -116,5 +116,5 @@ def validation_confusion(run: Path) -> tuple[npt.NDArray[np.int64], tuple[str, .
         raise DataError(f"{recipe.data.source} is no longer what the run in {run} was trained on.")
     _, choose = training_and_validation(recipe, dataset)
     model = require_keras("pairings").models.load_model(run / "model.keras", compile=False)
-    answers = model.predict(choose.images, batch_size=250, verbose=0)
-    return evaluate_probabilities(answers, choose.labels, dataset.label_names).confusion, dataset.label_names
+    predictions = model.predict(choose.images, batch_size=250, verbose=0)
+    return evaluate_probabilities(predictions, choose.labels, dataset.label_names).confusion, dataset.label_names

@@ -11,7 +11,7 @@ from edge_fm.training.run.run_folder import write_json
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.system.json_text import parse_json
 
-KEPT = Path(__file__).parent / "kept"
+STORED_RESULTS = Path(__file__).parent / "kept"
 """Results that come with the package."""
 
 
@@ -27,14 +27,14 @@ class Result:
             stands for nothing, except where only the ImageNet weights came from a file.
         accuracy: on test images, a fraction.
         val_accuracy: of the best epoch.
-        epochs, best_epoch: that were run, and the one whose weights were kept.
+        epochs, best_epoch: that were run, and the one whose weights were stored.
         params: of the model.
         seconds: of training.
-        seed: that was run: the recipe's own, or another that was asked for.
+        seed: that was run: the recipe's own, or another that was given.
         machine: CPU or GPU, and how many threads.
         date: when the run was finished, UTC, ISO 8601.
         data: name and hash of the dataset.
-        images: how many to learn from, to choose by and to test on.
+        images: how many to train on, to validate on and to test on.
         weights: name and SHA-256 of the file that the weights came from, or None.
         versions: of the libraries.
         structure: hash of the model as it was built, as from `structure_hash`; None in results of earlier versions.
@@ -67,7 +67,7 @@ class Result:
 
     @property
     def in_full(self) -> bool:
-        """Whether the experiment was run as its recipe says; ImageNet weights from a file are ImageNet weights."""
+        """Whether the experiment was run with its recipe unchanged; ImageNet weights may come from a file."""
         return not self.changes or (set(self.changes) == {"model.weights"} and self.weights is not None)
 
 
@@ -108,6 +108,6 @@ def read_result(path: Path) -> Result:
         ) from error
 
 
-def kept_results(*folders: Path) -> tuple[Result, ...]:
+def stored_results(*folders: Path) -> tuple[Result, ...]:
     """All results in all folders that exist, a later folder's after an earlier one's."""
     return tuple(read_result(path) for folder in folders for path in sorted(folder.glob("*.json")))

@@ -94,7 +94,7 @@ def results_of(name: str, recipe: Recipe, results: Sequence[Result]) -> tuple[Re
 def _sorted_out(
     row: Experiment, recipe: Recipe, results: Sequence[Result]
 ) -> tuple[tuple[Result, ...], Result | None, str, str]:
-    """The results that count; else the one to tell of; the row's status, and what has changed."""
+    """The results that count; else the one to mention; the row's status, and what has changed."""
     seeds = results_of(row.name, recipe, results)
     if seeds:
         return seeds, None, "run", ""

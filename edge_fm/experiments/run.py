@@ -1,4 +1,4 @@
-"""Rerun an experiment and keep what it achieved."""
+"""Rerun an experiment and store what it achieved."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run_experiment(
     Args:
         experiment: one of `load_experiments`.
         folder: of all runs of experiments; this one's is `<folder>/<first 12 digits of the recipe's hash>`.
-        changes: key path -> value, for a trial; the result says so.
+        changes: key path -> value, for a trial, and marked so in the result.
         seed: in place of the recipe's own; the result stands beside those of other seeds.
         progress: as for `train`.
         on_epoch: likewise.
@@ -124,10 +124,10 @@ def machine_name() -> str:
 
 def _kept_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Without the path that a weights file has on this machine: its name and hash stand in `weights`."""
-    kept = dict(changes)
-    if _weights(source := str(kept.get("model.weights", "none"))) is not None:
-        kept["model.weights"] = Path(source).name
-    return kept
+    stored = dict(changes)
+    if _weights(source := str(stored.get("model.weights", "none"))) is not None:
+        stored["model.weights"] = Path(source).name
+    return stored
 
 
 def _weights(source: str) -> dict[str, str] | None:

@@ -52,7 +52,7 @@ class Experiment:
         name: of the experiment and of its recipe.
         source: the report, as far as it is known.
         reported: its accuracy on test images, a fraction; None for a variant, which no report has.
-        note: what the report leaves open and what was chosen here, or why a result differs.
+        note: what the report leaves open and what was decided here, or why a result differs.
         variant_of: name of the row that it stands beside, or None.
         report: the report that the row, or the row beside it, is from.
     """

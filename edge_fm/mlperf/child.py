@@ -22,7 +22,7 @@ from edge_fm.mlperf.logs import LoadGenVerdict, read_verdict
 from edge_fm.mlperf.pace import Pace, find_rate, measure_pace
 from edge_fm.mlperf.plan import RUNS_TO_TRY, Request, require_loadgen
 from edge_fm.mlperf.samples import SampleLibrary
-from edge_fm.mlperf.settings import OFFLINE_RESERVE, base_settings, expect, learn, require_memory
+from edge_fm.mlperf.settings import OFFLINE_RESERVE, adjust, base_settings, expect, require_memory
 from edge_fm.mlperf.sut import Fail, InlineIssuer, QueueIssuer, System
 from edge_fm_export.engines import REFERENCE_ENGINES
 from edge_fm_runtime.artifacts.artifact import load_artifact
@@ -76,7 +76,7 @@ class Harness:
             issuer.close()
 
     def trial(self, settings: Any) -> LoadGenVerdict:
-        """A short performance run, whose logs are not kept."""
+        """A short performance run, whose logs are not stored."""
         duration, count = settings.min_duration_ms, settings.min_query_count
         settings.min_duration_ms, settings.min_query_count = min(duration, _TRIAL_MS), _TRIAL_QUERIES
         try:
@@ -98,7 +98,7 @@ def _guarded(function: Callable[[Any], None], fail: Fail) -> Callable[[Any], Non
 
 
 def run_request(request: Request, fail: Fail) -> dict[str, Any]:
-    """Open the model, find its pace, run LoadGen for performance and, if asked, for accuracy."""
+    """Open the model, find its pace, run LoadGen for performance and, on request, for accuracy."""
     loadgen = require_loadgen()
     artifact = load_artifact(request.path)
     registry = {**ENGINES, **REFERENCE_ENGINES}
@@ -115,7 +115,7 @@ def run_request(request: Request, fail: Fail) -> dict[str, Any]:
     require_memory(settings, request.scenario)
     runs = _perform(request, harness, settings)
     if request.score:
-        # Each sample is asked once, and at a server's rate; how fast is no matter here.
+        # Each sample is queried once, and at a server's rate; how fast is no matter here.
         settings.server_target_qps = max(settings.server_target_qps, min(_MOST_QUERIES, 0.5 * pace.peak_ips))
         harness.run(settings, "AccuracyOnly", Path(request.folder) / "accuracy")
     return {
@@ -155,7 +155,7 @@ def _choose_rate(harness: Harness, settings: Any, pace: Pace) -> float:
     """A rate that a server holds, in queries a second, or one that LoadGen will find too high."""
     bound_s = settings.server_target_latency_ns / 1e9
     peak = min(_MOST_QUERIES, max(b / s for b, s in pace.least_s.items() if b <= harness.batch))
-    if pace.usual_s[1] >= bound_s:  # no rate can hold the bound; LoadGen says so at any
+    if pace.usual_s[1] >= bound_s:  # no rate can hold the bound; LoadGen reports it at any
         return 0.5 * peak
 
     def holds(rate: float) -> bool:
@@ -166,7 +166,7 @@ def _choose_rate(harness: Harness, settings: Any, pace: Pace) -> float:
 
 
 def _perform(request: Request, harness: Harness, settings: Any) -> list[str]:
-    """Run for performance until it is valid, or another run cannot mend it; returns the folders of the runs."""
+    """Run for performance until it is valid, or another run cannot make it valid; returns the folders of the runs."""
     folders: list[str] = []
     for number in range(1, RUNS_TO_TRY + 1):
         folder = Path(request.folder) / "performance" / f"run_{number}"
@@ -174,7 +174,7 @@ def _perform(request: Request, harness: Harness, settings: Any) -> list[str]:
         folders.append(str(folder))
         verdict: LoadGenVerdict = read_verdict(folder)
         mine = request.plan.target_qps is None
-        if verdict.valid or number == RUNS_TO_TRY or not learn(settings, request.scenario, verdict, choose_rate=mine):
+        if verdict.valid or number == RUNS_TO_TRY or not adjust(settings, request.scenario, verdict, choose_rate=mine):
             break
     return folders
 
@@ -186,10 +186,10 @@ def main(arguments: list[str]) -> None:
     result = Path(arguments[1])
 
     def fail(error: BaseException) -> NoReturn:
-        told: dict[str, Any] = {"type": type(error).__name__, "message": str(error), "hint": None}
+        failure: dict[str, Any] = {"type": type(error).__name__, "message": str(error), "hint": None}
         if isinstance(error, EdgeFMError):
-            told |= {"message": error.message, "hint": error.hint}
-        result.write_text(json.dumps({"error": told}))
+            failure |= {"message": error.message, "hint": error.hint}
+        result.write_text(json.dumps({"error": failure}))
         traceback.print_exception(error)
         sys.stderr.flush()
         os._exit(1)
@@ -201,7 +201,7 @@ def main(arguments: list[str]) -> None:
         fail(error)
     result.write_text(json.dumps(done))
     sys.stdout.flush()
-    os._exit(0)  # libraries that still hold threads have nothing more to say
+    os._exit(0)  # libraries that still hold threads have nothing left to do
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""Read what LoadGen wrote: its verdict and figures, and the answers of an accuracy run."""
+"""Read what LoadGen wrote: its verdict and figures, and the predictions of an accuracy run."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _ENTRY = ":::MLLOG "
 
 @dataclass(frozen=True)
 class LoadGenVerdict:
-    """A performance run as LoadGen judged it.
+    """A performance run with the verdict of LoadGen.
 
     Attributes:
         valid: its own verdict.
-        reasons: what it found wanting and what it recommends; empty if valid.
+        reasons: what it found unmet and what it recommends; empty if valid.
         errors: errors that it logged.
         figures: `result_*` and `effective_*` of its detail log, without "result_" before the former.
     """
@@ -88,25 +88,25 @@ def read_detail(file: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def read_answers(folder: Path, total: int) -> npt.NDArray[np.int64]:
-    """The classes that an accuracy run answered, int64 `[total]`, by number of the sample.
+def read_predictions(folder: Path, total: int) -> npt.NDArray[np.int64]:
+    """The classes that an accuracy run predicted, int64 `[total]`, by number of the sample.
 
-    A sample may be asked more than once (queries of eight are filled up); its first answer counts, as in MLPerf's own
-    scoring of ImageNet.
+    A sample may be queried more than once (queries of eight are filled up); its first prediction counts, as in
+    MLPerf's own scoring of ImageNet.
 
     Raises:
-        EngineError: the log cannot be read, or a sample has no answer.
+        EngineError: the log cannot be read, or a sample has no prediction.
     """
     try:
         entries = json.loads((folder / ACCURACY).read_text())
-        answers = np.full(total, -1, np.int64)
+        predictions = np.full(total, -1, np.int64)
         for entry in reversed(entries):
-            answers[entry["qsl_idx"]] = int.from_bytes(bytes.fromhex(entry["data"]), "little", signed=True)
+            predictions[entry["qsl_idx"]] = int.from_bytes(bytes.fromhex(entry["data"]), "little", signed=True)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise EngineError(f"{folder / ACCURACY} is not LoadGen's log of {total} samples: {error}") from error
-    if (missing := int((answers < 0).sum())) > 0:
-        raise EngineError(f"{folder / ACCURACY} lacks the answers to {missing} of {total} samples.")
-    return answers
+    if (missing := int((predictions < 0).sum())) > 0:
+        raise EngineError(f"{folder / ACCURACY} lacks the predictions of {missing} of {total} samples.")
+    return predictions
 
 
 def _is_figure(key: str) -> bool:
@@ -114,15 +114,15 @@ def _is_figure(key: str) -> bool:
 
 
 def _reasons(summary: str) -> tuple[str, ...]:
-    """The lines of the summary that say what was wanting, and the recommendations."""
+    """The lines of the summary that name an unmet condition, and the recommendations."""
     lines = summary.splitlines()
-    wanting = [line.strip() for line in lines if re.search(r"satisfied\s*: NO$", line)]
+    unmet = [line.strip() for line in lines if re.search(r"satisfied\s*: NO$", line)]
     if "Recommendations:" not in lines:
-        return tuple(wanting)
+        return tuple(unmet)
     start = lines.index("Recommendations:") + 1
     advice = []
     for line in lines[start:]:
         if not line.startswith(" * "):
             break
         advice.append(line.removeprefix(" * "))
-    return (*wanting, *advice)
+    return (*unmet, *advice)

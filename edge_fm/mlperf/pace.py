@@ -35,7 +35,7 @@ class Pace:
 
     @property
     def best_batch(self) -> int:
-        """The batch size that answers most images a second."""
+        """The batch size that classifies most images a second."""
         return max(self.usual_s, key=lambda b: b / self.usual_s[b])
 
     @property
@@ -52,7 +52,7 @@ def measure_pace(system: System, images: Pixels, *, only: int | None = None) -> 
     """Time batches of 1, 2, 4 to 256, a tenth of a second each, until one takes more than two seconds.
 
     Args:
-        system: what answers.
+        system: what classifies.
         images: uint8 `[n,H,W,C]`, repeated to fill a batch.
         only: beside 1, the only size to try.
     """

@@ -1,4 +1,4 @@
-"""What a LoadGen run is asked to do: scenarios, settings, and the request that goes to its process."""
+"""The plan of a LoadGen run: scenarios, settings, and the request that goes to its process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OFFICIAL_NAMES: dict[Scenario, str] = {
 """As LoadGen spells them."""
 
 RUNS_TO_TRY = 3
-"""So often at most; a run is repeated if a setting that was ours to choose made it invalid."""
+"""How often at most a run is repeated where a setting of ours made it invalid."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Request:
         plan: how.
         path: the artifact.
         engine: name of the engine; references count too.
-        options: what is asked of it.
+        options: of the engine.
         images: path of a `.npy` with uint8 `[N,H,W,C]`.
         score: whether to run in accuracy mode after the performance runs.
         folder: where the logs go: `performance/run_N` and `accuracy`, as in a submission to MLPerf.

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.mlperf.logs import LoadGenVerdict, read_answers, read_verdict
+from edge_fm.mlperf.logs import LoadGenVerdict, read_predictions, read_verdict
 from edge_fm.mlperf.plan import OFFICIAL_NAMES, Plan, Request, Scenario, require_loadgen
 from edge_fm_runtime import errors
 from edge_fm_runtime.arrays import Pixels
@@ -42,7 +42,7 @@ class Subject:
         name: of its rows and of its folder.
         path: of the artifact.
         engine: name of the engine.
-        options: what is asked of it.
+        options: of the engine.
         images: uint8 `[N,H,W,C]`, at least one.
         labels: int64 `[N]` in the model's order, or None: then no accuracy run is made.
     """
@@ -63,7 +63,7 @@ class ScenarioResult:
         subject: the model's name.
         scenario: which.
         official: whether durations and counts were those of MLPerf's rules.
-        told: what the process said of itself: engine, device, precision, threads, batch, runs.
+        process: what the process reported: engine, device, precision, threads, batch, runs.
         verdict: of the last run.
         accuracy: fraction of the accuracy log that is right, or None without labels.
         n: images in the library.
@@ -72,7 +72,7 @@ class ScenarioResult:
     subject: str
     scenario: Scenario
     official: bool
-    told: Mapping[str, Any]
+    process: Mapping[str, Any]
     verdict: LoadGenVerdict
     accuracy: float | None
     n: int
@@ -95,7 +95,7 @@ class ScenarioResult:
         figures, server = self.verdict.figures, self.scenario == "server"
         return {
             "model": self.subject,
-            **{key: self.told[key] for key in ("engine", "device", "precision", "threads", "batch")},
+            **{key: self.process[key] for key in ("engine", "device", "precision", "threads", "batch")},
             "scenario": self.scenario,
             "verdict": "VALID" if self.verdict.valid else "INVALID",
             "reasons": list(self.verdict.reasons),
@@ -109,8 +109,8 @@ class ScenarioResult:
             "queries": figures["query_count"],
             "accuracy": self.accuracy,
             "n": self.n,
-            "runs": len(self.told["runs"]),
-            "logs": str(Path(self.told["runs"][-1]).parents[1]),
+            "runs": len(self.process["runs"]),
+            "logs": str(Path(self.process["runs"][-1]).parents[1]),
         }
 
 
@@ -143,7 +143,7 @@ def run_scenarios(
 
     Raises:
         MissingDependencyError: LoadGen or an engine's package is not installed.
-        EdgeFMError: whatever ended a run's process, as the process said it.
+        EdgeFMError: whatever ended a run's process, as the process reported it.
     """
     require_loadgen()
     results = []
@@ -166,32 +166,32 @@ def run_scenarios(
                 )
                 for old in ("performance", "accuracy"):  # an earlier run's; its logs must not pass for this one's
                     shutil.rmtree(Path(request.folder) / old, ignore_errors=True)
-                told = _run_child(request, scratch, f"{subject.name}, {scenario}", progress)
-                results.append(_gather(subject, request, told))
+                report = _run_child(request, scratch, f"{subject.name}, {scenario}", progress)
+                results.append(_gather(subject, request, report))
     return results
 
 
-def _gather(subject: Subject, request: Request, told: dict[str, Any]) -> ScenarioResult:
-    verdict = read_verdict(Path(told["runs"][-1]))
+def _gather(subject: Subject, request: Request, report: dict[str, Any]) -> ScenarioResult:
+    verdict = read_verdict(Path(report["runs"][-1]))
     accuracy = None
     if subject.labels is not None:
-        answers = read_answers(Path(request.folder) / "accuracy", len(subject.images))
-        accuracy = float((answers == subject.labels).mean())
+        predictions = read_predictions(Path(request.folder) / "accuracy", len(subject.images))
+        accuracy = float((predictions == subject.labels).mean())
     return ScenarioResult(
-        subject.name, request.scenario, request.plan.official, told, verdict, accuracy, len(subject.images)
+        subject.name, request.scenario, request.plan.official, report, verdict, accuracy, len(subject.images)
     )
 
 
 def _run_child(request: Request, scratch: Path, stage: str, progress: ProgressFn) -> dict[str, Any]:
-    asked, result, noise = (scratch / name for name in ("request.json", "result.json", "stderr.txt"))
-    asked.write_text(json.dumps(asdict(request)))
+    task, result, log = (scratch / name for name in ("request.json", "result.json", "stderr.txt"))
+    task.write_text(json.dumps(asdict(request)))
     result.unlink(missing_ok=True)
-    command = child_command("edge_fm.mlperf.child", str(asked), str(result))
+    command = child_command("edge_fm.mlperf.child", str(task), str(result))
     lifeline, held = os.pipe()
     started = time.monotonic()
     try:
-        with noise.open("wb") as stderr:
-            # Its scratch folders lie in ours: where the child is killed, nobody else would remove them.
+        with log.open("wb") as stderr:
+            # Its scratch folders lie in ours: where the child is killed, nothing else would remove them.
             ours = {**os.environ, "TMPDIR": str(scratch)}
             child = subprocess.Popen(command, stdin=lifeline, stdout=subprocess.DEVNULL, stderr=stderr, env=ours)
         try:
@@ -207,16 +207,16 @@ def _run_child(request: Request, scratch: Path, stage: str, progress: ProgressFn
     finally:
         os.close(lifeline)
         os.close(held)
-    return _answer(child.returncode, result, noise, stage)
+    return _read_result(child.returncode, result, log, stage)
 
 
-def _answer(returncode: int, result: Path, noise: Path, stage: str) -> dict[str, Any]:
+def _read_result(returncode: int, result: Path, log: Path, stage: str) -> dict[str, Any]:
     """What the child wrote, or the error that it wrote, raised here."""
     if result.is_file():
-        told: dict[str, Any] = json.loads(result.read_text())
-        if "error" not in told:
-            return told
-        error = told["error"]
+        report: dict[str, Any] = json.loads(result.read_text())
+        if "error" not in report:
+            return report
+        error = report["error"]
         kind = getattr(errors, error["type"], None)
         if isinstance(kind, type) and issubclass(kind, EdgeFMError) and kind is not errors.GateError:
             raise kind(f"{stage}: {error['message']}", hint=error["hint"])
@@ -224,5 +224,5 @@ def _answer(returncode: int, result: Path, noise: Path, stage: str) -> dict[str,
     if returncode < 0:
         name = signal.Signals(-returncode).name
         raise EngineError(f"{stage}: the process that runs LoadGen was ended by {name}.")
-    last = (noise.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
+    last = (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
     raise EngineError(f"{stage}: the process that runs LoadGen ended with {returncode}: {last}")

@@ -19,7 +19,7 @@ class SampleLibrary:
     """Images by number.
 
     Args:
-        file: `.npy` with uint8 `[N,H,W,C]`; it is mapped, and read when LoadGen says so.
+        file: `.npy` with uint8 `[N,H,W,C]`; it is mapped, and read when LoadGen asks for it.
     """
 
     def __init__(self, file: str | Path) -> None:
@@ -39,10 +39,10 @@ class SampleLibrary:
 
     def load(self, indices: Sequence[int]) -> None:
         """Read images into memory; LoadGen calls it before a run, and not inside the timed part."""
-        chosen = np.unique(np.asarray(indices, np.int64))
-        self._loaded = np.ascontiguousarray(self._all[chosen])
+        selected = np.unique(np.asarray(indices, np.int64))
+        self._loaded = np.ascontiguousarray(self._all[selected])
         self._place[:] = -1
-        self._place[chosen] = np.arange(len(chosen))
+        self._place[selected] = np.arange(len(selected))
 
     def unload(self, indices: Sequence[int]) -> None:
         """Let them go."""

@@ -1,4 +1,4 @@
-"""LoadGen's settings of a run: MLPerf's rules, and what we choose where they leave a choice."""
+"""LoadGen's settings of a run: MLPerf's rules, and our choices where they leave one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge_fm.mlperf.plan import OFFICIAL_NAMES, Plan, Scenario
 from edge_fm_runtime.errors import EngineError
 
 OFFLINE_SAMPLES = 24_576
-"""MLPerf's least number of samples offline; a smaller data set is asked once over."""
+"""MLPerf's least number of samples offline; a smaller data set is read once."""
 _SERVER_QUERIES = 800
 """At the 99th percentile early stopping wants 459 queries, 662 with one too late, and more with more."""
 OFFLINE_RESERVE = 1.3
@@ -24,7 +24,7 @@ _BUNDLED_RULES = 0
 
 
 def base_settings(loadgen: Any, scenario: Scenario, plan: Plan, *, total: int) -> Any:
-    """The settings of MLPerf's `mlperf.conf` for any model, which LoadGen carries in itself, shortened if asked.
+    """The settings of MLPerf's `mlperf.conf` for any model, which LoadGen carries in itself, shortened on request.
 
     Args:
         loadgen: the module.
@@ -52,7 +52,7 @@ def base_settings(loadgen: Any, scenario: Scenario, plan: Plan, *, total: int) -
 
 
 def expect(settings: Any, *, query_s: float, samples_per_s: float) -> None:
-    """Tell LoadGen how fast we are, so that it prepares enough queries; it is not judged by this.
+    """Tell LoadGen how fast we are, so that it prepares enough queries; its verdict does not depend on this.
 
     Args:
         settings: changed.
@@ -64,14 +64,14 @@ def expect(settings: Any, *, query_s: float, samples_per_s: float) -> None:
     settings.offline_expected_qps = samples_per_s
 
 
-def learn(settings: Any, scenario: Scenario, verdict: LoadGenVerdict, *, choose_rate: bool) -> bool:
-    """After an invalid run, choose better what was ours to choose.
+def adjust(settings: Any, scenario: Scenario, verdict: LoadGenVerdict, *, choose_rate: bool) -> bool:
+    """After an invalid run, adjust what was ours to set.
 
     Args:
         settings: changed.
         scenario: which.
         verdict: of the run.
-        choose_rate: whether the server's rate is ours to choose.
+        choose_rate: whether the server's rate is ours to set.
 
     Returns:
         whether another run may end otherwise.

@@ -1,4 +1,4 @@
-"""LoadGen's System Under Test over an engine: answers queries at once, or from a queue in batches.
+"""LoadGen's System Under Test over an engine: classifies the samples of queries at once, or from a queue in batches.
 
 Nothing is ever raised into LoadGen: its C++ frames end the process with a signal. What goes wrong goes to `fail`.
 """
@@ -21,7 +21,7 @@ Fail: TypeAlias = Callable[[BaseException], NoReturn]
 
 
 class System:
-    """An engine that answers samples by number.
+    """An engine that classifies samples by number.
 
     Args:
         loadgen: the module.
@@ -39,24 +39,24 @@ class System:
         address, response = classes.ctypes.data, self._loadgen.QuerySampleResponse
         return classes, [response(q, address + 4 * i, 4) for i, q in enumerate(ids)]
 
-    def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
-        """Classify samples and tell LoadGen; each response is the class as a little-endian int32."""
+    def classify(self, ids: Sequence[int], indices: Sequence[int]) -> None:
+        """Classify samples and complete their queries; each response is the class as a little-endian int32."""
         classes, responses = self.respond(ids, self._samples.get(indices))
         self._loadgen.QuerySamplesComplete(responses)
         del classes  # the responses point into it
 
 
 class InlineIssuer:
-    """Answers a query in the thread that issues it, in batches of at most `batch`: streams and offline."""
+    """Classifies the samples of a query in the thread that issues it, at most `batch` at once: streams and offline."""
 
     def __init__(self, system: System, batch: int) -> None:
         self._system, self._batch = system, batch
 
     def issue(self, ids: Sequence[int], indices: Sequence[int]) -> None:
-        """Answer one query."""
+        """Classify the samples of one query."""
         try:
             for start in range(0, len(ids), self._batch):
-                self._system.answer(ids[start : start + self._batch], indices[start : start + self._batch])
+                self._system.classify(ids[start : start + self._batch], indices[start : start + self._batch])
         except BaseException as error:  # noqa: BLE001
             self._system.fail(error)
 
@@ -98,7 +98,7 @@ class QueueIssuer:
                 self._drain(waiting)
                 size = 1 << (len(waiting).bit_length() - 1)
                 now, waiting = waiting[:size], waiting[size:]
-                self._system.answer([q for q, _ in now], [i for _, i in now])
+                self._system.classify([q for q, _ in now], [i for _, i in now])
         except BaseException as error:  # noqa: BLE001
             self._system.fail(error)
 
@@ -109,6 +109,6 @@ class QueueIssuer:
             except Empty:
                 return
             if item is None:
-                self._queue.put(None)  # close() comes after the last answer, so nothing is behind it
+                self._queue.put(None)  # close() comes after the last query, so nothing is behind it
                 return
             waiting.append(item)

@@ -19,7 +19,7 @@ from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.system.json_text import parse_json
 from edge_fm_runtime.system.user_cache import expand_home
 
-KEPT = Path(__file__).parent / "kept"
+STORED_RESULTS = Path(__file__).parent / "kept"
 """Trained models and their records that come with the package."""
 RECORD_FILE = "record.json"
 
@@ -149,7 +149,7 @@ def kept_records() -> dict[str, Record]:
     Raises:
         DataError: a file is no record.
     """
-    return {record.model: record for record in map(read_record, sorted(KEPT.glob(f"*/{RECORD_FILE}")))}
+    return {record.model: record for record in map(read_record, sorted(STORED_RESULTS.glob(f"*/{RECORD_FILE}")))}
 
 
 def other_records(model: str) -> list[Record]:
@@ -158,7 +158,7 @@ def other_records(model: str) -> list[Record]:
     Raises:
         DataError: a file is no record.
     """
-    found = map(read_record, sorted(KEPT.glob(f"{model}/{OTHERS}/*/{RECORD_FILE}")))
+    found = map(read_record, sorted(STORED_RESULTS.glob(f"{model}/{OTHERS}/*/{RECORD_FILE}")))
     return sorted(found, key=lambda record: -record.accuracy)
 
 
@@ -172,12 +172,12 @@ def trained_model(name: str | Path) -> Path:
         A path, which may not exist.
     """
     path = expand_home(name)
-    kept = KEPT / path.name
+    kept = STORED_RESULTS / path.name
     ours = str(name) == path.name and (kept / MODEL_FILE).is_file()
     return kept if ours and not path.exists() else path
 
 
 def published_points() -> tuple[Published, ...]:
     """What others reached, with sources."""
-    table = tomllib.loads((KEPT / "published.toml").read_text("utf-8"))
+    table = tomllib.loads((STORED_RESULTS / "published.toml").read_text("utf-8"))
     return tuple(Published(**row) for row in table["point"])

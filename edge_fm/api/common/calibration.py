@@ -1,4 +1,4 @@
-"""Which images int8 is calibrated on, and which steer accuracy control: never one that judges."""
+"""Which images int8 is calibrated on, and which accuracy control uses: never one of the evaluation set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Calibration:
 
     Attributes:
         calibration: calibrate; None where there are none.
-        validation: labelled, steer accuracy control; None where it is not asked for, or nobody labelled them.
+        validation: labelled, for accuracy control; None without accuracy control or labels.
         notes: what a person should know about the choice, one sentence each.
         problem: why there is no calibration.
     """
@@ -48,23 +48,23 @@ def calibration_sets(
     progress: ProgressFn = silent,
     on_note: Callable[[str], None] | None = None,
 ) -> Calibration:
-    """Choose the images that int8 is calibrated on, and others, labelled, for accuracy control.
+    """Select the images that int8 is calibrated on, and others, labelled, for accuracy control.
 
-    The data's own validation split steers accuracy control; without one, images are held out of those that calibrate.
+    Accuracy control uses the data's own validation split; without one, images are held out of those that calibrate.
 
     No image is in two sets, nor in the test set, pixel for pixel, whatever source or file it came from: images that are
     test images too are left out, and counted in a note.
 
     Args:
-        source: as `--calibration` takes it; None for the training split of the data that judges.
-        sets: the images that judge.
+        source: as `--calibration` takes it; None for the training split of the evaluation data.
+        sets: the evaluation set.
         original: the model.
         samples: how many images to calibrate on, or as many as there are; None for the usual number.
         hold_out: whether images are needed for accuracy control.
         seed: of the choice.
         skip_unreadable: see `evaluation_data`.
         progress: called as images are read.
-        on_note: told what was done to the source's own data.
+        on_note: called with what was done to the source's own data.
 
     Raises:
         DataError: every image is a test image, or the images do not fit the model.
@@ -78,12 +78,12 @@ def calibration_sets(
         if is_flat_folder(source):
             train = unlabelled_set(source, original, progress, skip_unreadable=skip_unreadable or 0.0, on_note=on_note)
         else:
-            judged = evaluation_data(source, original, progress, skip_unreadable=skip_unreadable, on_try=on_note)
-            train = judged.train
+            named = evaluation_data(source, original, progress, skip_unreadable=skip_unreadable, on_try=on_note)
+            train = named.train
     if train is None:
         return Calibration()
     wanted, total = samples or DEFAULT_SAMPLES, len(train.images)
-    judging = set(fingerprints(sets.test.images))
+    evaluated = set(fingerprints(sets.test.images))
     order = np.random.default_rng(seed).permutation(total)
     held = order[: min(VALIDATION_IMAGES, total // 3)]
     # With enough images the same ones calibrate with and without accuracy control.
@@ -92,10 +92,10 @@ def calibration_sets(
     rest = np.sort(order[len(held) :])
     validation = None
     if hold_out and sets.validation is not None:
-        validation = _taken(sets.validation, np.arange(len(sets.validation.images)), judging)
+        validation = _validation_set(sets.validation, np.arange(len(sets.validation.images)), evaluated)
     elif hold_out and train.labels is not None:
-        validation = _taken(replace(train, name=f"{train.name}, held out"), np.sort(held), judging)
-    steering = set() if validation is None else set(fingerprints(validation.images))
+        validation = _validation_set(replace(train, name=f"{train.name}, held out"), np.sort(held), evaluated)
+    held_out = set() if validation is None else set(fingerprints(validation.images))
 
     def draw(among: npt.NDArray[np.intp]) -> EvaluationSet:
         labels = None if train.labels is None else train.labels[among]
@@ -104,41 +104,45 @@ def calibration_sets(
 
     notes: list[str] = []
     drawn = draw(rest)
-    if not (judging | steering).isdisjoint(fingerprints(drawn.images)):
-        among = _apart(train.images, rest, judging)
+    if not (evaluated | held_out).isdisjoint(fingerprints(drawn.images)):
+        among = _without(train.images, rest, evaluated)
         if len(among) < len(rest):
             notes.append(
                 f"{len(rest) - len(among):,} of the {len(rest):,} images of {train.name} are test images too: int8 is "
                 "not calibrated on them."
             )
-        among = _apart(train.images, among, steering)
+        among = _without(train.images, among, held_out)
         if not len(among):
-            also = " or steer accuracy control" if steering else ""
+            also = " or used by accuracy control" if held_out else ""
             raise DataError(
                 f"All {len(rest):,} images to calibrate on ({train.name}) are test images too{also}: the gate would "
-                "judge int8 by what it was tuned on.",
-                hint="Calibrate on other images (--calibration SOURCE), or judge by others (--data SOURCE).",
+                "check int8 on images that it was tuned on.",
+                hint="Calibrate on other images (--calibration SOURCE), or evaluate on others (--data SOURCE).",
             )
         drawn = draw(among)
     if len(drawn.images) < wanted:
-        asked = "" if samples is None else f"; {samples:,} were asked for"
-        notes.append(f"int8 is calibrated on {len(drawn.images):,} images, all that there are in {train.name}{asked}.")
+        requested = "" if samples is None else f"; {samples:,} were requested"
+        notes.append(
+            f"int8 is calibrated on {len(drawn.images):,} images, all that there are in {train.name}{requested}."
+        )
     return Calibration(drawn, validation, tuple(notes))
 
 
-def _taken(images: EvaluationSet, positions: npt.NDArray[np.intp], judging: set[bytes]) -> EvaluationSet | None:
-    """Those of the images at `positions` that do not judge; None where there are none."""
+def _validation_set(
+    images: EvaluationSet, positions: npt.NDArray[np.intp], evaluated: set[bytes]
+) -> EvaluationSet | None:
+    """Those of the images at `positions` that are not in the evaluation set; None where there are none."""
     from edge_fm_export.context import EvaluationSet
     from edge_fm_export.quantization.calibration import hash_images
 
-    kept = _apart(images.images, positions, judging)
-    if not len(kept):
+    selected = _without(images.images, positions, evaluated)
+    if not len(selected):
         return None
-    labels = None if images.labels is None else images.labels[kept]
-    return EvaluationSet(images.name, images.images[kept], labels, hash_images(images.images[kept], labels))
+    labels = None if images.labels is None else images.labels[selected]
+    return EvaluationSet(images.name, images.images[selected], labels, hash_images(images.images[selected], labels))
 
 
-def _apart(images: npt.NDArray[np.uint8], positions: npt.NDArray[np.intp], known: set[bytes]) -> npt.NDArray[np.intp]:
+def _without(images: npt.NDArray[np.uint8], positions: npt.NDArray[np.intp], known: set[bytes]) -> npt.NDArray[np.intp]:
     """Those of `positions` whose images are not `known`, in their order."""
     from edge_fm_export.gate.fingerprints import fingerprints
 

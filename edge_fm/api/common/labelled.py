@@ -1,4 +1,4 @@
-"""Labelled images that a model is judged by."""
+"""Labelled images that a model is evaluated on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def load_labelled(
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> Dataset:
-    """Load the images that a model of `shape` is judged by, with the classes and splits of its training."""
+    """Load the images that a model of `shape` is evaluated on, with the classes and splits of its training."""
     from edge_fm.data import load_dataset
 
     dataset = load_dataset(
@@ -51,13 +51,13 @@ def select_images(dataset: Dataset, split: str, labels: tuple[str, ...], shape: 
     if split not in (*dataset.splits, "all"):
         raise DataError(
             f"{dataset.name} has no {split} split; it has {', '.join(dataset.splits)}.",
-            hint="Choose one of these, or all.",
+            hint="Name one of these, or all.",
         )
     parts = list(dataset.splits.values()) if split == "all" else [dataset.splits[split]]
-    chosen = join(parts)
-    if chosen.images.shape[1:] != shape:
+    selected = join(parts)
+    if selected.images.shape[1:] != shape:
         raise DataError(
-            f"{dataset.name} has images of shape {list(chosen.images.shape[1:])}; the model takes {list(shape)}.",
+            f"{dataset.name} has images of shape {list(selected.images.shape[1:])}; the model takes {list(shape)}.",
             hint="Give another --data SOURCE; an image folder is brought to the model's size.",
         )
-    return replace(chosen, labels=label_order(dataset.label_names, labels, name=dataset.name)[chosen.labels])
+    return replace(selected, labels=label_order(dataset.label_names, labels, name=dataset.name)[selected.labels])

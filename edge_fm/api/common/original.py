@@ -1,4 +1,4 @@
-"""The original model and the images that judge it, for what compares or converts."""
+"""The original model and its evaluation set, for what compares or converts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_fm.api.common.messages import ignore_message
 from edge_fm.api.common.places import EXPORTS, is_run
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn, silent
@@ -27,10 +28,10 @@ class Sets:
     """The images of one export.
 
     Attributes:
-        test: judges; labelled where anybody labelled it.
+        test: the evaluation set, labelled or not.
         train: the training split, to calibrate from; None where there is none.
         note: what a person should know about the choice, or None.
-        labels: the dataset's names for the classes of a model whose classes nobody named, or None.
+        labels: the dataset's names for the classes of a model whose classes have no names, or None.
         validation: the data's own validation split; None where it has none.
     """
 
@@ -68,15 +69,15 @@ def evaluation_data(
     skip_unreadable: float | None = None,
     on_try: Callable[[str], None] | None = None,
 ) -> Sets:
-    """Choose the images that judge an export of `original`.
+    """Select the evaluation set for an export of `original`.
 
     Args:
-        source: as `--data` takes it; None for the run's own dataset, or, for a stranger's model, random pixels.
+        source: as `--data` takes it; None for the run's own dataset, or, for a third-party model, random pixels.
         original: the model.
         progress: called as images are read.
         skip_unreadable: share of a folder's pictures that may be left out because they cannot be read; None for what
             the run's training left out of the same source.
-        on_try: told what is tried when a dataset must be fetched.
+        on_try: called with what is tried when a dataset must be fetched.
 
     Raises:
         DataError: the dataset does not fit the model, or is not the one that the run was trained on.
@@ -97,14 +98,14 @@ def evaluation_data(
         photo=original.photo,
         skip_unreadable=share_to_skip(skip_unreadable, name, original.training),
         progress=progress,
-        note=on_try or _say_nothing,
+        note=on_try or ignore_message,
     )
     dataset = as_trained(dataset, original.training)
     if source is None and dataset.content_hash != trained_on.get("hash"):
         raise DataError(
             f"{name} is not what this run was trained on: its content hash is {dataset.content_hash[:16]}, "
             f"the run's is {str(trained_on.get('hash'))[:16]}.",
-            hint="Restore the dataset, or choose one yourself: --data SOURCE",
+            hint="Restore the dataset, or name another: --data SOURCE",
         )
     names = dataset.label_names
     if original.named or len(names) != len(original.labels):
@@ -113,11 +114,13 @@ def evaluation_data(
     return replace(sets_of(dataset, names, original.input.shape), note=note, labels=names)
 
 
-def share_to_skip(asked: float | None, source: str, training: Mapping[str, Any] | None) -> float:
-    """What share of a source's pictures may be left out: as asked, else as the training that used the same source."""
+def share_to_skip(given: float | None, source: str, training: Mapping[str, Any] | None) -> float:
+    """What share of a source's pictures may be left out: as given, else as the training that used the same source."""
     data = (training or {}).get("data")
-    kept = data.get("skip_unreadable") if isinstance(data, dict) and data.get("source") == source else None
-    return asked if asked is not None else float(kept) if isinstance(kept, int | float) and 0 <= kept <= 1 else 0.0
+    stored = data.get("skip_unreadable") if isinstance(data, dict) and data.get("source") == source else None
+    return (
+        given if given is not None else float(stored) if isinstance(stored, int | float) and 0 <= stored <= 1 else 0.0
+    )
 
 
 def as_trained(dataset: Dataset, training: Mapping[str, Any] | None) -> Dataset:
@@ -125,7 +128,7 @@ def as_trained(dataset: Dataset, training: Mapping[str, Any] | None) -> Dataset:
 
     Args:
         dataset: as `load_dataset` gave it.
-        training: what the model's metadata says of its training; None changes nothing.
+        training: the part of the model's metadata about its training; None changes nothing.
 
     Raises:
         DataError: the metadata cannot be read, or the dataset is not what it was.
@@ -148,13 +151,13 @@ def own_data(path: Path, training: Mapping[str, Any] | None) -> str | None:
 
     Args:
         path: the run, model file or artifact.
-        training: what its metadata says of its training.
+        training: the part of its metadata about its training.
 
     Returns:
         None where it names none.
 
     Raises:
-        DataError: an artifact outside the run that it was exported from names a path: a stranger could name any file.
+        DataError: an artifact outside the run that it was exported from names a path, which could be any file.
     """
     from edge_fm.data import DATASETS
 
@@ -176,19 +179,15 @@ def own_data(path: Path, training: Mapping[str, Any] | None) -> str | None:
 
 
 RANDOM_NOTE = (
-    f"No --data was given and the model does not name its own: judged by agreement on {RANDOM_IMAGES} random images. "
-    "Give --data FOLDER with real images to prove accuracy."
+    f"No --data was given and the model does not name its own: evaluated by agreement on {RANDOM_IMAGES} "
+    "random images. Give --data FOLDER with real images to prove accuracy."
 )
 
 
 UNLABELLED_NOTE = (
-    "The images carry no labels: judged by agreement with the original, not by accuracy. "
+    "The images carry no labels: evaluated by agreement with the original, not by accuracy. "
     "Put them in a folder for each class to prove accuracy."
 )
-
-
-def _say_nothing(text: str) -> None:
-    """Stand in for a note that nobody reads."""
 
 
 def unlabelled_set(
@@ -199,7 +198,7 @@ def unlabelled_set(
     skip_unreadable: float = 0.0,
     on_note: Callable[[str], None] | None = None,
 ) -> EvaluationSet:
-    """The pictures of a folder without subfolders, as images of the model's size that nobody labelled."""
+    """The pictures of a folder without subfolders, as images of the model's size without labels."""
     from edge_fm.data.unlabelled import load_images
     from edge_fm_export.context import EvaluationSet
 
@@ -209,7 +208,7 @@ def unlabelled_set(
         original.photo,
         skip_unreadable=skip_unreadable,
         progress=progress,
-        note=on_note or _say_nothing,
+        note=on_note or ignore_message,
     )
     return EvaluationSet(folder, images, None, _sha256(images))
 

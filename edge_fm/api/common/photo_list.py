@@ -1,6 +1,6 @@
-"""Which photos `edgefm infer` was asked for: files, folders, globs and lists on stdin become paths, lazily, in order.
+"""Which photos `edgefm infer` was given: files, folders, globs and lists on stdin become paths, lazily, in order.
 
-What cannot be listed is named among the photos, so that it counts as one that was not answered.
+What cannot be listed is named among the photos, so that it counts as one that failed.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class PhotoList:
             yield pattern
 
     def _unlisted_below(self, start: Path) -> Iterator[str]:
-        """Folders that a search below `start` passed over without a word, as pathlib and glob do."""
+        """Folders that a search below `start` passed over without an error, as pathlib and glob do."""
         unread: list[OSError] = []
         for _, folders, _ in os.walk(start, onerror=unread.append):
             folders[:] = sorted(name for name in folders if not name.startswith("."))

@@ -56,7 +56,7 @@ def shipped_model() -> Path | None:
 
 
 def select_artifact(given: str | Path | None, note: MessageFn = ignore_message) -> Path:
-    """Which artifact is meant: the one given, `$EDGEFM_MODEL`, the newest export, or the shipped one; says which.
+    """The artifact that is given, else `$EDGEFM_MODEL`, the newest export, or the shipped one, with a note on which.
 
     Raises:
         ArtifactError: there is none.

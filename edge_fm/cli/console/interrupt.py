@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def exit_code() -> int:
-    """Exit code of a process that a signal asked to end: 128 and its number, as shells report it."""
+    """Exit code of a process that a signal ends: 128 and its number, as shells report it."""
     return (interruption() or Interrupted(signal.SIGINT)).exit_code
 
 

@@ -75,7 +75,7 @@ def _check_usage(*, scenarios_given: bool) -> None:
         raise click.UsageError(f"{other[0]} has no meaning with --scenario: LoadGen measures artifacts, one by one.")
     elif "official" in typed and "duration_s" in typed:
         raise click.UsageError(
-            f"--official and --duration contradict each other: MLPerf's rules say {OFFICIAL_DURATION_S} s."
+            f"--official and --duration contradict each other: MLPerf's rules require {OFFICIAL_DURATION_S} s."
         )
 
 

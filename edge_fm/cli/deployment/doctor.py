@@ -37,7 +37,7 @@ def _unwritable(purpose: str) -> str:
 _BYTE_PRODUCTS = {
     "exact": "exact",
     "saturating": "would saturate, without VNNI: for ONNX at int8 export with --any-cpu",
-    "unknown": "may saturate, as the system does not tell: for ONNX at int8 export with --any-cpu",
+    "unknown": "may saturate, as the system does not report it: for ONNX at int8 export with --any-cpu",
 }
 
 

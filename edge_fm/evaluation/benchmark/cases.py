@@ -38,10 +38,10 @@ class Case:
         opener: "module:function" that opens it in a process of its own, see `probe`.
         path: what the opener opens.
         engine_name: as the opener takes it.
-        options: what is asked of the engine.
+        options: of the engine.
         images: uint8 `[n,H,W,C]` to run, n of at least 1; repeated to fill a batch.
         reopen: the same engine again with other options, where it makes a difference; None where it does not.
-        classify_photo: answers a photo's path, from file to class; None where the model takes no photos.
+        classify_photo: classifies a photo's path, from file to class; None where the model takes no photos.
         facts: what is known about the artifact beside its cost, for the row.
     """
 
@@ -145,7 +145,7 @@ def reference_cases(path: Path, options: EngineOptions, images: Pixels, *, like:
 
     Args:
         path: run folder or model file.
-        options: what is asked of Keras.
+        options: of Keras.
         images: to run.
         like: an artifact of the same model, whose way from photo to canvas the original is given as well.
     """
@@ -161,11 +161,11 @@ def _reference_case(
 ) -> Case:
     engine = _keras_engine(source, name, options)
     shape = source.input.shape
-    answer = None
+    classify = None
     if like is not None and shape[2] in (1, 3):
         spec = like.metadata.photo
 
-        def answer(photo: str) -> object:
+        def classify(photo: str) -> object:
             from edge_fm_runtime.photos.photo import load_canvas
 
             return engine.infer(load_canvas(photo, shape, spec)[None])
@@ -182,7 +182,7 @@ def _reference_case(
         engine_name=name if like is None else f"{name}:{shape[0]}x{shape[1]}",
         options=options,
         images=images,
-        classify_photo=answer,
+        classify_photo=classify,
         facts={"format": "keras", "stored_precision": "fp32", "bytes": _bytes(_model_file(path))},
     )
 
@@ -212,7 +212,7 @@ def _keras_engine(source: SourceModel, name: str, options: EngineOptions) -> Eng
 
 
 def _facts(artifact: Artifact) -> dict[str, Any]:
-    """What the artifact's metadata says that belongs beside its cost; None where it says nothing."""
+    """What belongs beside an artifact's cost, from its metadata; None where it is not there."""
     metadata = artifact.metadata
     parity, accuracy, graph = (dict(part or {}) for part in (metadata.parity, metadata.accuracy, metadata.graph))
     names = ("max_abs_diff", "top1_agreement", "accuracy_reference", "drop_points", "drop_ci95")

@@ -248,5 +248,5 @@ def _own_cpu_s() -> float:
 def _lines(file: Path) -> list[str]:
     try:
         return file.read_text(errors="replace").splitlines()
-    except OSError:  # absent here, ended meanwhile, or not ours to read: then it says nothing
+    except OSError:  # absent here, ended meanwhile, or not ours to read
         return []

@@ -106,7 +106,7 @@ def _headline(report: Mapping[str, Any], model: str | None, engine: str | None) 
     row = next((r for r in rows_of(report, "artifact") if (r["model"], r["engine"]) == (model, engine)), None)
     if row is None:
         return {"artifacts measured": str(len(rows_of(report, "artifact")))}
-    photo = {} if row["photo_p50_ms"] is None else {"from photo to answer, p50": f"{_ms(row['photo_p50_ms'])} ms"}
+    photo = {} if row["photo_p50_ms"] is None else {"from photo to class, p50": f"{_ms(row['photo_p50_ms'])} ms"}
     tail = next(
         ((f"latency, {k[:-3]}", f"{_ms(row[k])} ms") for k in ("p99_ms", "p95_ms", "p90_ms") if row[k] is not None),
         None,
@@ -175,12 +175,20 @@ def _proof(report: Mapping[str, Any]) -> Markup | None:
         named = [r["model"], r["format"], r["stored_precision"], f"{r['max_abs_diff']:.1e}"]
         shares = (percent(r[key]) for key in ("top1_agreement", "accuracy_reference", "accuracy"))
         cells.append([*named, *shares, lost, ends])
-    columns = ["artifact", "format", "precision", "max difference", "same answers", "original", "artifact's accuracy"]
+    columns = [
+        "artifact",
+        "format",
+        "precision",
+        "max difference",
+        "same predictions",
+        "original",
+        "artifact's accuracy",
+    ]
     columns += ["points lost", "95% interval"]
     where = next((r["accuracy_dataset"] for r in rows if r.get("accuracy_dataset")), None)
     note = "As the gate recorded it at export" + (f", on {where}" if where else "") + "."
     return together(
-        heading("Does it still answer like the original"),
+        heading("Does it still predict like the original"),
         figures(accuracy_drop(report)),
         table(columns, cells, text=(0, 1, 2)),
         paragraph(note, kind="dim"),

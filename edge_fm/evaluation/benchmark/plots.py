@@ -28,8 +28,8 @@ _MARKERS = {"fp32": "o", "fp16": "s", "int8": "^"}
 def rows_of(report: Report, *kinds: str, batch: int | None = None) -> list[Mapping[str, Any]]:
     """Rows of the kinds, at one batch size (the least one unless given)."""
     rows = [row for row in report["rows"] if row["kind"] in kinds]
-    chosen = min((row["batch"] for row in rows), default=1) if batch is None else batch
-    return [row for row in rows if row["batch"] == chosen]
+    selected = min((row["batch"] for row in rows), default=1) if batch is None else batch
+    return [row for row in rows if row["batch"] == selected]
 
 
 def accuracy_against_latency(report: Report) -> Markup | None:
@@ -118,7 +118,7 @@ def cold_start(report: Report) -> Markup | None:
         axes.set(xlabel="ms, in a fresh process")
         axes.margins(x=0.12)
         axes.legend(fontsize=7.5, loc="best")
-        return figure(drawing, "Cold start: importing the library, loading and compiling the model, the first answer.")
+        return figure(drawing, "Cold start: importing the library, loading and compiling the model, predicting once.")
 
 
 def memory(report: Report) -> Markup | None:
@@ -128,7 +128,7 @@ def memory(report: Report) -> Markup | None:
         rows,
         [r["peak_rss_mib"] for r in rows],
         "MiB",
-        "Peak memory of a process that loads the model and answers once (VmHWM).",
+        "Peak memory of a process that loads the model and predicts once (VmHWM).",
     )
 
 
@@ -139,9 +139,11 @@ def throughput(report: Report) -> Markup | None:
     if not rows:
         return None
     if len(sizes) == 1:
-        chosen = [r for r in rows if r["streams_throughput_ips"] is not None]
+        selected = [r for r in rows if r["streams_throughput_ips"] is not None]
         caption = "Throughput with several batches at once, images a second."
-        return _bars(chosen, [r["streams_throughput_ips"] for r in chosen], "images a second (log)", caption, log=True)
+        return _bars(
+            selected, [r["streams_throughput_ips"] for r in selected], "images a second (log)", caption, log=True
+        )
     names = list(dict.fromkeys((r["model"], r["engine"]) for r in rows))
     with drawn(3.4 + 0.11 * len(names)) as (drawing, axes):
         axes.set_xscale("log", base=2)
@@ -220,5 +222,5 @@ def _short(row: Mapping[str, Any]) -> str:
     name = str(row["model"])
     # "x-onnx-fp32" names its engine already; the same file on another engine does not.
     formats = {"onnxruntime": "-onnx-", "openvino": "-openvino-", "litert": "-litert-", "savedmodel": "-savedmodel-"}
-    told = row["kind"] != "artifact" or formats.get(row["engine"], "\n") in name
-    return name if told else f"{name} ({row['engine']})"
+    named = row["kind"] != "artifact" or formats.get(row["engine"], "\n") in name
+    return name if named else f"{name} ({row['engine']})"

@@ -32,7 +32,7 @@ class Stage:
     Attributes:
         stage: "decode", "canvas", "inference" or "post".
         p50_ms: median milliseconds.
-        what: what it does, in words.
+        what: what it does.
     """
 
     stage: str
@@ -47,7 +47,7 @@ class Operator:
     Attributes:
         name: of the node.
         type: such as "Conv".
-        kernel: that computes it, as the library calls it; "" where it does not say.
+        kernel: that computes it, as the library calls it; "" where it gives none.
         p50_us: median microseconds of a call.
         share: of the sum of all operators' medians.
     """
@@ -71,10 +71,10 @@ def profile_cases(cases: Sequence[Case], photo: Path | None, *, progress: Progre
         for each artifact: model, engine, batch, stages in their order, operators slowest first, `source`, the
         library's own account, and `note`, why there are none.
     """
-    chosen = [case for case in cases if case.kind == "artifact"]
+    selected = [case for case in cases if case.kind == "artifact"]
     found = []
-    for done, case in enumerate(chosen):
-        progress("profiling", done, len(chosen))
+    for done, case in enumerate(selected):
+        progress("profiling", done, len(selected))
         artifact = load_artifact(case.path)
         reporter = _REPORTERS.get(case.engine.name)
         stages = [] if photo is None or case.classify_photo is None else _stages(case, artifact, photo)
@@ -89,7 +89,7 @@ def profile_cases(cases: Sequence[Case], photo: Path | None, *, progress: Progre
                 "note": None if reporter else f"the {case.engine.name} engine's library reports no times of operators",
             }
         )
-    progress("profiling", len(chosen), len(chosen))
+    progress("profiling", len(selected), len(selected))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Which artifact to take, by a rule that can be told: the fastest of those that lost almost nothing."""
+"""Which artifact to take, by a stated rule: the fastest of those that lost almost nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ SAME_SPEED = 1.05
 RULE = (
     f"The rule: of the artifacts that lost at most {MAX_DROP_POINTS:g} points of accuracy at export, the one with "
     f"the lowest median latency of a call; of those within {100 * (SAME_SPEED - 1):.0f}% of it, those within "
-    f"{100 * (SAME_SPEED - 1):.0f}% of the fastest from photo to answer, where that was measured; of these, the "
-    "smallest on disk. Without labels, answers that differ from the original's count as lost."
+    f"{100 * (SAME_SPEED - 1):.0f}% of the fastest from photo to class, where that was measured; of these, the "
+    "smallest on disk. Without labels, predictions that differ from the original's count as lost."
 )
 
 
@@ -33,7 +33,7 @@ class Recommendation:
 
 
 def drop_of(row: Mapping[str, Any]) -> float | None:
-    """Accuracy lost at export in points; without labels, the share of answers that changed; None where unknown."""
+    """Accuracy lost at export in points; without labels, the share of predictions that changed; None where unknown."""
     if row.get("drop_points") is not None:
         return float(row["drop_points"])
     if row.get("top1_agreement") is not None:
@@ -62,8 +62,8 @@ def recommend(report: Mapping[str, Any]) -> Recommendation:
     artifacts = [row for row in report["rows"] if row["kind"] == "artifact"]
     least = min((row["batch"] for row in artifacts), default=1)
     artifacts = [row for row in artifacts if row["batch"] == least]
-    kept = [row for row in artifacts if (drop := drop_of(row)) is not None and drop <= MAX_DROP_POINTS]
-    if not kept:
+    accurate = [row for row in artifacts if (drop := drop_of(row)) is not None and drop <= MAX_DROP_POINTS]
+    if not accurate:
         if not artifacts:
             return Recommendation(None, None, "No artifact was measured, so none can be recommended.")
         return Recommendation(
@@ -72,8 +72,8 @@ def recommend(report: Mapping[str, Any]) -> Recommendation:
             f"None of the {len(artifacts)} artifacts has a recorded accuracy drop of at most {MAX_DROP_POINTS:g} "
             "points, so none is recommended: export again with --accuracy-control, or take fp32.",
         )
-    fastest = min(row["p50_ms"] for row in kept)
-    near = [row for row in kept if row["p50_ms"] <= SAME_SPEED * fastest]
+    fastest = min(row["p50_ms"] for row in accurate)
+    near = [row for row in accurate if row["p50_ms"] <= SAME_SPEED * fastest]
     photos = [row["photo_p50_ms"] for row in near if row.get("photo_p50_ms") is not None]
     if len(photos) == len(near):
         near = [row for row in near if row["photo_p50_ms"] <= SAME_SPEED * min(photos)]
@@ -86,7 +86,7 @@ def _sentence(best: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     threads = f"{best['threads']} {'thread' if best['threads'] == 1 else 'threads'}"
     parts = [f"{best['p50_ms']:.3g} ms a call (p50, batch {best['batch']}, {threads})"]
     if best.get("photo_p50_ms") is not None:
-        parts.append(f"{best['photo_p50_ms']:.3g} ms from photo to answer")
+        parts.append(f"{best['photo_p50_ms']:.3g} ms from photo to class")
     ratios = [
         r for r in report["ratios"] if r["to"] == best["model"] and r["batch"] == best["batch"] and "predict" in r["of"]
     ]
@@ -96,7 +96,7 @@ def _sentence(best: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     if best.get("accuracy") is not None:
         parts.append(f"{100 * best['accuracy']:.2f}% accurate ({_lost(lost, best.get('drop_ci95'))})")
     elif lost is not None:
-        parts.append(f"{100 - lost:.2f}% of the original's answers")
+        parts.append(f"{100 - lost:.2f}% of the original's predictions")
     if best.get("bytes"):
         parts.append(f"{best['bytes'] / 1024:,.0f} KiB")
     return f"Take {best['model']} on {best['engine']}: {', '.join(parts)}."

@@ -90,7 +90,7 @@ class BenchmarkReport:
     Attributes:
         environment: machine, versions, time and command.
         rows: one for each case and batch size.
-        rules: that the figures were judged by.
+        rules: that the figures must keep.
         conditions: what the machine did, by stage, such as "timing batch 1".
         profiles: where the time goes, see `profile`.
         scaling: how it grows, see `scaling`; None where it was not measured.

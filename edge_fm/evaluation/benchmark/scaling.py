@@ -59,23 +59,23 @@ def measure_scaling(
     Raises:
         MissingDependencyError: TensorFlow or tf2onnx is not installed, which the zoo's models need.
     """
-    chosen = [case for case in cases if case.kind == "artifact" and case.fixed_batch is None]
-    threads = max((case.engine.threads for case in chosen), default=usable_cpus())
+    selected = [case for case in cases if case.kind == "artifact" and case.fixed_batch is None]
+    threads = max((case.engine.threads for case in selected), default=usable_cpus())
     progress("measuring the roofline", 0, None)
     watch = Watch()
     ceilings = [measure_roofline(n) for n in _thread_counts(threads)]
     found: dict[str, Any] = {"batch": [], "threads": []}
     for size in batches:
-        with _engines([(case, replace(case.options, batch=size)) for case in chosen]) as engines:
-            found["batch"] += _points(chosen, engines, size, duration_s, watch, progress, f"scaling: batch {size}")
+        with _engines([(case, replace(case.options, batch=size)) for case in selected]) as engines:
+            found["batch"] += _points(selected, engines, size, duration_s, watch, progress, f"scaling: batch {size}")
     # Threads of different engines disturb each other least when one number of threads is measured at a time.
     for count in _thread_counts(threads):
         for size in (1, THREADS_BATCH):
-            asked = [(case, replace(case.options, batch=size, threads=count)) for case in chosen]
-            with _engines(asked) as engines:
+            requested = [(case, replace(case.options, batch=size, threads=count)) for case in selected]
+            with _engines(requested) as engines:
                 stage = f"scaling: {count} threads"
-                found["threads"] += _points(chosen, engines, size, duration_s, watch, progress, stage)
-    first = load_artifact(chosen[0].path) if chosen else None
+                found["threads"] += _points(selected, engines, size, duration_s, watch, progress, stage)
+    first = load_artifact(selected[0].path) if selected else None
     found |= _other_models(first, sides, models, threads, duration_s, watch, progress)
     # A ceiling is what was possible at any time of the run, so that nothing stands above it by a busy moment alone.
     found["machine"] = [asdict(better(c, measure_roofline(c.threads))) for c in ceilings]
@@ -157,12 +157,12 @@ def _opened(artifact: Artifact, threads: int) -> Iterator[list[Engine]]:
 
 
 @contextmanager
-def _engines(asked: Sequence[tuple[Case, EngineOptions]]) -> Iterator[list[Engine]]:
-    engines = [case.engine if case.reopen is None else case.reopen(options) for case, options in asked]
+def _engines(requested: Sequence[tuple[Case, EngineOptions]]) -> Iterator[list[Engine]]:
+    engines = [case.engine if case.reopen is None else case.reopen(options) for case, options in requested]
     try:
         yield engines
     finally:
-        for engine, (case, _) in zip(engines, asked, strict=True):
+        for engine, (case, _) in zip(engines, requested, strict=True):
             if engine is not case.engine:
                 engine.close()
 

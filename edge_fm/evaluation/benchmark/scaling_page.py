@@ -20,7 +20,7 @@ def scaling_section(scaling: Mapping[str, Any] | None) -> Markup:
     if scaling is None:
         return together()
     ceiling = ceiling_of(scaling)
-    told = (
+    ceilings = (
         f"Ceilings of this machine, measured in the same run with {ceiling['threads']} threads: "
         f"{ceiling['peak_gflops']:.0f} GFLOP/s (fp32 matrix product of ONNX Runtime), "
         f"{ceiling['bandwidth_gbs']:.1f} GB/s (copying). Eight-bit arithmetic may pass the fp32 ceiling."
@@ -35,7 +35,7 @@ def scaling_section(scaling: Mapping[str, Any] | None) -> Markup:
     )
     seen = "; ".join(scaling["conditions"]["reasons"])
     warning = paragraph(f"These figures are not to be relied on: {seen}.", kind="bad") if seen else None
-    return together(heading("Scaling"), warning, paragraph(told, kind="dim"), figures(*drawings))
+    return together(heading("Scaling"), warning, paragraph(ceilings, kind="dim"), figures(*drawings))
 
 
 def _latency_by_batch(points: Points, ceiling: Mapping[str, Any]) -> Markup | None:
@@ -82,12 +82,12 @@ def _throughput_by_batch(points: Points, ceiling: Mapping[str, Any]) -> Markup |
 
 
 def _by_threads(points: Points) -> Markup | None:
-    chosen = [p for p in points if p["batch"] == THREADS_BATCH]
-    counts = sorted({p["threads"] for p in chosen})
+    selected = [p for p in points if p["batch"] == THREADS_BATCH]
+    counts = sorted({p["threads"] for p in selected})
     if len(counts) < 2:
         return None
     with drawn(4.2) as (drawing, axes):
-        for colour, name, series in _series(chosen):
+        for colour, name, series in _series(selected):
             one = next(p["p50_ms"] for p in series if p["threads"] == counts[0])
             gains = [one / p["p50_ms"] for p in series]
             axes.plot([p["threads"] for p in series], gains, "o-", ms=3, color=colour, label=name)

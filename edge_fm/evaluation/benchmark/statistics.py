@@ -1,4 +1,4 @@
-"""What samples of time allow to be said: intervals by bootstrap over rounds, and whether a figure is VALID.
+"""What can be concluded from samples of time: intervals by bootstrap over rounds, and whether a figure is VALID.
 
 Samples that are taken one after another are not independent: a busy moment of the machine slows them all. So whole
 rounds are drawn, not samples: a block bootstrap (Künsch 1989, "The Jackknife and the Bootstrap for General Stationary
@@ -144,7 +144,7 @@ def drift(latency: Latency) -> float:
 
 
 def check_latency(latency: Latency, rules: Rules | None = None) -> Verdict:
-    """Judge the samples of one case by themselves; what the machine did meanwhile is judged by `conditions`."""
+    """Check the samples of one case by themselves; `conditions` checks what the machine did meanwhile."""
     rules = rules or Rules()
     reasons = []
     # The clock's grain may leave the last block a little short.
@@ -153,8 +153,8 @@ def check_latency(latency: Latency, rules: Rules | None = None) -> Verdict:
     if latency.n < rules.min_samples:
         reasons.append(f"too short: {latency.n} samples, at least {rules.min_samples} are needed")
     if abs(moved := drift(latency)) > rules.max_drift:
-        word = "slower" if moved > 0 else "faster"
-        reasons.append(f"unstable: {100 * abs(moved):.0f}% {word} in the second half of the rounds than in the first")
+        way = "slower" if moved > 0 else "faster"
+        reasons.append(f"unstable: {100 * abs(moved):.0f}% {way} in the second half of the rounds than in the first")
     elif (width := median_estimate(latency).half_width) > rules.max_half_width:
         reasons.append(f"unstable: the median is known to {100 * width:.0f}% only")
     return Verdict(tuple(reasons))

@@ -1,4 +1,4 @@
-"""Images a second with several batches at once, as MLPerf's offline scenario asks: nobody waits for a single answer."""
+"""Images a second with several batches at once, as in MLPerf's offline scenario: no caller waits for one prediction."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def measure_throughput(
 ) -> dict[str, Throughput]:
     """Keep each engine as busy as it can be, in turn, in blocks of a quarter of a second, interleaved in rounds.
 
-    A block is counted from its first batch to its last answer, so that filling and emptying are part of it.
+    A block is counted from its first batch to its last prediction, so that filling and emptying are part of it.
 
     Args:
         cases: name -> an engine made with `hint="throughput"` and the batch to repeat, uint8 `[N,H,W,C]`.
         duration_s: seconds for each case; at least five rounds are run.
-        on_round: told the rounds done and to do.
+        on_round: called with the rounds done and to do.
     """
     rounds = max(_MIN_ROUNDS, round(duration_s / _BLOCK_S))
     block_s = min(_BLOCK_S, duration_s / rounds)

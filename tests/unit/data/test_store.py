@@ -192,7 +192,7 @@ def test_a_silent_host_costs_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyP
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", port))
         try:
-            with pytest.raises(DownloadError, match="silent: no answer within 3 s"):
+            with pytest.raises(DownloadError, match="silent: no response within 3 s"):
                 get([tmp_path], WebFolder("silent", f"http://127.0.0.1:{port}"))
         finally:
             for filler in fillers:

@@ -138,7 +138,7 @@ def test_advice_looks_at_photos_before_size_and_tells_the_interval() -> None:
     drop = {"drop_points": -1.2, "drop_ci95": [-7.7, 2.9]}
     report = {"verdict": "VALID", "rows": [small | drop, quick | drop], "ratios": []}
     advice = recommend(report)
-    assert advice.model == "quick" and "5 ms from photo to answer" in advice.sentence
+    assert advice.model == "quick" and "5 ms from photo to class" in advice.sentence
     assert "1.20 points gained, 95% interval of the loss -7.70 to +2.90" in advice.sentence
     unmeasured = {"photo_p50_ms": None}
     report["rows"] = [small | drop | unmeasured, quick | drop | unmeasured]
@@ -234,7 +234,7 @@ def test_advice_follows_its_rule() -> None:
     assert advice({"p50_ms": 2.0}, lost).model == "m0"
     assert advice({"bytes": 2000}, {"p50_ms": 1.04, "bytes": 500}).model == "m1"
     unlabelled = {"accuracy": None, "drop_points": None, "top1_agreement": 0.999}
-    assert advice(unlabelled).model == "m0" and "99.90% of the original's answers" in advice(unlabelled).sentence
+    assert advice(unlabelled).model == "m0" and "99.90% of the original's predictions" in advice(unlabelled).sentence
     nothing = advice(lost)
     assert nothing.model is None and "none is recommended" in nothing.sentence
 

@@ -15,7 +15,7 @@ from sklearn import metrics as sk
 
 from edge_fm.evaluation import (
     Evaluated,
-    WrongAnswer,
+    WrongPrediction,
     evaluate_probabilities,
     feature_maps,
     map_layers,
@@ -98,7 +98,7 @@ def test_worst_are_wrong_and_most_confident_first() -> None:
     probabilities = np.array([[0.6, 0.4], [0.1, 0.9], [0.01, 0.99], [0.9, 0.1]])
     result = evaluate_probabilities(probabilities, np.array([1, 0, 0, 0]), NAMES[:2])
     assert [answer.index for answer in result.worst] == [2, 1, 0]
-    assert result.worst[0] == WrongAnswer(2, "T-shirt/top", "Ankle boot", 0.99)
+    assert result.worst[0] == WrongPrediction(2, "T-shirt/top", "Ankle boot", 0.99)
     assert result.most_confused[0] == ("T-shirt/top", "Ankle boot", 2)
 
 
@@ -308,6 +308,6 @@ def test_names_of_points_cross_no_axis() -> None:
 
 def test_the_page_leaves_out_what_there_is_not(tmp_path: Path) -> None:
     text, _ = write(tmp_path / "odd", channels=2)
-    assert "<img" not in text and "Feature maps" not in text and "taken for" in text
+    assert "<img" not in text and "Feature maps" not in text and "predicted as" in text
     text, _ = write(tmp_path / "perfect", right=True)
-    assert "Most confused" not in text and "✗" not in text and "500 of 500 images are answered right" in text
+    assert "Most confused" not in text and "✗" not in text and "500 of 500 images are predicted right" in text

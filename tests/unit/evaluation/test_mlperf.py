@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from edge_fm.cli import cli
 from edge_fm.mlperf import SCENARIOS, Plan, Subject, run_scenarios
-from edge_fm.mlperf.logs import read_answers, read_verdict
+from edge_fm.mlperf.logs import read_predictions, read_verdict
 from edge_fm.mlperf.pace import Pace, find_rate
 from edge_fm.mlperf.samples import SampleLibrary
 from edge_fm.mlperf.sut import QueueIssuer, System
@@ -225,12 +225,12 @@ def test_logs_that_do_not_agree_are_an_error(tmp_path: Path, summary: str, valid
 def test_the_accuracy_log_is_read_by_sample(tmp_path: Path) -> None:
     entries = [{"seq_id": i, "qsl_idx": q, "data": d} for i, (q, d) in enumerate([(1, "02000000"), (0, "00010000")])]
     (tmp_path / "mlperf_log_accuracy.json").write_text(json.dumps(entries))
-    assert read_answers(tmp_path, 2).tolist() == [256, 2]
+    assert read_predictions(tmp_path, 2).tolist() == [256, 2]
     with pytest.raises(EngineError, match="1 of 3 samples"):
-        read_answers(tmp_path, 3)
+        read_predictions(tmp_path, 3)
     (tmp_path / "mlperf_log_accuracy.json").write_text("[\n")
     with pytest.raises(EngineError, match="not LoadGen's log"):
-        read_answers(tmp_path, 2)
+        read_predictions(tmp_path, 2)
 
 
 def test_a_rate_is_found_below_what_holds() -> None:

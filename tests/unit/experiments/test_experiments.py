@@ -19,14 +19,14 @@ from edge_fm.experiments import (
     best_pairings,
     experiment_rows,
     find_experiment,
-    kept_results,
     load_experiments,
     read_result,
     run_experiment,
+    stored_results,
     write_result,
 )
 from edge_fm.experiments.current import current_of, why_changed
-from edge_fm.experiments.results import KEPT
+from edge_fm.experiments.results import STORED_RESULTS
 from edge_fm.models import find_model
 from edge_fm.training import DataPart, recipe_hash
 from edge_fm_runtime.errors import DataError, RecipeError
@@ -103,7 +103,7 @@ def test_the_recipe_is_what_its_name_and_report_say(name: str) -> None:
 
 
 def test_kept_results_are_of_recipes_as_they_are() -> None:
-    kept = kept_results(KEPT)
+    kept = stored_results(STORED_RESULTS)
     assert kept
     for result in kept:
         recipe = find_experiment(result.name).recipe
@@ -111,12 +111,12 @@ def test_kept_results_are_of_recipes_as_they_are() -> None:
         assert result.recipe_hash == recipe_hash(recipe), again
         if result.in_full:
             assert why_changed(result, current_of(result.name, recipe)) is None, again
-    for path in KEPT.glob("*.json"):
+    for path in STORED_RESULTS.glob("*.json"):
         assert not re.search(r'": "(/|[A-Z]:)', path.read_text())  # no path of the machine it was run on
 
 
 def test_rows_that_were_run_are_within_a_point_or_say_why_not() -> None:
-    finished = [row for row in experiment_rows(kept_results(KEPT)) if row["status"] == "run"]
+    finished = [row for row in experiment_rows(stored_results(STORED_RESULTS)) if row["status"] == "run"]
     assert len(finished) > 10
     for row in finished:
         if row["reported_accuracy"] is not None:
@@ -154,7 +154,7 @@ def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
     assert read_result(write_result(tmp_path, result)) == dataclasses.replace(result, labels=[], confusion=[])
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(DataError, match="is no result"):
-        kept_results(tmp_path)
+        stored_results(tmp_path)
 
 
 def test_an_experiment_runs_and_is_read_and_not_trained_again(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from edge_fm.experiments import (
     Result,
     current,
     experiment_rows,
-    kept_results,
     load_experiments,
     rows_due,
+    stored_results,
     studies_of,
     write_result,
 )
@@ -54,9 +54,9 @@ def test_results_of_seeds_are_kept_beside_each_other_and_a_trial_replaces_none(t
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"{NAME}{end}.json" for end in ("-seed-1", "-trial", "")
     ]
-    assert row_of(NAME, *kept_results(tmp_path))["achieved_accuracy"] == pytest.approx(0.915)
+    assert row_of(NAME, *stored_results(tmp_path))["achieved_accuracy"] == pytest.approx(0.915)
     again = made_up(NAME, accuracy=0.93)  # the same seed, run once more
-    assert row_of(NAME, *kept_results(tmp_path), again)["achieved_accuracy"] == pytest.approx(0.925)
+    assert row_of(NAME, *stored_results(tmp_path), again)["achieved_accuracy"] == pytest.approx(0.925)
 
 
 def test_what_is_due_is_run_once_for_each_recipe_and_seed() -> None:

@@ -60,8 +60,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (made / model / "model.keras").touch()
     (made / "edgenet-s-photo").mkdir()  # no record: one run
     (made / "edgenet-s-photo" / "model.keras").touch()
-    shutil.copy(records.KEPT / "published.toml", made)
-    monkeypatch.setattr(records, "KEPT", made)
+    shutil.copy(records.STORED_RESULTS / "published.toml", made)
+    monkeypatch.setattr(records, "STORED_RESULTS", made)
     return made
 
 
@@ -111,7 +111,7 @@ def test_what_is_kept_is_of_the_recipes_of_the_package() -> None:
         for seed in record.seeds:
             history = (run / f"history-{seed.seed}.csv").read_text().splitlines()
             assert len(history) == recipe.training.epochs + 1
-    models = records.KEPT.glob("*/model.keras")
+    models = records.STORED_RESULTS.glob("*/model.keras")
     assert sum(file.stat().st_size for file in models) <= 3 << 20
 
 

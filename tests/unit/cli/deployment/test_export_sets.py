@@ -129,7 +129,7 @@ def test_small_sets_are_taken_as_they_are(model: Callable[..., Path], tmp_path: 
     assert done.exit_code == 0, done.output
     # 24 to learn from; a third of them is held out where accuracy control needs it.
     assert calibrated_on(json.loads(done.stdout)[0]) == (16 if control else 24)
-    assert "500 were asked for" in done.stderr
+    assert "500 were requested" in done.stderr
 
 
 def test_a_validation_split_of_its_own_steers_accuracy_control(model: Callable[..., Path], tmp_path: Path) -> None:
