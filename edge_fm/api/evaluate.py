@@ -137,7 +137,7 @@ def evaluate(
     maps = None if report is None else _feature_maps(original, layer, images)
     with closing(runner):
         stage = f"evaluating on {dataset.name} {split}"
-        probabilities, inference = _answer(runner, images, batch_size, stage, progress)
+        probabilities, inference = _predict(runner, images, batch_size, stage, progress)
         ran = (runner.name, runner.device, runner.precision)
     evaluation = evaluate_probabilities(probabilities, truth, labels, files=selected.files)
     doubt = accuracy_warning(
@@ -182,7 +182,7 @@ def _learned_from(dataset: Dataset, split: str, images: Any, training: Mapping[s
     )
 
 
-def _answer(
+def _predict(
     runner: Engine, images: Any, batch_size: int, stage: str, progress: ProgressFn
 ) -> tuple[Any, dict[str, float | int | None]]:
     """The predictions of all images, and how long they took; the first of several batches warms up and is not timed."""

@@ -20,7 +20,7 @@ from edge_fm_runtime.measurement.latency import Latency, measure
 from edge_fm_runtime.measurement.probe import StartCost, measure_start
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.machine import describe_machine, usable_cpus
-from edge_fm_runtime.system.package_versions import package_version
+from edge_fm_runtime.system.package_versions import package_versions
 
 _LIBRARIES = ("edge-fm", "numpy", "onnxruntime", "openvino", "ai-edge-litert", "tensorflow", "keras", "pillow")
 _MAX_WARM_UP_S = 3.0
@@ -101,7 +101,7 @@ def environment() -> dict[str, Any]:
     """Machine, versions and time of a measurement."""
     return {
         "machine": describe_machine(),
-        "versions": {name: v for name in _LIBRARIES if (v := package_version(name)) is not None},
+        "versions": package_versions(_LIBRARIES),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "threads": usable_cpus(),
         "command": sys.argv[1:],
