@@ -183,7 +183,7 @@ def _export(
             warn(text)
         else:
             note(f"Note: {text}")
-    sets = evaluation_data(options.data, original, progress, skip_unreadable=options.skip_unreadable, on_try=note)
+    sets = evaluation_data(options.data, original, progress, skip_unreadable=options.skip_unreadable, note=note)
     if sets.note:
         note(f"Note: {sets.note}")
     if sets.labels is not None:
@@ -256,7 +256,7 @@ def _calibration(
             seed=options.seed,
             skip_unreadable=options.skip_unreadable,
             progress=progress,
-            on_note=note,
+            note=note,
         )
     except EdgeFMError as error:
         if all(target.precision == "int8" for target in targets):

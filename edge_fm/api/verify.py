@@ -81,7 +81,7 @@ def _against(
     from edge_fm_export.gate.gate import verify_against
 
     original = load_original(trained_model(against), artifact.metadata)
-    sets = evaluation_data(data, original, progress, skip_unreadable=skip_unreadable, on_try=note)
+    sets = evaluation_data(data, original, progress, skip_unreadable=skip_unreadable, note=note)
     result = verify_against(artifact, original, sets.test, engine, progress=progress)
     made_from = artifact.metadata.source or {}
     if made_from.get("sha256") in (None, original.sha256):

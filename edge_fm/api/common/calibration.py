@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from edge_fm.api.common.original import Sets, evaluation_data, unlabelled_set
 from edge_fm_runtime.errors import DataError, EdgeFMError
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
     from edge_fm_export.context import EvaluationSet, SourceModel
@@ -46,7 +45,7 @@ def calibration_sets(
     seed: int,
     skip_unreadable: float | None = None,
     progress: ProgressFn = silent,
-    on_note: Callable[[str], None] | None = None,
+    note: MessageFn = ignore_message,
 ) -> Calibration:
     """Select the images that int8 is calibrated on, and others, labelled, for accuracy control.
 
@@ -64,7 +63,7 @@ def calibration_sets(
         seed: of the choice.
         skip_unreadable: see `evaluation_data`.
         progress: called as images are read.
-        on_note: called with what was done to the source's own data.
+        note: called with what was done to the source's own data.
 
     Raises:
         DataError: every image is a test image, or the images do not fit the model.
@@ -76,9 +75,9 @@ def calibration_sets(
     train = sets.train
     if source is not None:
         if is_flat_folder(source):
-            train = unlabelled_set(source, original, progress, skip_unreadable=skip_unreadable or 0.0, on_note=on_note)
+            train = unlabelled_set(source, original, progress, skip_unreadable=skip_unreadable or 0.0, note=note)
         else:
-            named = evaluation_data(source, original, progress, skip_unreadable=skip_unreadable, on_try=on_note)
+            named = evaluation_data(source, original, progress, skip_unreadable=skip_unreadable, note=note)
             train = named.train
     if train is None:
         return Calibration()

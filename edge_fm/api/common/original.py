@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_fm.api.common.messages import ignore_message
 from edge_fm.api.common.places import EXPORTS, is_run
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
@@ -67,7 +66,7 @@ def evaluation_data(
     progress: ProgressFn = silent,
     *,
     skip_unreadable: float | None = None,
-    on_try: Callable[[str], None] | None = None,
+    note: MessageFn = ignore_message,
 ) -> Sets:
     """Select the evaluation set for an export of `original`.
 
@@ -77,7 +76,7 @@ def evaluation_data(
         progress: called as images are read.
         skip_unreadable: share of a folder's pictures that may be left out because they cannot be read; None for what
             the run's training left out of the same source.
-        on_try: called with what is tried when a dataset must be fetched.
+        note: called with what is tried when a dataset must be fetched.
 
     Raises:
         DataError: the dataset does not fit the model, or is not the one that the run was trained on.
@@ -90,7 +89,7 @@ def evaluation_data(
     from edge_fm.data.unlabelled import is_flat_folder
 
     if is_flat_folder(name):
-        unlabelled = unlabelled_set(name, original, progress, skip_unreadable=skip_unreadable or 0.0, on_note=on_try)
+        unlabelled = unlabelled_set(name, original, progress, skip_unreadable=skip_unreadable or 0.0, note=note)
         return Sets(unlabelled, None, UNLABELLED_NOTE)
     dataset = load_dataset(
         name,
@@ -98,7 +97,7 @@ def evaluation_data(
         photo=original.photo,
         skip_unreadable=share_to_skip(skip_unreadable, name, original.training),
         progress=progress,
-        note=on_try or ignore_message,
+        note=note,
     )
     dataset = as_trained(dataset, original.training)
     if source is None and dataset.content_hash != trained_on.get("hash"):
@@ -110,8 +109,8 @@ def evaluation_data(
     names = dataset.label_names
     if original.named or len(names) != len(original.labels):
         return sets_of(dataset, original.labels, original.input.shape)
-    note = f"The classes got the names and the order of {dataset.name}: {', '.join(names)}. Name them: --labels FILE."
-    return replace(sets_of(dataset, names, original.input.shape), note=note, labels=names)
+    named = f"The classes got the names and the order of {dataset.name}: {', '.join(names)}. Name them: --labels FILE."
+    return replace(sets_of(dataset, names, original.input.shape), note=named, labels=names)
 
 
 def share_to_skip(given: float | None, source: str, training: Mapping[str, Any] | None) -> float:
@@ -196,7 +195,7 @@ def unlabelled_set(
     progress: ProgressFn,
     *,
     skip_unreadable: float = 0.0,
-    on_note: Callable[[str], None] | None = None,
+    note: MessageFn = ignore_message,
 ) -> EvaluationSet:
     """The pictures of a folder without subfolders, as images of the model's size without labels."""
     from edge_fm.data.unlabelled import load_images
@@ -208,7 +207,7 @@ def unlabelled_set(
         original.photo,
         skip_unreadable=skip_unreadable,
         progress=progress,
-        note=on_note or ignore_message,
+        note=note,
     )
     return EvaluationSet(folder, images, None, _sha256(images))
 
