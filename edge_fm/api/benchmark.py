@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.places import EXPORTS, is_run, latest_export
+from edge_fm.api.common.places import EXPORTS, MODEL_VARIABLE, is_run, latest_export, select_artifact
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def benchmark(
     """Time artifacts, the Keras original and its SavedModel, interleaved in one run.
 
     Args:
-        artifacts: what to measure; none for all artifacts of the newest export.
+        artifacts: what to measure; none for all artifacts of the newest export, or, where there is none, the artifact
+            in the package; `$EDGEFM_MODEL` comes before both.
         against: a run, a Keras file or a trained model of the package to measure beside them; "none" for artifacts
             alone; None for the run that an artifact lies in.
         batches: batch sizes.
@@ -194,15 +196,14 @@ def _sample_photo(case: Case, folder: Path) -> Path:
 
 
 def newest_exports(note: MessageFn) -> list[Path]:
-    """All artifacts of the newest export, where none is named."""
-    from edge_fm_runtime.errors import ArtifactError
+    """What is measured where no artifact is named: all of the newest export, else the one that `infer` would take.
 
+    Raises:
+        ArtifactError: there is none.
+    """
     newest = latest_export()
-    if newest is None:
-        raise ArtifactError(
-            "No ARTIFACT was given, and nothing is exported under runs/ here.",
-            hint="Make some: edgefm export --format all",
-        )
+    if newest is None or os.environ.get(MODEL_VARIABLE):
+        return [select_artifact(None, note)]
     found = sorted(p.parent for p in newest.parent.glob("*/edgefm.json"))
     note(f"Artifacts: all {len(found)} in {newest.parent}")
     return found

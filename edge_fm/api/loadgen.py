@@ -87,7 +87,7 @@ def benchmark_scenarios(
     """Let MLPerf's LoadGen measure artifacts in its scenarios, one by one.
 
     Args:
-        artifacts: what to measure; none for all artifacts of the newest export.
+        artifacts: what to measure; none for those that `benchmark` would measure.
         scenarios: of `SCENARIO_NAMES`, or "all".
         target_qps: queries a second in the server scenario; None for what short trials find that the latency holds at.
         target_latency_ms: bound of the 99th percentile in the server scenario; None for MLPerf's 10 ms.

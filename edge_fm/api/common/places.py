@@ -11,6 +11,8 @@ from edge_fm_runtime.progress import MessageFn, ignore_message
 RUNS = Path("runs")
 EXPORTS = "export"
 """Folder of a run that holds its artifacts."""
+MODEL_VARIABLE = "EDGEFM_MODEL"
+"""The environment variable that names an artifact."""
 DEFAULT_RECIPE = "edgenet-s"
 """What cross-validation and sweeps train where no recipe is named."""
 
@@ -63,7 +65,7 @@ def select_artifact(given: str | Path | None, note: MessageFn = ignore_message) 
     """
     if given is not None:
         return Path(given)
-    if from_environment := os.environ.get("EDGEFM_MODEL"):
+    if from_environment := os.environ.get(MODEL_VARIABLE):
         note(f"Model: {from_environment} ($EDGEFM_MODEL)")
         return Path(from_environment)
     if (newest := latest_export()) is not None:

@@ -63,7 +63,8 @@ from edge_fm.cli.options import COUNT, PATH, console_options, engine_options
 def command(console: Console, **options: Any) -> None:
     """Time artifacts, the Keras original (called and through predict) and its SavedModel, interleaved in one run.
 
-    Without ARTIFACT, all artifacts of the newest export are measured. Load time, first inference and peak memory come
+    Without ARTIFACT, all artifacts of the newest export are measured; where nothing is exported here, the one in the
+    package; where $EDGEFM_MODEL is set, that one. Load time, first inference and peak memory come
     from fresh processes. A percentile that the number of samples does not support is left out. The whole run is VALID,
     or INVALID with the reasons: too short, unstable, throttled, other load seen.
     """

@@ -83,6 +83,21 @@ def test_it_has_a_name_that_every_command_knows(
             assert line.endswith(" edgenet-s-onnx-int8")
 
 
+def test_benchmark_takes_it_where_nothing_is_exported(artifact_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["benchmark", "--duration", "0.05", "--against", "none"]
+    for part in ("bare", "streams", "photos", "starts", "null"):
+        command += ["--skip", part]
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == 0, done.output
+    assert "Model: edgenet-s-onnx-int8, shipped with edge-fm" in done.stderr
+    assert "Next: edgefm infer photo.jpg --model edgenet-s-onnx-int8" in done.stderr
+    monkeypatch.setenv("EDGEFM_MODEL", str(artifact_folder))
+    done = CliRunner().invoke(cli, [*command, "--json"])
+    assert done.exit_code == 0, done.output
+    assert f"Model: {artifact_folder} ($EDGEFM_MODEL)" in done.stderr
+    assert {row["model"] for row in json.loads(done.stdout)["rows"]} == {"tiny"}
+
+
 def test_its_name_loads_it_in_python_and_so_does_none() -> None:
     with Classifier.load() as unnamed, Classifier.load("edgenet-s-onnx-int8") as named:
         assert unnamed.artifact.path == named.artifact.path == shipped_model()
