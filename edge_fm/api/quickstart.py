@@ -15,12 +15,14 @@ from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, sile
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
+    from edge_fm.evaluation.benchmark.statistics import Verdict
     from edge_fm.training import EpochFn, RunResult
     from edge_fm_export.results import ExportResult
 
 _SAMPLE = "Ankle boot"
 """The class of the sample photo, which is made from its first test image."""
-_DURATION_S = 0.5
+_DURATION_S = 1.0
+"""Counted seconds of each way to run: the least that a valid measurement takes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class QuickstartResult:
         seconds: duration of the whole.
         rows: what the original, called in two ways, and each artifact cost and lost, as `edgefm quickstart --json`
             prints them.
+        verdict: whether the measurement is valid, and why not.
         artifact: the artifact that classified the photo: ONNX, fp32.
         photo: a photo made from a test image.
         label: the predicted class of the photo.
@@ -42,6 +45,7 @@ class QuickstartResult:
     trained: RunResult
     seconds: float
     rows: tuple[Mapping[str, Any], ...]
+    verdict: Verdict
     artifact: Path
     photo: Path
     label: str
@@ -54,6 +58,7 @@ class QuickstartResult:
             "run": str(self.trained.run_dir),
             "seconds": round(self.seconds, 1),
             "rows": list(self.rows),
+            **self.verdict.to_json(),
             "photo": {"path": str(self.photo), "label": self.label, "score": self.score, "truth": self.truth},
         }
 
@@ -103,17 +108,19 @@ def quickstart(
     note("2. Export to every format and precision, each gated against the Keras original")
     exported = export(run, "all", "all", out=run / EXPORTS, progress=progress, note=note, warn=warn).results
     note("3. Measure each beside Keras, interleaved in one run")
-    rows = _measure(trained, exported, progress)
+    rows, verdict = _measure(trained, exported, progress)
     note("4. Classify a photo made from a test image")
     photo = _sample_photo(dataset, run / "photo.jpg")
     artifact = next(r.path for r in exported if (r.target.format, r.target.precision) == ("onnx", "fp32"))
     with Classifier.load(artifact) as classifier:
         found = classifier.classify(photo)
     seconds = time.monotonic() - started
-    return QuickstartResult(trained, seconds, tuple(rows), artifact, photo, found.label, found.score, _SAMPLE)
+    return QuickstartResult(trained, seconds, tuple(rows), verdict, artifact, photo, found.label, found.score, _SAMPLE)
 
 
-def _measure(trained: RunResult, exported: Sequence[ExportResult], progress: ProgressFn) -> list[dict[str, Any]]:
+def _measure(
+    trained: RunResult, exported: Sequence[ExportResult], progress: ProgressFn
+) -> tuple[list[dict[str, Any]], Verdict]:
     """One row for each way to call the original and one for each artifact: what it costs and what it lost."""
     from edge_fm.evaluation.benchmark.benchmark import run_benchmark
     from edge_fm.evaluation.benchmark.cases import artifact_case, closing_engines, reference_cases
@@ -127,7 +134,8 @@ def _measure(trained: RunResult, exported: Sequence[ExportResult], progress: Pro
         cases.append(artifact_case(artifact, select_engine(artifact, "auto"), options, registry=ALL_ENGINES))
     cases += reference_cases(trained.run_dir, options, cases[0].images)
     with closing_engines(cases):  # the report asks the engines what ran
-        measured = run_benchmark(cases, duration_s=_DURATION_S, progress=progress).to_json()["rows"]
+        report = run_benchmark(cases, duration_s=_DURATION_S, progress=progress)
+        measured = report.to_json()["rows"]
     timed = {row["model"]: row for row in measured}
     by_engine = {row["engine"]: row for row in measured}
     predict_ms = by_engine["keras-predict"]["p50_ms"]
@@ -154,7 +162,7 @@ def _measure(trained: RunResult, exported: Sequence[ExportResult], progress: Pro
             "agreement": parity.top1_agreement,
         }
         rows.append(row | cost(timed[result.path.name]))
-    return rows
+    return rows, report.verdict
 
 
 def _sample_photo(dataset: Dataset, file: Path) -> Path:

@@ -185,7 +185,7 @@ def _say_classes(old: tuple[str, ...], new: tuple[str, ...], table: np.ndarray[A
         name if those == [name] else f"{name} ({' + '.join(those)})" for name, those in zip(new, members, strict=True)
     ]
     left_out = int((table < 0).sum())
-    return ", ".join(told) + (f"; {left_out} classes left out" if left_out else "")
+    return ", ".join(told) + (f"; {left_out} class{'es' * (left_out != 1)} left out" if left_out else "")
 
 
 def _without_copies(

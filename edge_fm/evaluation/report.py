@@ -132,12 +132,13 @@ def _training(folder: Path, evaluated: Evaluated) -> Markup | None:
     if not history:
         return None
     plot_curves(history, folder / "curves.png")
+    epochs = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
     drawings = [
         _drawing(
             partial(draw_curves, history=history, keys=(key,)),
             4.8,
             3.4,
-            f"{key.capitalize()} over {len(history)} epochs, on training and on validation images",
+            f"{key.capitalize()} over {epochs}, on training and on validation images",
             "curve",
         )
         for key in ("loss", "accuracy")

@@ -185,7 +185,7 @@ def _run(row: Mapping[str, Any], results: Sequence[Result], runs: Path) -> Marku
     images = ", ".join(f"{count:,} to {use}" for count, use in zip(result.images.values(), _USES, strict=True))
     shown = [
         page.paragraph(
-            f"{result.params:,} parameters; {images}; {result.epochs} epochs, the best of them {result.best_epoch}; "
+            f"{result.params:,} parameters; {images}; {_epochs(result)}; "
             f"{result.seconds:,.0f} s on {result.machine}, seed {result.seed}, {result.date[:10]}, "
             f"recipe {result.recipe_hash[:12]}.",
             kind="dim",
@@ -207,3 +207,7 @@ def _history_at_hand(recipe: Recipe, seed: int, runs: Path) -> Mapping[str, Sequ
     """The curves of the run itself, where it is still there; else nothing."""
     run = runs / recipe_hash(replace(recipe, seed=seed))[:12]
     return read_history(run) if (run / MODEL_FILE).is_file() else {}
+
+
+def _epochs(result: Result) -> str:
+    return "1 epoch" if result.epochs == 1 else f"{result.epochs} epochs, the best of them {result.best_epoch}"

@@ -159,8 +159,9 @@ def export_targets(
                 if isinstance(made, ExportFailure):
                     failures.append(made)
                     continue
+                replaced = (place / METADATA_FILE).is_file()
                 install(work / place.name, place, source_sha256=source.sha256, force=force)
-                results.append(replace(made, path=place))
+                results.append(replace(made, path=place, replaced=replaced))
             except EdgeFMError as error:
                 failures.append(ExportFailure(place.name, target, error))
         progress("exporting", len(wanted), len(wanted))

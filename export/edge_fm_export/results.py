@@ -28,6 +28,7 @@ class ExportResult:
         engine: the engine that the gate ran.
         metadata: as written.
         notes: what a person should know, one sentence each.
+        replaced: whether it took the place of an artifact of an earlier export.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class ExportResult:
     engine: str
     metadata: Metadata
     notes: tuple[str, ...]
+    replaced: bool = False
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -48,6 +50,7 @@ class ExportResult:
         """The object that `edgefm export --json` lists."""
         return {
             "artifact": str(self.path),
+            "replaced": self.replaced,
             "format": self.target.format,
             "precision": self.target.precision,
             "bytes": self.bytes,
@@ -125,8 +128,8 @@ class ExportReport:
         if self.failures:
             error = joined_failures({failure.target: failure.error for failure in self.failures}, self.results)
             older = [str(failure.older) for failure in self.failures if failure.older is not None]
-            if older and older[0] not in error.message:
-                error.message += f"\nUnchanged, from an earlier export: {', '.join(older)}."
+            if unnamed := [path for path in older if path not in error.message]:
+                error.message += f"\nUnchanged, from an earlier export: {', '.join(unnamed)}."
             raise error
 
 

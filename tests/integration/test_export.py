@@ -17,6 +17,7 @@ from tiny_models import TINY_SHAPES, tiny_images, tiny_set
 from edge_fm_export.engines import REFERENCE_ENGINES, reference_engine
 from edge_fm_export.gate.gate import verify_against
 from edge_fm_export.pipeline import ExportResult, export
+from edge_fm_export.results import ExportFailure, ExportReport
 from edge_fm_export.targets import BUILDERS, Target, parse_targets
 from edge_fm_runtime.artifacts.artifact import list_files, load_artifact
 from edge_fm_runtime.artifacts.metadata_parser import parse_metadata
@@ -164,6 +165,25 @@ def test_a_failed_gate_keeps_the_old_artifact_and_the_others(tiny_sources: dict[
     assert f"Unchanged, from an earlier export: {tmp_path / 'tiny-grey-onnx-fp32'}." in str(caught.value)
     assert hashes(tmp_path / "tiny-grey-onnx-fp32") == before
     assert [p.name for p in tmp_path.iterdir()] == ["tiny-grey-onnx-fp32"]
+
+
+def test_every_older_artifact_that_stands_is_named(tmp_path: Path) -> None:
+    places = [tmp_path / name for name in ("one", "two", "three")]
+    errors = [ExportError(f"{places[0]} cannot be replaced."), ExportError("It fails."), ExportError("It fails, too.")]
+    failures = [
+        ExportFailure(place.name, target, error, older=place)
+        for place, target, error in zip(places, BUILDERS, errors, strict=False)
+    ]
+    report = ExportReport((), np.zeros((0, 4), np.float32), tuple(failures))
+    with pytest.raises(ExportError) as caught:
+        report.require_all()
+    assert f"Unchanged, from an earlier export: {tmp_path / 'two'}, {tmp_path / 'three'}." in str(caught.value)
+
+
+def test_an_artifact_that_was_replaced_says_so(tiny_sources: dict[str, Any], tmp_path: Path) -> None:
+    source, test = tiny_sources["grey"], tiny_set((28, 28, 1), 40, seed=2)
+    reports = [export(source, [Target("onnx", "fp32")], tmp_path, test=test).to_json()[0] for _ in range(2)]
+    assert [report["replaced"] for report in reports] == [False, True]
 
 
 def test_without_labels_the_gate_judges_agreement(tiny_sources: dict[str, Any], tmp_path: Path) -> None:

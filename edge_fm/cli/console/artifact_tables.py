@@ -89,6 +89,8 @@ def print_quickstart(result: QuickstartResult) -> None:
     )
     optional = ["peak MiB", "load ms", "agree %", "engine"]
     print_table(title, columns, rows, right=range(2, len(columns)), optional=optional)
+    if not result.verdict.valid:
+        print_line(f"The times are not to be relied on. {result.verdict.sentence()}")
     print_line(f"{result.photo}: {result.label} {100 * result.score:.1f}% (it is: {result.truth})")
 
 

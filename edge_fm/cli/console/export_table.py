@@ -26,6 +26,12 @@ def print_results(report: ExportReport) -> None:
     columns += ["agreement %", "max diff", "batch 1 ms", "gate"]
     optional = ["max diff", "batch 1 ms", "agreement %", "bytes"]
     print_table(_title(report), columns, rows, right=range(1, len(columns) - 1), optional=optional)
+    replaced = [result.path.name for result in results if result.replaced]
+    older = [failure.name for failure in report.failures if failure.older is not None]
+    if replaced:
+        print_line(f"Replaced, from an earlier export: {', '.join(replaced)}")
+    if older:
+        print_line(f"Kept unchanged, from an earlier export: {', '.join(older)}")
     for result in results:
         if result.target.precision != "int8":
             continue

@@ -78,7 +78,7 @@ def print_run(result: RunResult) -> None:
         ["test accuracy", test.format("")],
         ["validation accuracy", validation.format(f" (epoch {metrics['best_epoch']})")],
         ["training accuracy", f"{100 * metrics['train_accuracy']:.2f}%"],
-        ["time", f"{metrics['seconds']:.0f} s, {metrics['epochs']} epochs"],
+        ["time", f"{metrics['seconds']:.0f} s, {metrics['epochs']} epoch{'s' * (metrics['epochs'] != 1)}"],
         ["files", f"{result.run_dir}/ model.keras recipe.toml history.csv metrics.json curves.png confusion.png"],
     ]
     print_table(f"Run {result.run_dir}", ["what", "value"], rows, wraps=["value"])

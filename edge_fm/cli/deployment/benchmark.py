@@ -73,9 +73,8 @@ def command(console: Console, **options: Any) -> None:
     strict, batches = options.pop("strict"), options.pop("batches") or (1,)
     result = console.call(benchmark, batches=batches, **options)
     console.show(result, print_report, result.to_json())
-    reasons = result.verdict.reasons
     if not result.verdict.valid:
-        console.note(f"INVALID: {len(reasons)} reasons, the first: {reasons[0]}")
+        console.note(result.verdict.sentence())
     console.next(f"edgefm infer photo.jpg --model {artifact_name(result.artifacts[0])}")
     if strict:
         result.require_valid()

@@ -48,9 +48,8 @@ def command(console: Console, **options: Any) -> None:
     report = call_interruptibly(console, search, on_trial=on_trial, **options)
     running = sum(trial["state"] == "running" for trial in report.result.trials)
     if running:
-        console.note(
-            f"{running} trials still run in other processes; {report.out}/search.json holds what is known by now."
-        )
+        still = "1 trial still runs" if running == 1 else f"{running} trials still run"
+        console.note(f"{still} in other processes; {report.out}/search.json holds what is known by now.")
     console.show(report, print_trials)
     best = report.result.best_recipe
     console.next(typed_command() if best is None else f"edgefm train --recipe {shell_word(best)}")

@@ -93,7 +93,7 @@ def _reasons(reasons: Sequence[str]) -> Markup:
     return together(
         paragraph("These figures are not to be relied on:", kind="bad"),
         listing(first),
-        folded(f"{len(rest)} more reasons", listing(rest)) if rest else None,
+        folded(f"{len(rest)} more reason{'s' * (len(rest) > 1)}", listing(rest)) if rest else None,
     )
 
 

@@ -78,6 +78,20 @@ class Verdict:
         """Whether nothing speaks against the figure."""
         return not self.reasons
 
+    def sentence(self) -> str:
+        """What to tell a person in one line.
+
+        Example:
+            >>> Verdict(("too short: 3 samples",)).sentence()
+            'INVALID: too short: 3 samples'
+            >>> Verdict(("too short: 3 samples", "unstable")).sentence()
+            'INVALID: 2 reasons, the first: too short: 3 samples'
+        """
+        if self.valid:
+            return "VALID"
+        several = "" if len(self.reasons) == 1 else f"{len(self.reasons)} reasons, the first: "
+        return f"INVALID: {several}{self.reasons[0]}"
+
     def __str__(self) -> str:
         return "VALID" if self.valid else f"INVALID ({'; '.join(self.reasons)})"
 

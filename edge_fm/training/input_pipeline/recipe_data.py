@@ -60,6 +60,11 @@ def notes_of_preparation(recipe: Recipe, dataset: Dataset) -> list[str]:
         lines.append(f"Test images: {notes['test']}.")
     if asked.samples:
         lines.append(f"Training images: {notes['samples']}.")
+    if dataset.validation is None and not asked.split:
+        lines.append(
+            f"Validation images: {100 * asked.validation:g}% of each class's training images, drawn with seed "
+            f"{_validation_seed(recipe)}; they choose the best epoch. Another share: --set data.validation=0.2"
+        )
     return lines
 
 
@@ -80,8 +85,12 @@ def training_and_validation(recipe: Recipe, dataset: Dataset) -> tuple[Split, Sp
     if dataset.validation is not None:
         return dataset.train, dataset.validation
     split = dataset.train
-    seed = recipe.seed if recipe.data.validation_seed is None else recipe.data.validation_seed
+    seed = _validation_seed(recipe)
     if not recipe.data.split:
         return split_validation(split, fraction=recipe.data.validation, seed=seed)
     learned, validation, _ = recipe.data.split
     return split_validation(split, count=max(1, round(len(split) * validation / (learned + validation))), seed=seed)
+
+
+def _validation_seed(recipe: Recipe) -> int:
+    return recipe.seed if recipe.data.validation_seed is None else recipe.data.validation_seed

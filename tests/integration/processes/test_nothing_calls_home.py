@@ -234,7 +234,8 @@ called = {
     "pair_classes": lambda: pair_classes(Path("runs/lenet5")),
 }
 functions = {name for name in edge_fm.__all__ if inspect.isfunction(getattr(edge_fm, name))}
-assert {*called} == functions - {"fetch_data"}, functions ^ {*called}  # that one is for the network
+tried_elsewhere = {"fetch_data", "quickstart"}  # that is for the network; this is called by its command above
+assert {*called} == functions - tried_elsewhere, functions ^ {*called}
 from pathlib import Path
 
 kept = {}

@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +118,9 @@ def benchmarked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_export(show: Shown, exported: Any) -> None:
     from edge_fm.cli.console.export_table import print_results
-    from edge_fm_export.results import ExportReport
+    from edge_fm_export.results import ExportFailure, ExportReport
     from edge_fm_export.targets import Target
+    from edge_fm_runtime.errors import ExportError
 
     results = [exported("grey", Target("onnx", "fp32")), exported("grey", Target("onnx", "int8"))]
     report = ExportReport(tuple(results), np.zeros((0, 4), np.float32))
@@ -126,7 +128,12 @@ def test_export(show: Shown, exported: Any) -> None:
     for result in results:
         assert result.path.name in text
         assert f"{100 * result.parity.accuracy:.2f}" in text and f"{result.parity.drop_points:+.2f}" in text
-    assert text.count("passed") == 2
+    assert text.count("passed") == 2 and "earlier export" not in text
+    kept = ExportFailure(f"{results[1].path.name}", results[1].target, ExportError("it cannot"), older=results[1].path)
+    again = ExportReport((replace(results[0], replaced=True),), np.zeros((0, 4), np.float32), (kept,))
+    text = " ".join(show(lambda: print_results(again)).split())
+    assert f"Replaced, from an earlier export: {results[0].path.name}" in text
+    assert f"Kept unchanged, from an earlier export: {results[1].path.name}" in text
     plan = show(run("export", "garments.keras", "--dry-run", "--format", "all", "--precision", "all"))
     assert all(f"garments-{name}" in plan for name in ("savedmodel-fp32", "onnx-int8", "openvino-fp16", "litert-int8"))
 
@@ -134,6 +141,7 @@ def test_export(show: Shown, exported: Any) -> None:
 def test_quickstart(show: Shown, tmp_path: Path) -> None:
     from edge_fm.api.quickstart import QuickstartResult
     from edge_fm.cli.console.artifact_tables import print_quickstart
+    from edge_fm.evaluation.benchmark.statistics import Verdict
     from edge_fm.training import load_recipe
     from edge_fm.training.run.results import RunResult
 
@@ -143,8 +151,13 @@ def test_quickstart(show: Shown, tmp_path: Path) -> None:
     metrics = {"model": "edgenet-s", "params": 90522}
     trained = RunResult(tmp_path, load_recipe("quickstart"), metrics, (), np.zeros((0, 10), np.float32))
     photo = tmp_path / "photo.jpg"
-    result = QuickstartResult(trained, 100.0, (row,), tmp_path, photo, "Ankle boot", 0.987, "Ankle boot")
+    result = QuickstartResult(trained, 100.0, (row,), Verdict(()), tmp_path, photo, "Ankle boot", 0.987, "Ankle boot")
     text = show(lambda: print_quickstart(result))
+    assert "relied" not in text
+    loaded = replace(result, verdict=Verdict(("other load seen: other processes took 93% of the CPU",)))
+    said = " ".join(show(lambda: print_quickstart(loaded)).split())
+    assert "The times are not to be relied on. INVALID: other load seen: other processes took 93% of the CPU" in said
+    assert loaded.to_json()["verdict"] == "INVALID" and loaded.to_json()["reasons"]
     assert f"{photo}: Ankle boot 98.7% (it is: Ankle boot)" in text
     assert all(value in text for value in ("edgenet-s-openvino-int8", "90.10", "+0.10", "0.170", "444x"))
 
@@ -157,6 +170,8 @@ def test_train(show: Shown, tmp_path: Path) -> None:
     metrics = {"model": "edgenet-s", "params": 90522, "test_accuracy": 0.9123, "val_accuracy": 0.9234}
     metrics |= {"train_accuracy": 0.9345, "best_epoch": 7, "epochs": 8, "seconds": 61.0}
     metrics |= {"validation_leaks": [], "test_leaks": []}
+    once = RunResult(tmp_path, load_recipe("edgenet-s"), {**metrics, "epochs": 1}, (), np.zeros((0, 10), np.float32))
+    assert "1 epochs" not in show(lambda: print_run(once))
     result = RunResult(tmp_path, load_recipe("edgenet-s"), metrics, (), np.zeros((0, 10), np.float32))
     text = show(lambda: print_run(result))
     assert all(value in text for value in ("edgenet-s", "90,522", "91.23%", "92.34%", "93.45%", "confusion.png"))

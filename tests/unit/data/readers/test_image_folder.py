@@ -12,7 +12,7 @@ from PIL import Image
 
 from edge_fm.data import Preparation, dataset_info, load_dataset, prepare
 from edge_fm.training.input_pipeline.leakage import notes_of_copies
-from edge_fm.training.input_pipeline.recipe_data import training_and_validation
+from edge_fm.training.input_pipeline.recipe_data import notes_of_preparation, training_and_validation
 from edge_fm.training.recipe import Recipe
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError
@@ -32,6 +32,7 @@ def test_folder_with_train_validation_and_test(name: str, tmp_path: Path) -> Non
     assert {image.tobytes() for image in dataset.validation.images} == given
     learn, choose = training_and_validation(Recipe(), dataset)
     assert learn is dataset.train and choose is dataset.validation
+    assert notes_of_preparation(Recipe(), dataset) == []
     assert said == [
         "Training images: 7 of train/.",
         f"Validation images: 7 of {name}/, which choose the best epoch.",
@@ -215,3 +216,10 @@ def test_a_class_whose_folder_has_a_name_in_another_encoding_is_an_error(tmp_pat
         pytest.skip("this file system takes UTF-8 names alone")
     with pytest.raises(DataError, match=r"the label 'caf\\udce9' is no text"):
         load_dataset(str(tmp_path))
+
+
+def test_a_folder_without_validation_images_says_which_are_drawn(tmp_path: Path) -> None:
+    write_pictures(tmp_path, {"a": 20, "b": 20})
+    (note,) = notes_of_preparation(Recipe(), load_dataset(str(tmp_path)))
+    assert note.startswith("Validation images: 10% of each class's training images, drawn with seed ")
+    assert note.endswith("--set data.validation=0.2")
