@@ -79,15 +79,23 @@ def _against(
     from edge_fm.api.common.original import evaluation_data, load_original
     from edge_fm.models.records import trained_model
     from edge_fm_export.gate.gate import verify_against
+    from edge_fm_export.gate.same_original import check_same_original
 
     original = load_original(trained_model(against), artifact.metadata)
     sets = evaluation_data(data, original, progress, skip_unreadable=skip_unreadable, note=note)
     result = verify_against(artifact, original, sets.test, engine, progress=progress)
-    made_from = artifact.metadata.source or {}
-    if made_from.get("sha256") in (None, original.sha256):
+    same = check_same_original(artifact, original, result.parity)
+    if same is None:
         return result
-    warning = (
-        f"{against} is not the model that {artifact.path} was exported from ({made_from.get('name')}): its SHA-256 is "
-        f"{original.sha256[:16]}, not {str(made_from['sha256'])[:16]}. Two different models are compared."
+    made_from = artifact.metadata.source or {}
+    message = (
+        f"{against} is not the file that {artifact.path} was exported from ({made_from.get('name')}): its SHA-256 is "
+        f"{original.sha256[:16]}, not {str(made_from.get('sha256'))[:16]}. "
     )
-    return replace(result, warnings=(*result.warnings, warning))
+    if same.passed:
+        message += "Its predictions are the same, so it is that model, saved again."
+    else:
+        message += (
+            f"Its predictions are others ({same.describe()}), so it is another model. Name the original: --against"
+        )
+    return replace(result, checks=(*result.checks, same), warnings=(*result.warnings, message))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_fm.cli.console.artifact_tables import print_verification
 from edge_fm.cli.console.console import Console, artifact_name
 from edge_fm.cli.options import console_options, engine_options, skip_unreadable_option
+
+if TYPE_CHECKING:
+    from edge_fm_runtime.parity.verification import Verification
 
 
 @click.command("verify")
@@ -22,7 +25,8 @@ from edge_fm.cli.options import console_options, engine_options, skip_unreadable
 def command(console: Console, **options: Any) -> None:
     """Check hashes and metadata, then replay the golden predictions on this device's own engine.
 
-    With --against, the original predicts the whole test set beside the artifact. Exits with 3 if a check fails.
+    With --against, the original predicts the whole test set beside the artifact; a model that is not its original
+    fails. Exits with 3 if a check fails.
     Agreement and accuracy drop are judged by what so many images can show, as in `edgefm export`.
     Without ARTIFACT it is the one that `edgefm infer` would take.
     """
@@ -37,6 +41,16 @@ def command(console: Console, **options: Any) -> None:
     for warning in (*result.warnings, *doubts(result.checks, result.parity.n)):
         console.warn(warning)
     if not result.passed:
-        console.note("Verification failed: do not ship this artifact; export it again: edgefm export")
+        console.note(f"Verification failed: {_advice(result, options['against'])}")
         sys.exit(3)
     console.next(f"edgefm infer photo.jpg --model {artifact_name(result.artifact)}")
+
+
+def _advice(result: Verification, against: str | None) -> str:
+    """What to do about the failed checks."""
+    if against is not None:
+        from edge_fm_export.gate.same_original import SAME_MODEL, SAME_PREDICTIONS
+
+        if any(check.name in (SAME_MODEL, SAME_PREDICTIONS) and not check.passed for check in result.checks):
+            return f"{against} is not the original of this artifact; name that: --against RUN|MODEL.keras"
+    return "do not ship this artifact; export it again: edgefm export"

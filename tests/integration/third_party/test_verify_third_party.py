@@ -45,11 +45,49 @@ def test_the_scaling_of_an_export_is_used_again_by_verify(tmp_path: Path) -> Non
     report = json.loads(verified.stdout)
     assert report["top1_agreement"] == 1.0
     assert report["accuracy"] is not None
-    assert not any("is not the model" in warning for warning in report["warnings"])
+    assert not any("is not the file" in warning for warning in report["warnings"])
     keras.Model(image, -logits).save(tmp_path / "other.keras")
     other = run("verify", made["artifact"], "--against", tmp_path / "other.keras", *judged, "--json", "--quiet")
-    assert any("other.keras is not the model that" in warning for warning in json.loads(other.stdout)["warnings"])
+    assert other.exit_code == 3
+    assert any("other.keras is not the file that" in warning for warning in json.loads(other.stdout)["warnings"])
     assert "WARNING" in other.stderr.upper()
+
+
+def test_a_model_that_is_not_the_original_never_passes(tmp_path: Path) -> None:
+    """Its class is always the original's, so that agreement and drop are perfect: only its probabilities tell."""
+    import keras
+
+    def save(name: str, sharpness: float) -> Path:
+        image = keras.Input((8, 8, 1), dtype="uint8")
+        flat = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+        dense = keras.layers.Dense(2, activation="softmax")
+        model = keras.Model(image, dense(flat))
+        kernel = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+        dense.set_weights([sharpness * kernel, np.zeros(2, np.float32)])
+        model.save(tmp_path / name)
+        return tmp_path / name
+
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (400, 8, 8, 1), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", images=pixels, labels=np.arange(400) % 2)
+    original, again, other = save("one.keras", 1.0), save("again.keras", 1.0), save("other.keras", 1.5)
+    # The same weights, but other bytes: a zip keeps the time.
+    again.write_bytes(again.read_bytes() + b"\0")
+    data = ("--data", tmp_path / "data.npz")
+    asked = ("--format", "openvino", "--precision", "int8", "--max-drop", "50", "--json")
+    done = run("export", original, *asked, *data, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    artifact = Path(json.loads(done.stdout)[0]["artifact"])
+    for against in (original, again):
+        done = run("verify", artifact, "--against", against, *data)
+        assert done.exit_code == 0 and "PASSED" in done.stdout, done.output
+    assert "saved again" in done.stderr
+    done = run("verify", artifact, "--against", other, *data)
+    assert done.exit_code == 3 and "PASSED" not in done.stdout, done.output
+    assert "max_abs_diff_to_exported_model" in done.stdout and "it is another model" in done.stderr
+    assert "other.keras is not the original of this artifact; name that: --against" in done.stderr
+    payload = run("verify", artifact / "model.xml", "--against", again, *data)
+    assert payload.exit_code == 0 and "top1_agreement_to_other_model" in payload.stdout, payload.output
 
 
 def test_a_model_without_labels_is_named_by_its_data(tmp_path: Path) -> None:
