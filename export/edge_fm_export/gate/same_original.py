@@ -7,7 +7,8 @@ from edge_fm_export.gate.gate import reference_answers
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
 from edge_fm_runtime.artifacts.metadata import Precision
-from edge_fm_runtime.parity.comparison import Check, Parity, check_agreement, compare_probabilities
+from edge_fm_runtime.parity.checks import Check, check_agreement
+from edge_fm_runtime.parity.comparison import Parity, compare_probabilities
 
 SAME_MODEL = "max_abs_diff_to_exported_model"
 SAME_PREDICTIONS = "top1_agreement_to_other_model"
