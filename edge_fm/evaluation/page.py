@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")
 """Paul Tol's "bright" scheme: distinct for the colour-blind, and readable on light and on dark ground."""
 
+_ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What a page shows as escapes: controls, which HTML has none of, and what turns the direction of all that follows."""
 _INK = "#010203"
 """Stands for the page's own text colour until a drawing is put into a page."""
 
@@ -79,7 +81,8 @@ def document(title: str, *parts: Markup | None) -> str:
         '<!doctype html>'
     """
     shown = [piece for piece in parts if piece]
-    return _environment().get_template("page.html.jinja").render(title=title, parts=shown) + "\n"
+    text = _environment().get_template("page.html.jinja").render(title=title, parts=shown) + "\n"
+    return _ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def tiles(values: Mapping[str, str]) -> Markup:

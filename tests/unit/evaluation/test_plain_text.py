@@ -75,6 +75,15 @@ def test_plots_and_the_page_take_any_label(tmp_path: Path) -> None:
     assert re.search(r">\s*\$\$\s*<", page)
 
 
+def test_controls_and_marks_of_direction_are_shown_as_escapes_on_every_page() -> None:
+    from edge_fm.evaluation.page import document, part
+
+    page = document("a\x1b[31m", part("paragraph", "photo\u202egnp.exe \u2066x", ""), part("paragraph", "שלום", ""))
+    for shown in (r"a\u001b[31m", r"photo\u202egnp.exe \u2066x", "שלום"):
+        assert shown in page
+    assert not set("\x1b\u202e\u2066") & set(page)
+
+
 def test_characters_without_a_font_are_one_warning_of_ours(tmp_path: Path) -> None:
     unassigned = ["\U000e0100\ufdd0", "\ufdd1\ufdd2"]
     with pytest.warns(EdgeFMWarning, match="boxes for [34] characters") as told:
