@@ -13,7 +13,7 @@ from edge_fm.data.readers.image_folder import check_photo_shape
 from edge_fm.data.readers.unreadable import check_unreadable, unreadable_in_words
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
-from edge_fm_runtime.photos.suffixes import LISTED, count_in_words, is_photo_name, kind_passed_over
+from edge_fm_runtime.photos.suffixes import LISTED, describe_counts, is_photo_name, kind_passed_over
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.machine import usable_cpus
 
@@ -61,7 +61,7 @@ def load_images(
         raise DataError(f"{folder} holds no picture.", hint=f"Taken are {LISTED}.")
     if len(files) > len(paths):
         others = Counter(kind_passed_over(p.name) for p in files if not is_photo_name(p.name))
-        note(f"Passed over: {count_in_words(others)}.")
+        note(f"Passed over: {describe_counts(others)}.")
 
     def decode(path: Path) -> npt.NDArray[np.uint8] | PhotoError:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 from edge_fm_export.compat.library_folders import own_keras_folder
 from edge_fm_export.compat.tensorflow_setup import NOISE
 from edge_fm_runtime.errors import MissingDependencyError
-from edge_fm_runtime.system.captured_log import native_noise_hidden
+from edge_fm_runtime.system.captured_log import known_log_lines_hidden
 
 _BACKENDS = {"tensorflow", "jax", "torch"}
 
@@ -47,7 +47,7 @@ def require_keras(purpose: str) -> Any:
         if "keras" in sys.modules:
             import keras
         else:  # and the rest of what its C++ side says, whatever its log level
-            with own_keras_folder(), native_noise_hidden(NOISE):
+            with own_keras_folder(), known_log_lines_hidden(NOISE):
                 import keras
 
                 if keras.backend.backend() == "tensorflow":

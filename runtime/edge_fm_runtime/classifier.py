@@ -168,7 +168,7 @@ class Classifier:
         """Classify one photo.
 
         Args:
-            photo: a path, the bytes of a picture file, a PIL image, or a uint8 array `[H,W]` or `[H,W,C]`.
+            photo: a path, the bytes of an image file, a PIL image, or a uint8 array `[H,W]` or `[H,W,C]`.
             top_k: how many classes to return.
 
         Raises:
@@ -176,8 +176,8 @@ class Classifier:
             ClosedError: the classifier was closed.
         """
         with self._calls:
-            (answer,) = self._answer([self._decode(photo)], top_k)
-            return answer
+            (classification,) = self._classify([self._decode(photo)], top_k)
+            return classification
 
     def classify_many(
         self, photos: Iterable[Photo], *, batch_size: int = BATCH_SIZE, top_k: int = 1, processes: bool = False
@@ -201,8 +201,8 @@ class Classifier:
 
         Example:
             >>> with Classifier.load(artifact) as classifier:  # doctest: +SKIP
-            ...     for answer in classifier.classify_many(["a.jpg", "b.jpg"]):
-            ...         print(answer.input, answer)
+            ...     for result in classifier.classify_many(["a.jpg", "b.jpg"]):
+            ...         print(result.input, result)
         """
         from edge_fm_runtime.photos.decoding import ParallelDecoder
 
@@ -218,9 +218,9 @@ class Classifier:
         try:
             for ready in decoder.batches(batch_size):
                 with self._calls:
-                    answers = iter(self._answer([r for r in ready if isinstance(r, _Decoded)], top_k))
+                    classified = iter(self._classify([r for r in ready if isinstance(r, _Decoded)], top_k))
                 for item in ready:
-                    yield item if isinstance(item, Failure) else next(answers)
+                    yield item if isinstance(item, Failure) else next(classified)
         finally:
             decoder.close()
 
@@ -241,7 +241,7 @@ class Classifier:
         canvas = self.canvas(photo)
         return _Decoded(_name(photo), canvas, (perf_counter_ns() - start) / 1e6)
 
-    def _answer(self, decoded: list[_Decoded], top_k: int) -> list[Classification]:
+    def _classify(self, decoded: list[_Decoded], top_k: int) -> list[Classification]:
         if not decoded:
             return []
         start = perf_counter_ns()

@@ -6,20 +6,20 @@ EdgeFMError                       exit 1   the root: catch this one
 │   └── DownloadError             exit 1   no source of a dataset could be reached
 ├── RecipeError                   exit 1   a recipe names something unknown or contradicts itself
 ├── TrainingError                 exit 1   a training run cannot start, go on or be resumed
-│   └── DivergedError             exit 1   the loss became infinite or no number
-├── ModelError                    exit 1   a Keras model (or its weights) cannot be read or is no image classifier
+│   └── DivergedError             exit 1   the loss became infinite or not a number
+├── ModelError                    exit 1   a Keras model (or its weights) cannot be read or is not an image classifier
 ├── ExportError                   exit 1   a conversion or quantization failed, or the pair does not exist
 ├── ArtifactError                 exit 1   an artifact's metadata is malformed or of an unknown schema
 │   └── IntegrityError            exit 3   a file of an artifact is missing or is not what its hash says
 ├── EngineError                   exit 1   an engine cannot run this artifact
 │   ├── DeviceError               exit 1   the device asked for does not exist, or another one would have run
 │   └── ClosedError               exit 1   a classifier or an engine was called after it was closed
-├── PhotoError                    exit 1   a file is no picture that can be classified
+├── PhotoError                    exit 1   a file is not a readable image
 └── GateError                     exit 3   parity or accuracy is out of tolerance; `failures` lists every check
 
-What is no error but must be known is an EdgeFMWarning: PrecisionWarning (an artifact runs, in another precision than
-its own), ConversionWarning (a model was converted, but not in the usual way), CacheWarning (what was kept is damaged or
-not to be trusted, and is made again).
+What is not an error but should be known is an EdgeFMWarning: PrecisionWarning (an artifact runs in another precision
+than its own), ConversionWarning (a model was converted, but not in the usual way), CacheWarning (a cached file is
+damaged or not to be trusted, and is made again).
 """
 
 from __future__ import annotations
@@ -79,11 +79,11 @@ class TrainingError(EdgeFMError):
 
 
 class DivergedError(TrainingError):
-    """The loss became infinite or no number."""
+    """The loss became infinite or not a number."""
 
 
 class ModelError(EdgeFMError):
-    """A Keras model or its weights cannot be read, or it is no image classifier."""
+    """A Keras model or its weights cannot be read, or it is not an image classifier."""
 
 
 class ExportError(EdgeFMError):
@@ -113,7 +113,7 @@ class ClosedError(EngineError):
 
 
 class PhotoError(EdgeFMError):
-    """A file is no picture that can be classified."""
+    """A file is not a readable image."""
 
 
 class GateError(EdgeFMError):
@@ -133,11 +133,11 @@ class GateError(EdgeFMError):
 
 
 class EdgeFMWarning(UserWarning):
-    """What a person should know although it goes on."""
+    """Something that a person should know, while the work goes on."""
 
 
 class CacheWarning(EdgeFMWarning):
-    """What the cache holds is damaged or not to be trusted; it is made again."""
+    """A cached file is damaged or not to be trusted; it is made again."""
 
 
 class ConversionWarning(EdgeFMWarning):
@@ -145,4 +145,4 @@ class ConversionWarning(EdgeFMWarning):
 
 
 class PrecisionWarning(EdgeFMWarning):
-    """An artifact is computed in another precision than its own, as this CPU would give others in its own."""
+    """An artifact runs in another precision than its own, in which this CPU would compute other predictions."""

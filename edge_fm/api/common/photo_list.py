@@ -16,7 +16,7 @@ from typing import IO
 from edge_fm_runtime.classification import Failure
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.file import shown_name
-from edge_fm_runtime.photos.suffixes import count_in_words, is_photo_name, kind_passed_over
+from edge_fm_runtime.photos.suffixes import describe_counts, is_photo_name, kind_passed_over
 
 _MAGIC = "*?["
 _LONGEST_LINE = 1 << 16
@@ -63,7 +63,7 @@ class PhotoList:
         """What the folders hold beside photos, counted by kind, once they have been walked; empty for nothing."""
         kinds = self._passed_over.copy()
         subfolders = kinds.pop(_SUBFOLDERS, 0)
-        parts = [count_in_words(kinds)] if kinds else []
+        parts = [describe_counts(kinds)] if kinds else []
         if subfolders:
             parts.append(
                 f"{subfolders:,} {'subfolder' if subfolders == 1 else 'subfolders'} (look into them: --recursive)"

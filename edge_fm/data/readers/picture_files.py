@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge_fm.data.readers.split_names import DESCRIPTION, ORDER, PART_NAMES, PartName
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.photos.suffixes import count_in_words, is_photo_name, kind_passed_over
+from edge_fm_runtime.photos.suffixes import describe_counts, is_photo_name, kind_passed_over
 
 # What archives and tools leave beside the folders that a person made.
 _LEFT_BY_TOOLS = frozenset({"__MACOSX", "__pycache__"})
@@ -114,7 +114,7 @@ def passed_over(folder: Path, parts: Iterable[Path], names: Sequence[str]) -> st
             for _, links, files in _walk(part / name):
                 linked += len(links)
                 kinds.update(kind_passed_over(f) for f in files if not is_photo_name(f))
-    told = [count_in_words(kinds)] if kinds else []
+    told = [describe_counts(kinds)] if kinds else []
     if linked:
         told.append(f"{linked:,} {'link to a folder' if linked == 1 else 'links to folders'} within a class")
     if loose:

@@ -14,7 +14,7 @@ from typing import Any
 from edge_fm_export.compat import keras_internals, tensorflow_graphs
 from edge_fm_export.compat.library_folders import own_keras_folder
 from edge_fm_runtime.errors import ExportError, MissingDependencyError
-from edge_fm_runtime.system.captured_log import native_noise_hidden
+from edge_fm_runtime.system.captured_log import known_log_lines_hidden
 
 # What TensorFlow's C++ side writes to file descriptor 2 whatever its log level: glog lines of information,
 # the complaint that there is no CUDA driver, which is no error on a machine without a GPU,
@@ -49,7 +49,7 @@ def require_tensorflow(purpose: str) -> tuple[Any, Any]:
             import keras
             import tensorflow as tf
         else:
-            with own_keras_folder(), native_noise_hidden(NOISE):
+            with own_keras_folder(), known_log_lines_hidden(NOISE):
                 import keras
                 import tensorflow as tf
 

@@ -56,5 +56,5 @@ def require_ran_on(tensor: Any, options: EngineOptions) -> None:
     if f"device:{options.device.lower()}:" not in str(tensor.device).lower():
         raise DeviceError(
             f"{options.device} was asked for, but TensorFlow ran {tensor.device}.",
-            hint="Mend the device's driver, or ask for --device CPU.",
+            hint="Repair the device's driver, or ask for --device CPU.",
         )

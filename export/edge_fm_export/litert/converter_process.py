@@ -26,7 +26,7 @@ from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.progress import ProgressFn
 from edge_fm_runtime.system.brief_errors import brief
-from edge_fm_runtime.system.captured_log import native_noise_hidden
+from edge_fm_runtime.system.captured_log import known_log_lines_hidden
 from edge_fm_runtime.system.child_process import child_command
 
 _CONTROL_FLOW = frozenset({"While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase"})
@@ -138,7 +138,7 @@ def main(arguments: list[str]) -> None:
 
 @contextmanager
 def _silent_converter() -> Iterator[None]:
-    with quiet(), native_noise_hidden(NOISE), warnings.catch_warnings():
+    with quiet(), known_log_lines_hidden(NOISE), warnings.catch_warnings():
         # TensorFlow's own calibrator still runs the interpreter that TensorFlow has deprecated for others.
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         yield

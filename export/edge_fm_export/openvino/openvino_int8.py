@@ -20,7 +20,7 @@ from edge_fm_export.openvino.ir_size import prune_ir
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.selection import note_on_weights, select_int8_weights
 from edge_fm_export.quantization.steering import Drop, SteeringImages, predict_all, steering_images
-from edge_fm_runtime.engines.openvino_core import shared_core, signal_stack_kept
+from edge_fm_runtime.engines.openvino_core import shared_core, signal_stack_restored
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.system.brief_errors import brief
 
@@ -241,7 +241,7 @@ def _silent_nncf() -> Iterator[None]:
     level = logging.getLogger("nncf").level
     nncf.set_log_level(logging.ERROR)
     try:
-        with signal_stack_kept(), quiet(), redirect_stdout(io.StringIO()):
+        with signal_stack_restored(), quiet(), redirect_stdout(io.StringIO()):
             yield
     finally:
         nncf.set_log_level(level or logging.INFO)

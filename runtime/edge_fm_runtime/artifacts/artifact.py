@@ -30,9 +30,9 @@ class Artifact:
 
     Attributes:
         path: the folder, or the payload itself where it was given bare.
-        metadata: what it says about itself.
+        metadata: its description.
         payload: the main file (or, for a SavedModel, folder).
-        bare: a payload without its folder: no hashes, no golden answers.
+        bare: a payload without its folder: no hashes, no golden predictions.
     """
 
     path: Path
@@ -95,12 +95,12 @@ def read_small(path: Path) -> bytes:
     """Read a metadata file: a regular file of bounded size, so that a FIFO or a huge file cannot stall a device.
 
     Raises:
-        ArtifactError: it is no regular file, too large, or unreadable.
+        ArtifactError: it is not a regular file, too large, or unreadable.
     """
     try:
         info = path.stat()
         if not stat.S_ISREG(info.st_mode):
-            raise ArtifactError(f"{path} is no regular file.", hint="Export the model again: edgefm export")
+            raise ArtifactError(f"{path} is not a regular file.", hint="Export the model again: edgefm export")
         if info.st_size > MAX_METADATA_BYTES:
             raise ArtifactError(
                 f"{path} has {info.st_size} bytes; metadata has at most {MAX_METADATA_BYTES}.",
@@ -153,7 +153,7 @@ def check_files(folder: Path, metadata: Metadata) -> None:
 
 
 def _loaded_too(folder: Path, metadata: Metadata) -> list[str]:
-    """Files that a library or `verify` would read with the payload though nothing says what is in them."""
+    """Files that a library or `verify` would read with the payload without a hash to check them by."""
     payload = metadata.payload
     beside = [payload.removesuffix(".xml") + ".bin"] if metadata.format == "openvino" else []
     names = [name for name in (*beside, GOLDEN_FILE) if (folder / name).exists() or (folder / name).is_symlink()]

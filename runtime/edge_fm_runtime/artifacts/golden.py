@@ -1,4 +1,4 @@
-"""Golden answers: a few dozen inputs with what the original and the exported model answered, replayed on a device."""
+"""Golden predictions: a few dozen inputs with the predictions of the original and the exported model for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge_fm_runtime.errors import ArtifactError
 __all__ = ["GOLDEN_FILE", "Golden", "load_golden", "save_golden"]
 
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
-"""What zipfile and numpy raise on bytes that are no such archive, or one that is compressed or encrypted otherwise."""
+"""What zipfile and numpy raise on other bytes, or on an archive that is compressed or encrypted otherwise."""
 _ARRAYS = ("images", "reference", "exported")
 _MAX_BYTES = 256 * 1024 * 1024
 MAX_IMAGES = 4096
@@ -26,12 +26,12 @@ MAX_IMAGES = 4096
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """Inputs and the answers to them.
+    """Inputs and the predictions for them.
 
     Attributes:
         images: uint8 `[N,H,W,C]`.
         reference: float32 `[N,classes]`, the original Keras model's probabilities.
-        exported: float32 `[N,classes]`, what the exported model answered on the machine that exported it.
+        exported: float32 `[N,classes]`, of the exported model on the machine that exported it.
     """
 
     images: Pixels
@@ -40,7 +40,7 @@ class Golden:
 
 
 def save_golden(golden: Golden, path: Path) -> None:
-    """Write `golden` to `path` as `.npz`; the same answers give the same bytes."""
+    """Write `golden` to `path` as `.npz`; the same predictions give the same bytes."""
     arrays = {"images": golden.images, "reference": golden.reference, "exported": golden.exported}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
@@ -52,7 +52,7 @@ def save_golden(golden: Golden, path: Path) -> None:
 
 
 def load_golden(path: Path) -> Golden:
-    """Read golden answers; never unpickles.
+    """Read golden predictions; never unpickles.
 
     Raises:
         ArtifactError: the file is malformed or its arrays do not fit together.
@@ -67,7 +67,7 @@ def load_golden(path: Path) -> Golden:
         with np.load(path, allow_pickle=False) as data:
             arrays = {name: data[name] for name in _ARRAYS}
     except _DAMAGED as error:
-        raise ArtifactError(f"{path} holds no golden answers: {error}", hint=hint) from error
+        raise ArtifactError(f"{path} holds no golden predictions: {error}", hint=hint) from error
     golden = Golden(**arrays)
     images, reference, exported = golden.images, golden.reference, golden.exported
     fits = (

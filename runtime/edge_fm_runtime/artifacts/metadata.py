@@ -39,7 +39,7 @@ class PhotoSpec:
         mode: "garment" finds the object and crops to it, "fit" letterboxes, "crop" cuts the centre, "stretch" distorts.
         background: the polarity that the model was trained on ("dark": a light object on black, as in
             Fashion-MNIST), or "any" to leave it alone.
-        fill: value of the canvas around the picture, 0..255.
+        fill: value of the canvas around the image, 0..255.
     """
 
     mode: PhotoMode = "fit"
@@ -86,7 +86,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Metadata:
-    """Everything that an artifact says about itself.
+    """The description of an artifact.
 
     The sections (`training` to `parity`) are JSON objects; what the code reads of them is checked (`sections`), the
     rest is for people and reports.

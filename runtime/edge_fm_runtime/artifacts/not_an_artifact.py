@@ -24,15 +24,15 @@ def advice(path: Path) -> str:
         made = made or sorted(file.parent for file in path.glob(f"*/{METADATA_FILE}"))
         if made:
             more = f" and {len(made) - _SHOWN} more" if len(made) > _SHOWN else ""
-            return f"Give one of the artifacts in it: {', '.join(_word(folder) for folder in made[:_SHOWN])}{more}"
+            return f"Give one of the artifacts in it: {', '.join(_quoted(folder) for folder in made[:_SHOWN])}{more}"
         if (path / "model.keras").is_file() or (path / "saved_model.pb").is_file():
-            return f"Export it first: edgefm export {_word(path)}"
+            return f"Export it first: edgefm export {_quoted(path)}"
     elif path.suffix.lower() in _MODELS and path.is_file():
-        return f"Export it first: edgefm export {_word(path)}"
+        return f"Export it first: edgefm export {_quoted(path)}"
     elif not path.exists() and (near := get_close_matches(path.name, packaged_names(), n=1, cutoff=0.4)):
         return f"Did you mean {near[0]!r}, the one in the package?"
     return "Make one from a model: edgefm export MODEL.keras"
 
 
-def _word(path: Path) -> str:
+def _quoted(path: Path) -> str:
     return shlex.quote(str(path))

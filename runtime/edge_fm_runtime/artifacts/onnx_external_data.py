@@ -1,4 +1,4 @@
-"""Refuse ONNX files that would have a library read other files: weights kept outside them ("external data").
+"""Refuse ONNX files that make a library read other files: weights stored outside them ("external data").
 
 EdgeFM writes none. Libraries refuse those outside the model's folder, some only in late versions; this one asks none.
 Source: onnx/onnx.proto (field numbers of ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto).
@@ -34,7 +34,7 @@ def refuse_external_data(path: Path) -> None:
         path: an `.onnx` file.
 
     Raises:
-        ArtifactError: it keeps weights elsewhere, or is malformed.
+        ArtifactError: it stores weights elsewhere, or is malformed.
     """
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -44,7 +44,7 @@ def refuse_external_data(path: Path) -> None:
         raise ArtifactError(f"{path} is not a readable onnx model: {error}", hint=BROKEN) from error
     if outside:
         raise ArtifactError(
-            f"{path} keeps weights in other files; an artifact's model is one file, and no other is ever read for it.",
+            f"{path} stores weights in other files; an artifact's model is one file, and no other is ever read for it.",
             hint="Save it as one file (onnx.save_model(..., save_as_external_data=False)) and export it again.",
         )
 

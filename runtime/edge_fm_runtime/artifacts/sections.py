@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 Kind: TypeAlias = tuple[str, Callable[[Any], bool]]
-"""What a value must be, in words, and the check."""
+"""What a value must be, for messages, and the check."""
 
 
 def _number(value: Any) -> bool:

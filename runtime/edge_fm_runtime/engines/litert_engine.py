@@ -14,13 +14,13 @@ from edge_fm_runtime.engines.base import Engine, EngineOptions, cannot_run
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
 from edge_fm_runtime.system.brief_errors import brief
-from edge_fm_runtime.system.captured_log import native_noise_hidden
+from edge_fm_runtime.system.captured_log import known_log_lines_hidden
 from edge_fm_runtime.system.machine import usable_cpus
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
-_NOISE = re.compile(rb"INFO: (Created TensorFlow Lite XNNPACK delegate|Initialized TensorFlow Lite runtime)")
+_KNOWN_LOG_LINES = re.compile(rb"INFO: (Created TensorFlow Lite XNNPACK delegate|Initialized TensorFlow Lite runtime)")
 _REEXPORT = "Update the library, pip install -U ai-edge-litert, or export the model again: edgefm export"
 
 
@@ -64,7 +64,7 @@ class LiteRtEngine(Engine):
         self._calls = Calls("The litert engine")
         self._free: SimpleQueue[_Runner] = SimpleQueue()
         for runner in runners:
-            with native_noise_hidden(_NOISE):
+            with known_log_lines_hidden(_KNOWN_LOG_LINES):
                 runner.resize(artifact.metadata.input.batch or options.batch or 1)
             self._free.put(runner)
 
@@ -77,7 +77,7 @@ class LiteRtEngine(Engine):
                 self._free.put(runner)
 
     def close(self) -> None:
-        """Release the interpreters, once the calls in flight are answered."""
+        """Release the interpreters, once the calls in flight have ended."""
         if self._calls.close():
             del self._free
 
@@ -102,9 +102,9 @@ class _Runner:
             self.interpreter.invoke()
         except (RuntimeError, ValueError) as error:
             raise cannot_run("LiteRT", self._payload, batch, error) from error
-        # get_tensor copies, so the answer stays when the interpreter goes on.
-        answer: Probabilities = self.interpreter.get_tensor(self._output)
-        return answer
+        # get_tensor copies, so the result stays as it is when the interpreter goes on.
+        result: Probabilities = self.interpreter.get_tensor(self._output)
+        return result
 
     def resize(self, batch: int) -> None:
         if self._spec.batch not in (None, batch):
@@ -134,24 +134,24 @@ def _load(artifact: Artifact, threads: int) -> Interpreter:
 
 
 def _check(artifact: Artifact, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
-    """Compare what the file takes and answers with what its metadata says."""
+    """Compare the inputs and outputs of the file with its metadata."""
     spec, classes = artifact.metadata.input, len(artifact.metadata.labels)
     fits = len(inputs) == len(outputs) == 1
     if fits:
-        image, answer = inputs[0], outputs[0]
+        image, probabilities = inputs[0], outputs[0]
         fits = (
             tuple(image["shape_signature"][1:]) == spec.shape
             and image["dtype"] is np.uint8
-            and tuple(answer["shape_signature"][1:]) == (classes,)
-            and answer["dtype"] is np.float32
+            and tuple(probabilities["shape_signature"][1:]) == (classes,)
+            and probabilities["dtype"] is np.float32
         )
     if not fits:
 
-        def told(tensors: list[dict[str, Any]]) -> str:
+        def describe(tensors: list[dict[str, Any]]) -> str:
             return ", ".join(f"{np.dtype(t['dtype'])} {t['shape_signature'].tolist()}" for t in tensors)
 
         raise EngineError(
-            f"{artifact.payload} takes {told(inputs)} and answers {told(outputs)}; its metadata says uint8 "
+            f"{artifact.payload} takes {describe(inputs)} and returns {describe(outputs)}; its metadata says uint8 "
             f"{[spec.batch or -1, *spec.shape]} and float32 {[spec.batch or -1, classes]}.",
             hint="Export the model again: edgefm export",
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PROVIDERS = {"CPU": "CPUExecutionProvider", "GPU": "CUDAExecutionProvider", "OPENVINO": "OpenVINOExecutionProvider"}
 _PACKAGES = {"GPU": "onnxruntime-gpu", "OPENVINO": "onnxruntime-openvino"}
-_LOG_NOTHING_BUT_FATAL = 4  # errors are raised, and native code tells them over many lines
+_LOG_NOTHING_BUT_FATAL = 4  # errors are raised; native code would log them again, over many lines
 
 
 class OnnxRuntimeEngine(Engine):
@@ -35,7 +35,7 @@ class OnnxRuntimeEngine(Engine):
         DeviceError: the device has no execution provider here.
 
     On an x86 CPU without VNNI, where sums of 8-bit products saturate, an artifact with weights of all 8 bits is
-    computed in fp32: the answers are those that were proven, at the price of its speed.
+    computed in fp32: its predictions are those that the gate compared, and it is slower.
 
     Warns:
         PrecisionWarning: this is such a CPU, or may be one.
@@ -67,7 +67,7 @@ class OnnxRuntimeEngine(Engine):
         if ran != provider:
             raise DeviceError(
                 f"{options.device} was asked for, but ONNX Runtime would run {ran}.",
-                hint="Mend the device's driver, or ask for --device CPU.",
+                hint="Repair the device's driver, or ask for --device CPU.",
             )
         self.device = options.device
         # On x86 CPUs ONNX Runtime has no half-precision kernels: it casts the weights and computes in fp32.
@@ -77,12 +77,12 @@ class OnnxRuntimeEngine(Engine):
         classes = outputs[0].shape[-1] if outputs else None
         if [i.name for i in inputs] != [artifact.metadata.input.name] or classes != len(artifact.metadata.labels):
             raise EngineError(
-                f"{artifact.payload} takes {[i.name for i in inputs]} and answers {classes} classes; its metadata says "
+                f"{artifact.payload} takes {[i.name for i in inputs]} and returns {classes} classes; its metadata says "
                 f"{artifact.metadata.input.name!r} and {len(artifact.metadata.labels)} labels.",
                 hint="Export the model again: edgefm export",
             )
         if not exact:
-            _say_that_it_is_slow(artifact)
+            _warn_of_fp32(artifact)
         self._payload = artifact.payload
         self._input = inputs[0].name
         self._outputs = [outputs[0].name]
@@ -96,7 +96,7 @@ class OnnxRuntimeEngine(Engine):
                 raise cannot_run("ONNX Runtime", self._payload, batch, error) from error
 
     def close(self) -> None:
-        """Release the session, once the calls in flight are answered."""
+        """Release the session, once the calls in flight have ended."""
         if self._calls.close():
             del self._session
 
@@ -138,7 +138,7 @@ def _load(
         if provider != _PROVIDERS["CPU"]:
             raise DeviceError(
                 f"{artifact.payload} cannot run on {asked.device} alone: {error}",
-                hint="Mend the device's driver, or ask for --device CPU.",
+                hint="Repair the device's driver, or ask for --device CPU.",
             ) from error
         raise EngineError(
             f"ONNX Runtime cannot load {artifact.payload}: {brief(error)}",
@@ -154,7 +154,7 @@ def _may_saturate(artifact: Artifact) -> bool:
     return all_bits and byte_products() != "exact"
 
 
-def _say_that_it_is_slow(artifact: Artifact) -> None:
+def _warn_of_fp32(artifact: Artifact) -> None:
     cpu = "has neither VNNI nor AMX" if byte_products() == "saturating" else "may have neither VNNI nor AMX"
     safe_for = (artifact.metadata.quantization or {}).get("safe_for", "another CPU")
     warnings.warn(

@@ -1,7 +1,7 @@
-"""Models that OpenVINO has compiled, kept in the user's cache folder so that the next process need not compile them.
+"""Models that OpenVINO has compiled, stored in the user's cache folder so that the next process need not compile them.
 
 OpenVINO's own cache (`CACHE_DIR`) loads whatever bytes lie there: a damaged one gives wrong predictions. Here each
-compiled model is kept with its SHA-256, and what is loaded are the very bytes that were checked.
+compiled model is stored with its SHA-256, and the bytes that are loaded are those that were checked.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ FILE = "compiled.blob"
 
 
 def compiled_file(core: openvino.Core, artifact: Artifact, device: str, settings: str) -> Path | None:
-    """Where just this payload is kept, compiled for `device` with `settings`; None where it cannot be kept.
+    """The file for this payload, compiled for `device` with `settings`; None where it cannot be stored.
 
     Args:
         core: of the process.
-        artifact: a bare payload, without hashes, is not kept.
-        device: one device; "AUTO" chooses among several, and is not kept.
+        artifact: a bare payload, without hashes, is not stored.
+        device: one device; "AUTO" selects among several, and is not stored.
         settings: whatever else decides what is compiled.
     """
     digest = artifact.payload_hash()
@@ -48,7 +48,7 @@ def compiled_file(core: openvino.Core, artifact: Artifact, device: str, settings
 def load_compiled(
     core: openvino.Core, file: Path, device: str, config: dict[str, Any]
 ) -> openvino.CompiledModel | None:
-    """Load a compiled model that was kept; None where there is none, or none that may be used.
+    """Load a compiled model that was stored; None where there is none, or none that may be used.
 
     Warns:
         CacheWarning: there is one, but it is damaged, or others may write to it.
@@ -65,7 +65,7 @@ def load_compiled(
         except RuntimeError as error:
             reason = brief(error)
     warnings.warn(
-        f"The compiled model {file} is not used: {reason or 'its SHA-256 is not the one that it was kept with'}. "
+        f"The compiled model {file} is not used: {reason or 'its SHA-256 is not the one that it was stored with'}. "
         "The artifact is compiled again.",
         CacheWarning,
         stacklevel=2,
@@ -73,13 +73,13 @@ def load_compiled(
     return None
 
 
-def keep_compiled(compiled: openvino.CompiledModel, file: Path) -> None:
-    """Keep a compiled model, and of older ones as many as there is room for; where it cannot be written it is not."""
+def store_compiled(compiled: openvino.CompiledModel, file: Path) -> None:
+    """Store a compiled model and prune old ones; where nothing can be written, nothing is stored."""
     try:
         content = compiled.export_model().getvalue()
         write_sealed(file, lambda stream: stream.write(content))
         prune(file.parents[1], keep=file.parent)
-    except OSError:  # read-only or full: compiling anew is all that it costs; `edgefm doctor` says it
+    except OSError:  # read-only or full: it is compiled again next time; `edgefm doctor` reports it
         return
 
 
@@ -87,6 +87,6 @@ def _machine(core: openvino.Core, device: str) -> list[str]:
     """What else a compiled model depends on: the library's build, the device and its driver, the CPU's features."""
     import openvino
 
-    told = core.get_property(device, "CACHING_PROPERTIES")
-    values = [f"{name}={core.get_property(device, name)}" for name in sorted(told)]
+    properties = core.get_property(device, "CACHING_PROPERTIES")
+    values = [f"{name}={core.get_property(device, name)}" for name in sorted(properties)]
     return [openvino.get_version(), *values, " ".join(sorted(cpu_flags()))]

@@ -42,7 +42,7 @@ class _Stack(ctypes.Structure):
 
 
 @contextmanager
-def signal_stack_kept() -> Iterator[None]:
+def signal_stack_restored() -> Iterator[None]:
     """Put the thread's signal stack back after code that makes cores of its own, such as NNCF; see `shared_core`."""
     if not sys.platform.startswith("linux"):
         yield

@@ -15,7 +15,7 @@ from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines.base import Engine, EngineOptions, cannot_run
 from edge_fm_runtime.engines.calls import Calls
-from edge_fm_runtime.engines.openvino_cache import compiled_file, keep_compiled, load_compiled
+from edge_fm_runtime.engines.openvino_cache import compiled_file, load_compiled, store_compiled
 from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import DeviceError, EngineError
 from edge_fm_runtime.system.brief_errors import brief
@@ -31,7 +31,7 @@ class OpenVinoEngine(Engine):
     """Runs an IR or ONNX artifact; thread-safe.
 
     Batches of one (or of `options.batch`) run on a model compiled for just that shape, which is faster;
-    any other size runs on a model compiled for every size. Either is compiled when it is first needed, and kept in
+    any other size runs on a model compiled for every size. Either is compiled when it is first needed, and stored in
     the user's cache folder under the payload's hash and with its own, so that the next process need not compile it.
 
     Args:
@@ -40,7 +40,7 @@ class OpenVinoEngine(Engine):
 
     Raises:
         EngineError: another format, or a model that OpenVINO cannot load.
-        DeviceError: the device does not exist, or OpenVINO chose another.
+        DeviceError: the device does not exist, or OpenVINO selected another.
     """
 
     name = "openvino"
@@ -95,7 +95,7 @@ class OpenVinoEngine(Engine):
                     self._request.request.infer(share_outputs=True)
                 except RuntimeError as error:
                     raise cannot_run("OpenVINO", self._artifact.payload, batch, error) from error
-                return self._request.answer()
+                return self._request.result()
             if self._any_size is None:
                 self._any_size = self._compile(None).create_infer_request()
             try:
@@ -111,12 +111,12 @@ class OpenVinoEngine(Engine):
             return int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
 
     def infer_many(self, batches: Iterable[Pixels], /) -> Iterator[Probabilities]:
-        """Answer batches in their order, several at once where they have the size that the engine was made for.
+        """Run batches in their order, several at once where they have the size that the engine was compiled for.
 
         One caller at a time; another waits until the iterator of the first is exhausted or closed.
 
         Raises:
-            ClosedError: the engine was closed before the last answer.
+            ClosedError: the engine was closed before the last batch.
         """
         with self._many_lock:
             if not self._idle and self._static_batch is not None:
@@ -151,7 +151,7 @@ class OpenVinoEngine(Engine):
             return request.wait()
 
     def close(self) -> None:
-        """Release the compiled models, once the calls in flight are answered."""
+        """Release the compiled models, once the calls in flight have ended."""
         if self._calls.close():
             self._idle.clear()
             self._request = self._any_size = None
@@ -168,8 +168,8 @@ class OpenVinoEngine(Engine):
             config["INFERENCE_PRECISION_HINT"] = "f16" if halves else "f32"
         settings = f"{self._options.device} {batch} {sorted(config.items())}"
         device = self._options.device
-        kept = compiled_file(self._core, self._artifact, device, settings)
-        if kept is not None and (found := load_compiled(self._core, kept, device, config)) is not None:
+        stored = compiled_file(self._core, self._artifact, device, settings)
+        if stored is not None and (found := load_compiled(self._core, stored, device, config)) is not None:
             return found
         spec = self._artifact.metadata.input
         try:
@@ -182,8 +182,8 @@ class OpenVinoEngine(Engine):
                 f"OpenVINO cannot load {self._artifact.payload}: {brief(error)}",
                 hint="Update the library, pip install -U openvino, or export the model again: edgefm export",
             ) from error
-        if kept is not None:
-            keep_compiled(compiled, kept)
+        if stored is not None:
+            store_compiled(compiled, stored)
         return compiled
 
 
@@ -209,11 +209,11 @@ class _Request:
         self._input[...] = batch
 
     def wait(self) -> Probabilities:
-        """The answer, once it is there."""
+        """The result, once it is there."""
         self.request.wait()
-        return self.answer()
+        return self.result()
 
-    def answer(self) -> Probabilities:
+    def result(self) -> Probabilities:
         """A copy, which stays when the request goes on."""
         return np.array(self.request.get_output_tensor(0).data)
 
@@ -243,6 +243,6 @@ def _read_back(compiled: openvino.CompiledModel, asked: str) -> str:
     if asked != "AUTO" and not all(d == asked or d.split(".")[0] == asked for d in devices):
         raise DeviceError(
             f"{asked} was asked for, but OpenVINO would run {', '.join(devices)}.",
-            hint="Mend the device's driver, or ask for --device CPU.",
+            hint="Repair the device's driver, or ask for --device CPU.",
         )
     return ",".join(devices)

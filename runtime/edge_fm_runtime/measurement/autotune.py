@@ -46,14 +46,14 @@ class Candidate:
     drop_points: float | None
 
     def choice(self) -> Choice:
-        """As the device profile keeps it."""
+        """As the device profile stores it."""
         version = library_version(self.engine)
         return Choice(self.engine, self.threads, self.batch, self.p50_ms, cpu_name(), usable_cpus(), version)
 
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
-    """The outcome.
+    """The result of autotuning.
 
     Attributes:
         candidates: all that were measured, fastest first.
@@ -75,7 +75,7 @@ def autotune(
 ) -> Tuning:
     """Measure engines, thread counts and static or dynamic batch of `artifacts`, interleaved, twice.
 
-    All ways are measured in turn; the few fastest then again for longer, so that chance does not choose among them.
+    All ways are measured in turn; the few fastest then again for longer, so that chance does not decide among them.
 
     Args:
         artifacts: formats and precisions of one model.
@@ -94,15 +94,15 @@ def autotune(
         raise EngineError("Nothing can run here: " + "; ".join(skipped), hint="Export it: edgefm export --format onnx")
     try:
         found = _measure(engines, duration_s, partial(progress, "measuring"))
-        kept = [c for c in found if c.drop_points is not None and c.drop_points <= max_drop_points]
-        if not kept:
+        accurate = [c for c in found if c.drop_points is not None and c.drop_points <= max_drop_points]
+        if not accurate:
             lines = [f"{c.artifact.metadata.name}: drop {c.drop_points} points" for c in found]
             raise GateError(
                 f"None has a recorded accuracy drop of at most {max_drop_points:g} points.",
                 sorted(set(lines)),
                 hint="Allow more with --max-drop, or give the fp32 artifact too.",
             )
-        finalists = [way for way in engines if _key(way[0], way[1]) in {_of(c) for c in kept[:_FINALISTS]}]
+        finalists = [way for way in engines if _key(way[0], way[1]) in {_of(c) for c in accurate[:_FINALISTS]}]
         again = _measure(finalists, duration_s * _FINAL_LONGER, partial(progress, "measuring the fastest again"))
     finally:
         for _, _, engine in engines:

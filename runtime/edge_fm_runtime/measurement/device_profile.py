@@ -1,7 +1,7 @@
 """What `edgefm autotune` found on this machine: for each artifact it measured, by payload hash, how it runs fastest.
 
-A profile only ever decides how an artifact runs that a person chose; it names no other artifact in its place. It is
-kept for one machine: its CPU, the cores this process may use, and the version of the engine's library.
+A profile decides how an artifact runs, never which artifact runs. It holds for one machine: its CPU, the cores this
+process may use, and the version of the engine's library.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def find_choice(artifact: Artifact) -> tuple[Choice | None, str | None]:
 
     Returns:
         the choice, None where the profile has none that holds here; and a sentence for a person where there was one
-        that does not hold, or where the profile cannot be read or must not be believed.
+        that does not hold, or where the profile cannot be read or must not be trusted.
     """
     path, digest = profile_path(), artifact.payload_hash()
     if path is None or digest is None:
@@ -132,7 +132,7 @@ def save_choices(choices: dict[str, Choice]) -> Path:
     """Add choices (payload hash -> choice) to the profile, in place of older ones; written whole or not at all.
 
     Raises:
-        ArtifactError: it cannot be written, or what is there is no profile.
+        ArtifactError: it cannot be written, or the file there is not a profile.
     """
     path = place_for_profile()
     try:
@@ -157,7 +157,7 @@ def _read(path: Path) -> dict[str, Choice]:
     """Read and check a profile, as any file that somebody else may have written.
 
     Raises:
-        ArtifactError: it is no profile, or must not be believed.
+        ArtifactError: it is not a profile, or must not be trusted.
         OSError: it is not there, or may not be looked at.
     """
     hint = f"Write it anew: rm {shlex.quote(str(path))} && edgefm autotune ARTIFACT..."
@@ -170,17 +170,17 @@ def _read(path: Path) -> dict[str, Choice]:
         raise ArtifactError(f"{path} is not valid JSON.", hint=hint) from error
     choices = raw.get("choices") if isinstance(raw, dict) and raw.get("schema_version") == _SCHEMA else None
     if not isinstance(choices, dict):
-        raise ArtifactError(f"{path} is no device profile of this edge-fm.", hint=hint)
+        raise ArtifactError(f"{path} is not a device profile of this edge-fm.", hint=hint)
     for key, value in choices.items():
         if (fault := _first_fault(key, value)) is not None:
-            raise ArtifactError(f"{path} is no device profile of this edge-fm: {fault}.", hint=hint)
+            raise ArtifactError(f"{path} is not a device profile of this edge-fm: {fault}.", hint=hint)
     return {key: Choice(**value) for key, value in choices.items()}
 
 
 def _first_fault(key: str, value: Any) -> str | None:
     """What is wrong with an entry of a profile; None where it is one that `edgefm autotune` could have written."""
     if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
-        return f"{key[:64]!r} is no SHA-256"
+        return f"{key[:64]!r} is not a SHA-256"
     if not isinstance(value, dict) or set(value) != set(Choice.__dataclass_fields__):
         return f"a choice has the keys {', '.join(Choice.__dataclass_fields__)}"
     cpus = value["cpus"]

@@ -96,7 +96,7 @@ def measure(
         duration_s: seconds of counted time for each case.
         min_samples: least number of counted calls for each case.
         max_warm_up_s: most seconds of warm-up for each case; None for a quarter of `duration_s`.
-        on_round: told the rounds done and to do, before the first and after each.
+        on_round: called with the rounds done and to do, before the first and after each.
 
     Returns:
         name -> its samples.
@@ -135,7 +135,7 @@ def turns(names: Sequence[str], rounds: int, on_round: Callable[[int, int], None
     Args:
         names: their order turns from round to round.
         rounds: how many.
-        on_round: told the rounds done and to do, before the first and after each.
+        on_round: called with the rounds done and to do, before the first and after each.
     """
     for number in range(rounds):
         if on_round is not None:

@@ -1,4 +1,4 @@
-"""What an engine costs to start, measured in a process of its own: load time, first inference, peak memory.
+"""What an engine costs to start, measured in a separate process: load time, first inference, peak memory.
 
 Run as `python -P -m edge_fm_runtime.measurement.probe OPENER PATH JSON`, where OPENER is the "module:function" that
 opens PATH and returns an engine and the shape of one image, and JSON holds the `EngineOptions`; prints one JSON object.
@@ -83,8 +83,8 @@ def measure_start(
         if done.returncode != 0:
             last = (done.stderr.strip().splitlines() or ["no output"])[-1]
             raise EngineError(
-                f"Starting {engine} for {path} in a process of its own failed: {last}",
-                hint="See what it says alone: "
+                f"Starting {engine} for {path} in a separate process failed: {last}",
+                hint="Run it alone to see its output: "
                 + shlex.join([sys.executable, "-P", "-m", "edge_fm_runtime.measurement.probe", *arguments]),
             )
         costs.append(StartCost(**json.loads(done.stdout.splitlines()[-1])))

@@ -39,11 +39,11 @@ def accuracy_warning(
     """Say that a model is hardly better than guessing on labelled images, or would be far better under other names.
 
     The measure is balanced accuracy, adjusted for chance (scikit-learn's `balanced_accuracy_score(adjusted=True)`): 0
-    for a model that guesses or always answers the same, however rare its class is; 1 for a faultless one. Below 0.2 is
+    for a model that guesses or always predicts one class, however rare that is; 1 for a faultless one. Below 0.2 is
     hardly better than guessing. For other names see `label_order`.
 
     Args:
-        predicted: `[N]` classes that the model chose, 0..classes-1.
+        predicted: `[N]` classes that the model predicts, 0..classes-1.
         labels: `[N]` true classes.
         label_names: one for each class.
         who: what to call the model, such as "The original model".
@@ -74,19 +74,19 @@ def accuracy_warning(
     if order is None and slight and not own_data:
         order = _whole_order(confusion)
     accuracy = 100.0 * float(confusion.trace()) / n
-    told = f"{who} is right on {accuracy:.1f}% of the {n:,} images of {data}"
+    text = f"{who} is right on {accuracy:.1f}% of the {n:,} images of {data}"
     if slight:
-        told += f"; guessing would be right on {100 * guessing:.1f}%"
+        text += f"; guessing would be right on {100 * guessing:.1f}%"
     if order is not None:
-        return f"{told}. {_exchanged(order, label_names)}"
+        return f"{text}. {_exchanged(order, label_names)}"
     if not slight:
         return None
     causes = _causes(confusion, label_names) if trained is None else _causes_of_own(trained, own_data=own_data)
-    return f"{told}. {causes}"
+    return f"{text}. {causes}"
 
 
 def _whole_order(confusion: npt.NDArray[np.int64]) -> LabelOrder | None:
-    """Other names for every output that was chosen, where few images of each class are at hand."""
+    """Other names for every output that was predicted, where few images of each class are at hand."""
     n = int(confusion.sum())
     used = np.flatnonzero(confusion.sum(axis=0))
     best = confusion.argmax(axis=0)[used]
@@ -131,12 +131,12 @@ def _causes_of_own(trained: OwnTraining, *, own_data: bool) -> str:
     """What usually makes a model of ours guess: it has not learned, or not these images."""
     epochs = trained.epochs
     how_long = "" if epochs is None else f" for {epochs:,} epoch{'s' * (epochs != 1)}"
-    told = f"It was trained{how_long} on {trained.data}"
+    text = f"It was trained{how_long} on {trained.data}"
     other = f"images of another kind or colour than those of {trained.data}"
     if trained.accuracy is not None and trained.accuracy >= _BY_HEART:
-        told += f" and is right on {100 * trained.accuracy:.1f}% of its training images"
+        text += f" and is right on {100 * trained.accuracy:.1f}% of its training images"
         shown = "" if trained.source is None else f": edgefm data show {shlex.quote(trained.source)}"
         learned = f"too few training images, learned by heart, or images that are labelled otherwise{shown}"
-        return f"{told}. Usual causes: {learned if own_data else f'{other}; {learned}'}"
+        return f"{text}. Usual causes: {learned if own_data else f'{other}; {learned}'}"
     learned = f"too few epochs, or a learning rate that does not suit (--learning-rate): {trained.again()}"
-    return f"{told}. Usual causes: {learned if own_data else f'{other}; {learned}'}"
+    return f"{text}. Usual causes: {learned if own_data else f'{other}; {learned}'}"

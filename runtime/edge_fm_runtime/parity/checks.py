@@ -33,7 +33,7 @@ class Limits:
         min_agreement: least top-1 agreement, a fraction.
         max_drop_points: largest accuracy drop in percentage points; needs labels.
         max_abs_diff: largest absolute difference of any probability.
-        min_agreement_unlabelled: least agreement where `max_drop_points` cannot be judged for want of labels.
+        min_agreement_unlabelled: least agreement where `max_drop_points` cannot be checked for want of labels.
     """
 
     min_agreement: float | None = None
@@ -49,7 +49,7 @@ class Check:
     Attributes:
         name: what was checked; names that begin with "top1" have a least value, the others a largest one.
         value: as seen on the sample.
-        limit: what `value` is held against.
+        limit: what `value` is compared with.
         passed: whether the limit is kept; for a sampled value, whether any of its interval keeps it.
         ci95: 95% interval of a value that is sampled; None for one that is compared as it is.
         detail: what was counted, such as "1 of 81 predictions differ"; empty where nothing was.
@@ -69,20 +69,20 @@ class Check:
 
     @property
     def warns(self) -> bool:
-        """Whether the check passed although `value` itself is beyond the limit: too few images to tell."""
+        """Whether the check passed although `value` itself is beyond the limit: too few images to decide."""
         return self.passed and (self.value < self.limit if self.least else self.value > self.limit)
 
     @property
     def verdict(self) -> str:
-        """One word for a table."""
+        """For a table: "passed", "warning" or "FAILED"."""
         return "warning" if self.warns else "passed" if self.passed else "FAILED"
 
     def describe(self) -> str:
         """One line for a person."""
-        told = [self.detail] if self.detail else []
+        details = [self.detail] if self.detail else []
         if self.ci95 is not None:
-            told.append(f"95% interval {self.ci95[0]:.6g} to {self.ci95[1]:.6g}")
-        seen = f" ({', '.join(told)})" if told else ""
+            details.append(f"95% interval {self.ci95[0]:.6g} to {self.ci95[1]:.6g}")
+        seen = f" ({', '.join(details)})" if details else ""
         relation = "at least" if self.least else "at most"
         return f"{self.name} = {self.value:.6g}{seen}, must be {relation} {self.limit:.6g}"
 
@@ -104,7 +104,7 @@ def default_limits(format: Format, precision: Precision) -> Limits:
 
 
 def check_parity(parity: Parity, limits: Limits) -> tuple[Check, ...]:
-    """Hold `parity` against `limits`: every check that applies, passed or not."""
+    """Compare `parity` with `limits`: every check that applies, passed or not."""
     agreement = limits.min_agreement
     if limits.max_drop_points is not None and parity.drop_points is None:
         fallback = limits.min_agreement_unlabelled
@@ -123,7 +123,7 @@ def check_parity(parity: Parity, limits: Limits) -> tuple[Check, ...]:
 
 
 def check_agreement(parity: Parity, limit: float, *, name: str = "top1_agreement") -> Check:
-    """Judge top-1 agreement by its exact interval: it fails where even the upper end is below `limit`.
+    """Check top-1 agreement by its exact interval: it fails where even the upper end is below `limit`.
 
     Example:
         >>> import numpy as np
@@ -143,10 +143,10 @@ def doubts(checks: Sequence[Check], n: int) -> tuple[str, ...]:
 
     Example:
         >>> doubts([Check("drop_points", 1.0, 0.5, passed=True)], 81)
-        ('drop_points = 1, must be at most 0.5: 81 images are too few to tell; judge by more.',)
+        ('drop_points = 1, must be at most 0.5: 81 images are too few to decide; evaluate on more.',)
     """
     return tuple(
-        f"{check.describe()}: {n:,} images are too few to tell; judge by more." for check in checks if check.warns
+        f"{check.describe()}: {n:,} images are too few to decide; evaluate on more." for check in checks if check.warns
     )
 
 

@@ -26,8 +26,8 @@ class WorstSample:
     Attributes:
         index: position in the compared set.
         max_abs_diff: largest difference over the classes.
-        reference: class that the original chose.
-        candidate: class that the copy chose.
+        reference: class that the original predicts.
+        candidate: class that the exported model predicts.
     """
 
     index: int
@@ -38,15 +38,15 @@ class WorstSample:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a copy's answers are from the original's; accuracies are fractions, drops are percentage points.
+    """How far an exported model's predictions are from the original's; accuracies are fractions, drops are points.
 
     Attributes:
         n: number of images compared.
         max_abs_diff: largest absolute difference of any probability.
         mean_abs_diff: mean absolute difference over images and classes.
-        top1_agreement: fraction of images on which both choose the same class.
+        top1_agreement: fraction of images on which both predict the same class.
         accuracy_reference: of the original; None without labels.
-        accuracy: of the copy; None without labels.
+        accuracy: of the exported model; None without labels.
         drop_points: accuracy_reference - accuracy, in points; None without labels.
         drop_ci95: 95% interval of drop_points, paired (Agresti and Min 2005, adjusted Wald); None without labels.
         per_class_drop: recall drop in points for each class that occurs; None without labels.
@@ -71,7 +71,7 @@ class Parity:
 
     @property
     def agreeing(self) -> int:
-        """On how many images both choose the same class."""
+        """On how many images both predict the same class."""
         return round(self.top1_agreement * self.n)
 
     def to_json(self) -> dict[str, Any]:
@@ -90,16 +90,16 @@ def compare_probabilities(
     labels: IntArray | None = None,
     label_names: Sequence[str] | None = None,
 ) -> Parity:
-    """Compare two models' answers to the same images.
+    """Compare two models' predictions for the same images.
 
     Args:
         reference: `[N, classes]` probabilities of the original.
-        candidate: `[N, classes]` probabilities of the copy.
+        candidate: `[N, classes]` probabilities of the exported model.
         labels: `[N]` true classes, or None.
         label_names: names for `per_class_drop`; class numbers otherwise.
 
     Raises:
-        EngineError: the shapes differ, nothing is to be compared, or an answer is not finite.
+        EngineError: the shapes differ, there is nothing to compare, or a probability is not finite.
 
     Example:
         >>> p = np.array([[0.9, 0.1], [0.2, 0.8]])
@@ -108,7 +108,7 @@ def compare_probabilities(
     """
     if reference.shape != candidate.shape or reference.ndim != 2 or not len(reference):
         raise EngineError(
-            f"Cannot compare answers of shape {list(reference.shape)} with {list(candidate.shape)}; "
+            f"Cannot compare predictions of shape {list(reference.shape)} with {list(candidate.shape)}; "
             "both must be [N, classes] with N of at least 1.",
             hint="Check that the artifact was made from this model.",
         )
@@ -116,7 +116,7 @@ def compare_probabilities(
         if not np.isfinite(values).all():
             bad = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
             raise EngineError(
-                f"The {who} answered {bad} of {len(values)} images with NaN or infinity.",
+                f"The {who} predicts NaN or infinity for {bad} of {len(values)} images.",
                 hint="Look at the model's scaling and weights; a float16 overflow needs --precision fp32.",
             )
     diff = np.abs(reference.astype(np.float64) - candidate.astype(np.float64))

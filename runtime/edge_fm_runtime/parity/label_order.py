@@ -46,14 +46,14 @@ class LabelOrder:
 
     def order(self, classes: int) -> tuple[int, ...] | None:
         """For each output the class that it stands for; None where some remain open."""
-        chosen = {output: output for output in range(classes) if output not in self.renamed}
+        renamed_to = {output: output for output in range(classes) if output not in self.renamed}
         taken = set(self.renamed.values())
-        left = [output for output in chosen if output in taken]
-        free = sorted(set(range(classes)) - taken - {output for output in chosen if output not in taken})
+        left = [output for output in renamed_to if output in taken]
+        free = sorted(set(range(classes)) - taken - {output for output in renamed_to if output not in taken})
         if len(left) > 1:
             return None
-        chosen |= dict(zip(left, free, strict=True)) | dict(self.renamed)
-        return tuple(chosen[output] for output in range(classes))
+        renamed_to |= dict(zip(left, free, strict=True)) | dict(self.renamed)
+        return tuple(renamed_to[output] for output in range(classes))
 
 
 def find_label_order(
@@ -67,12 +67,12 @@ def find_label_order(
     three times as often, and half of those classes' images must be right then.
 
     Args:
-        predicted: `[N]` outputs that the model chose, 0..classes-1.
+        predicted: `[N]` outputs that the model predicts, 0..classes-1.
         labels: `[N]` true classes.
         classes: their number.
 
     Returns:
-        The new names; None where the present ones fit about as well, or the images are too few to tell.
+        The new names; None where the present ones fit about as well, or the images are too few to decide.
 
     Example:
         >>> truth = np.arange(200) % 4

@@ -1,4 +1,4 @@
-"""Replay golden answers on the device's own engine: the original's answers, without the original."""
+"""Replay golden predictions on the device's own engine: compare with the original without having it."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from edge_fm_runtime.parity.comparison import Parity, compare_probabilities
 
 _DEVICE_AGREEMENT = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.95}
 _DEVICE_MAX_ABS_DIFF = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25}
-"""How far a device's answers may be from those of the exporting machine; integer kernels round in different places."""
+"""How far a device's predictions may be from the exporting machine's; integer kernels round in different places."""
 
 
 _MOST_AT_ONCE, _PIXELS_AT_ONCE = 256, 8 << 20
-"""Images and bytes of one batch: golden inputs of a stranger's artifact must not decide how much memory is used."""
+"""Images and bytes of one batch: golden inputs of a third-party artifact must not decide how much memory is used."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome of `edgefm verify`.
+    """The result of `edgefm verify`.
 
     Attributes:
         artifact: its path.
-        engine: name of the engine that answered.
+        engine: name of the engine that ran.
         device: the device that really ran.
         precision: the arithmetic that really ran.
-        parity: the answers beside the original's.
+        parity: the predictions compared with the original's.
         checks: every check with its limit.
-        warnings: what a person should know before trusting the outcome, one sentence each.
+        warnings: what a person should know before trusting the result, one sentence each.
     """
 
     artifact: str
@@ -72,12 +72,12 @@ class Verification:
 def verify_golden(artifact: Artifact, engine: Engine | SupportsInfer) -> Verification:
     """Replay the artifact's golden inputs, one by one and in batches.
 
-    The answers are held against the exporting machine's answers (the same payload must answer the same anywhere)
-    and against the original model's. Some dozens of images cannot show an agreement of 99.9%, so agreement is judged by
+    The predictions are compared with those of the exporting machine (the same payload must predict the same anywhere)
+    and with the original model's. Some dozens of images cannot show an agreement of 99.9%, so agreement is checked by
     its exact interval, as the gate does (see `edge_fm_runtime.parity.comparison`).
 
     Raises:
-        ArtifactError: the artifact carries no golden answers.
+        ArtifactError: the artifact carries no golden predictions.
     """
     file = artifact.path / GOLDEN_FILE
     if artifact.bare or GOLDEN_FILE not in artifact.metadata.files:
@@ -90,24 +90,24 @@ def verify_golden(artifact: Artifact, engine: Engine | SupportsInfer) -> Verific
     spec = artifact.metadata.input
     if golden.images.shape[1:] != spec.shape or golden.reference.shape[1] != len(artifact.metadata.labels):
         raise ArtifactError(
-            f"{file}: images {list(golden.images.shape)} and answers {list(golden.reference.shape)} do not fit the "
+            f"{file}: images {list(golden.images.shape)} and predictions {list(golden.reference.shape)} do not fit the "
             f"model's input {list(spec.shape)} and {len(artifact.metadata.labels)} labels.",
             hint="Export the model again: edgefm export",
         )
     fixed = spec.batch
     engine = as_engine(engine, fixed_batch=fixed)
-    different = _different(golden.images)
+    distinct = _distinct(golden.images)
     several = max(1, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // golden.images[0].nbytes))
     at_once = engine.predict_all(golden.images, batch=several)
-    parity = compare_probabilities(golden.reference[different], at_once[different])
-    exported = golden.exported[different]
+    parity = compare_probabilities(golden.reference[distinct], at_once[distinct])
+    exported = golden.exported[distinct]
     checks = list(
-        _checks_against_original(artifact, parity, compare_probabilities(golden.reference[different], exported))
+        _checks_against_original(artifact, parity, compare_probabilities(golden.reference[distinct], exported))
     )
     precision = artifact.metadata.precision
     runs = {"batch": at_once} if fixed else {"batch": at_once, "single": engine.predict_all(golden.images, batch=1)}
-    for name, answers in runs.items():
-        same = compare_probabilities(exported, answers[different])
+    for name, predictions in runs.items():
+        same = compare_probabilities(exported, predictions[distinct])
         limit = _DEVICE_MAX_ABS_DIFF[precision]
         checks += [
             check_agreement(same, _DEVICE_AGREEMENT[precision], name=f"top1_agreement_to_exported_{name}"),
@@ -116,7 +116,7 @@ def verify_golden(artifact: Artifact, engine: Engine | SupportsInfer) -> Verific
     return Verification(str(artifact.path), engine.name, engine.device, engine.precision, parity, tuple(checks))
 
 
-def _different(images: Pixels) -> npt.NDArray[np.intp]:
+def _distinct(images: Pixels) -> npt.NDArray[np.intp]:
     """Positions of the images that occur for the first time: what fills up a fixed batch does not count twice."""
     first: dict[bytes, int] = {}
     for index, image in enumerate(np.ascontiguousarray(images)):

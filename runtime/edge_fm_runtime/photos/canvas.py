@@ -1,4 +1,4 @@
-"""Put a whole picture on a canvas: letterboxed, cut or stretched, light or dark side up."""
+"""Put a whole image on a canvas: letterboxed, cut or stretched, light or dark side up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """Return `shape`, height, width and channels, if a photo can fill such a canvas.
 
     Raises:
-        PhotoError: it cannot; says what can.
+        PhotoError: it cannot; the message names what can.
     """
     if len(shape) != 3 or min(shape) < 1:
         raise PhotoError(f"A canvas of shape {tuple(shape)} is not height, width and channels, each at least 1.")
@@ -39,7 +39,7 @@ def to_pixels(image: Image.Image, channels: int) -> Pixels:
 
 
 def fit(image: Image.Image, height: int, width: int, channels: int, spec: PhotoSpec) -> Pixels:
-    """Scale the whole picture into the canvas and centre it on `spec.fill`."""
+    """Scale the whole image into the canvas and centre it on `spec.fill`."""
     scale = min(width / image.width, height / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     pixels = to_pixels(image.resize(size, Image.Resampling.BICUBIC), channels)
@@ -57,7 +57,7 @@ def crop(image: Image.Image, height: int, width: int, channels: int, spec: Photo
 
 
 def stretch(image: Image.Image, height: int, width: int, channels: int, spec: PhotoSpec) -> Pixels:
-    """Scale the whole picture to the canvas, whatever that does to its proportions."""
+    """Scale the whole image to the canvas, whatever that does to its proportions."""
     resized = image.resize((width, height), Image.Resampling.BICUBIC)
     return set_polarity(to_pixels(resized, channels), spec)
 
@@ -71,7 +71,7 @@ def place(pixels: Pixels, height: int, width: int, fill: int) -> Pixels:
 
 
 def set_polarity(pixels: Pixels, spec: PhotoSpec) -> Pixels:
-    """Negate a grey picture whose border is light where the model knows dark backgrounds, or the reverse.
+    """Negate a grey image whose border is light where the model knows dark backgrounds, or the reverse.
 
     Colours are never negated: no model that sees colour knows a blue shirt as an orange one.
     """
@@ -84,7 +84,7 @@ def set_polarity(pixels: Pixels, spec: PhotoSpec) -> Pixels:
 def border_median(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The median of the outermost pixels of `[H,W,C]`, for each channel.
 
-    By sorting: `numpy.median` imports numpy.ma on first use, a tenth of the time in which a photo should be answered.
+    By sorting: `numpy.median` imports numpy.ma on first use, a tenth of the time in which a photo should be classified.
     """
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     middle: npt.NDArray[Any] = np.sort(border, axis=0)[len(border) // 2]
@@ -99,7 +99,7 @@ def set_tone(pixels: Floats, inside: Mask) -> Floats:
 
     Args:
         pixels: float32 0..255 `[H,W]`, grey, a light object on a dark ground.
-        inside: bool `[H,W]`, what is object; a picture of nothing but ground stays as it is.
+        inside: bool `[H,W]`, what is object; an image of nothing but ground stays as it is.
 
     Returns:
         float32 0..255 `[H,W]`.

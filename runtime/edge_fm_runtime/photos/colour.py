@@ -76,7 +76,7 @@ def _shrink(image: Image.Image, factor: int, orientation: int, *, keep_cmyk: boo
     """Shrink by a whole factor, averaging, to mode L or RGB (or CMYK); the result is turned as the image is.
 
     What needs a conversion is converted first, as the pixels of an array would be, and part by part: the copies that
-    conversions make of a large picture would be larger than the picture.
+    conversions make of a large image would be larger than the image.
     """
     top = _largest(image) if image.mode in ("I", "F") else 0.0
     plain = "transparency" not in image.info and (image.mode in ("L", "RGB") or (keep_cmyk and image.mode == "CMYK"))
@@ -150,7 +150,7 @@ def _simplify(image: Image.Image, top: float, *, keep_cmyk: bool) -> Image.Image
 
 
 def _largest(image: Image.Image) -> float:
-    """What white is in a picture of wide pixels: 1, 255, 65535, or its largest value."""
+    """What white is in an image of wide pixels: 1, 255, 65535, or its largest value."""
     top = 0.0
     rows = max(1, _BAND_PIXELS // image.width)
     for start in range(0, image.height, rows):

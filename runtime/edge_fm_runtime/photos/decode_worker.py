@@ -1,4 +1,4 @@
-"""Photos to canvases in a process of its own: what the many small steps of a canvas cost is Python's lock, not the CPU.
+"""Photos to canvases in a separate process: the many small steps of a canvas cost Python's lock, not the CPU.
 
 A pair of pipes carries requests and replies, so that nothing of the caller's program is imported again, as
 `multiprocessing` would. Request: length and bytes of a path. Reply: status, milliseconds, length, and the canvas's
@@ -53,7 +53,7 @@ class DecodeWorker:
         """The canvas of a photo, uint8 `[H,W,C]`, and the milliseconds it took.
 
         Raises:
-            PhotoError: it is no picture that can be read, or the process died of it.
+            PhotoError: it is not a readable image, or the process ended on it.
         """
         name = os.fsencode(path)
         source, sink = cast("IO[bytes]", self._process.stdout), cast("IO[bytes]", self._process.stdin)
@@ -71,8 +71,8 @@ class DecodeWorker:
                 hint="Save the photo anew as JPEG or PNG; give the machine more memory if it ran out.",
             ) from error
         if not ok:
-            told = json.loads(content)
-            raise PhotoError(told["message"], hint=told["hint"])
+            reason = json.loads(content)
+            raise PhotoError(reason["message"], hint=reason["hint"])
         return np.frombuffer(content, np.uint8).reshape(self._shape), took_ms
 
     def close(self) -> None:
@@ -86,12 +86,12 @@ class DecodeWorker:
         self._process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        kept = _KEEP_MEMORY | os.environ
+        environment = _KEEP_MEMORY | os.environ
         # Ctrl-C, `timeout` and supervisors signal the whole group. A child takes over which signals are blocked, for as
-        # long as it lives: the parent alone answers them, and closing the pipe ends the child.
+        # long as it lives: the parent alone handles them, and closing the pipe ends the child.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
-            return subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=kept)
+            return subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -104,7 +104,7 @@ def _read(stream: IO[bytes], length: int) -> bytes:
 
 
 def main(arguments: list[str]) -> None:
-    """Serve as the one argument, a JSON object, says; run in the child."""
+    """Serve with the settings of the one argument, a JSON object; run in the child."""
     serve(json.loads(arguments[0]))
 
 

@@ -25,11 +25,11 @@ class _End:
 class ParallelDecoder(Generic[In, Out]):
     """Decodes what a source yields, on threads, and later on one child process for each thread.
 
-    A thread of its own draws from the source, so that what has arrived is answered while the source waits for more,
-    as a list on a pipe may.
+    A separate thread draws from the source, so that what has arrived is decoded while the source waits for more, as a
+    list on a pipe may.
 
     Args:
-        source: drawn from lazily, never more than `ahead` items before the slowest answer.
+        source: drawn from lazily, never more than `ahead` items before the slowest result.
         decode: called with an item, and the thread's child process once there is one.
         workers: threads.
         ahead: how many items may be under way.
@@ -59,16 +59,16 @@ class ParallelDecoder(Generic[In, Out]):
             thread.start()
 
     def batches(self, size: int) -> Iterator[list[Out]]:
-        """Answers in order, as many at once as are under way, at most `size`.
+        """Results in order, as many at once as are under way, at most `size`.
 
         Raises:
             whatever the source or `decode` raised.
         """
         while not self._ended:
-            batch = [answer for answer in [self._next()] if not isinstance(answer, _End)]
+            batch = [result for result in [self._next()] if not isinstance(result, _End)]
             while 0 < len(batch) < size and not self._ended and not self._done.empty():
-                if not isinstance(answer := self._next(), _End):
-                    batch.append(answer)
+                if not isinstance(result := self._next(), _End):
+                    batch.append(result)
             if batch:
                 yield batch
 
@@ -84,9 +84,9 @@ class ParallelDecoder(Generic[In, Out]):
     def _next(self) -> Out | _End:
         item = self._done.get()
         if isinstance(item, Future):
-            answer = item.result()
+            result = item.result()
             self._room.release()
-            return answer
+            return result
         self._ended = True
         if isinstance(item, BaseException):
             raise item
@@ -105,7 +105,7 @@ class ParallelDecoder(Generic[In, Out]):
                 self._done.put(future)
                 self._todo.put((item, future))  # type: ignore[arg-type]  # not _End, as just checked
                 self._taken += 1
-        except BaseException as error:  # noqa: BLE001  # the source's own error belongs to the one who reads the answers
+        except BaseException as error:  # noqa: BLE001  # the source's own error is raised where the results are read
             self._done.put(error)
         finally:
             self._done.put(_End())
@@ -113,7 +113,7 @@ class ParallelDecoder(Generic[In, Out]):
     def _try_start(self, start: Callable[[], DecodeWorker]) -> DecodeWorker | None:
         try:
             return start()
-        except OSError:  # no process to be had (a limit, an emulator): threads give the same answers, only later
+        except OSError:  # no process can be started (a limit, an emulator): threads give the same results, only later
             self._start = None
             return None
 

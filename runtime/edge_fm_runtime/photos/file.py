@@ -84,7 +84,7 @@ def _escape(char: str) -> str:
 
 
 def sniff(head: bytes) -> str:
-    """What the first bytes of a file say it is: a key of the supported formats, or words for a person."""
+    """What the first bytes of a file say it is: a key of the supported formats, or a description for messages."""
     for signature, kind in _SIGNATURES:
         if head.startswith(signature):
             return kind
@@ -106,7 +106,7 @@ def sniff(head: bytes) -> str:
         return "nothing but zero bytes"
     if all(32 <= b < 127 or b in b"\t\r\n" for b in head):
         return "text"
-    return "of no known kind"
+    return "of an unknown kind"
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def open_regular(path: str | os.PathLike[Any]) -> Iterator[IO[bytes]]:
     """Open a regular file for reading; never waits on a FIFO, never touches a device.
 
     Raises:
-        PhotoError: there is no such file, it is no regular file, or it may not be read.
+        PhotoError: there is no such file, it is not a regular file, or it may not be read.
     """
     name = shown_name(path)
     if not os.fspath(path):  # which Path would take for the current folder
@@ -194,7 +194,7 @@ def open_image(stream: IO[bytes], name: str) -> Image.Image:
             hint="Save it as JPEG or PNG.",
         )
     factory = _find_reader(kind, name)
-    _hush_pillow()
+    _silence_pillow_log()
     with decoding(name, may_warn=True):
         if kind in _READ_WHOLE:
             check_file_size(stream, name, whole=True)
@@ -237,8 +237,8 @@ def _find_reader(kind: str, name: str) -> Callable[[Any, str], Image.Image]:
 
 
 @cache
-def _hush_pillow() -> None:
-    """Where nobody has set up logging, Pillow's remarks on damaged files would go to stderr; the error says it."""
+def _silence_pillow_log() -> None:
+    """Where nobody has set up logging, Pillow would log damaged files to stderr; the error says it."""
     import logging
 
     logging.getLogger("PIL").addHandler(logging.NullHandler())

@@ -57,7 +57,7 @@ def _grey_as_the_dataset(pixels: Pixels, inside: Mask, image: Image.Image, *, da
 
 
 def _is_negative(image: Image.Image) -> bool:
-    """Is this a picture that was negated already, such as an enlarged image of the dataset: colourless, on black?
+    """Whether this image was negated already, such as an enlarged image of the dataset: colourless, on black.
 
     In colour or on any other ground it is a photo: dark cloth is dark.
     """

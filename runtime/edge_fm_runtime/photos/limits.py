@@ -21,7 +21,7 @@ MAX_FILE_BYTES = 256 << 20
 """The largest file that is read; where `max_pixels` is raised, five bytes for each of its pixels."""
 
 MAX_SCANS = 100
-"""Of a JPEG. Encoders write ten or twelve; each costs a pass over the whole picture, however short it is."""
+"""Of a JPEG. Encoders write ten or twelve; each costs a pass over the whole image, however short it is."""
 
 _MAX_SEGMENTS = 10_000
 """Of a JPEG, in its header and between its scans; photos have at most a few hundred."""
@@ -156,7 +156,7 @@ def check_pixels(
 def pixel_weight(image: Image.Image, *, file_bytes: int = 0, scans: int = 1) -> float:
     """How many pixels of four bytes are held, at most, for each pixel that is decoded."""
     width, height = image.size
-    # Pillow pads rows to four bytes and keeps a pointer to each: pictures of a few columns weigh more.
+    # Pillow pads rows to four bytes and keeps a pointer to each: images of a few columns weigh more.
     padding = max(0.0, 11 / (4 * width) - 0.05)
     # pillow-heif has no tiles, but a file until it has decoded.
     waits = bool(getattr(image, "tile", ())) or (image.format == "HEIF" and getattr(image, "fp", None) is not None)
@@ -165,7 +165,7 @@ def pixel_weight(image: Image.Image, *, file_bytes: int = 0, scans: int = 1) -> 
     whole_file = 2 * file_bytes / (4 * width * height)
     if image.format == "JPEG":
         own = 0.25 if image.mode == "L" else 1.0
-        # Of several scans all coefficients are kept, two bytes each, and five in six were measured to count.
+        # Of several scans all coefficients are held, two bytes each, and five in six were measured to count.
         return own + padding + (0 if scans == 1 else 5 / 6 * _samples_per_pixel(image) / 2)
     if image.format == "WEBP":
         # The decoder's two frames and Pillow's two copies.
@@ -242,7 +242,7 @@ def _next_marker(stream: IO[bytes]) -> int | None:
 
 
 def check_tags(stream: IO[bytes], name: str) -> None:
-    """Add up what the tags of a TIFF's first picture (or of EXIF data) claim, before anybody reads them.
+    """Add up what the tags of a TIFF's first image (or of EXIF data) claim, before anybody reads them.
 
     Each may point at the same bytes of a small file, so that they claim far more together than it holds.
 
@@ -290,7 +290,7 @@ def check_exif(image: Image.Image, name: str) -> None:
     if found is None and isinstance(text := image.info.get("Raw profile type exif"), str):
         try:
             found = bytes.fromhex("".join(text.split("\n")[3:]))
-        except ValueError:  # Pillow, which reads it in the same way, will say so
+        except ValueError:  # Pillow, which reads it in the same way, reports it
             return
     if isinstance(found, bytes):
         check_tags(io.BytesIO(found.removeprefix(b"Exif\0\0")), name)

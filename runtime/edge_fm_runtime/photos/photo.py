@@ -1,7 +1,7 @@
 """From a photo to the pixels a model takes: the one step outside the graph, shared by training and device.
 
-A picture that has exactly the canvas's size is taken as it is, in every mode and polarity: it is a picture
-somebody already prepared, such as an image of the dataset itself. Everything else goes through the mode.
+An image that has exactly the canvas's size is taken as it is, in every mode and polarity: somebody already
+prepared it, or it is an image of the dataset itself. Everything else goes through the mode.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def load_canvas(
         uint8 `[H,W,C]`.
 
     Raises:
-        PhotoError: no file, no picture, a damaged one, one that is too large, or a shape that is no canvas.
+        PhotoError: there is no such file, it is not a readable image, it is too large, or the shape is not a canvas.
 
     Example:
         >>> image = Image.new("RGB", (40, 20), "white")
@@ -120,7 +120,7 @@ def make_canvas(image: Image.Image, shape: tuple[int, int, int], spec: PhotoSpec
         uint8 `[H,W,C]`.
 
     Raises:
-        PhotoError: the shape is no canvas.
+        PhotoError: the shape is not a canvas.
     """
     height, width, channels = check_shape(shape)
     if image.size == (width, height):

@@ -42,7 +42,7 @@ def find_garment(image: Image.Image) -> Floats:
     soft = _plain(small)
     if soft is None:
         soft = _textured(small)
-    soft = soft * choose(soft > 0.5)
+    soft = soft * select_parts(soft > 0.5)
     share = float((soft > 0.5).mean())
     return soft if share > 0.01 else np.ones_like(soft)
 
@@ -67,10 +67,10 @@ def _textured(small: Image.Image) -> Floats:
     codes, near = _quantize(features)
     weights = _edge_weights(features)
     prior = _centre_prior(luma.shape)
-    believed = np.log(prior / (1 - prior))
+    prior_odds = np.log(prior / (1 - prior))
     mask = prior
     for _ in range(3):
-        mask = _mean_field(believed + _evidence(codes, mask, near), weights, steps=8)
+        mask = _mean_field(prior_odds + _evidence(codes, mask, near), weights, steps=8)
     steps = np.sort(_steps(features)[0], axis=None)
     apart = _distance_from_border(features, mask * _SEED_COST, floor=1.5 * float(steps[len(steps) // 2]))
     ranked = np.sort(apart, axis=None)
@@ -78,7 +78,7 @@ def _textured(small: Image.Image) -> Floats:
     alike = np.exp(-0.5 * (np.subtract.outer(np.arange(_BINS), np.arange(_BINS))) ** 2)
     for _ in range(3):
         evidence = _evidence(codes, mask, near) + _evidence(bins, mask, alike)
-        mask = _mean_field(0.5 * believed + evidence, weights, steps=8)
+        mask = _mean_field(0.5 * prior_odds + evidence, weights, steps=8)
     return mask
 
 
@@ -131,8 +131,8 @@ def _sweep(far: Floats, steps: Floats) -> None:
 
 def _quantize(features: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
     """Colour index of each pixel, and how alike two indices are (rows sum to 1)."""
-    picture = Image.fromarray(np.clip(features, 0, 255).astype(np.uint8))
-    indexed = picture.quantize(_COLOURS, Image.Quantize.MEDIANCUT)
+    coloured = Image.fromarray(np.clip(features, 0, 255).astype(np.uint8))
+    indexed = coloured.quantize(_COLOURS, Image.Quantize.MEDIANCUT)
     codes = np.asarray(indexed).astype(np.intp)
     count = int(codes.max()) + 1
     palette = np.array(indexed.getpalette(), np.float64)[: 3 * count].reshape(-1, 3)
@@ -181,8 +181,8 @@ def _ring(pixels: Floats, width: int) -> Floats:
     return np.concatenate([p.reshape(-1, channels) for p in parts])
 
 
-def choose(mask: Mask) -> Mask:
-    """Keep the garment's parts: the heaviest near the middle and others of a fair size, opened, small holes filled."""
+def select_parts(mask: Mask) -> Mask:
+    """Select the garment's parts: the heaviest near the middle and others of a fair size; small holes are filled."""
     opened = _filter(_filter(mask, ImageFilter.MinFilter(3)), ImageFilter.MaxFilter(3))
     labels, count = label_parts(opened)
     if count == 0:
@@ -193,14 +193,14 @@ def choose(mask: Mask) -> Mask:
     scores[0] = 0
     keep = scores >= 0.3 * scores.max()
     keep[0] = False
-    chosen = keep[labels]
-    holes, count = label_parts(~chosen)
+    selected = keep[labels]
+    holes, count = label_parts(~selected)
     sizes = np.bincount(holes.ravel(), minlength=count + 1)
     edge = np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]])
-    fill = sizes < 0.05 * chosen.sum()
+    fill = sizes < 0.05 * selected.sum()
     fill[edge] = False
     fill[0] = False
-    filled: Mask = chosen | fill[holes]
+    filled: Mask = selected | fill[holes]
     return filled
 
 

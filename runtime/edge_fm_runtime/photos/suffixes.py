@@ -1,4 +1,4 @@
-"""Which files of a folder are taken for photos, by their names, and what is said of the others."""
+"""Which files of a folder are taken for photos, by their suffixes, and how the others are reported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_photo_name(name: str) -> bool:
 
 
 def kind_passed_over(name: str) -> str:
-    """Why a file that is no photo by its name is passed over, in a word that can be counted.
+    """Why a file that is not a photo by its name is passed over, as a label that can be counted.
 
     Example:
         >>> kind_passed_over("notes.TXT"), kind_passed_over(".DS_Store"), kind_passed_over("README")
@@ -42,16 +42,16 @@ def kind_passed_over(name: str) -> str:
     return suffix if suffix.isprintable() and 1 < len(suffix) <= 12 else "no suffix"
 
 
-def count_in_words(counts: Mapping[str, int]) -> str:
+def describe_counts(counts: Mapping[str, int]) -> str:
     """Counts of kinds for a person, the most frequent first.
 
     Example:
-        >>> count_in_words({"hidden": 1, ".txt": 3})
-        '4 files that are no photos by their names (.txt 3, hidden 1)'
+        >>> describe_counts({"hidden": 1, ".txt": 3})
+        '4 files that are not photos by their names (.txt 3, hidden 1)'
     """
     total = sum(counts.values())
     kinds = ", ".join(f"{kind} {n:,}" for kind, n in ranked(counts.items()))
-    what = "file that is no photo by its name" if total == 1 else "files that are no photos by their names"
+    what = "file that is not a photo by its name" if total == 1 else "files that are not photos by their names"
     return f"{total:,} {what} ({kinds})"
 
 

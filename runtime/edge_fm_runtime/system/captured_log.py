@@ -1,4 +1,4 @@
-"""Keep the chatter of C++ libraries off a command's stderr, and nothing else."""
+"""Keep known log lines of C++ libraries off a command's stderr, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def native_noise_hidden(noise: re.Pattern[bytes]) -> Iterator[None]:
-    """Keep what C++ code writes to file descriptor 2 in a file; afterwards pass on all lines but the known noise.
+def known_log_lines_hidden(known: re.Pattern[bytes]) -> Iterator[None]:
+    """Capture what C++ code writes to file descriptor 2; afterwards write all lines to stderr but the known ones.
 
-    Where an error is raised within, nothing is passed on: the error says it, and native code tells it once more over
-    many lines, which nobody can tell apart from the next message.
+    Where an error is raised within, the captured log is dropped: native code logs the same error over many lines.
 
     Args:
-        noise: matches the beginning of a line that is to be left out.
+        known: matches the beginning of a line that is left out.
     """
     try:
         sys.stderr.flush()
-        kept = os.dup(2)
-    except (OSError, ValueError, AttributeError):  # a process without stderr has nothing to keep clean
+        stderr = os.dup(2)
+    except (OSError, ValueError, AttributeError):  # a process without stderr
         yield
         return
     try:
-        kept_lines = tempfile.TemporaryFile()  # noqa: SIM115  # closed by the with below
-    except OSError:  # a system that is read-only throughout: rather the chatter than no prediction
-        os.close(kept)
+        captured = tempfile.TemporaryFile()  # noqa: SIM115  # closed by the with below
+    except OSError:  # a system that is read-only throughout: the log is not captured
+        os.close(stderr)
         yield
         return
-    with kept_lines as file:
+    with captured as file:
         os.dup2(file.fileno(), 2)
         raised = False
         try:
@@ -42,9 +41,9 @@ def native_noise_hidden(noise: re.Pattern[bytes]) -> Iterator[None]:
             raise
         finally:
             sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)
             file.seek(0)
-            told = b"".join(line for line in file if not noise.match(line))
-            if told.strip() and not raised:
-                os.write(2, told)
+            log_lines = b"".join(line for line in file if not known.match(line))
+            if log_lines.strip() and not raised:
+                os.write(2, log_lines)

@@ -24,8 +24,8 @@ def import_path() -> list[str]:
     roots = [folder for name in _OURS for folder in _root(name)]
     current = os.path.realpath(os.curdir)
     entries = [os.path.realpath(entry) for entry in sys.path if entry]
-    kept = [entry for entry in entries if entry != current or entry in roots]
-    return [*kept, *(root for root in dict.fromkeys(roots) if root not in kept)]
+    searched = [entry for entry in entries if entry != current or entry in roots]
+    return [*searched, *(root for root in dict.fromkeys(roots) if root not in searched)]
 
 
 def child_command(module: str, *arguments: str) -> list[str]:

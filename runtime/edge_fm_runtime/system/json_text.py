@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 _MAX_DIGITS = 300
-"""Of an integer: one of more is no float."""
+"""Of an integer: a float holds no larger one."""
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -24,7 +24,7 @@ def parse_json(text: str | bytes) -> Any:
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
-            raise ValueError("it holds half of a surrogate pair, which is no character") from error
+            raise ValueError("it holds half of a surrogate pair, which is not a character") from error
     return value
 
 

@@ -36,14 +36,14 @@ def write_sealed(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def why_damaged(path: Path) -> str | None:
-    """Why a sealed file must not be used: another user's, or not what its seal says; None if it is whole.
+    """Why a sealed file must not be used: another user's, or not what its seal states; None if it is whole.
 
     Raises:
         FileNotFoundError: there is none.
         OSError: it cannot be read.
     """
     if not stat.S_ISREG(path.stat().st_mode):
-        return f"{path} is no regular file"
+        return f"{path} is not a regular file"
     if (reason := why_untrusted(path, group=True)) is not None:
         return reason
     digest = hashlib.sha256()
@@ -53,7 +53,7 @@ def why_damaged(path: Path) -> str | None:
             digest.update(chunk)
             left -= len(chunk)
         sealed = file.read(_SEAL_BYTES) == _MARK + digest.digest()
-    return None if sealed else f"{path} is damaged: its SHA-256 is not the one that it was kept with"
+    return None if sealed else f"{path} is damaged: its SHA-256 is not the one that it was stored with"
 
 
 def read_sealed(path: Path) -> bytes | None:

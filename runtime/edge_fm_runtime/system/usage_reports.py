@@ -1,8 +1,8 @@
 """Usage reports of third-party libraries, switched off for every process that imports EdgeFM.
 
 The libraries decide when they are imported, so this runs when `edge_fm_runtime` is imported: before any code of ours,
-in this process or a child of it, can import one of them. A program that imports a library before EdgeFM keeps what it
-chose for that library.
+in this process or a child of it, can import one of them. A program that imports a library before EdgeFM keeps its own
+setting for that library.
 """
 
 from __future__ import annotations

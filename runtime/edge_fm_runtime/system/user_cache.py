@@ -1,4 +1,4 @@
-"""The user's cache folder: where it is, which of its files are believed, and how it stays bounded in size and age."""
+"""The user's cache folder: where it is, which of its files are trusted, and how it stays bounded in size and age."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def expand_home(path: str | os.PathLike[str]) -> Path:
 
 
 def cache_root() -> Path | None:
-    r"""The one folder in which EdgeFM keeps what it can make again; None for a user without a home folder.
+    r"""The one folder for what EdgeFM can make again; None for a user without a home folder.
 
     `$XDG_CACHE_HOME/edgefm` where that is an absolute path (the XDG specification has others ignored), else the
     platform's own: `~/.cache/edgefm`, `~/Library/Caches/edgefm`, `%LOCALAPPDATA%\edgefm\Cache`.
@@ -56,7 +56,7 @@ def cache_root() -> Path | None:
 
 
 def why_untrusted(path: Path, *, group: bool = False) -> str | None:
-    """Why the content of a file or folder must not be believed; None where only its owner decides it.
+    """Why the content of a file or folder must not be trusted; None where only its owner can change it.
 
     Args:
         path: an existing file or folder.
@@ -81,8 +81,8 @@ def why_untrusted(path: Path, *, group: bool = False) -> str | None:
 def own_folder(*names: str) -> Path | None:
     """A folder below the cache folder that only this user writes to, made where needed; None where none can be had.
 
-    Whatever is kept there can be made again, so a read-only or full disk costs time and nothing else; `edgefm doctor`
-    says which folders cannot be written to.
+    Its content can be made again, so a read-only or full disk costs time and nothing else; `edgefm doctor` reports
+    which folders cannot be written to.
 
     Warns:
         CacheWarning: there is one, but others may write to it, so it is not used.
@@ -103,7 +103,7 @@ def own_folder(*names: str) -> Path | None:
         return None
     if reason is not None:
         warnings.warn(
-            f"The cache is not used: {reason}. Mend it with chmod go-w, or name a folder of yours in XDG_CACHE_HOME.",
+            f"The cache is not used: {reason}. Use chmod go-w, or name a folder of yours in XDG_CACHE_HOME.",
             CacheWarning,
             stacklevel=2,
         )
@@ -119,9 +119,9 @@ def prune(root: Path, *, keep: Path, max_bytes: int = MAX_BYTES, max_age_s: floa
     """
     import shutil  # with its archive formats the slowest import of a cold start, and seldom needed
 
-    kept = 0
+    total = 0
     folders = [(entry.stat().st_mtime, entry) for entry in root.iterdir() if entry.is_dir() and entry != keep]
     for used, folder in sorted(folders, reverse=True):
-        kept += sum(file.stat().st_size for file in folder.iterdir())
-        if kept > max_bytes or time.time() - used > max_age_s:
+        total += sum(file.stat().st_size for file in folder.iterdir())
+        if total > max_bytes or time.time() - used > max_age_s:
             shutil.rmtree(folder)

@@ -21,7 +21,7 @@ from edge_fm.training import load_recipe, with_overrides
 from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, RecipeError
-from edge_fm_runtime.photos.suffixes import SUFFIXES, count_in_words, is_photo_name
+from edge_fm_runtime.photos.suffixes import SUFFIXES, describe_counts, is_photo_name
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_class_of_which_nothing_is_left_is_named(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_counted_with_reasons(folder: Path) -> None:
     told: list[str] = []
     dataset = load_dataset(str(folder), skip_unreadable=0.05, note=told.append)
-    expected = "4 files that are no photos by their names (.txt 2, .mov 1, hidden 1); 1 picture in no class's folder"
+    expected = "4 files that are not photos by their names (.txt 2, .mov 1, hidden 1); 1 picture in no class's folder"
     assert dataset.notes["passed_over"] == expected
     assert f"Passed over: {expected}." in told
 
@@ -117,7 +117,7 @@ def test_pictures_without_labels(folder: Path) -> None:
         load_images(folder / "a", (28, 28, 1), PhotoSpec())
     images = load_images(folder / "a", (28, 28, 1), PhotoSpec(), skip_unreadable=0.05, note=told.append)
     assert images.shape == (19, 28, 28, 1)
-    assert told[0] == "Passed over: 2 files that are no photos by their names (.txt 2)."
+    assert told[0] == "Passed over: 2 files that are not photos by their names (.txt 2)."
     assert told[1].startswith("Pictures that cannot be read are left out: 1 of 20: ")
 
 
@@ -145,12 +145,12 @@ def test_infer_counts_what_it_passes_over(folder: Path) -> None:
     result = run("infer", folder / "a", "--model", "edgenet-s-onnx-int8")
     assert result.exit_code == 4
     assert len(result.stdout.splitlines()) == 20
-    assert "Passed over: 2 files that are no photos by their names (.txt 2)." in result.stderr
+    assert "Passed over: 2 files that are not photos by their names (.txt 2)." in result.stderr
     result = run("infer", folder, "--model", "edgenet-s-onnx-int8")
     assert result.exit_code == 0
     assert "Passed over: 2 subfolders (look into them: --recursive)." in result.stderr
     result = run("infer", folder, "-r", "--model", "edgenet-s-onnx-int8")
-    assert "Passed over: 4 files that are no photos by their names (.txt 2, .mov 1, hidden 1)." in result.stderr
+    assert "Passed over: 4 files that are not photos by their names (.txt 2, .mov 1, hidden 1)." in result.stderr
 
 
 def test_a_list_on_stdin_is_read_line_by_line_and_never_held_whole(folder: Path) -> None:
@@ -168,6 +168,6 @@ def test_one_list_of_suffixes() -> None:
     assert {".jpg", ".jfif", ".mpo", ".png", ".webp", ".tiff", ".avif", ".heic", ".heif", ".pnm"} <= SUFFIXES
     assert is_photo_name("A.JPEG") and not is_photo_name(".jpg") and not is_photo_name("jpg")
     many = {f".s{i:02}": 20 - i for i in range(12)}
-    assert count_in_words(many).endswith(
+    assert describe_counts(many).endswith(
         "(.s00 20, .s01 19, .s02 18, .s03 17, .s04 16, .s05 15, .s06 14, .s07 13, others 42)"
     )

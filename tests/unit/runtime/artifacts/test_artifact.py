@@ -203,7 +203,7 @@ def test_what_was_given_in_an_artifacts_place_gets_its_own_advice(artifact_folde
 def test_metadata_that_is_a_fifo_does_not_hang(artifact_folder: Path) -> None:
     (artifact_folder / "edgefm.json").unlink()
     os.mkfifo(artifact_folder / "edgefm.json")
-    with pytest.raises(ArtifactError, match="no regular file"):
+    with pytest.raises(ArtifactError, match="not a regular file"):
         load_artifact(artifact_folder)
 
 
@@ -254,7 +254,7 @@ def test_golden_never_unpickles(tmp_path: Path) -> None:
     file = tmp_path / "golden.npz"
     hostile = np.array([{"a": 1}], dtype=object)
     np.savez(file, images=hostile, reference=hostile, exported=hostile)
-    with pytest.raises(ArtifactError, match="no golden answers"):
+    with pytest.raises(ArtifactError, match="no golden predictions"):
         load_golden(file)
 
 
@@ -263,7 +263,7 @@ def test_golden_members_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name in ("images", "reference", "exported"):
             archive.writestr(f"{name}.npy", b"no array")
-    with pytest.raises(ArtifactError, match="holds no golden answers"):
+    with pytest.raises(ArtifactError, match="holds no golden predictions"):
         load_golden(file)
 
 
@@ -325,10 +325,10 @@ def test_a_model_that_refers_to_another_file_is_refused(artifact_folder: Path, w
         inner = onnx.helper.make_graph([constant], "inner", [], [onnx.ValueInfoProto(name="c")])
         model.graph.node.append(onnx.helper.make_node("If", ["flag"], ["c"], then_branch=inner, else_branch=inner))
     payload.write_bytes(model.SerializeToString())
-    with pytest.raises(ArtifactError, match="keeps weights in other files"):
+    with pytest.raises(ArtifactError, match="stores weights in other files"):
         load_artifact(payload)
     _list_anew(artifact_folder)
-    with pytest.raises(ArtifactError, match="keeps weights in other files"):
+    with pytest.raises(ArtifactError, match="stores weights in other files"):
         load_artifact(artifact_folder)
 
 

@@ -162,7 +162,7 @@ def test_a_key_that_is_no_hash_and_a_choice_of_other_keys(judged: Path, profile:
     ):
         profile.write_text(json.dumps({"schema_version": 1, "choices": choices}))
         choice, note = find_choice(load_artifact(judged))
-        assert choice is None and "is no device profile of this edge-fm" in str(note)
+        assert choice is None and "is not a device profile of this edge-fm" in str(note)
 
 
 @pytest.mark.parametrize("place", ["file", "folder"])

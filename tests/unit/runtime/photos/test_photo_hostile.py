@@ -45,7 +45,7 @@ def refused(source: object, match: str) -> PhotoError:
         (b"%PDF-1.7", "is a PDF"),
         (b"\0" * 100, "nothing but zero bytes"),
         (b"just some words", "is text"),
-        (bytes(range(7, 90)), "of no known kind"),
+        (bytes(range(7, 90)), "of an unknown kind"),
         (b"\0\0\0\x18ftypavif" + b"\0" * 20, "is damaged or cut short"),
         (b"\0\0\0\x18ftypisom" + b"\0" * 20, "a video"),
         (b"\xff\xd8\xff", "is damaged or cut short"),

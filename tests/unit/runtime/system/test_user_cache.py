@@ -141,7 +141,7 @@ def test_a_sealed_file_tells_of_every_change(tmp_path: Path) -> None:
         assert read_sealed(path) is None and "damaged" in str(why_damaged(path))
     path.unlink()
     os.mkfifo(path)
-    assert "no regular file" in str(why_damaged(path))
+    assert "not a regular file" in str(why_damaged(path))
 
 
 def test_a_file_that_could_not_be_written_leaves_the_old_one(tmp_path: Path) -> None:
