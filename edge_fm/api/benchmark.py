@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.common.places import EXPORTS, MODEL_VARIABLE, is_run, latest_export, select_artifact
+from edge_fm_runtime.measurement.latency import MIN_SAMPLES
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ PARTS = ("bare", "streams", "photos", "starts", "null")
 """What `skip` may leave out."""
 
 DURATION_S = 2.0
-MIN_SAMPLES = 64
 _STARTS = 3
 
 

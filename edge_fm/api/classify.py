@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_fm.api.common.photo_list import PhotoList, lone_file
 from edge_fm.api.common.places import select_artifact
@@ -90,17 +91,15 @@ def open_photos(
     photos: str | Path | Sequence[str | Path],
     model: str | Path | None = None,
     *,
-    engine: str = "auto",
-    device: str = "CPU",
-    threads: int | None = None,
     batch_size: int = BATCH_SIZE,
     top_k: int = 1,
     recursive: bool = False,
     max_pixels: int | None = None,
     one_shot: bool = False,
     note: MessageFn = ignore_message,
+    **engine_options: Any,
 ) -> Iterator[OpenedPhotos]:
-    """Open the artifact and list the photos; arguments as for `classify`.
+    """Open the artifact and list the photos; arguments as for `classify`, `engine_options` for `Classifier.load`.
 
     `one_shot` is for a process that does nothing else. A lone file then starts no thread pool and follows no device
     profile, as what is fastest when warm may take longer to start than one photo takes. Threads of the engine do not
@@ -111,12 +110,10 @@ def open_photos(
     listed = PhotoList(given, recursive=recursive)
     with Classifier.load(
         select_artifact(model, note),
-        engine=engine,
-        device=device,
-        threads=threads,
         one_shot=one_shot,
         max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
         profile=lone is None,
+        **engine_options,
     ) as classifier:
         if classifier.profile_note is not None:
             note(classifier.profile_note)

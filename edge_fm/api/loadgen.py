@@ -96,11 +96,11 @@ def benchmark_scenarios(
         batch: images at once offline; None for the size that a short trial finds fastest.
         duration_s: least seconds of a performance run.
         out: folder for mlperf.json and LoadGen's logs; None writes nothing.
-        engine: library that runs the artifacts.
-        device: where to run; never replaced by another.
-        threads: compute threads; None for as many as this process may use.
-        progress: called as work goes on.
-        note: called with the choices that were made.
+        engine: as for `benchmark`.
+        device: likewise.
+        threads: likewise.
+        progress: likewise.
+        note: likewise.
 
     Returns:
         The figures; call `require_valid()` to insist on valid runs.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.places import DEFAULT_RECIPE, RUNS
+from edge_fm.api.common.places import RUNS
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class SweepResult:
 
 def sweep(
     grid: Mapping[str, Sequence[Any]],
-    recipe: str | Path = DEFAULT_RECIPE,
+    recipe: str | Path | None = None,
     *,
     data: str | None = None,
     epochs: int | None = None,
@@ -145,7 +145,7 @@ def sweep(
 
     Args:
         grid: key of the recipe -> its values, such as {"optimizer.name": ["sgd", "adam"]}.
-        recipe: name or file.
+        recipe: name or file; None for the usual one.
         data: what to learn from; None for the recipe's.
         epochs: passes over the training images; None for the recipe's.
         test: also find each run's test accuracy, by which nothing is selected.
@@ -158,11 +158,11 @@ def sweep(
         EdgeFMError: the recipe, a combination or the data cannot be used.
     """
     from edge_fm.models.keras_import import require_keras_installed
-    from edge_fm.training import load_recipe, with_overrides
+    from edge_fm.training import DEFAULT_RECIPE, load_recipe, with_overrides
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
     from edge_fm.training.search.sweep import sweep as run_sweep
 
-    edited = with_overrides(load_recipe(recipe), data=data, epochs=epochs)
+    edited = with_overrides(load_recipe(recipe or DEFAULT_RECIPE), data=data, epochs=epochs)
     folder = RUNS / f"sweep-{edited.name}" if out is None else Path(out)
     require_keras_installed("The sweep")
 
@@ -182,7 +182,7 @@ def sweep(
 
 
 def crossval(
-    recipe: str | Path = DEFAULT_RECIPE,
+    recipe: str | Path | None = None,
     *,
     folds: int = FOLDS,
     data: str | None = None,
@@ -196,7 +196,7 @@ def crossval(
     """Train a recipe once for each fold of the training images, and evaluate each run on the fold it never saw.
 
     Args:
-        recipe: name or file.
+        recipe: name or file; None for the usual one.
         folds: parts, each held out once.
         data: what to learn from; None for the recipe's.
         epochs: passes over the training images; None for the recipe's.
@@ -210,17 +210,17 @@ def crossval(
         EdgeFMError: the recipe or the data cannot be used, or a training diverges.
     """
     from edge_fm.models.keras_import import require_keras_installed
-    from edge_fm.training import load_recipe, with_overrides
+    from edge_fm.training import DEFAULT_RECIPE, load_recipe, with_overrides
     from edge_fm.training.input_pipeline.enough_epochs import is_recipe_file, with_enough_epochs
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
     from edge_fm.training.search.crossval import cross_validate
 
-    shipped = load_recipe(recipe)
+    shipped = load_recipe(recipe or DEFAULT_RECIPE)
     edited = with_overrides(shipped, data=data, epochs=epochs, seed=seed)
     folder = RUNS / f"crossval-{edited.name}" if out is None else Path(out)
     require_keras_installed("Cross-validation")
     dataset = load_recipe_data(edited, progress=progress, note=note)
-    from_file = is_recipe_file(str(recipe))
+    from_file = is_recipe_file(str(recipe or ""))
     if from_file or edited.data.source != shipped.data.source:
         edited, lines = with_enough_epochs(edited, dataset, given=from_file or epochs is not None)
         for line in lines:

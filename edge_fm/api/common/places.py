@@ -13,8 +13,6 @@ EXPORTS = "export"
 """Folder of a run that holds its artifacts."""
 MODEL_VARIABLE = "EDGEFM_MODEL"
 """The environment variable that names an artifact."""
-DEFAULT_RECIPE = "edgenet-s"
-"""What cross-validation and sweeps train where no recipe is named."""
 
 
 def is_run(path: Path) -> bool:

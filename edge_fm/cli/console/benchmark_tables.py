@@ -63,6 +63,8 @@ def print_profile(profile: dict[str, Any]) -> None:
 
 def print_scenarios(measured: ScenariosResult) -> None:
     """Print what LoadGen measured in each scenario, and its verdicts."""
+    from edge_fm.api.loadgen import OFFICIAL_DURATION_S
+
     rows = []
     for result in measured.results:
         row = result.to_json()
@@ -78,11 +80,10 @@ def print_scenarios(measured: ScenariosResult) -> None:
             ]
         )
     plan = measured.plan
-    settings = (
-        "MLPerf's durations and counts"
-        if plan.official
-        else f"at least {plan.min_duration_s:g} s each, MLPerf's rules otherwise (--official for its 600 s)"
-    )
+    settings = "MLPerf's durations and counts"
+    if not plan.official:
+        settings = f"at least {plan.min_duration_s:g} s each, MLPerf's rules otherwise"
+        settings += f" (--official for its {OFFICIAL_DURATION_S} s)"
     columns = ["model", "engine", "runs at", "scenario", "LoadGen", "result", "target"]
     columns += ["p50 ms", "p99 ms", "queries", "runs", "accuracy %"]
     optional = ["runs", "queries", "target", "p50 ms", "p99 ms", "runs at", "accuracy %"]

@@ -7,11 +7,15 @@ from typing import Any
 
 import click
 
-from edge_fm.api.benchmark import DURATION_S, MIN_SAMPLES, PARTS, benchmark
+from edge_fm.api.benchmark import DURATION_S, PARTS, benchmark
 from edge_fm.cli.console.benchmark_tables import print_report
 from edge_fm.cli.console.console import Console, artifact_name
 from edge_fm.cli.deployment.benchmark_scenarios import run_scenarios, scenario_options
 from edge_fm.cli.options import COUNT, PATH, console_options, engine_options
+from edge_fm.evaluation.benchmark.statistics import Rules
+from edge_fm_runtime.measurement.latency import MIN_SAMPLES
+
+_RULES = Rules()
 
 
 @click.command("benchmark")
@@ -28,14 +32,15 @@ from edge_fm.cli.options import COUNT, PATH, console_options, engine_options
     type=click.FloatRange(0.05),
     default=DURATION_S,
     show_default=True,
-    help="Counted seconds of each case and batch; half of it for photos and for throughput. Below 1: INVALID.",
+    help="Counted seconds of each case and batch; half of it for photos and for throughput. "
+    f"Below {_RULES.min_duration_s:g}: INVALID.",
 )
 @click.option(
     "--min-samples",
     type=COUNT,
     default=MIN_SAMPLES,
     show_default=True,
-    help=f"Least number of counted calls of each case and batch. Below {MIN_SAMPLES}: INVALID.",
+    help=f"Least number of counted calls of each case and batch. Below {_RULES.min_samples}: INVALID.",
 )
 @click.option(
     "--photo",

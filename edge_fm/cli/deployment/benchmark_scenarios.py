@@ -21,7 +21,7 @@ scenario_options = option_group(
         "scenarios",
         multiple=True,
         type=click.Choice([*SCENARIO_NAMES, "all"]),
-        help="Let MLPerf's LoadGen measure, and check_latency, in this scenario; may be repeated.",
+        help="Let MLPerf's LoadGen measure in this scenario, with its own verdict; may be repeated.",
     ),
     click.option(
         "--target-qps",

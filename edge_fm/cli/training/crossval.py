@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from edge_fm.api.common.places import DEFAULT_RECIPE
 from edge_fm.api.studies import FOLDS, crossval
 from edge_fm.cli.console.console import Console, shell_word
 from edge_fm.cli.console.interrupt import call_interruptibly
@@ -15,7 +14,7 @@ from edge_fm.cli.options import PATH, console_options, study_options
 
 
 @click.command("crossval")
-@click.argument("recipe", metavar="[RECIPE]", default=DEFAULT_RECIPE)
+@click.argument("recipe", metavar="[RECIPE]", required=False)
 @click.option("--folds", type=click.IntRange(2), default=FOLDS, show_default=True, help="Parts, each held out once.")
 @study_options
 @click.option("--seed", type=int, help="Of everything random, the folds too. Default: the recipe's.")
@@ -31,5 +30,6 @@ def command(console: Console, **options: Any) -> None:
     def on_fold(number: int, of: int) -> None:
         console.note(f"fold {number}/{of}")
 
-    console.show(call_interruptibly(console, crossval, on_fold=on_fold, **options), print_folds)
-    console.next(f"edgefm train --recipe {shell_word(options['recipe'])}")
+    result = call_interruptibly(console, crossval, on_fold=on_fold, **options)
+    console.show(result, print_folds)
+    console.next(f"edgefm train --recipe {shell_word(options['recipe'] or result.recipe)}")

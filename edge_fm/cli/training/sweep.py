@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from edge_fm.api.common.places import DEFAULT_RECIPE
 from edge_fm.cli.console.console import Console, shell_word
 from edge_fm.cli.console.interrupt import call_interruptibly
 from edge_fm.cli.console.study_tables import format_values, print_sweep
@@ -30,7 +29,7 @@ def _parse_values(text: str) -> tuple[str, list[Any]]:
 
 
 @click.command("sweep")
-@click.argument("recipe", metavar="[RECIPE]", default=DEFAULT_RECIPE)
+@click.argument("recipe", metavar="[RECIPE]", required=False)
 @click.option(
     "--grid",
     type=Parsed("values", _parse_values),

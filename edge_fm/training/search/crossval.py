@@ -105,7 +105,7 @@ def cross_validate(
     dataset: Dataset,
     out_dir: Path,
     *,
-    folds: int = 5,
+    folds: int,
     progress: ProgressFn = silent,
     on_fold: FoldFn | None = None,
     on_epoch: EpochFn | None = None,
