@@ -1,4 +1,4 @@
-"""What a photo may cost: bytes of the file, bytes beside the pixels, memory of the decoder, scans of a JPEG.
+"""What a photo may cost: bytes of the file, bytes beside the pixels, memory of the decoder, pieces.
 
 A header claims sizes that nobody has checked: each is bounded before memory or time is spent on it.
 """
@@ -6,7 +6,6 @@ A header claims sizes that nobody has checked: each is bounded before memory or 
 from __future__ import annotations
 
 import io
-import re
 import struct
 from typing import IO, Any
 
@@ -20,11 +19,6 @@ DEFAULT_MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 256 << 20
 """The largest file that is read; where `max_pixels` is raised, five bytes for each of its pixels."""
 
-MAX_SCANS = 100
-"""Of a JPEG. Encoders write ten or twelve; each costs a pass over the whole image, however short it is."""
-
-_MAX_SEGMENTS = 10_000
-"""Of a JPEG, in its header and between its scans; photos have at most a few hundred."""
 _MAX_READS = 1_000_000
 """Pieces in which a file is read: chunks of some formats have any size, and each costs a step of Python."""
 _MAX_BESIDE_BYTES = 8 << 20
@@ -33,7 +27,6 @@ _MAX_BLOCK = 16 << 20
 _MAX_SIDE = 65_535
 _MAX_TAG_VALUES = 200_000
 _DECODER_BLOCK = 1 << 16
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _TIFF_TYPES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _BYTE_TYPES = (1, 2, 6, 7)
 _IN_PYTHON = ("bmp_rle", "ppm", "ppm_plain")
@@ -184,61 +177,6 @@ def _samples_per_pixel(image: Image.Image) -> float:
     layers = [(layer[1], layer[2]) for layer in getattr(image, "layer", ())]
     largest = max((h for h, _ in layers), default=1) * max((v for _, v in layers), default=1)
     return sum(h * v for h, v in layers) / max(1, largest) if layers else 4.0
-
-
-def check_scans(stream: IO[bytes], name: str) -> int:
-    """Count the scans of a JPEG, from where its file begins.
-
-    Returns:
-        1 for one that is decoded in a single pass, else how many there are. The stream stays where it was.
-
-    Raises:
-        PhotoError: there are more than `MAX_SCANS`, or more segments than any photo has.
-    """
-    before = stream.tell()
-    stream.seek(2)
-    scans, components, segments = 0, 0, 0
-    while (marker := _next_marker(stream)) is not None and marker != 0xD9:
-        segments += 1
-        if segments > _MAX_SEGMENTS:
-            raise PhotoError(
-                f"{name} is a JPEG of more than {_MAX_SEGMENTS:,} segments; photos have at most a few hundred.",
-                hint="Save it anew as JPEG or PNG.",
-            )
-        if marker == 0x01:
-            continue
-        head = stream.read(3)
-        if len(head) < 3:
-            break
-        if marker == 0xDA:
-            scans += 1
-            if scans == 1 and head[2] == components:  # sequential, with all colours in it
-                break
-            if scans > MAX_SCANS:
-                raise PhotoError(
-                    f"{name} is a JPEG of more than {MAX_SCANS} scans, each of which takes as long as decoding it "
-                    "anew; photos have about ten.",
-                    hint="Save it anew as JPEG or PNG.",
-                )
-        elif marker in (0xC0, 0xC1, 0xC9):
-            frame = stream.read(6)
-            components = frame[5] if len(frame) == 6 else 0
-            stream.seek(-len(frame), io.SEEK_CUR)
-        stream.seek(max(0, int.from_bytes(head[:2], "big") - 3), io.SEEK_CUR)
-    stream.seek(before)
-    return max(1, scans)
-
-
-def _next_marker(stream: IO[bytes]) -> int | None:
-    """Go behind the next marker; entropy-coded data, which has none but restarts, is passed over."""
-    while block := stream.read(_DECODER_BLOCK):
-        found = _MARKER.search(block)
-        if found is not None:
-            stream.seek(found.end() - len(block), io.SEEK_CUR)
-            return block[found.end() - 1]
-        if block.endswith(b"\xff") and len(block) > 1:
-            stream.seek(-1, io.SEEK_CUR)
-    return None
 
 
 def check_tags(stream: IO[bytes], name: str) -> None:

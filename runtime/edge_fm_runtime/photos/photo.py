@@ -21,11 +21,11 @@ from edge_fm_runtime.photos.canvas import check_shape, crop, fit, stretch, to_pi
 from edge_fm_runtime.photos.colour import read_orientation, to_eight_bits
 from edge_fm_runtime.photos.file import decoding, open_image, open_regular, shown_name
 from edge_fm_runtime.photos.garment import garment_canvas
+from edge_fm_runtime.photos.jpeg_scans import check_scans
 from edge_fm_runtime.photos.limits import (
     DEFAULT_MAX_PIXELS,
     check_file_size,
     check_pixels,
-    check_scans,
     pixel_weight,
 )
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import PhotoError
-from edge_fm_runtime.photos.limits import MAX_SCANS, check_scans
+from edge_fm_runtime.photos.jpeg_scans import MAX_SCANS, check_scans
 from edge_fm_runtime.photos.photo import load_canvas, open_photo
 
 SHAPE = (28, 28, 1)
