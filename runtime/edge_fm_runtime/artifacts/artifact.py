@@ -238,3 +238,12 @@ def _check_alone(payload: Path) -> None:
         from edge_fm_runtime.artifacts.onnx_external_data import refuse_external_data
 
         refuse_external_data(payload)
+    elif payload.suffix.lower() == ".xml" and payload.is_file():
+        # OpenVINO goes by the content: an ONNX model by this name would be read, with files that nobody checked.
+        with payload.open("rb") as stream:
+            start = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+        if not start.startswith((b"<?xml", b"<net")):
+            raise ArtifactError(
+                f"{payload} is not an OpenVINO IR: it does not begin as XML.",
+                hint="Export the model again: edgefm export",
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from edge_fm_runtime.artifacts.metadata import (
     PhotoSpec,
     dump_metadata,
 )
-from edge_fm_runtime.errors import EngineError
+from edge_fm_runtime.errors import ArtifactError, EngineError
 
 LABELS = ("Bag", "Ankle boot", "T-shirt/top")
 PIXELS = np.full((1, 4, 4, 1), 200, np.uint8)
@@ -68,3 +69,15 @@ def test_a_model_that_cannot_be_loaded_leaves_stdout_to_the_predictions(
     with pytest.raises(EngineError, match="cannot load"):
         Classifier.load(artifact(tmp_path / "net", lambda content: content.replace(b"Softmax", b"Soft\xff\xffx", 1)))
     assert capfd.readouterr().out == ""
+
+
+def test_an_ir_that_is_another_format_in_truth_is_refused(tmp_path: Path) -> None:
+    """OpenVINO would read an ONNX model by this name, and the files that it refers to."""
+    metadata = Metadata("tiny", "openvino", "fp32", "model.xml", InputSpec(4, 4, 1), LABELS, PhotoSpec("stretch"))
+    section = f"<rt_info><{EMBEDDED_KEY} value={quoteattr(metadata.embedded())}/></rt_info>"
+    model = tiny_onnx(np.ones((16, len(LABELS)), np.float32), properties={"note": section})
+    (tmp_path / "model.xml").write_bytes(model)
+    files = {"model.xml": hash_file(tmp_path / "model.xml")}
+    (tmp_path / METADATA_FILE).write_text(dump_metadata(replace(metadata, files=files)), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="does not begin as XML"):
+        Classifier.load(tmp_path)
