@@ -13,7 +13,6 @@ from edge_fm_export.savedmodel.savedmodel_format import OUTPUT, VERSION
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines.base import Engine, EngineOptions
-from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import EngineError, ModelError
 
 
@@ -57,8 +56,6 @@ class SavedModelEngine(Engine):
                 f"TensorFlow cannot load {artifact.payload / VERSION}: {error}",
                 hint="Update the library, pip install -U tensorflow, or export the model again: edgefm export",
             ) from error
-
-        self._calls = Calls("The savedmodel engine")
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls, self._tf.device(self._place):

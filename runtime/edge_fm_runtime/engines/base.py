@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.engines.batches import run_in_batches
+from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import EngineError
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.brief_errors import brief
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_fm_runtime.artifacts.artifact import Artifact
+    from edge_fm_runtime.artifacts.metadata import Format
 
 Arithmetic: TypeAlias = Literal["exact", "fast"]
 """exact: floats at the artifact's own precision; fast: as the library likes (bf16 on CPUs that have it)."""
@@ -76,6 +78,7 @@ class Engine(ABC):
         threads: compute threads in use.
         streams: how many batches it works on at once; 1 unless it was made with `EngineOptions(hint="throughput")`.
         fixed_batch: the only batch size that `infer` takes; None for any.
+        formats: the formats that it runs; none for all of them.
     """
 
     name: str = "engine"
@@ -84,9 +87,22 @@ class Engine(ABC):
     threads: int = 1
     streams: int = 1
     fixed_batch: int | None = None
+    formats: ClassVar[tuple[Format, ...]] = ()
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
+        """Take over what the artifact decides.
+
+        Raises:
+            EngineError: the engine does not run the artifact's format.
+        """
+        if self.formats and artifact.metadata.format not in self.formats:
+            raise EngineError(
+                f"The {self.name} engine runs {' and '.join(self.formats)} artifacts; {artifact.path} is "
+                f"{artifact.metadata.format}.",
+                hint=f"Use --engine auto, or export it: edgefm export --format {self.formats[0]}",
+            )
         self.fixed_batch = artifact.metadata.input.batch
+        self._calls = Calls(f"The {self.name} engine")
 
     @abstractmethod
     def infer(self, batch: Pixels, /) -> Probabilities:

@@ -11,7 +11,6 @@ import numpy as np
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines.base import Engine, EngineOptions, cannot_run
-from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
 from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.captured_log import known_log_lines_hidden
@@ -42,26 +41,21 @@ class LiteRtEngine(Engine):
 
     name = "litert"
     device = "CPU"
+    formats = ("litert",)
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
-        if artifact.metadata.format != "litert":
-            raise EngineError(
-                f"The litert engine runs litert artifacts; {artifact.path} is {artifact.metadata.format}.",
-                hint="Use --engine auto, or export it: edgefm export --format litert",
-            )
+        super().__init__(artifact, options)
         if options.device != self.device:
             raise DeviceError(
                 f"The litert engine has no device {options.device!r} here; it has: {self.device}.",
                 hint=f"Ask for it: --device {self.device}",
             )
-        super().__init__(artifact, options)
         self.threads = options.threads or usable_cpus()
         self.streams = self.threads if options.hint == "throughput" else 1
         runners = [_Runner(artifact, self.threads // self.streams) for _ in range(self.streams)]
         # Weights of half precision are widened when they are loaded: XNNPACK computes in fp32 on CPUs.
         integer = artifact.metadata.precision == "int8" and _computes_in_int8(runners[0].interpreter)
         self.precision = "int8" if integer else "fp32"
-        self._calls = Calls("The litert engine")
         self._free: SimpleQueue[_Runner] = SimpleQueue()
         for runner in runners:
             with known_log_lines_hidden(_KNOWN_LOG_LINES):

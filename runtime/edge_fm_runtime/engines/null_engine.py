@@ -7,11 +7,10 @@ import numpy as np
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines.base import Engine, EngineOptions
-from edge_fm_runtime.engines.calls import Calls
 
 
 class NullEngine(Engine):
-    """Answers every image with the same probability for each class."""
+    """Gives every class the same probability, for every image."""
 
     name = "null"
     device = "CPU"
@@ -21,7 +20,6 @@ class NullEngine(Engine):
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
         super().__init__(artifact, options)
         self._classes = len(artifact.metadata.labels)
-        self._calls = Calls("The null engine")
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls:

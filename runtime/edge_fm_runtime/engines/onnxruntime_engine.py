@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines.base import Engine, EngineOptions, cannot_run
-from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError, PrecisionWarning
 from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.machine import X86, byte_products, usable_cpus
@@ -42,13 +41,10 @@ class OnnxRuntimeEngine(Engine):
     """
 
     name = "onnxruntime"
+    formats = ("onnx",)
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
-        if artifact.metadata.format != "onnx":
-            raise EngineError(
-                f"The onnxruntime engine runs onnx artifacts; {artifact.path} is {artifact.metadata.format}.",
-                hint="Use --engine auto, or export it: edgefm export --format onnx",
-            )
+        super().__init__(artifact, options)
         try:
             import onnxruntime as ort
         except ImportError as error:
@@ -57,7 +53,6 @@ class OnnxRuntimeEngine(Engine):
             ) from error
         ort.set_default_logger_severity(_LOG_NOTHING_BUT_FATAL)
         provider = _provider(options.device, ort.get_available_providers())
-        super().__init__(artifact, options)
         self.threads = options.threads or usable_cpus()
         self.streams = self.threads if options.hint == "throughput" else 1
         # With several callers each computes in its own thread, which wastes none on waiting for another.
@@ -86,7 +81,6 @@ class OnnxRuntimeEngine(Engine):
         self._payload = artifact.payload
         self._input = inputs[0].name
         self._outputs = [outputs[0].name]
-        self._calls = Calls("The onnxruntime engine")
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls:

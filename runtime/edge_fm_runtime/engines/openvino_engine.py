@@ -14,7 +14,6 @@ import numpy as np
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines.base import Engine, EngineOptions, cannot_run
-from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.engines.openvino_cache import compiled_file, load_compiled, store_compiled
 from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import DeviceError, EngineError
@@ -44,19 +43,14 @@ class OpenVinoEngine(Engine):
     """
 
     name = "openvino"
+    formats = ("openvino", "onnx")
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
-        if artifact.metadata.format not in ("openvino", "onnx"):
-            raise EngineError(
-                f"The openvino engine runs openvino and onnx artifacts; {artifact.path} is {artifact.metadata.format}.",
-                hint="Use --engine auto, or export it: edgefm export --format openvino",
-            )
         super().__init__(artifact, options)
         self._core = shared_core()
         self._artifact, self._options = artifact, options
         _require_device(options.device, self._core.available_devices)
         self.threads = options.threads or usable_cpus()
-        self._calls = Calls("The openvino engine")
         self._lock = threading.Lock()
         self._many_lock = threading.Lock()
         self._request: _Request | None = None
