@@ -40,7 +40,7 @@ class AutotuneResult:
             **self.verdict.to_json(),
         }
 
-    def require_kept(self) -> Path:
+    def require_stored(self) -> Path:
         """Return the device profile that the result was written to.
 
         Raises:
@@ -77,7 +77,7 @@ def autotune(
         note: called with what could not be measured.
 
     Returns:
-        The figures; call `require_kept()` to insist that they were stored.
+        The figures; call `require_stored()` to insist that they were stored.
 
     Raises:
         EdgeFMError: an artifact cannot be read or run, or the profile cannot be written.

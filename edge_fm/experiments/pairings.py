@@ -114,7 +114,7 @@ def validation_confusion(run: Path) -> tuple[npt.NDArray[np.int64], tuple[str, .
     dataset = load_recipe_data(recipe)
     if dataset.content_hash != metrics["data"]["hash"]:
         raise DataError(f"{recipe.data.source} is no longer what the run in {run} was trained on.")
-    _, choose = training_and_validation(recipe, dataset)
+    _, validation = training_and_validation(recipe, dataset)
     model = require_keras("pairings").models.load_model(run / "model.keras", compile=False)
-    predictions = model.predict(choose.images, batch_size=250, verbose=0)
-    return evaluate_probabilities(predictions, choose.labels, dataset.label_names).confusion, dataset.label_names
+    predictions = model.predict(validation.images, batch_size=250, verbose=0)
+    return evaluate_probabilities(predictions, validation.labels, dataset.label_names).confusion, dataset.label_names

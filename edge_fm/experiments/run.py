@@ -61,13 +61,13 @@ def run_experiment(
     metrics = train_once(
         replace(recipe, name=experiment.name), dataset, run, test=True, progress=progress, on_epoch=on_epoch
     )
-    learn, choose = training_and_validation(recipe, dataset)
+    training, validation = training_and_validation(recipe, dataset)
     model = require_keras("testing").models.load_model(run / MODEL_FILE, compile=False)
     return Result(
         name=experiment.name,
         model=recipe.model.name,
         recipe_hash=recipe_hash(published),
-        changes=_kept_changes(changes),
+        changes=_stored_changes(changes),
         accuracy=metrics["test_accuracy"],
         val_accuracy=metrics["val_accuracy"],
         epochs=metrics["epochs"],
@@ -78,7 +78,7 @@ def run_experiment(
         machine=machine_name(),
         date=datetime.fromtimestamp((run / METRICS_FILE).stat().st_mtime, UTC).isoformat(timespec="seconds"),
         data={"name": metrics["data"]["name"], "hash": metrics["data"]["hash"]},
-        images={"learn": len(learn), "choose": len(choose), "test": len(dataset.test)},
+        images={"learn": len(training), "choose": len(validation), "test": len(dataset.test)},
         weights=_weights(recipe.model.weights),
         versions=metrics["versions"],
         structure=structure_hash(model),
@@ -122,7 +122,7 @@ def machine_name() -> str:
     return f"{machine['cpu']}, {threads} {'thread' if threads == 1 else 'threads'}"
 
 
-def _kept_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+def _stored_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Without the path that a weights file has on this machine: its name and hash stand in `weights`."""
     stored = dict(changes)
     if _weights(source := str(stored.get("model.weights", "none"))) is not None:

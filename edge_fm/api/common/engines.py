@@ -10,5 +10,5 @@ ALL_ENGINES: Registry = {**ENGINES, **REFERENCE_ENGINES}
 
 
 def select_engine(artifact: Artifact, engine: str) -> str:
-    """The engine that measures an artifact: a SavedModel runs on TensorFlow alone, the others as asked."""
+    """The engine that measures an artifact: a SavedModel runs on TensorFlow alone, the others on the given one."""
     return "savedmodel" if artifact.metadata.format == "savedmodel" else engine

@@ -46,7 +46,7 @@ def command(console: Console, **options: Any) -> None:
     """
     result = console.call(autotune, **options)
     console.show(result, print_tuning, result.tuning, options["max_drop"])
-    path = result.require_kept()
+    path = result.require_stored()
     if not result.verdict.valid:
         console.note(f"INVALID, stored because of --allow-load: {'; '.join(result.verdict.reasons)}")
     console.note(f"Wrote {path}")

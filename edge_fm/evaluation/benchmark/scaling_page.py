@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.evaluation.benchmark.scaling import THREADS_BATCH, ceiling_of
@@ -41,11 +42,7 @@ def scaling_section(scaling: Mapping[str, Any] | None) -> Markup:
 def _latency_by_batch(points: Points, ceiling: Mapping[str, Any]) -> Markup | None:
     if not points:
         return None
-    with drawn(4.2) as (drawing, axes):
-        axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
-        for colour, name, series in _series(points):
-            axes.plot([p["batch"] for p in series], [p["p50_ms"] for p in series], "o-", ms=3, color=colour, label=name)
+    with _curves(points, "batch", "p50_ms") as (drawing, axes):
         first = min(points, key=lambda p: (p["batch"], p["p50_ms"]))
         sizes = sorted({p["batch"] for p in points})
         alone = [first["p50_ms"] * n / first["batch"] for n in sizes]
@@ -64,12 +61,7 @@ def _latency_by_batch(points: Points, ceiling: Mapping[str, Any]) -> Markup | No
 def _throughput_by_batch(points: Points, ceiling: Mapping[str, Any]) -> Markup | None:
     if not points:
         return None
-    with drawn(4.2) as (drawing, axes):
-        axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
-        for colour, name, series in _series(points):
-            rates = [p["throughput_ips"] for p in series]
-            axes.plot([p["batch"] for p in series], rates, "o-", ms=3, color=colour, label=name)
+    with _curves(points, "batch", "throughput_ips") as (drawing, axes):
         macs = points[0]["macs"]
         sizes = sorted({p["batch"] for p in points})
         if macs:
@@ -101,11 +93,7 @@ def _by_threads(points: Points) -> Markup | None:
 def _by_image_size(points: Points) -> Markup | None:
     if not points:
         return None
-    with drawn(4.2) as (drawing, axes):
-        axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
-        for colour, name, series in _series(points):
-            axes.plot([p["side"] for p in series], [p["p50_ms"] for p in series], "o-", ms=3, color=colour, label=name)
+    with _curves(points, "side", "p50_ms") as (drawing, axes):
         first = min(points, key=lambda p: (p["side"], p["p50_ms"]))
         mates = sorted((p for p in points if p["engine"] == first["engine"]), key=lambda p: p["side"])
         ideal = [first["p50_ms"] * (p["side"] / first["side"]) ** 2 for p in mates]
@@ -172,6 +160,17 @@ def _intensity(point: Mapping[str, Any]) -> float:
     width = {"int8": 1, "fp16": 2, "bf16": 2}.get(point["precision"], 4)
     moved = width * point["parameters"] + point["batch"] * point["pixel_bytes"]
     return float(2.0 * point["macs"] * point["batch"] / moved)
+
+
+@contextmanager
+def _curves(points: Points, x: str, y: str) -> Iterator[tuple[Any, Any]]:
+    """A drawing with a line for each model and engine, both axes logarithmic."""
+    with drawn(4.2) as (drawing, axes):
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        for colour, name, series in _series(points):
+            axes.plot([p[x] for p in series], [p[y] for p in series], "o-", ms=3, color=colour, label=name)
+        yield drawing, axes
 
 
 def _series(points: Points) -> list[tuple[str, str, list[Mapping[str, Any]]]]:

@@ -79,7 +79,7 @@ class Verdict:
         return not self.reasons
 
     def sentence(self) -> str:
-        """What to tell a person in one line.
+        """A message of one line for a person.
 
         Example:
             >>> Verdict(("too short: 3 samples",)).sentence()
