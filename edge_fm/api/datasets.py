@@ -88,7 +88,7 @@ def describe_data(
     Args:
         source: fashion-mnist, fashion-mnist-mini, an image folder, a .npz, .npy or .csv file, or a folder of IDX files.
         size: height, width and channels that images are brought to.
-        skip_unreadable: share of a folder's pictures that may be left out because they cannot be read.
+        skip_unreadable: share of a folder's images that may be left out because they cannot be read.
         progress: called as images are read.
         note: called with what was left out, and what is tried.
     """

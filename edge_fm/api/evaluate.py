@@ -98,7 +98,7 @@ def evaluate(
         report: folder for evaluation.json, plots and report.html; None writes nothing.
         layer: layer of a run whose feature maps the report draws; None for the first convolution.
         batch_size: images through the engine at once.
-        skip_unreadable: share of a folder's pictures that may be left out; None for what the run's training left out.
+        skip_unreadable: share of a folder's images that may be left out; None for what the run's training left out.
         engine: library that runs an artifact.
         device: where to run; never replaced by another.
         threads: compute threads; None for as many as this process may use.

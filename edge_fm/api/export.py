@@ -34,7 +34,7 @@ class ExportOptions:
         accuracy_control: leave in float what costs too much accuracy, to stay under `max_drop`.
         any_cpu: int8 for ONNX that predicts the same on CPUs without VNNI: weights of 7 bits.
         data: source of the evaluation set; None for the run's own.
-        skip_unreadable: share of a folder's pictures that may be left out; None for what the run's training left out.
+        skip_unreadable: share of a folder's images that may be left out; None for what the run's training left out.
         labels: label names in the order of the output, or a file with one a line; None for the model's own.
         preprocessing: scaling that is put into the graph before the model; None for none.
         input_size: height and width of a model that takes any; None for the model's own.

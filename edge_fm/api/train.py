@@ -24,7 +24,7 @@ class TrainOptions:
     Attributes:
         model: name of the model.
         size: height, width and channels that images are brought to.
-        skip_unreadable: share of a folder's pictures that may be left out because they cannot be read.
+        skip_unreadable: share of a folder's images that may be left out because they cannot be read.
         epochs: passes over the training images.
         batch_size: images of one step.
         optimizer: "adam", "adamw", "sgd", "rmsprop" or "muon".

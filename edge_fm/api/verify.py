@@ -33,7 +33,7 @@ def verify(
         artifact: the artifact; None for the one that `edgefm infer` would take.
         against: a run, a Keras file or a trained model of the package to compare with; None for the golden predictions.
         data: source of the images for `against`; None for the run's own test split.
-        skip_unreadable: share of a folder's pictures that may be left out; None for what the run's training left out.
+        skip_unreadable: share of a folder's images that may be left out; None for what the run's training left out.
         engine: library that runs the artifact.
         device: where to run; never replaced by another.
         threads: compute threads; None for as many as this process may use.

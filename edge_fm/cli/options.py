@@ -40,7 +40,7 @@ class Parsed(click.ParamType[Any]):
 
 
 def _sides(text: str) -> list[int]:
-    """The numbers of "28x28x1"; 0 for what is no whole number, a number above every limit for a very long one."""
+    """The numbers of "28x28x1"; 0 for what is not a whole number, a number above every limit for a very long one."""
     parts = text.lower().split("x")
     return [(int(p) if len(p) < 10 else MAX_SIDE + 1) if p.isascii() and p.isdigit() else 0 for p in parts]
 
@@ -107,7 +107,7 @@ skip_unreadable_option = click.option(
     "--skip-unreadable",
     type=click.FloatRange(0, 1, max_open=True),
     metavar="SHARE",
-    help="Leave out pictures of a folder that cannot be read, up to this share of them, such as 0.02; they are "
+    help="Leave out images of a folder that cannot be read, up to this share of them, such as 0.02; they are "
     "listed. Default: none, or what the run's training left out.",
 )
 

@@ -1,4 +1,4 @@
-"""What a layer makes of an image: its channels as pictures."""
+"""The outputs of a layer for an image: its channels as images."""
 
 from __future__ import annotations
 

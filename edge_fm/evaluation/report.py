@@ -1,4 +1,4 @@
-"""One self-contained page about a run or an artifact: figures and pictures, no network, prints well."""
+"""One self-contained page about a run or an artifact: figures and images, no network, prints well."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def validation_confusion(run: Path) -> tuple[npt.NDArray[np.int64], tuple[str, .
         int64 `[classes,classes]`, rows true, columns predicted; and the label names.
 
     Raises:
-        EdgeFMError: it is no finished run, or its data cannot be loaded.
+        EdgeFMError: it is not a finished run, or its data cannot be loaded.
     """
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.keras_import import require_keras

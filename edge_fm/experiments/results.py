@@ -104,7 +104,7 @@ def read_result(path: Path) -> Result:
         return result
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(
-            f"{path} is no result of an experiment: {error}.", hint="Delete it and run it again."
+            f"{path} is not a result of an experiment: {error}.", hint="Delete it and run it again."
         ) from error
 
 

@@ -115,7 +115,7 @@ def run_request(request: Request, fail: Fail) -> dict[str, Any]:
     require_memory(settings, request.scenario)
     runs = _perform(request, harness, settings)
     if request.score:
-        # Each sample is queried once, and at a server's rate; how fast is no matter here.
+        # Each sample is queried once, and at a server's rate; speed does not matter here.
         settings.server_target_qps = max(settings.server_target_qps, min(_MOST_QUERIES, 0.5 * pace.peak_ips))
         harness.run(settings, "AccuracyOnly", Path(request.folder) / "accuracy")
     return {

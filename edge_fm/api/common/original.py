@@ -74,7 +74,7 @@ def evaluation_data(
         source: as `--data` takes it; None for the run's own dataset, or, for a third-party model, random pixels.
         original: the model.
         progress: called as images are read.
-        skip_unreadable: share of a folder's pictures that may be left out because they cannot be read; None for what
+        skip_unreadable: share of a folder's images that may be left out because they cannot be read; None for what
             the run's training left out of the same source.
         note: called with what is tried when a dataset must be fetched.
 
@@ -114,7 +114,7 @@ def evaluation_data(
 
 
 def share_to_skip(given: float | None, source: str, training: Mapping[str, Any] | None) -> float:
-    """What share of a source's pictures may be left out: as given, else as the training that used the same source."""
+    """What share of a source's images may be left out: as given, else as the training that used the same source."""
     data = (training or {}).get("data")
     stored = data.get("skip_unreadable") if isinstance(data, dict) and data.get("source") == source else None
     return (
@@ -197,7 +197,7 @@ def unlabelled_set(
     skip_unreadable: float = 0.0,
     note: MessageFn = ignore_message,
 ) -> EvaluationSet:
-    """The pictures of a folder without subfolders, as images of the model's size without labels."""
+    """The images of a folder without subfolders, as images of the model's size without labels."""
     from edge_fm.data.unlabelled import load_images
     from edge_fm_export.context import EvaluationSet
 

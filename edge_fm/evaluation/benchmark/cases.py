@@ -108,7 +108,7 @@ def artifact_case(
 
 
 def bare_case(artifact: Artifact, case: Case) -> Case | None:
-    """The library of `case` without us, same payload, same options; None where there is no such thing."""
+    """The library of `case` without us, same payload, same options; None where there is none."""
     name = BARE_OF.get(case.engine.name)
     if name is None or case.options.device != "CPU":
         return None

@@ -79,7 +79,7 @@ class Verdict:
         return not self.reasons
 
     def sentence(self) -> str:
-        """A message of one line for a person.
+        """A message of one line.
 
         Example:
             >>> Verdict(("too short: 3 samples",)).sentence()

@@ -28,7 +28,7 @@ def read_benchmark(path: Path) -> dict[str, Any]:
         path: benchmark.json, or the folder that holds it.
 
     Raises:
-        DataError: it is not there, or is no benchmark.
+        DataError: it is not there, or is not a benchmark.
     """
     file = path / JSON_FILE if path.is_dir() else path
     try:
