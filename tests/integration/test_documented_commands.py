@@ -178,6 +178,7 @@ def test_a_block(block: Block, base: Path, folder: Path) -> None:
     run_block(block, Path(sys.executable).parent if needs_all else base, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.needs("tensorflow", "tf2onnx", "openvino")
 @pytest.mark.parametrize("page", sorted(TUTORIALS.glob("*-*.md")), ids=lambda page: page.stem)
 def test_a_tutorial(page: Path, base: Path, folder: Path) -> None:

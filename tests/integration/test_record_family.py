@@ -21,6 +21,8 @@ from edge_fm.training import load_recipe
 pytest.importorskip("openvino")
 pytest.importorskip("tensorflow")
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TINY = """
 schema = 1

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.needs("tensorflow", "openvino", "tf2onnx", "nncf", "matplotlib")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.needs("tensorflow", "openvino", "tf2onnx", "nncf", "matplotlib"),
+]
 
 EDGEFM = Path(sys.executable).with_name("edgefm")
 

@@ -15,6 +15,8 @@ from edge_fm_export.quantization.calibration import hash_images
 from edge_fm_export.sources import load_source
 from edge_fm_export.targets import parse_targets
 
+pytestmark = pytest.mark.slow
+
 # Weight sizes alone decide how long these take.
 LARGE = {"resnet50", "resnet152-v2", "vgg16", "vgg19"}
 
@@ -30,9 +32,7 @@ def bars(shape: tuple[int, int, int], classes: int, n: int, *, seed: int) -> tup
     return images, labels
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in model_names()]
-)
+@pytest.mark.parametrize("name", model_names())
 def test_it_learns_and_goes_to_onnx_and_openvino(name: str, tmp_path: Path) -> None:
     keras = require_tensorflow("the tests")[1]
     keras.utils.set_random_seed(0)

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edge_fm_export.pipeline import export
 from edge_fm_export.sources import load_source
 from edge_fm_export.targets import Target
@@ -64,6 +66,7 @@ for moment in range(moments):
 """
 
 
+@pytest.mark.slow
 def test_kill_at_random_moments(tiny_runs: dict[str, Any], tmp_path: Path) -> None:
     tests = Path(__file__).parents[2]
     done = subprocess.run(

@@ -247,6 +247,7 @@ with Classifier.load("edgenet-s-onnx-int8") as classifier:
 
 
 @needs_strace
+@pytest.mark.slow
 @pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna", "mlperf_loadgen")
 def test_every_function_of_the_api_connects_to_nothing(place: Place) -> None:
     _make_data(place)
@@ -274,6 +275,7 @@ time.sleep(max(0, 20 - (time.monotonic() - started)))  # some report only after 
 
 
 @needs_strace
+@pytest.mark.slow
 @pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna")
 def test_every_library_connects_to_nothing_for_twenty_seconds(place: Place) -> None:
     assert place.traced(sys.executable, "-W", "ignore", "-c", _LIBRARIES) == ""

@@ -121,6 +121,7 @@ def test_weights_for_any_cpu_have_seven_bits(tiny_sources: dict[str, SourceModel
     assert all(32 < np.abs(w.astype(int)).max() <= 64 for w in weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", CONTROLLED)
 def test_accuracy_control_rescues_what_int8_breaks(format: Any, breakable: SourceModel, tmp_path: Path) -> None:
     from edge_fm_export.pipeline import export

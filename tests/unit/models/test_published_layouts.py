@@ -19,6 +19,7 @@ from edge_fm.models.architectures.transfer import FEATURES
 from edge_fm.training.optimization.initial_weights import load_weights
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
     pytest.mark.needs("tensorflow"),
 ]
@@ -93,7 +94,7 @@ def write_published(network: Any, file: Path) -> None:
         save_weights_to_hdf5_group(opened, network)
 
 
-@pytest.mark.parametrize("name", ["vgg16", "vgg19", "resnet50", pytest.param("resnet152-v2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["vgg16", "vgg19", "resnet50", "resnet152-v2"])
 def test_files_of_keras_applications(name: str, tmp_path: Path) -> None:
     import keras
 

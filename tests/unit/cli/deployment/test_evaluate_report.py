@@ -17,6 +17,8 @@ from edge_fm.cli import cli
 from edge_fm.data import load_dataset
 from edge_fm_runtime.artifacts.metadata import Metadata
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("T-shirt/top", "Ankle boot", "Bag")
 
 

@@ -26,7 +26,10 @@ from edge_fm.training.input_pipeline.recipe_data import training_and_validation
 from edge_fm_runtime.errors import CacheWarning, EdgeFMError, ModelError, RecipeError, TrainingError
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+]
 
 
 def taught(*teachers: Path, temperature: float = 2.0, weight: float = 0.7, epochs: int = 2) -> Recipe:

@@ -19,7 +19,10 @@ from edge_fm.training.input_pipeline.backbone_features import why_not_stored
 from edge_fm.training.recipe import DistillationPart
 from edge_fm_runtime.errors import CacheWarning
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+]
 OPTIONS = {"alpha": 0.1, "size": 32, "dense": [8]}
 REAL = os.environ.get("EDGEFM_TEST_WEIGHTS")
 

@@ -16,7 +16,10 @@ from edge_fm.training.optimization.optimizers import build_optimizer
 from edge_fm.training.optimization.weight_averaging import recompute_statistics
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+]
 
 
 def averaged_recipe(decay: float = 0.9) -> Recipe:

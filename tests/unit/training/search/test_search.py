@@ -23,7 +23,10 @@ from edge_fm.training.search.search_study import require_optuna, sqlite_url
 from edge_fm_runtime.errors import TrainingError
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+]
 
 SPACE = {
     "optimizer.name": ["sgd", "adam"],
