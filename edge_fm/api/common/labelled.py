@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.original import as_trained, share_to_skip
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
@@ -55,9 +54,50 @@ def select_images(dataset: Dataset, split: str, labels: tuple[str, ...], shape: 
         )
     parts = list(dataset.splits.values()) if split == "all" else [dataset.splits[split]]
     selected = join(parts)
-    if selected.images.shape[1:] != shape:
+    require_shape(dataset.name, selected, shape)
+    return replace(selected, labels=label_order(dataset.label_names, labels, name=dataset.name)[selected.labels])
+
+
+def require_shape(name: str, images: Split, shape: tuple[int, int, int]) -> None:
+    """Raise unless the images are of the model's size.
+
+    Raises:
+        DataError: they are not.
+    """
+    if images.images.shape[1:] != shape:
         raise DataError(
-            f"{dataset.name} has images of shape {list(selected.images.shape[1:])}; the model takes {list(shape)}.",
+            f"{name} has images of shape {list(images.images.shape[1:])}; the model takes {list(shape)}.",
             hint="Give another --data SOURCE; an image folder is brought to the model's size.",
         )
-    return replace(selected, labels=label_order(dataset.label_names, labels, name=dataset.name)[selected.labels])
+
+
+def share_to_skip(given: float | None, source: str, training: Mapping[str, Any] | None) -> float:
+    """What share of a source's images may be left out: as given, else as the training that used the same source."""
+    data = (training or {}).get("data")
+    stored = data.get("skip_unreadable") if isinstance(data, dict) and data.get("source") == source else None
+    return (
+        given if given is not None else float(stored) if isinstance(stored, int | float) and 0 <= stored <= 1 else 0.0
+    )
+
+
+def as_trained(dataset: Dataset, training: Mapping[str, Any] | None) -> Dataset:
+    """Give a dataset the classes, and the run's own data the splits, that a model was trained with.
+
+    Args:
+        dataset: as `load_dataset` gave it.
+        training: the part of the model's metadata about its training; None changes nothing.
+
+    Raises:
+        DataError: the metadata cannot be read, or the dataset is not what it was.
+    """
+    from edge_fm.data import Preparation, prepare_as_trained
+
+    data = (training or {}).get("data")
+    if not isinstance(data, dict) or "preparation" not in data:
+        return dataset
+    return prepare_as_trained(
+        dataset,
+        Preparation.from_json(data["preparation"]),
+        trained_on=data.get("source"),
+        trained_hash=data.get("hash"),
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_fm.api.common.labelled import load_labelled, require_shape
 from edge_fm.api.common.places import EXPORTS, is_run
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
@@ -85,21 +86,13 @@ def evaluation_data(
     name = source or trained_on.get("source")
     if name is None:
         return Sets(_random_set(original), None, RANDOM_NOTE)
-    from edge_fm.data import load_dataset
     from edge_fm.data.unlabelled import is_flat_folder
 
     if is_flat_folder(name):
         unlabelled = unlabelled_set(name, original, progress, skip_unreadable=skip_unreadable or 0.0, note=note)
         return Sets(unlabelled, None, UNLABELLED_NOTE)
-    dataset = load_dataset(
-        name,
-        shape=original.input.shape,
-        photo=original.photo,
-        skip_unreadable=share_to_skip(skip_unreadable, name, original.training),
-        progress=progress,
-        note=note,
-    )
-    dataset = as_trained(dataset, original.training)
+    training, shape = original.training, original.input.shape
+    dataset = load_labelled(name, shape, original.photo, training, skip_unreadable, progress=progress, note=note)
     if source is None and dataset.content_hash != trained_on.get("hash"):
         raise DataError(
             f"{name} is not what this run was trained on: its content hash is {dataset.content_hash[:16]}, "
@@ -108,41 +101,9 @@ def evaluation_data(
         )
     names = dataset.label_names
     if original.named or len(names) != len(original.labels):
-        return sets_of(dataset, original.labels, original.input.shape)
+        return sets_of(dataset, original.labels, shape)
     named = f"The classes got the names and the order of {dataset.name}: {', '.join(names)}. Name them: --labels FILE."
-    return replace(sets_of(dataset, names, original.input.shape), note=named, labels=names)
-
-
-def share_to_skip(given: float | None, source: str, training: Mapping[str, Any] | None) -> float:
-    """What share of a source's images may be left out: as given, else as the training that used the same source."""
-    data = (training or {}).get("data")
-    stored = data.get("skip_unreadable") if isinstance(data, dict) and data.get("source") == source else None
-    return (
-        given if given is not None else float(stored) if isinstance(stored, int | float) and 0 <= stored <= 1 else 0.0
-    )
-
-
-def as_trained(dataset: Dataset, training: Mapping[str, Any] | None) -> Dataset:
-    """Give a dataset the classes, and the run's own data the splits, that a model was trained with.
-
-    Args:
-        dataset: as `load_dataset` gave it.
-        training: the part of the model's metadata about its training; None changes nothing.
-
-    Raises:
-        DataError: the metadata cannot be read, or the dataset is not what it was.
-    """
-    from edge_fm.data import Preparation, prepare_as_trained
-
-    data = (training or {}).get("data")
-    if not isinstance(data, dict) or "preparation" not in data:
-        return dataset
-    return prepare_as_trained(
-        dataset,
-        Preparation.from_json(data["preparation"]),
-        trained_on=data.get("source"),
-        trained_hash=data.get("hash"),
-    )
+    return replace(sets_of(dataset, names, shape), note=named, labels=names)
 
 
 def own_data(path: Path, training: Mapping[str, Any] | None) -> str | None:
@@ -218,11 +179,7 @@ def sets_of(dataset: Dataset, labels: Sequence[str], shape: tuple[int, int, int]
     Raises:
         DataError: the images have another shape, or the labels are not the model's.
     """
-    if dataset.test.images.shape[1:] != shape:
-        raise DataError(
-            f"{dataset.name} has images of shape {list(dataset.test.images.shape[1:])}; the model takes {list(shape)}.",
-            hint="Give another --data SOURCE; an image folder is brought to the model's size.",
-        )
+    require_shape(dataset.name, dataset.test, shape)
     from edge_fm.data import label_order
 
     order = label_order(dataset.label_names, labels, name=dataset.name)

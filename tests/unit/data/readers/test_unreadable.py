@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from datafiles import write_pictures
 from PIL import Image
 
-from edge_fm.api.common.original import share_to_skip
+from edge_fm.api.common.labelled import share_to_skip
 from edge_fm.cli import cli
 from edge_fm.data import load_dataset
 from edge_fm.data.unlabelled import load_images
