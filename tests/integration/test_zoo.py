@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_fm.models import MODELS, build_model, model_names
+from edge_fm.models import MODELS, build_model, count_macs, model_names
 from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import EvaluationSet
 from edge_fm_export.pipeline import export
@@ -18,7 +18,9 @@ from edge_fm_export.targets import parse_targets
 pytestmark = pytest.mark.slow
 
 # Weight sizes alone decide how long these take.
-LARGE = {"resnet50", "resnet152-v2", "vgg16", "vgg19"}
+LARGE = {"resnet50", "resnet152-v2", "vgg16", "vgg19", "convnext-tiny", "efficientnet-lite4"}
+# Made of the blocks of the smallest and the largest of their family.
+BETWEEN = {"efficientnet-lite1", "efficientnet-lite2", "efficientnet-lite3"}
 
 
 def bars(shape: tuple[int, int, int], classes: int, n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -32,27 +34,29 @@ def bars(shape: tuple[int, int, int], classes: int, n: int, *, seed: int) -> tup
     return images, labels
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", [name for name in model_names() if name not in BETWEEN])
 def test_it_learns_and_goes_to_onnx_and_openvino(name: str, tmp_path: Path) -> None:
     keras = require_tensorflow("the tests")[1]
     keras.utils.set_random_seed(0)
     entry = MODELS[name]
-    model = build_model(name, input_shape=entry.input_shape, classes=entry.classes)
+    # Those that see photos see small ones here.
+    shape, options = ((32, 32, 3), {"size": 32}) if entry.input_shape[0] > 32 else (entry.input_shape, {})
+    model = build_model(name, input_shape=shape, classes=entry.classes, **options)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0  # the last batch's statistics: a few steps could settle no others
     # Eagerly: tracing 152 layers and their gradients takes longer than a few steps.
     model.compile(keras.optimizers.SGD(0.001), "sparse_categorical_crossentropy", run_eagerly=True)
-    images, labels = bars(entry.input_shape, entry.classes, 10 if name in LARGE else 20, seed=1)
+    images, labels = bars(shape, entry.classes, 10 if name in LARGE else 20, seed=1)
     before = model.get_weights()
     losses = model.fit(images, labels, batch_size=5, epochs=1, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True) if a.ndim > 1)
     # Five images are too few for the statistics of a deep network's last, 1x1 maps: fresh ones answer one-sidedly.
-    model(bars(entry.input_shape, entry.classes, 40, seed=3)[0], training=True)
+    model(bars(shape, entry.classes, 40, seed=3)[0], training=True)
     model.save(tmp_path / "net.keras")
 
-    images, labels = bars(entry.input_shape, entry.classes, 40, seed=2)
+    images, labels = bars(shape, entry.classes, 40, seed=2)
     test = EvaluationSet("bars", images, labels, hash_images(images, labels))
     report = export(load_source(tmp_path / "net.keras"), parse_targets(["onnx", "openvino"]), tmp_path, test=test)
     assert np.ptp(report.reference, axis=0).max() > 1e-3  # answers that could differ
@@ -61,4 +65,4 @@ def test_it_learns_and_goes_to_onnx_and_openvino(name: str, tmp_path: Path) -> N
         assert result.parity.top1_agreement == 1.0
         assert result.checks and all(check.passed for check in result.checks)
         assert result.metadata.graph is not None
-        assert result.metadata.graph["macs"] == entry.macs
+        assert result.metadata.graph["macs"] == (count_macs(model) if options else entry.macs)
