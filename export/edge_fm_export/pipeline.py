@@ -232,7 +232,7 @@ def _build(context: BuildContext, target: Target, folder: Path) -> Built:
         except Exception as error:
             raise ExportError(
                 f"The conversion to {target} failed: {type(error).__name__}: {brief(error)}",
-                hint=_other_ways(target.precision),
+                hint=_other_ways(target, context.static_batch),
             ) from error
 
 
@@ -249,14 +249,20 @@ def _prove(export_: _Export, artifact: Artifact) -> GateResult:
         )
     except EngineError as error:
         # It cannot be run, or answers with NaN: no check can pass.
-        hint = _other_ways(metadata.precision)
+        hint = _other_ways(Target(metadata.format, metadata.precision), metadata.input.batch)
         raise GateError(f"{what} failed its gate:", [error.message], hint=hint) from error
     return gate
 
 
-def _other_ways(precision: Precision) -> str:
+def _other_ways(target: Target, static_batch: int | None) -> str:
     """What to try where a library cannot convert a model, or cannot run what it converted."""
-    return "Try another --format." if precision == "fp32" else "Try another --precision, such as fp32, or --format."
+    if target.precision == "fp32":
+        return "Try another --format."
+    hint = "Try another --precision, such as fp32, or --format."
+    if (target.format, target.precision) == ("openvino", "int8") and static_batch is None:
+        # OpenVINO cannot load a vision transformer with a class token and some dozens of patches otherwise.
+        return f"Fix the batch size, which layers such as attention need here: --static-batch 1. {hint}"
+    return hint
 
 
 def _without_places(training: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import numpy as np
 from edge_fm_export.compat.tensorflow_setup import NOISE, quiet, require_package, require_tensorflow
 from edge_fm_export.context import BuildContext
 from edge_fm_export.quantization.calibration import batches, require_calibration
+from edge_fm_export.savedmodel.resizing import require_usual_resizing
 from edge_fm_export.savedmodel.savedmodel_format import INPUT, graph_operators, saved_model
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.errors import ExportError
@@ -43,7 +44,9 @@ def convert(context: BuildContext, precision: str) -> bytes:
     require_tensorflow("LiteRT export")
     require_package("ai_edge_litert", "LiteRT export")
     folder = saved_model(context)
-    control_flow = not _CONTROL_FLOW.isdisjoint(graph_operators(folder))
+    operators = graph_operators(folder)
+    require_usual_resizing(operators, "LiteRT")
+    control_flow = not _CONTROL_FLOW.isdisjoint(operators)
     images = require_calibration(context).images if precision == "int8" else None
     if images is not None and control_flow:
         return _convert_apart(context, folder, images)

@@ -13,7 +13,8 @@ from edge_fm_export.compat.tf2onnx_patches import operator_handlers, spread_scal
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.onnx.graph_edits import to_bytes
 from edge_fm_export.onnx.graph_rewrites import finalize, simplify
-from edge_fm_export.savedmodel.savedmodel_format import INPUT, OUTPUT, read_graph, saved_model
+from edge_fm_export.savedmodel.resizing import require_usual_resizing
+from edge_fm_export.savedmodel.savedmodel_format import INPUT, OUTPUT, graph_operators, read_graph, saved_model
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
 from edge_fm_runtime.errors import ConversionWarning, ExportError
 
@@ -33,7 +34,9 @@ def fp32_model(context: BuildContext) -> Path:
     """
     path = context.scratch / "fp32.onnx"
     if not path.exists():
-        path.write_bytes(to_bytes(simplify(_convert(read_graph(saved_model(context))))))
+        folder = saved_model(context)
+        require_usual_resizing(graph_operators(folder), "ONNX")
+        path.write_bytes(to_bytes(simplify(_convert(read_graph(folder)))))
     return path
 
 

@@ -32,6 +32,13 @@ def _bicubic(folder: Path) -> Model:
     return saved(k.Model(image, body(k.layers.Rescaling(1 / 255)(x))), folder)
 
 
+def _resized(folder: Path, interpolation: str) -> Model:
+    k = keras()
+    image = k.Input((24, 24, 3))
+    x = k.layers.Resizing(16, 16, interpolation=interpolation)(image)
+    return saved(k.Model(image, body(k.layers.Rescaling(1 / 255)(x))), folder)
+
+
 def _capitals(folder: Path, file: str) -> Model:
     made = _named(folder, file=file.lower())
     return replace(made, path=made.path.rename(folder / file))
@@ -146,4 +153,17 @@ CASES: tuple[Case, ...] = (
     ModelCase("chance in a branch of a SavedModel", _chance_in_a_branch, error=r"at random \("),
     ModelCase("bicubic at int8 for OpenVINO", _bicubic, formats=("openvino",), precision="int8", atol=0.05),
     ModelCase("bicubic at fp16 for ONNX", _bicubic, precision="fp16", atol=0.01),
+    *(
+        ModelCase(
+            f"{interpolation} for {target}",
+            lambda folder, interpolation=interpolation: _resized(folder, interpolation),
+            formats=(target,),
+            error=rf'resizes its images with interpolation .*"{interpolation}".*interpolation="bilinear".*savedmodel',
+        )
+        for interpolation in ("area", "lanczos3")
+        for target in ("onnx", "openvino", "litert")
+    ),
+    ModelCase("area for SavedModel", lambda folder: _resized(folder, "area"), formats=("savedmodel",)),
+    ModelCase("bilinear", lambda folder: _resized(folder, "bilinear"), formats=("onnx", "openvino", "litert")),
+    ModelCase("nearest", lambda folder: _resized(folder, "nearest"), formats=("onnx", "openvino", "litert")),
 )
