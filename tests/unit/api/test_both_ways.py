@@ -163,10 +163,10 @@ def test_a_result_is_what_the_command_prints(
 def test_an_evaluation_is_what_the_command_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(cli, ["evaluate", DEFAULT_MODEL, "--data", "fashion-mnist-mini", "--json", "--quiet"])
-    told, result = json.loads(done.stdout), edge_fm.evaluate(DEFAULT_MODEL, data="fashion-mnist-mini").to_json()
-    for timed in (told, result):
+    printed, result = json.loads(done.stdout), edge_fm.evaluate(DEFAULT_MODEL, data="fashion-mnist-mini").to_json()
+    for timed in (printed, result):
         del timed["inference"]["ms_per_image"], timed["inference"]["images_per_s"]
-    assert json.loads(json.dumps(result)) == told
+    assert json.loads(json.dumps(result)) == printed
 
 
 def test_photos_are_classified_as_the_command_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,11 +178,11 @@ def test_photos_are_classified_as_the_command_does(tmp_path: Path, monkeypatch: 
     sample_photo(dataset.test.images[boot], Path("boot.jpg"))
     Path("broken.jpg").write_bytes(b"none")
     done = CliRunner().invoke(cli, ["infer", "boot.jpg", "broken.jpg", "--model", DEFAULT_MODEL, "--json", "--quiet"])
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    found = [answer.to_json() for answer in edge_fm.classify(["boot.jpg", "broken.jpg"], DEFAULT_MODEL)]
-    for row in (*told, *found):
+    printed = [json.loads(line) for line in done.stdout.splitlines()]
+    found = [one.to_json() for one in edge_fm.classify(["boot.jpg", "broken.jpg"], DEFAULT_MODEL)]
+    for row in (*printed, *found):
         row["decode_ms"] = row["infer_ms"] = None
-    assert found == told and found[0]["label"] == "Ankle boot" and found[1]["error"]
+    assert found == printed and found[0]["label"] == "Ankle boot" and found[1]["error"]
 
 
 @pytest.mark.needs("tensorflow", "tf2onnx")

@@ -1,4 +1,4 @@
-"""Who judges a model sees the classes and the test split of its training."""
+"""The evaluation set of a model has the classes and the test split of its training."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_other_data_get_the_models_classes(tmp_path: Path) -> None:
     assert np.bincount(sets.test.labels).tolist() == [1, 2]
 
 
-def test_a_model_without_a_preparation_is_judged_as_ever() -> None:
+def test_a_model_without_a_preparation_is_evaluated_as_ever() -> None:
     plain = dataclasses.replace(
         original(),
         labels=load_dataset("fashion-mnist-mini").label_names,

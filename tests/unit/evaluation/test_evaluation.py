@@ -44,12 +44,12 @@ def case(seed: int, n: int = 500) -> tuple[np.ndarray, np.ndarray]:
 def test_figures_agree_with_scikit_learn(seed: int) -> None:
     probabilities, labels = case(seed)
     result = evaluate_probabilities(probabilities, labels, NAMES)
-    answered = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1)
     classes = range(5)
-    assert result.accuracy == pytest.approx(sk.accuracy_score(labels, answered))
+    assert result.accuracy == pytest.approx(sk.accuracy_score(labels, predicted))
     assert result.loss == pytest.approx(sk.log_loss(labels, probabilities, labels=list(classes)), rel=1e-6)
-    np.testing.assert_array_equal(result.confusion, sk.confusion_matrix(labels, answered, labels=list(classes)))
-    expected = sk.precision_recall_fscore_support(labels, answered, labels=list(classes), zero_division=0)
+    np.testing.assert_array_equal(result.confusion, sk.confusion_matrix(labels, predicted, labels=list(classes)))
+    expected = sk.precision_recall_fscore_support(labels, predicted, labels=list(classes), zero_division=0)
     for i, name in enumerate(NAMES):
         score = result.per_class[name]
         assert (score.precision, score.recall, score.f1, score.support) == pytest.approx([e[i] for e in expected])
@@ -59,20 +59,22 @@ def test_figures_agree_with_scikit_learn(seed: int) -> None:
 def test_macro_means_and_pairs_agree_with_scikit_learn(seed: int) -> None:
     probabilities, labels = case(seed)
     result = evaluate_probabilities(probabilities, labels, NAMES)
-    answered = probabilities.argmax(axis=1)
-    expected = sk.precision_recall_fscore_support(labels, answered, labels=range(4), average="macro", zero_division=0)
+    predicted = probabilities.argmax(axis=1)
+    expected = sk.precision_recall_fscore_support(labels, predicted, labels=range(4), average="macro", zero_division=0)
     assert tuple(result.macro.values()) == pytest.approx(expected[:3])
     true, other, count = result.most_confused[0]
-    off = sk.confusion_matrix(labels, answered, labels=range(5))
+    off = sk.confusion_matrix(labels, predicted, labels=range(5))
     np.fill_diagonal(off, 0)
     assert count == off.max() == off[NAMES.index(true), NAMES.index(other)]
 
 
 def test_the_interval_is_wilsons() -> None:
     labels = np.zeros(10, np.int64)
-    answers = np.eye(2)[[0] * 8 + [1] * 2]
+    predictions = np.eye(2)[[0] * 8 + [1] * 2]
     # Brown, Cai and DasGupta 2001, and any table: 8 of 10 is 0.490 to 0.943.
-    assert evaluate_probabilities(answers, labels, NAMES[:2]).accuracy_ci95 == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert evaluate_probabilities(predictions, labels, NAMES[:2]).accuracy_ci95 == pytest.approx(
+        (0.4902, 0.9433), abs=1e-4
+    )
     assert evaluate_probabilities(np.eye(2)[labels], labels, NAMES[:2]).accuracy_ci95[1] == pytest.approx(1)
 
 
@@ -97,7 +99,7 @@ def test_a_sure_and_right_model_is_calibrated_and_a_sure_and_wrong_one_is_not() 
 def test_worst_are_wrong_and_most_confident_first() -> None:
     probabilities = np.array([[0.6, 0.4], [0.1, 0.9], [0.01, 0.99], [0.9, 0.1]])
     result = evaluate_probabilities(probabilities, np.array([1, 0, 0, 0]), NAMES[:2])
-    assert [answer.index for answer in result.worst] == [2, 1, 0]
+    assert [one.index for one in result.worst] == [2, 1, 0]
     assert result.worst[0] == WrongPrediction(2, "T-shirt/top", "Ankle boot", 0.99)
     assert result.most_confused[0] == ("T-shirt/top", "Ankle boot", 2)
 
@@ -163,7 +165,7 @@ def tiny_model():
     return keras.Model(image, x)
 
 
-def test_feature_maps_are_the_layers_own_answers(tiny_model: Any, tmp_path: Path) -> None:
+def test_feature_maps_are_the_layers_own_outputs(tiny_model: Any, tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), dtype=np.uint8)
     assert map_layers(tiny_model) == ("image", "scale", "conv", "pool")
     assert first_convolution(tiny_model) == "conv"
@@ -184,7 +186,7 @@ def test_a_layer_without_maps_is_refused_and_those_with_are_named(tiny_model: An
 
 
 def write(folder: Path, *, channels: int = 1, seed: int = 0, right: bool = False) -> tuple[str, Path]:
-    """A page of made-up answers to images of so many channels."""
+    """A page of made-up predictions of images of so many channels."""
     probabilities, labels = case(seed)
     if right:
         probabilities = np.eye(5)[labels]
@@ -280,7 +282,7 @@ def test_bars_stand_beside_their_figures(tmp_path: Path) -> None:
         )
 
 
-def test_wrong_answers_are_named_by_file(tmp_path: Path) -> None:
+def test_wrong_predictions_are_named_by_file(tmp_path: Path) -> None:
     text, folder = write(tmp_path / "report")
     worst = json.loads((folder / "evaluation.json").read_text())["worst"]
     assert worst and all(one["file"] == f"photos/<{one['index']}>.jpg" for one in worst)

@@ -1,4 +1,4 @@
-"""One loss: what training reports, what evaluation reports, and what Keras reports, sure and wrong answers too."""
+"""Training, evaluation and Keras report one loss, of confident and of wrong predictions too."""
 
 from __future__ import annotations
 

@@ -48,16 +48,16 @@ def test_a_photo_that_fails_is_one_row_like_the_others(artifact_folder: Path, ph
 @pytest.mark.parametrize("count", [1, 2, 3, 50])
 def test_top_k_gives_each_class_its_columns(artifact_folder: Path, photos: Path, count: int) -> None:
     result = infer(photos / "a.png", photos / "b.png", "--model", artifact_folder, "--csv", "--top-k", str(count))
-    answered, failed = csv.DictReader(io.StringIO(result.stdout))
+    classified, failed = csv.DictReader(io.StringIO(result.stdout))
     shown = min(count, 3)
     names = ["input", "label", "index", "score", "error", "decode_ms", "infer_ms"]
     names += [f"{name}_{rank}" for rank in range(2, shown + 1) for name in ("label", "index", "score")]
-    assert list(answered) == list(failed) == names
+    assert list(classified) == list(failed) == names
     told = json.loads(infer(photos / "a.png", "--model", artifact_folder, "--json", "--top-k", str(count)).stdout)
     for rank, top in enumerate(told["top"], 1):
         end = "" if rank == 1 else f"_{rank}"
-        assert (answered[f"label{end}"], answered[f"index{end}"]) == (top["label"], str(top["index"]))
-        assert float(answered[f"score{end}"]) == pytest.approx(top["score"])
+        assert (classified[f"label{end}"], classified[f"index{end}"]) == (top["label"], str(top["index"]))
+        assert float(classified[f"score{end}"]) == pytest.approx(top["score"])
         assert failed[f"label{end}"] == ""
 
 

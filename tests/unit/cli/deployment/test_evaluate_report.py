@@ -37,12 +37,12 @@ def test_an_artifact_has_a_page_without_feature_maps(artifact_folder: Path, tmp_
     arguments = ["evaluate", str(artifact_folder), "--data", str(data), "--json"]
     result = CliRunner().invoke(cli, [*arguments, "--report", str(tmp_path / "page"), "--batch-size", "8"])
     assert result.exit_code == 0, result.output
-    answer = json.loads(result.stdout)
-    assert answer["inference"]["images_per_s"] > 0 and answer["inference"]["batch"] == 8
-    assert sum(one["count"] for one in answer["calibration"]) == answer["n"] == 36
+    printed = json.loads(result.stdout)
+    assert printed["inference"]["images_per_s"] > 0 and printed["inference"]["batch"] == 8
+    assert sum(one["count"] for one in printed["calibration"]) == printed["n"] == 36
     page = (tmp_path / "page" / "report.html").read_text(encoding="utf-8")
     assert "Calibration" in page and "Feature maps" not in page
-    assert json.loads((tmp_path / "page" / "evaluation.json").read_text()) == answer
+    assert json.loads((tmp_path / "page" / "evaluation.json").read_text()) == printed
     result = CliRunner().invoke(cli, [*arguments, "--report", str(tmp_path / "other"), "--layer", "conv"])
     assert result.exit_code == 1 and "an artifact has none" in result.output
     result = CliRunner().invoke(cli, [*arguments, "--layer", "conv"])

@@ -84,7 +84,7 @@ def test_one_bad_photo_among_good_ones_is_exit_4(artifact_folder: Path, photos: 
     assert rows[1]["label"] is None
 
 
-def test_nothing_answered_is_exit_1(artifact_folder: Path, tmp_path: Path) -> None:
+def test_nothing_classified_is_exit_1(artifact_folder: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"")
     assert run("infer", bad, "--model", artifact_folder).exit_code == 1
@@ -105,7 +105,7 @@ def test_csv_can_be_read_back(artifact_folder: Path, photos: Path) -> None:
     assert {row["label"] for row in rows} <= {"T-shirt/top", "Ankle boot", "Bag"}
 
 
-def test_a_name_that_is_no_utf8_is_answered(artifact_folder: Path, photos: Path) -> None:
+def test_a_name_that_is_not_utf8_is_classified(artifact_folder: Path, photos: Path) -> None:
     name = os.fsdecode(bytes(photos) + b"/\xff\xfe.png")
     (photos / "a.png").rename(name)
     result = run("infer", photos, "--model", artifact_folder, "--json")
@@ -145,7 +145,7 @@ def test_a_damaged_artifact_is_refused(
         assert word in result.output
 
 
-def test_a_device_that_is_not_there_answers_nothing(artifact_folder: Path, photos: Path) -> None:
+def test_a_device_that_is_not_there_classifies_nothing(artifact_folder: Path, photos: Path) -> None:
     result = run("infer", photos, "--model", artifact_folder, "--device", "GPU")
     assert result.exit_code == 1
     assert "it has: CPU" in result.output

@@ -39,8 +39,8 @@ def rows(*arguments: str | Path, code: int) -> dict[str, str | None]:
     """Name of the photo -> its error, of `infer` in this process."""
     result = CliRunner().invoke(cli, ["infer", "--json", *map(str, arguments)])
     assert result.exit_code == code, result.output
-    answers = [json.loads(line) for line in result.stdout.splitlines()]
-    return {answer["input"]: answer["error"] for answer in answers}
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    return {row["input"]: row["error"] for row in rows}
 
 
 _AS_NOBODY = """
@@ -63,8 +63,8 @@ def rows_without_rights(*arguments: str | Path, code: int) -> dict[str, str | No
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    return {answer["input"]: answer["error"] for answer in answers}
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return {row["input"]: row["error"] for row in rows}
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_pattern_that_meets_a_folder_without_rights_names_it(closed: Path) -> 
 
 
 @pytest.mark.parametrize("bad", ["x" * 300 + ".png", "", "no/such/*.png", "absent.png", "a" * 5000])
-def test_a_path_that_cannot_be_is_one_error_among_answers(photos: Path, artifact_folder: Path, bad: str) -> None:
+def test_a_path_that_cannot_be_is_one_error_among_predictions(photos: Path, artifact_folder: Path, bad: str) -> None:
     good = photos / "good.png"
     found = rows(bad, good, "--model", artifact_folder, code=4)
     assert list(found) == [bad, str(good)]

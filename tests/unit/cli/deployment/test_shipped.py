@@ -1,4 +1,4 @@
-"""The model in the package: what answers right after an installation."""
+"""The model in the package: what classifies right after an installation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EDGEFM_MODEL", raising=False)
 
 
-def test_a_photo_is_answered_by_it_and_it_says_so(tmp_path: Path) -> None:
+def test_a_photo_is_classified_by_it_with_a_note(tmp_path: Path) -> None:
     dataset = load_dataset("fashion-mnist-mini")
     wanted = dataset.label_names.index("Trouser")
     index = int((dataset.test.labels == wanted).argmax())

@@ -56,18 +56,18 @@ def run(*arguments: object, code: int = 0) -> tuple[str, str]:
 def test_search_writes_a_recipe_that_trains(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "found"
     stdout, notes = run("search", recipe, "--out", out, "--json")
-    answer = json.loads(stdout)
+    printed = json.loads(stdout)
     said = [int(number) for number in re.findall(r"^trial (\d+) \(2 in all\)", notes, re.M)]
-    assert said == [trial["number"] for trial in answer["trials"]] and "testing" not in notes
-    assert [trial["state"] for trial in answer["trials"]] == ["complete", "complete"]
-    assert answer["chosen_by"] == "val_accuracy" and answer["best"]["val_accuracy"] > 0.4
+    assert said == [trial["number"] for trial in printed["trials"]] and "testing" not in notes
+    assert [trial["state"] for trial in printed["trials"]] == ["complete", "complete"]
+    assert printed["chosen_by"] == "val_accuracy" and printed["best"]["val_accuracy"] > 0.4
     best = load_recipe(out / "best.toml")
-    assert best.optimizer.learning_rate == answer["best"]["values"]["optimizer.learning_rate"]
-    assert list(best.model.options["kernels"]) == answer["best"]["values"]["model.options.kernels"]
+    assert best.optimizer.learning_rate == printed["best"]["values"]["optimizer.learning_rate"]
+    assert list(best.model.options["kernels"]) == printed["best"]["values"]["model.options.kernels"]
     table, notes = run("search", recipe, "--out", out)
     assert "validation %" in table and "complete" in table and "epoch" not in notes
     rows = [line.split()[0] for line in table.splitlines() if "complete" in line]
-    assert rows == [str(trial["number"]) for trial in answer["trials"]]
+    assert rows == [str(trial["number"]) for trial in printed["trials"]]
     assert f"Next: edgefm train --recipe {out / 'best.toml'}" in notes
 
 
@@ -75,20 +75,20 @@ def test_search_writes_a_recipe_that_trains(recipe: Path, tmp_path: Path) -> Non
 def test_crossval_prints_mean_and_spread(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "folds"
     stdout, notes = run("crossval", recipe, "--folds", 2, "--out", out, "--json")
-    answer = json.loads(stdout)
+    printed = json.loads(stdout)
     assert "testing" not in notes and "evaluating the fold held out" in notes
-    assert [score["held_out"] for score in answer["scores"]] == [3000, 3000]
-    assert 0.3 < answer["mean_accuracy"] < 1 and answer["std_accuracy"] >= 0
+    assert [score["held_out"] for score in printed["scores"]] == [3000, 3000]
+    assert 0.3 < printed["mean_accuracy"] < 1 and printed["std_accuracy"] >= 0
     table, _ = run("crossval", recipe, "--folds", 2, "--out", out)
-    assert f"{100 * answer['mean_accuracy']:.2f}% ± {100 * answer['std_accuracy']:.2f}" in table
+    assert f"{100 * printed['mean_accuracy']:.2f}% ± {100 * printed['std_accuracy']:.2f}" in table
 
 
 @pytest.mark.needs("tensorflow")
 def test_sweep_prints_one_table_with_test_accuracy_only_if_asked(recipe: Path, tmp_path: Path) -> None:
     arguments = ["sweep", recipe, "--grid", "optimizer.learning_rate=0.001,0.01", "--out", tmp_path / "grid"]
-    answer = json.loads(run(*arguments, "--json")[0])
-    assert [row["values"]["optimizer.learning_rate"] for row in answer["rows"]] == [0.001, 0.01]
-    assert [row["test_accuracy"] for row in answer["rows"]] == [None, None]
+    printed = json.loads(run(*arguments, "--json")[0])
+    assert [row["values"]["optimizer.learning_rate"] for row in printed["rows"]] == [0.001, 0.01]
+    assert [row["test_accuracy"] for row in printed["rows"]] == [None, None]
     table, _ = run(*arguments)
     assert "test %" not in table and "validation %" in table
     table, _ = run(*arguments, "--test")
