@@ -74,16 +74,27 @@ def _full_name(node: ast.AST, imported: dict[str, str]) -> str | None:
 
 
 def _own_attributes(tree: ast.AST) -> set[str]:
-    """The private attributes of a module's own classes: methods, fields and what is set on `self`."""
+    """The private attributes of a module's own classes and their own bases: methods, fields, what is set on `self`."""
     found = {"_replace", "_asdict", "_fields", "_make"}  # documented, of named tuples
+    bases = {_dotted(base) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in OWN:
+            if any((alias.asname or alias.name) in bases for alias in node.names):
+                found |= _own_attributes(ast.parse(_source(node.module)))
+        elif isinstance(node, ast.ClassDef):
             for member in node.body:
                 found |= {member.name} if isinstance(member, ast.FunctionDef) else set()
                 found |= {t.id for t in _targets(member) if isinstance(t, ast.Name)}
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _dotted(node.value) == "self":
             found.add(node.attr)
     return found
+
+
+def _source(module: str) -> str:
+    """The text of a module of ours."""
+    package, *rest = module.split(".")
+    path = PACKAGES[OWN.index(package)].joinpath(*rest)
+    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text("utf-8")
 
 
 def _targets(node: ast.AST) -> list[ast.expr]:
