@@ -1,4 +1,4 @@
-"""The public API: one photo, many photos, pixels; typed answers; several threads."""
+"""The public API: one photo, many photos, pixels; typed results; several threads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def classifier(artifact_folder: Path):
         yield classifier
 
 
-def test_every_kind_of_photo_gets_the_same_answer(
+def test_every_kind_of_photo_gets_the_same_result(
     classifier: Classifier, artifact_folder: Path, tmp_path: Path
 ) -> None:
     pixels = load_golden(artifact_folder / "golden.npz").images[3, ..., 0]
@@ -31,10 +31,10 @@ def test_every_kind_of_photo_gets_the_same_answer(
     image.save(buffer, "PNG")
     expected = classifier.predict_pixels(pixels[None, ..., None])[0]
     for photo in (tmp_path / "photo.png", str(tmp_path / "photo.png"), buffer.getvalue(), image, pixels):
-        answer = classifier.classify(photo, top_k=3)
-        assert answer.index == expected.argmax()
-        assert [p.score for p in answer.top] == sorted(map(float, expected), reverse=True)
-        assert answer.label == classifier.artifact.metadata.labels[answer.index]
+        result = classifier.classify(photo, top_k=3)
+        assert result.index == expected.argmax()
+        assert [p.score for p in result.top] == sorted(map(float, expected), reverse=True)
+        assert result.label == classifier.artifact.metadata.labels[result.index]
 
 
 def test_many_keep_their_order_and_one_bad_file_does_not_stop_the_rest(classifier: Classifier, tmp_path: Path) -> None:
@@ -47,12 +47,12 @@ def test_many_keep_their_order_and_one_bad_file_does_not_stop_the_rest(classifie
         else:
             Image.fromarray(rng.integers(0, 256, (4, 4), dtype=np.uint8)).save(path)
         paths.append(path)
-    answers = list(classifier.classify_many(iter(paths), batch_size=4))
-    assert [a.input for a in answers] == [str(p) for p in paths]
-    assert [i for i, a in enumerate(answers) if isinstance(a, Failure)] == [11]
-    for path, answer in zip(paths, answers, strict=True):
-        if isinstance(answer, Classification):
-            assert answer.top == classifier.classify(path).top
+    results = list(classifier.classify_many(iter(paths), batch_size=4))
+    assert [a.input for a in results] == [str(p) for p in paths]
+    assert [i for i, a in enumerate(results) if isinstance(a, Failure)] == [11]
+    for path, result in zip(paths, results, strict=True):
+        if isinstance(result, Classification):
+            assert result.top == classifier.classify(path).top
 
 
 def test_photos_are_read_lazily(classifier: Classifier) -> None:
@@ -64,10 +64,10 @@ def test_photos_are_read_lazily(classifier: Classifier) -> None:
             taken += 1
             yield np.zeros((4, 4), np.uint8)
 
-    answers = classifier.classify_many(endless(), batch_size=4)
+    results = classifier.classify_many(endless(), batch_size=4)
     for _ in range(10):
-        next(answers)
-    answers.close()
+        next(results)
+    results.close()
     assert taken < 100
 
 

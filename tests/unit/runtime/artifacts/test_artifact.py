@@ -81,7 +81,7 @@ def test_a_link_in_place_of_a_file_is_refused(artifact_folder: Path, tmp_path: P
         load_artifact(artifact_folder)
 
 
-def test_golden_answers_that_are_not_listed_are_refused(artifact_folder: Path) -> None:
+def test_golden_predictions_that_are_not_listed_are_refused(artifact_folder: Path) -> None:
     change(artifact_folder, lambda m: replace(m, files={"model.onnx": m.files["model.onnx"]}))
     with pytest.raises(IntegrityError, match=r"golden\.npz is not listed"):
         load_artifact(artifact_folder)
@@ -219,9 +219,9 @@ def test_a_bare_model_without_metadata_is_refused(tmp_path: Path) -> None:
     from onnx import helper
 
     model = helper.make_model(helper.make_graph([], "empty", [], []))
-    onnx.save(model, tmp_path / "foreign.onnx")
+    onnx.save(model, tmp_path / "other.onnx")
     with pytest.raises(ArtifactError, match="no embedded EdgeFM metadata"):
-        load_artifact(tmp_path / "foreign.onnx")
+        load_artifact(tmp_path / "other.onnx")
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00", b"PK\x03\x04" + b"x" * 50, b"\xff" * 100, b"<html></html>"])
@@ -272,7 +272,7 @@ def test_golden_bytes_do_not_depend_on_the_time(make_artifact: Callable[..., Pat
     assert (first / "golden.npz").read_bytes() == (second / "golden.npz").read_bytes()
 
 
-def test_golden_answers_with_broken_compression_are_an_artifact_error(artifact_folder: Path) -> None:
+def test_golden_predictions_with_broken_compression_are_an_artifact_error(artifact_folder: Path) -> None:
     from edge_fm_runtime.artifacts.golden import load_golden
 
     path = artifact_folder / "golden.npz"
@@ -359,8 +359,8 @@ def test_golden_arrays_that_claim_more_than_they_hold_are_refused(artifact_folde
 
 def test_more_golden_images_than_are_ever_written_are_refused(tmp_path: Path) -> None:
     images = np.zeros((5000, 1, 1, 1), np.uint8)
-    answers = np.full((5000, 2), 0.5, np.float32)
-    save_golden(Golden(images, answers, answers), tmp_path / "golden.npz")
+    predictions = np.full((5000, 2), 0.5, np.float32)
+    save_golden(Golden(images, predictions, predictions), tmp_path / "golden.npz")
     with pytest.raises(ArtifactError, match="5000 images; at most 4096"):
         load_golden(tmp_path / "golden.npz")
 

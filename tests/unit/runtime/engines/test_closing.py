@@ -1,4 +1,4 @@
-"""Closing a classifier or an engine under busy threads: calls in flight are answered, later ones are refused."""
+"""Closing a classifier or an engine under busy threads: calls in flight end, later ones are refused."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def test_an_engine_closes_under_busy_threads(opened: Artifact, engine_name: str,
 
 def test_an_engine_closed_amid_a_stream(opened: Artifact, engine_name: str) -> None:
     engine = create_engine(opened, engine_name, options=EngineOptions(threads=2, hint="throughput"))
-    answers = engine.infer_many(PIXELS for _ in range(1000))
-    next(answers)
+    results = engine.infer_many(PIXELS for _ in range(1000))
+    next(results)
     engine.close()
     with pytest.raises(ClosedError):
-        list(answers)
+        list(results)
 
 
 @pytest.mark.parametrize("name", ["keras", "keras-predict"])
@@ -131,7 +131,7 @@ def test_close_waits_for_the_calls_in_flight() -> None:
 
 
 def test_a_model_is_changed_while_threads_classify(make_artifact: Callable[..., Path]) -> None:
-    """As documented: no request fails, and each is answered by the model before the change or by the one after it."""
+    """As documented: no request fails, and each is served by the model before the change or by the one after it."""
     current = {"classifier": Classifier.load(make_artifact("old"))}
     new = Classifier.load(make_artifact("new"))
     photo = np.zeros((4, 4), np.uint8)
@@ -147,11 +147,11 @@ def test_a_model_is_changed_while_threads_classify(make_artifact: Callable[..., 
                 continue
 
     with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(classify, number) for number in range(400)]
+        results = [pool.submit(classify, number) for number in range(400)]
         assert enough.wait(60)
         old, current["classifier"] = current["classifier"], new
         old.close()
-        assert len({answer.result(60) for answer in answers}) == 1
+        assert len({future.result(60) for future in results}) == 1
     with pytest.raises(ClosedError):
         old.classify(photo)
     new.close()

@@ -1,4 +1,4 @@
-"""Every engine that can run the tiny artifact answers it; what cannot be had is refused, never replaced."""
+"""Every engine that can run the tiny artifact gives its predictions; what cannot be had is refused, never replaced."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ ONNX_ENGINES = ("onnxruntime", "openvino")
 
 
 @pytest.mark.parametrize("name", ONNX_ENGINES)
-def test_answers_at_batches_of_any_size(artifact_folder: Path, name: str) -> None:
+def test_predictions_at_batches_of_any_size(artifact_folder: Path, name: str) -> None:
     artifact = load_artifact(artifact_folder)
     golden = load_golden(artifact_folder / "golden.npz")
     engine = create_engine(artifact, name)
     for batch in (1, 5, 32):
-        answers = engine.predict_all(golden.images, batch=batch)
-        assert answers.dtype == np.float32
-        np.testing.assert_allclose(answers, golden.reference, atol=1e-5)
+        predictions = engine.predict_all(golden.images, batch=batch)
+        assert predictions.dtype == np.float32
+        np.testing.assert_allclose(predictions, golden.reference, atol=1e-5)
     assert (engine.name, engine.device, engine.precision) == (name, "CPU", "fp32")
     engine.close()
 
 
 @pytest.mark.parametrize("name", ONNX_ENGINES)
-def test_an_answer_is_not_overwritten_by_the_next(artifact_folder: Path, name: str) -> None:
+def test_a_prediction_is_not_overwritten_by_the_next(artifact_folder: Path, name: str) -> None:
     golden = load_golden(artifact_folder / "golden.npz")
     engine = create_engine(load_artifact(artifact_folder), name)
     first = engine.infer(golden.images[:1])
@@ -67,9 +67,9 @@ def test_an_unknown_engine_lists_the_known(artifact_folder: Path) -> None:
 @pytest.mark.parametrize("name", sorted(set(ENGINES) - {"null"}))
 def test_another_format_is_refused(make_artifact: Callable[..., Path], metadata: Metadata, name: str) -> None:
     artifact = load_artifact(make_artifact())
-    foreign = replace(artifact, metadata=replace(artifact.metadata, format="savedmodel"))
+    other_format = replace(artifact, metadata=replace(artifact.metadata, format="savedmodel"))
     with pytest.raises(EngineError, match="savedmodel"):
-        create_engine(foreign, name)
+        create_engine(other_format, name)
 
 
 @pytest.mark.parametrize("name", ONNX_ENGINES)
@@ -85,7 +85,7 @@ def test_a_broken_model_is_an_engine_error(artifact_folder: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("name", [*ONNX_ENGINES, "null"])
-def test_golden_answers_replay(artifact_folder: Path, name: str) -> None:
+def test_golden_predictions_replay(artifact_folder: Path, name: str) -> None:
     artifact = load_artifact(artifact_folder)
     result = verify_golden(artifact, create_engine(artifact, name))
     assert result.passed == (name != "null"), result.checks
@@ -139,7 +139,7 @@ def test_what_would_saturate_here_is_computed_in_float(
     products: str,
     reduced: bool,
 ) -> None:
-    """Only ONNX Runtime adds 8-bit products in 16 bits; OpenVINO's answers were found not to saturate."""
+    """Only ONNX Runtime adds 8-bit products in 16 bits; OpenVINO's predictions were found not to saturate."""
     monkeypatch.setattr("edge_fm_runtime.engines.onnxruntime_engine.byte_products", lambda: products)
     quantization = {"reduce_range": reduced, "safe_for": "x86 with VNNI or AMX, and Arm"}
     with warnings.catch_warnings():
@@ -151,10 +151,10 @@ def test_what_would_saturate_here_is_computed_in_float(
         engine = create_engine(artifact, name)
     precision = engine.precision
     engine.close()
-    said = [str(w.message) for w in caught if issubclass(w.category, PrecisionWarning)]
+    messages = [str(w.message) for w in caught if issubclass(w.category, PrecisionWarning)]
     if reduced or products == "exact" or name == "openvino":
-        assert (said, precision) == ([], "int8")
+        assert (messages, precision) == ([], "int8")
     else:
-        (line,) = said
+        (line,) = messages
         assert precision == "fp32"
         assert str(artifact.path) in line and "x86 with VNNI" in line and "--any-cpu" in line

@@ -32,7 +32,7 @@ def artifact(exported: Exported) -> Artifact:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_answers_at_any_batch_size(precision: Any, exported: Exported) -> None:
+def test_predictions_at_any_batch_size(precision: Any, exported: Exported) -> None:
     artifact = load_artifact(exported("colour", Target("litert", precision)).path)
     images, _ = tiny_images(TINY_SHAPES["colour"], 9, seed=8)
     engine = create_engine(artifact, options=EngineOptions(threads=1))
@@ -43,7 +43,7 @@ def test_answers_at_any_batch_size(precision: Any, exported: Exported) -> None:
     kept = whole.copy()
     parts = np.concatenate([engine.infer(images[i : i + 1]) for i in range(9)])
     np.testing.assert_allclose(parts, whole, atol=1e-5)
-    np.testing.assert_array_equal(whole, kept, err_msg="an answer changed when the engine went on")
+    np.testing.assert_array_equal(whole, kept, err_msg="a prediction changed when the engine went on")
     np.testing.assert_allclose(engine.infer(images[2:7]), whole[2:7], atol=1e-5)
     engine.close()
 
@@ -98,18 +98,18 @@ def test_the_bare_library_runs_the_file(artifact: Artifact, tmp_path: Path) -> N
     images, _ = tiny_images(TINY_SHAPES["colour"], 3, seed=8)
     interpreter = Interpreter(str(tmp_path / "bare.tflite"))
     runner = interpreter.get_signature_runner("serving_default")
-    answer = runner(image=images)["probabilities"]
+    prediction = runner(image=images)["probabilities"]
     engine = create_engine(artifact, "litert")
-    np.testing.assert_allclose(answer, engine.infer(images), atol=1e-6)
+    np.testing.assert_allclose(prediction, engine.infer(images), atol=1e-6)
 
 
-def test_a_bare_file_answers_like_its_artifact(artifact: Artifact, tmp_path: Path) -> None:
+def test_a_bare_file_predicts_like_its_artifact(artifact: Artifact, tmp_path: Path) -> None:
     copy = shutil.copy(artifact.payload, tmp_path / "Moved model.tflite")
     bare = load_artifact(copy)
     assert bare.bare and bare.metadata.labels == artifact.metadata.labels
     images, _ = tiny_images(TINY_SHAPES["colour"], 3, seed=8)
-    answers = [create_engine(a, "litert").infer(images) for a in (bare, artifact)]
-    np.testing.assert_array_equal(*answers)
+    predictions = [create_engine(a, "litert").infer(images) for a in (bare, artifact)]
+    np.testing.assert_array_equal(*predictions)
 
 
 def test_a_bare_file_that_is_cut_or_changed_never_ends_in_a_traceback(artifact: Artifact, tmp_path: Path) -> None:

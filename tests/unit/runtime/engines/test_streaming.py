@@ -1,4 +1,4 @@
-"""Many batches at once give the answers of one at a time, in order, on every engine."""
+"""Many batches at once give the predictions of one at a time, in order, on every engine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def batches(sizes: list[int]) -> Iterator[Pixels]:
 
 @pytest.mark.parametrize("hint", ["latency", "throughput"])
 @pytest.mark.parametrize("sizes", [[1] * 50, [2] * 9, [1, 1, 3, 1, 2, 2, 1], []])
-def test_answers_are_those_of_single_calls_in_order(
+def test_predictions_are_those_of_single_calls_in_order(
     opened: Artifact, engine_name: str, hint: str, sizes: list[int]
 ) -> None:
     engine = create_engine(opened, engine_name, options=EngineOptions(threads=2, hint=hint))  # type: ignore[arg-type]
@@ -43,12 +43,12 @@ def test_answers_are_those_of_single_calls_in_order(
     expected = [engine.infer(batch).copy() for batch in batches(sizes)]
     found = list(engine.infer_many(batches(sizes)))
     assert len(found) == len(sizes)
-    for answer, right in zip(found, expected, strict=True):
-        np.testing.assert_allclose(answer, right, atol=1e-6)
+    for prediction, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(prediction, right, atol=1e-6)
     engine.close()
 
 
-def test_the_same_array_may_be_filled_again_once_its_answer_came(opened: Artifact, engine_name: str) -> None:
+def test_the_same_array_may_be_filled_again_once_its_result_came(opened: Artifact, engine_name: str) -> None:
     engine = create_engine(opened, engine_name, options=EngineOptions(threads=2, hint="throughput", batch=4))
     images = np.concatenate(list(batches([4] * 6)))
     whole = np.concatenate([engine.infer(images[i : i + 4]) for i in range(0, 24, 4)])
@@ -77,8 +77,8 @@ def test_batches_are_drawn_a_few_ahead_only(artifact_folder: Path) -> None:
             drawn += 1
             yield np.zeros((1, 4, 4, 1), np.uint8)
 
-    answers = engine.infer_many(source())
+    results = engine.infer_many(source())
     for _ in range(3):
-        next(answers)
+        next(results)
     assert drawn <= 3 + 2 * engine.streams
-    answers.close()  # type: ignore[attr-defined]
+    results.close()  # type: ignore[attr-defined]

@@ -33,36 +33,36 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def judged(make_artifact: Callable[..., Path], metadata: Metadata) -> Path:
+def compared(make_artifact: Callable[..., Path], metadata: Metadata) -> Path:
     parity = {"n": 1000, "dataset": "a test", "engine": "onnxruntime", "checks": [], "drop_points": 0.2}
-    return make_artifact("judged", metadata=replace(metadata, parity=parity))
+    return make_artifact("compared", metadata=replace(metadata, parity=parity))
 
 
 @pytest.mark.needs("openvino")
 def test_the_profile_decides_how_this_artifact_runs_and_no_other(
-    judged: Path, make_artifact: Callable[..., Path], metadata: Metadata, profile: Path
+    compared: Path, make_artifact: Callable[..., Path], metadata: Metadata, profile: Path
 ) -> None:
-    result = CliRunner().invoke(cli, ["autotune", str(judged), "--duration", "0.02", "--allow-load", "--json"])
+    result = CliRunner().invoke(cli, ["autotune", str(compared), "--duration", "0.02", "--allow-load", "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert {c["engine"] for c in report["candidates"]} == {"onnxruntime", "openvino"}
     assert {c["batch"] for c in report["candidates"]} == {"dynamic", "static 1"}
     assert report["best"]["p50_ms"] == min(c["p50_ms"] for c in report["candidates"] if c["n"] == report["best"]["n"])
     other = load_artifact(make_artifact("other", metadata=replace(metadata, name="other")))
-    artifact = load_artifact(judged)
+    artifact = load_artifact(compared)
     choice, note = find_choice(artifact)
     assert choice is not None and note is None
     assert find_choice(other) == (None, None)
     save_choices({str(artifact.payload_hash()): replace(choice, engine="openvino", threads=1, batch=0, version=_ov())})
-    with Classifier.load(judged) as tuned, Classifier.load(other.path) as plain:
+    with Classifier.load(compared) as tuned, Classifier.load(other.path) as plain:
         assert (tuned.engine.name, tuned.engine.threads) == ("openvino", 1)
         assert plain.engine.name == "onnxruntime"
-    with Classifier.load(judged, threads=2) as asked:
+    with Classifier.load(compared, threads=2) as asked:
         assert (asked.engine.name, asked.engine.threads) == ("onnxruntime", 2)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux's affinity")
-def test_a_measurement_under_load_of_others_is_not_kept(judged: Path, profile: Path) -> None:
+def test_a_measurement_under_load_of_others_is_not_stored(compared: Path, profile: Path) -> None:
     cpu = min(os.sched_getaffinity(0))
 
     def pinned() -> None:
@@ -74,7 +74,7 @@ def test_a_measurement_under_load_of_others_is_not_kept(judged: Path, profile: P
             "-c",
             "from edge_fm.cli import main; main()",
             "autotune",
-            str(judged),
+            str(compared),
             "--duration",
             "0.2",
             "--json",
@@ -95,34 +95,34 @@ def _ov() -> str:
 
 
 @pytest.mark.parametrize("change", [{"cpu": "Another CPU"}, {"cpus": 99}, {"version": "0.1"}])
-def test_a_changed_machine_is_noticed_and_said(judged: Path, profile: Path, change: dict[str, object]) -> None:
-    artifact = load_artifact(judged)
+def test_a_changed_machine_is_noticed_and_reported(compared: Path, profile: Path, change: dict[str, object]) -> None:
+    artifact = load_artifact(compared)
     tuning = autotune([artifact], duration_s=0.02)
     save_choices({str(artifact.payload_hash()): replace(tuning.best.choice(), **change)})
-    with Classifier.load(judged) as classifier:
+    with Classifier.load(compared) as classifier:
         assert classifier.engine.name == "onnxruntime"
         assert "is now" in str(classifier.profile_note)
-    photos = [str(judged / "README.md")] * 2
-    assert "edgefm autotune" in CliRunner().invoke(cli, ["infer", *photos, "--model", str(judged)]).stderr
+    photos = [str(compared / "README.md")] * 2
+    assert "edgefm autotune" in CliRunner().invoke(cli, ["infer", *photos, "--model", str(compared)]).stderr
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", '{"schema_version": 1, "choices": {"a": {"engine": "x"}}}', "[" * 100_000]
 )
-def test_a_broken_profile_is_said_and_not_used(judged: Path, profile: Path, text: str) -> None:
+def test_a_broken_profile_is_reported_and_not_used(compared: Path, profile: Path, text: str) -> None:
     profile.parent.mkdir()
     profile.write_text(text)
-    choice, note = find_choice(load_artifact(judged))
+    choice, note = find_choice(load_artifact(compared))
     assert choice is None and "edgefm autotune" in str(note)
 
 
 @pytest.fixture
-def written(judged: Path, profile: Path) -> dict[str, Any]:
+def written(compared: Path, profile: Path) -> dict[str, Any]:
     """A profile that holds here, as it is in the file, and says two threads of OpenVINO or one of onnxruntime."""
-    digest = str(load_artifact(judged).payload_hash())
+    digest = str(load_artifact(compared).payload_hash())
     good = Choice("openvino", 1, 0, 1.0, cpu_name(), usable_cpus(), library_version("openvino"))
     save_choices({digest: good})
-    choice, note = find_choice(load_artifact(judged))
+    choice, note = find_choice(load_artifact(compared))
     assert (choice, note) == (good, None)
     body: dict[str, Any] = json.loads(profile.read_text())
     return body
@@ -141,17 +141,19 @@ def written(judged: Path, profile: Path) -> dict[str, Any]:
     ],
     ids=str,
 )
-def test_values_that_do_not_fit_the_machine_are_said_and_not_used(
-    judged: Path, profile: Path, written: dict[str, Any], key: str, value: object
+def test_values_that_do_not_fit_the_machine_are_reported_and_not_used(
+    compared: Path, profile: Path, written: dict[str, Any], key: str, value: object
 ) -> None:
     next(iter(written["choices"].values()))[key] = value
     profile.write_text(json.dumps(written))
-    with Classifier.load(judged) as classifier:
+    with Classifier.load(compared) as classifier:
         assert (classifier.engine.name, classifier.engine.threads) == ("onnxruntime", usable_cpus())
         assert key in str(classifier.profile_note) and len(str(classifier.profile_note)) < 600
 
 
-def test_a_key_that_is_no_hash_and_a_choice_of_other_keys(judged: Path, profile: Path, written: dict[str, Any]) -> None:
+def test_a_key_that_is_no_hash_and_a_choice_of_other_keys(
+    compared: Path, profile: Path, written: dict[str, Any]
+) -> None:
     (digest,) = written["choices"]
     for choices in (
         {digest: written["choices"][digest], "../x": written["choices"][digest]},
@@ -161,48 +163,50 @@ def test_a_key_that_is_no_hash_and_a_choice_of_other_keys(judged: Path, profile:
         [],
     ):
         profile.write_text(json.dumps({"schema_version": 1, "choices": choices}))
-        choice, note = find_choice(load_artifact(judged))
+        choice, note = find_choice(load_artifact(compared))
         assert choice is None and "is not a device profile of this edge-fm" in str(note)
 
 
 @pytest.mark.parametrize("place", ["file", "folder"])
-def test_a_profile_that_everybody_may_write_is_said_and_not_used(
-    judged: Path, profile: Path, written: dict[str, Any], place: str
+def test_a_profile_that_everybody_may_write_is_reported_and_not_used(
+    compared: Path, profile: Path, written: dict[str, Any], place: str
 ) -> None:
     assert profile.stat().st_mode & 0o777 == 0o600
     (profile if place == "file" else profile.parent).chmod(0o777)
-    choice, note = find_choice(load_artifact(judged))
+    choice, note = find_choice(load_artifact(compared))
     assert choice is None and "everybody may write to" in str(note)
     with pytest.raises(ArtifactError, match="everybody may write to"):  # nor is it added to
         save_choices({})
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_profile_of_another_user_is_said_and_not_used(judged: Path, profile: Path, written: dict[str, Any]) -> None:
+def test_a_profile_of_another_user_is_reported_and_not_used(
+    compared: Path, profile: Path, written: dict[str, Any]
+) -> None:
     os.chown(profile, 12345, 12345)
-    choice, note = find_choice(load_artifact(judged))
+    choice, note = find_choice(load_artifact(compared))
     assert choice is None and "belongs to another user (uid 12345)" in str(note)
 
 
-def test_no_place_for_a_profile_is_an_error_with_a_way_out(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_place_for_a_profile_is_an_error_with_a_way_out(compared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_profile, "cache_root", lambda: None)
     monkeypatch.delenv("EDGEFM_PROFILE")
-    assert find_choice(load_artifact(judged)) == (None, None)
-    with pytest.raises(ArtifactError, match="no home folder") as told:
+    assert find_choice(load_artifact(compared)) == (None, None)
+    with pytest.raises(ArtifactError, match="no home folder") as caught:
         save_choices({})
-    assert "EDGEFM_PROFILE=FILE" in str(told.value.hint)
+    assert "EDGEFM_PROFILE=FILE" in str(caught.value.hint)
 
 
-def test_accuracy_bounds_the_choice(judged: Path, artifact_folder: Path) -> None:
+def test_accuracy_bounds_the_choice(compared: Path, artifact_folder: Path) -> None:
     with pytest.raises(GateError, match=r"0\.2 points"):
-        autotune([load_artifact(judged)], max_drop_points=0.1, duration_s=0.02)
+        autotune([load_artifact(compared)], max_drop_points=0.1, duration_s=0.02)
     with pytest.raises(GateError, match="drop None"):  # nothing recorded: nothing proven
         autotune([load_artifact(artifact_folder)], duration_s=0.02)
 
 
 def test_artifacts_of_two_models_are_refused(
-    judged: Path, make_artifact: Callable[..., Path], metadata: Metadata
+    compared: Path, make_artifact: Callable[..., Path], metadata: Metadata
 ) -> None:
     other = make_artifact("other", metadata=replace(metadata, labels=("a", "b")))
     with pytest.raises(ArtifactError, match="not of one model"):
-        autotune([load_artifact(judged), load_artifact(other)])
+        autotune([load_artifact(compared), load_artifact(other)])

@@ -17,40 +17,40 @@ CONSTANT = np.zeros(400, np.int64)
 OWN = OwnTraining("lenet5", "clothes", "data/clothes", epochs=1, accuracy=0.26)
 
 
-def told(predicted: np.ndarray, trained: OwnTraining | None, data: str = "clothes test") -> str:
+def warning_text(predicted: np.ndarray, trained: OwnTraining | None, data: str = "clothes test") -> str:
     text = accuracy_warning(predicted, TRUTH, NAMES, who="The model", data=data, trained=trained)
     assert text is not None
     return text
 
 
 @pytest.mark.parametrize("predicted", [GUESSED, CONSTANT])
-def test_a_third_party_model_is_told_of_scaling_and_labels(predicted: np.ndarray) -> None:
-    text = told(predicted, None)
+def test_a_third_party_model_is_warned_of_scaling_and_labels(predicted: np.ndarray) -> None:
+    text = warning_text(predicted, None)
     assert "--input-scale" in text and "--labels FILE" in text and "epoch" not in text
 
 
 @pytest.mark.parametrize("predicted", [GUESSED, CONSTANT, (TRUTH + 1) % 4])
-def test_a_run_of_ours_on_its_own_data_is_told_to_train_longer(predicted: np.ndarray) -> None:
-    text = told(predicted, OWN)
+def test_a_run_of_ours_on_its_own_data_is_advised_to_train_longer(predicted: np.ndarray) -> None:
+    text = warning_text(predicted, OWN)
     assert "It was trained for 1 epoch on clothes. Usual causes: too few epochs, or a learning rate" in text
     assert text.endswith("edgefm train --model lenet5 --data data/clothes --epochs 10")
     assert not any(word in text for word in ("--input-scale", "--preset", "--labels", "another order", "another kind"))
 
 
 def test_a_run_of_ours_on_other_data_is_asked_whether_these_are_of_its_kind() -> None:
-    text = told(GUESSED, replace(OWN, epochs=7), data="photos test")
+    text = warning_text(GUESSED, replace(OWN, epochs=7), data="photos test")
     assert "for 7 epochs on clothes. Usual causes: images of another kind or colour than those of clothes; " in text
     assert text.endswith("--epochs 35")
-    assert "another order" in told((TRUTH + 1) % 4, OWN, data="photos test")
+    assert "another order" in warning_text((TRUTH + 1) % 4, OWN, data="photos test")
 
 
-def test_a_run_that_knows_its_training_images_is_not_told_to_train_longer() -> None:
-    text = told(GUESSED, replace(OWN, accuracy=0.995))
+def test_a_run_that_knows_its_training_images_is_not_advised_to_train_longer() -> None:
+    text = warning_text(GUESSED, replace(OWN, accuracy=0.995))
     assert "is right on 99.5% of its training images. Usual causes: too few training images, learned by heart" in text
     assert text.endswith("edgefm data show data/clothes") and "--epochs" not in text
 
 
-def test_a_good_model_is_told_nothing() -> None:
+def test_a_good_model_gets_no_warning() -> None:
     for trained in (None, OWN):
         assert accuracy_warning(TRUTH, TRUTH, NAMES, who="The model", data="clothes test", trained=trained) is None
 

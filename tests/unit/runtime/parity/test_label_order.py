@@ -69,9 +69,9 @@ def test_a_model_whose_names_are_right_is_left_alone_however_weak_it_is(kind: st
 def test_exchanged_names_are_found(classes: int, moved: str, skill: float) -> None:
     random = np.random.default_rng(classes)
     count = {"two": 2, "three": min(3, classes), "all": classes}[moved]
-    chosen = random.permutation(classes)[:count]
+    exchanged = random.permutation(classes)[:count]
     stands_for = np.arange(classes)
-    stands_for[chosen] = np.roll(chosen, 1)
+    stands_for[exchanged] = np.roll(exchanged, 1)
     n = 150 * classes
     labels = np.arange(n) % classes
     confusion = np.full((classes, classes), (1 - skill) / (classes - 1))
@@ -79,7 +79,7 @@ def test_exchanged_names_are_found(classes: int, moved: str, skill: float) -> No
     known = drawn(confusion, labels, random)
     found = find_label_order(np.argsort(stands_for)[known], labels, classes)
     assert found is not None
-    assert dict(found.renamed) == {int(o): int(stands_for[o]) for o in np.sort(chosen)}
+    assert dict(found.renamed) == {int(o): int(stands_for[o]) for o in np.sort(exchanged)}
     assert found.order(classes) == tuple(stands_for)
     assert found.accuracy_renamed == pytest.approx((known == labels).mean())
 

@@ -43,7 +43,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.91 <= covered / 300 <= 0.99
 
 
-def test_equal_answers_still_have_an_interval() -> None:
+def test_equal_predictions_still_have_an_interval() -> None:
     same = one_hot([0, 1, 2] * 100)
     parity = compare_probabilities(same, same, labels=np.array([0, 1, 2] * 100))
     assert parity.drop_points == 0.0
@@ -58,7 +58,7 @@ def test_worst_samples_come_first() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_answers_that_are_not_finite_are_an_error(bad: float) -> None:
+def test_predictions_that_are_not_finite_are_an_error(bad: float) -> None:
     good = np.full((4, 2), 0.5)
     broken = good.copy()
     broken[2, 1] = bad

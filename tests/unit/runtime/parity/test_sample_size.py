@@ -26,7 +26,7 @@ SIZES = (40, 81, 300, 10_000)
 
 
 def compared(n: int, *, lost: int = 0, won: int = 0) -> Parity:
-    """`n` images of class 0 that both answer right, but for some that the copy loses and some that it wins."""
+    """`n` images of class 0 that both classify right, but for some that the exported model loses or wins."""
     one_hot = np.eye(2, dtype=np.float32)
     reference, candidate = np.zeros(n, int), np.zeros(n, int)
     candidate[:lost] = 1
@@ -133,16 +133,16 @@ def test_a_copy_that_keeps_the_limit_seldom_fails(n: int, drop: float, won: floa
 def test_some_golden_images_may_differ_on_a_device_and_many_may_not(
     make_artifact: Callable[..., Path], metadata: Metadata
 ) -> None:
-    """Recorded predictions are exchanged for some images, as if this device answered otherwise."""
+    """Recorded predictions are exchanged for some images, as if this device predicted otherwise."""
     folder = make_artifact(metadata=replace(metadata, precision="int8"))
     artifact = load_artifact(folder)
     golden = load_golden(folder / "golden.npz")
     with closing(create_engine(artifact)) as engine:
         for flips, passed in ((0, True), (1, True), (4, True), (5, False), (32, False)):
-            told = np.full_like(golden.exported, 1 / 3)
-            told[np.arange(32), golden.exported.argmax(axis=1)] += 0.01
-            told[:flips] = np.roll(told[:flips], 1, axis=1)
-            save_golden(Golden(golden.images, told, told), folder / "golden.npz")
+            predictions = np.full_like(golden.exported, 1 / 3)
+            predictions[np.arange(32), golden.exported.argmax(axis=1)] += 0.01
+            predictions[:flips] = np.roll(predictions[:flips], 1, axis=1)
+            save_golden(Golden(golden.images, predictions, predictions), folder / "golden.npz")
             result = verify_golden(artifact, engine)
             agreement = [check for check in result.checks if check.least]
             assert len(agreement) == 3 and all(check.passed == passed for check in agreement), (flips, agreement)

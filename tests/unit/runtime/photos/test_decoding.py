@@ -1,4 +1,4 @@
-"""Photos decoded in threads and in child processes: same answers, errors where they belong, nothing left over."""
+"""Photos decoded in threads and in child processes: same results, errors where they belong, nothing left over."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def test_a_child_makes_the_same_canvas_and_tells_the_same_error(worker: DecodeWo
     for path in (good, odd):
         np.testing.assert_array_equal(worker.canvas(str(path))[0], load_canvas(path, SHAPE, PhotoSpec()))
     (tmp_path / "bad.jpg").write_bytes(b"<html>")
-    with pytest.raises(PhotoError) as told:
+    with pytest.raises(PhotoError) as caught:
         worker.canvas(str(tmp_path / "bad.jpg"))
     with pytest.raises(PhotoError) as expected:
         load_canvas(tmp_path / "bad.jpg", SHAPE, PhotoSpec())
-    assert str(told.value) == str(expected.value)
+    assert str(caught.value) == str(expected.value)
 
 
 def test_a_child_that_dies_costs_one_photo(worker: DecodeWorker, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_child_imports_nothing_from_where_the_photos_are(tmp_path: Path, monke
     worker.close()
 
 
-def test_processes_answer_like_threads(artifact_folder: Path, tmp_path: Path) -> None:
+def test_processes_decode_like_threads(artifact_folder: Path, tmp_path: Path) -> None:
     paths = [noise(tmp_path / f"{i}.png", 4 + i % 30) for i in range(150)]
     paths[120].write_bytes(b"not a picture")
     with Classifier.load(artifact_folder) as classifier:
@@ -77,7 +77,7 @@ def test_processes_answer_like_threads(artifact_folder: Path, tmp_path: Path) ->
         assert str(a.error) == str(b.error) if isinstance(a, Failure) else a.top == pytest.approx(b.top)
 
 
-def test_what_has_arrived_is_answered_while_the_source_waits(artifact_folder: Path) -> None:
+def test_what_has_arrived_is_classified_while_the_source_waits(artifact_folder: Path) -> None:
     more = threading.Event()
 
     def slow() -> Iterator[np.ndarray]:
@@ -86,10 +86,10 @@ def test_what_has_arrived_is_answered_while_the_source_waits(artifact_folder: Pa
         yield np.ones((4, 4), np.uint8)
 
     with Classifier.load(artifact_folder) as classifier:
-        answers = classifier.classify_many(slow())
-        assert next(answers).input == "<image>"  # with the second still to come
+        results = classifier.classify_many(slow())
+        assert next(results).input == "<image>"  # with the second still to come
         more.set()
-        assert len(list(answers)) == 1
+        assert len(list(results)) == 1
 
 
 def test_errors_of_the_source_and_of_decoding_reach_the_reader() -> None:
@@ -115,9 +115,9 @@ def test_closing_early_leaves_no_decoding_thread(artifact_folder: Path) -> None:
             yield np.zeros((4, 4), np.uint8)
 
     with Classifier.load(artifact_folder) as classifier:
-        answers = classifier.classify_many(endless(), batch_size=4)
-        next(answers)
-        answers.close()
+        results = classifier.classify_many(endless(), batch_size=4)
+        next(results)
+        results.close()
     assert not [t for t in threading.enumerate() if t.name == "edgefm-decode"]
 
 

@@ -191,7 +191,7 @@ import json, sys, time
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.photos.photo import load_canvas
-told = {}
+costs = {}
 for path in sys.argv[1:]:
     start = time.process_time()
     try:
@@ -199,8 +199,8 @@ for path in sys.argv[1:]:
     except PhotoError as error:
         message = f"{error.message} {error.hint}"
     peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
-    told[path] = [message, int(peak) / 1024, time.process_time() - start]
-print(json.dumps(told))
+    costs[path] = [message, int(peak) / 1024, time.process_time() - start]
+print(json.dumps(costs))
 """
 
 
@@ -210,9 +210,9 @@ def test_small_files_that_claim_much_are_refused_in_little_memory_and_time(tmp_p
         files[make] = tmp_path / make.__name__
         make(files[make])
     command = [sys.executable, "-c", CHILD, *map(str, files.values())]
-    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    costs = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     for make, expected in MAKERS.items():
-        message, peak_mib, seconds = told[str(files[make])]
+        message, peak_mib, seconds = costs[str(files[make])]
         assert expected in message, make.__name__
         assert peak_mib < 150, make.__name__
         assert seconds < 10, make.__name__  # it was minutes; of the process's own time

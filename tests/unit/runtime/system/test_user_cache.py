@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def answers(folder: Path) -> np.ndarray:
+def predict(folder: Path) -> np.ndarray:
     engine = create_engine(load_artifact(folder), "openvino")
     return engine.infer(load_golden(folder / "golden.npz").images[:1])
 
@@ -46,18 +46,18 @@ def test_there_is_one_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert cache_root() == cache_folder() == tmp_path / ".cache" / "edgefm"
 
 
-def test_a_compiled_model_is_kept_and_answers_the_same(artifact_folder: Path, cache: Path) -> None:
-    first = answers(artifact_folder)
+def test_a_compiled_model_is_stored_and_predicts_the_same(artifact_folder: Path, cache: Path) -> None:
+    first = predict(artifact_folder)
     (blob,) = blobs(cache)
     written = blob.stat().st_mtime_ns
-    np.testing.assert_array_equal(answers(artifact_folder), first)
+    np.testing.assert_array_equal(predict(artifact_folder), first)
     assert blob.stat().st_mtime_ns == written
     assert (blob.stat().st_mode & 0o777, blob.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 @pytest.mark.parametrize("damage", ["zeroed", "cut", "empty", "one bit", "everybody's"])
-def test_a_damaged_compiled_model_is_said_and_never_answers(artifact_folder: Path, cache: Path, damage: str) -> None:
-    first = answers(artifact_folder)
+def test_a_damaged_compiled_model_is_reported_and_never_used(artifact_folder: Path, cache: Path, damage: str) -> None:
+    first = predict(artifact_folder)
     (blob,) = blobs(cache)
     whole = blob.read_bytes()
     bit = bytes([whole[len(whole) // 2] ^ 1])
@@ -69,12 +69,12 @@ def test_a_damaged_compiled_model_is_said_and_never_answers(artifact_folder: Pat
         "everybody's": lambda: blob.chmod(0o666),
     }[damage]()
     with pytest.warns(CacheWarning, match="compiled again"):
-        np.testing.assert_array_equal(answers(artifact_folder), first)
-    np.testing.assert_array_equal(answers(artifact_folder), first)  # and kept anew: no warning
+        np.testing.assert_array_equal(predict(artifact_folder), first)
+    np.testing.assert_array_equal(predict(artifact_folder), first)  # and stored anew: no warning
     assert why_damaged(blob) is None
 
 
-def test_verify_does_not_judge_a_damaged_compiled_model(artifact_folder: Path, cache: Path) -> None:
+def test_verify_does_not_use_a_damaged_compiled_model(artifact_folder: Path, cache: Path) -> None:
     artifact = load_artifact(artifact_folder)
     assert verify_golden(artifact, create_engine(artifact, "openvino")).passed
     found = blobs(cache)
@@ -83,9 +83,9 @@ def test_verify_does_not_judge_a_damaged_compiled_model(artifact_folder: Path, c
         content = bytearray(blob.read_bytes())
         content[len(content) // 4 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 4)
         blob.write_bytes(content)
-    with pytest.warns(CacheWarning) as told:
+    with pytest.warns(CacheWarning) as caught:
         assert verify_golden(artifact, create_engine(artifact, "openvino")).passed
-    assert len(told) == 2
+    assert len(caught) == 2
 
 
 def test_another_payload_or_setting_has_another_file(make_artifact: Callable[..., Path], metadata, cache: Path) -> None:
@@ -104,10 +104,10 @@ def test_another_payload_or_setting_has_another_file(make_artifact: Callable[...
         assert len(blobs(cache)) == files
 
 
-def test_without_a_folder_there_is_no_cache_and_an_answer_all_the_same(artifact_folder: Path, cache: Path) -> None:
+def test_without_a_folder_there_is_no_cache_and_a_prediction_all_the_same(artifact_folder: Path, cache: Path) -> None:
     cache.write_text("a file in the way")
     assert own_folder("openvino") is None
-    assert answers(artifact_folder).shape == (1, 3)
+    assert predict(artifact_folder).shape == (1, 3)
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770])
@@ -116,7 +116,7 @@ def test_a_folder_that_others_can_write_to_is_not_used(artifact_folder: Path, ca
     folder.mkdir(parents=True)
     folder.chmod(mode)
     with pytest.warns(CacheWarning, match=f"may write to .*mode {mode:o}.*XDG_CACHE_HOME"):
-        assert answers(artifact_folder).shape == (1, 3)
+        assert predict(artifact_folder).shape == (1, 3)
     assert blobs(cache) == []
 
 
@@ -177,10 +177,10 @@ def test_macos_has_its_own_cache_folder(tmp_path: Path, xdg: bool) -> None:
 
 
 def test_a_fifo_in_place_of_a_compiled_model_is_no_wait(artifact_folder: Path, cache: Path) -> None:
-    first = answers(artifact_folder)
+    first = predict(artifact_folder)
     (blob,) = blobs(cache)
     blob.unlink()
     os.mkfifo(blob, 0o600)
     with pytest.warns(CacheWarning, match="not used"):
-        np.testing.assert_array_equal(answers(artifact_folder), first)
+        np.testing.assert_array_equal(predict(artifact_folder), first)
     assert blob.is_file(), "it was not compiled and kept again"
