@@ -35,7 +35,7 @@ def main() -> int:
     from edge_fm_export.pipeline import export
     from edge_fm_export.quantization.calibration import hash_images
     from edge_fm_export.targets import parse_targets
-    from edge_fm_export.third_party_models.adapt import load_foreign
+    from edge_fm_export.third_party_models.adapt import load_third_party_model
     from edge_fm_export.third_party_models.pixel_scaling import find_preset
     from edge_fm_runtime.errors import EdgeFMError
 
@@ -54,7 +54,7 @@ def main() -> int:
             file = Path(folder) / f"{name}.keras"
             network = getattr(keras.applications, name)
             network(weights=None, input_shape=shape, classes=options.classes).save(file)
-            source = load_foreign(file, preprocessing=find_preset(name) if options.preset else None)
+            source = load_third_party_model(file, preprocessing=find_preset(name) if options.preset else None)
             for target in parse_targets(options.format, options.precision):
                 start = time.perf_counter()
                 try:

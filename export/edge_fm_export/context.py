@@ -1,11 +1,11 @@
-"""What travels through an export: the prepared model, the images that calibrate and judge it, and what was built."""
+"""What travels through an export: the prepared model, its evaluation and calibration sets, and what was built."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,18 @@ from edge_fm_runtime.progress import ProgressFn, silent
 if TYPE_CHECKING:
     import keras
 
-    from edge_fm_export.third_party_models.scaling_trial import ScalingTrial
+
+class ScalingTrial(Protocol):
+    """Tries other scalings of pixels with a model."""
+
+    def warning(self, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], *, data: str) -> str | None:
+        """Name the scaling with which the model is right far more often on images uint8 `[N,H,W,C]`, if there is one.
+
+        Args:
+            images: some dozens of them are tried.
+            labels: their classes `[N]`.
+            data: what to call the images.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +43,14 @@ class SourceModel:
         labels: one for each class.
         photo: how a photo becomes the input.
         sha256: of the model's file, or of the concatenated files of a SavedModel.
-        training: recipe and dataset hashes of our own runs; None for a stranger's model.
+        training: recipe and dataset hashes of a run of `edgefm train`; None for a third-party model.
         notes: what was added to the model (scaling, softmax) and why, one sentence each.
         warnings: those of the notes that name a probable mistake.
-        scaling_trial: tries other scalings on labelled images; None for models that carry their own, such as ours.
+        scaling_trial: tries other scalings on labelled images; None for models that carry their own, as runs do.
         preprocessing: the scaling that was put into the graph, as JSON values (see `presets.Preprocessing`), so that
             the original can be opened in the same way again; None where none was.
-        named: whether anybody named the labels; else they are class_0, class_1, ...
-        trained: what is known of the training of a model of ours; None for a third-party model.
+        named: whether the labels were given; else they are class_0, class_1, ...
+        trained: what is known of the training of a run; None for a third-party model.
     """
 
     name: str
@@ -59,12 +70,12 @@ class SourceModel:
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSet:
-    """Images that judge or calibrate an export.
+    """Images that evaluate or calibrate an exported model.
 
     Attributes:
         name: such as "fashion-mnist test".
         images: uint8 `[N,H,W,C]`.
-        labels: int64 `[N]`, or None where nobody labelled them.
+        labels: int64 `[N]`, or None without labels.
         sha256: of the pixels (and labels).
     """
 
@@ -82,7 +93,7 @@ class QuantizeOptions:
         accuracy_control: leave in float what costs too much accuracy.
         max_drop_points: the accuracy drop, in points, that accuracy control aims for.
         seed: of everything random.
-        any_cpu: choose what answers the same on every CPU, not what suits this one.
+        any_cpu: select what predicts the same on every CPU, not what suits this one.
     """
 
     accuracy_control: bool = False
@@ -97,9 +108,9 @@ class BuildContext:
 
     Attributes:
         source: the model.
-        scratch: folder shared by the builders of one export; intermediate models are kept there and built once.
+        scratch: folder shared by the builders of one export; intermediate models are stored there and built once.
         calibration: images from the training split; None where no target needs them.
-        validation: labelled images, apart from the test split, for accuracy control; None without labels.
+        validation: labelled images that are not of the test split, for accuracy control; None without labels.
         quantize: how to quantize.
         static_batch: a fixed batch size, or None for a dynamic one.
         progress: called as work goes on.
@@ -122,7 +133,7 @@ class Built:
         payload: main file or folder, relative to the artifact's folder.
         quantization: the quantizer, its settings and what stayed in float; None for floats.
         graph: nodes, parameters and bytes of the payload.
-        notes: what a person should know, one sentence each.
+        notes: for a person, one sentence each.
     """
 
     payload: str

@@ -1,4 +1,4 @@
-"""Open what is to be exported: a run of ours, a `.keras` file of ours, or a stranger's model."""
+"""Open the model to export: a run of `edgefm train`, its `.keras` file, or a third-party model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from edge_fm_export.class_labels import check_labels, labels_or_numbers
 from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import SourceModel
 from edge_fm_export.third_party_models.float32 import as_float32, rebuilt_note
@@ -39,14 +40,15 @@ def load_source(
     Args:
         path: a run folder, its `model.keras`, any `.keras`, `.h5` or SavedModel classifier.
         labels: one for each class; a run knows its own.
-        preprocessing: what a stranger's model wants done to pixels; models of ours carry their scaling and take none.
+        preprocessing: what a third-party model needs done to pixels; models of `edgefm train` take none, as they carry
+            their scaling.
         trust: run code that the file carries.
         photo: how a photo becomes the input; a run knows its own.
-        input_size: height and width, for a stranger's model that takes any.
+        input_size: height and width, for a third-party model that takes any.
 
     Raises:
         ModelError: there is no such model, it is no image classifier, its labels are missing or their number is
-            wrong, or it carries code that nobody vouched for.
+            wrong, or it carries code and `trust` is False.
         MissingDependencyError: Keras or TensorFlow is not installed.
 
     Example:
@@ -55,9 +57,9 @@ def load_source(
     """
     path = Path(path)
     if not path.exists():
-        what = "leads nowhere" if path.is_symlink() else "does not exist"
+        what = "is a broken link" if path.is_symlink() else "does not exist"
         raise ModelError(
-            f"{path} {what}; wanted is a run folder (with {RUN_MODEL}) or a Keras model file.",
+            f"{path} {what}; give a run folder (with {RUN_MODEL}) or a Keras model file.",
             hint="Train one: edgefm train   or give a file: edgefm export MODEL.keras",
         )
     if path.name == "saved_model.pb" and path.is_file():
@@ -66,7 +68,7 @@ def load_source(
     metrics = file.parent / RUN_METRICS
     if file.is_file() and file.name == RUN_MODEL and metrics.is_file():
         return _load_run(file, metrics, labels=labels, preprocessing=preprocessing, photo=photo)
-    from edge_fm_export.third_party_models.adapt import load_foreign
+    from edge_fm_export.third_party_models.adapt import load_third_party_model
     from edge_fm_export.third_party_models.files import find_saved_model, load_model
 
     if path.is_dir() and find_saved_model(path) is None:
@@ -75,7 +77,7 @@ def load_source(
             hint="Give a finished run folder (edgefm train makes one), or the model's file.",
         )
     if file.suffix.lower() == ".keras":
-        read_config(file)  # what is no model is refused before TensorFlow's seconds
+        read_config(file)  # a file that is not a model is refused before TensorFlow is imported, which takes seconds
     require_tensorflow("opening a Keras model")
     model = load_model(file, trust=trust)
     if preprocessing is None and file.suffix.lower() == ".keras" and follows_contract(model):
@@ -96,7 +98,7 @@ def load_source(
             notes=tuple(notes),
             named=labels is not None,
         )
-    return load_foreign(
+    return load_third_party_model(
         file,
         model=model,
         labels=labels,
@@ -112,10 +114,10 @@ def follows_contract(model: Any) -> bool:
     inputs, outputs = getattr(model, "inputs", None) or (), getattr(model, "outputs", None) or ()
     if len(inputs) != 1 or len(outputs) != 1:
         return False
-    image, answer = model.inputs[0], model.outputs[0]
+    image, output = model.inputs[0], model.outputs[0]
     named = list(getattr(model, "output_names", [])) == ["probabilities"]
     sized = len(image.shape) == 4 and all(isinstance(side, int) for side in image.shape[1:])
-    return named and sized and image.dtype == "uint8" and len(answer.shape) == 2
+    return named and sized and image.dtype == "uint8" and len(output.shape) == 2
 
 
 def make_source(
@@ -137,7 +139,7 @@ def make_source(
     """
     if not is_plain_name(name):
         raise ModelError(
-            f"The model in {where} is called {name!r}; its artifacts' folders are named after it, so wanted are "
+            f"The model in {where} is called {name!r}; its artifacts' folders are named after it, which takes "
             f"{NAME_RULE}.",
             hint="Rename the file, or the model in metrics.json.",
         )
@@ -155,30 +157,6 @@ def make_source(
         notes=notes,
         named=named,
     )
-
-
-def labels_or_numbers(labels: Sequence[str] | None, classes: int, where: Path) -> tuple[str, ...]:
-    """Return `labels`, checked, or class_0, class_1, ... where nobody named them."""
-    return check_labels([f"class_{i}" for i in range(classes)] if labels is None else labels, classes, where)
-
-
-def check_labels(labels: Sequence[str] | None, classes: int, where: Path) -> tuple[str, ...]:
-    """Return `labels` if there is a different one for each of `classes`.
-
-    Raises:
-        ModelError: says how many are wanted and how to give them.
-    """
-    how = f"Give a text file with {classes} labels, one a line, in the order of the classes: --labels FILE"
-    if labels is None:
-        raise ModelError(f"{where} answers {classes} classes and does not say what they are called.", hint=how)
-    if len(labels) != classes:
-        raise ModelError(f"There are {len(labels)} labels, but {where} answers {classes} classes.", hint=how)
-    if not all(label.strip() for label in labels):
-        raise ModelError(f"Label {[bool(label.strip()) for label in labels].index(False)} is empty.", hint=how)
-    doubled = sorted({label for label in labels if list(labels).count(label) > 1})
-    if doubled:
-        raise ModelError(f"Labels must differ; doubled: {', '.join(doubled[:5])}.", hint=how)
-    return tuple(labels)
 
 
 def source_name(path: Path) -> str:
@@ -209,7 +187,7 @@ def _load_run(
     model = load_keras_file(file)
     if not follows_contract(model):
         raise ModelError(
-            f"{file} is not what edgefm train writes: it must take one uint8 image and answer 'probabilities'.",
+            f"{file} is not what edgefm train writes: it must take one uint8 image and return 'probabilities'.",
             hint=f"If it is a model of your own, move it out of the run folder: away from {metrics_file.name}.",
         )
     training = {key: metrics[key] for key in _TRAINING_KEYS if metrics.get(key) is not None}

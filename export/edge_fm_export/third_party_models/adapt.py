@@ -1,4 +1,4 @@
-"""Make anybody's Keras classifier a model of ours: uint8 pixels in, probabilities out, scaling inside."""
+"""Wrap a third-party Keras classifier: uint8 pixels in, probabilities out, scaling inside."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_export.class_labels import labels_or_numbers
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.context import SourceModel
-from edge_fm_export.sources import labels_or_numbers
-from edge_fm_export.third_party_models import safety
-from edge_fm_export.third_party_models.files import find_saved_model, load_model, name_of
+from edge_fm_export.third_party_models.files import load_model, name_of
 from edge_fm_export.third_party_models.fixed_batch import takes_one_size_alone
 from edge_fm_export.third_party_models.float32 import as_float32, rebuilt_note
 from edge_fm_export.third_party_models.input_layout import ModelInput, arrange, describe_shape, model_input
@@ -22,20 +21,18 @@ from edge_fm_export.third_party_models.keras_file import sha256_of
 from edge_fm_export.third_party_models.names import make_names_fit
 from edge_fm_export.third_party_models.pixel_scaling import Preprocessing, apply_preprocessing
 from edge_fm_export.third_party_models.scale_detection import examine, notes_on_scale
-from edge_fm_export.third_party_models.scaling_trial import ScalingTrial
+from edge_fm_export.third_party_models.scaling_trial import TracedScalingTrial
 from edge_fm_export.third_party_models.traced import TracedModel
 from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
 from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.system.brief_errors import brief
 
-__all__ = ["find_saved_model", "load_foreign", "safety"]
-
 _SUM_TOLERANCE = 1e-3
 _PROBES = 16
 
 
-def load_foreign(
+def load_third_party_model(
     path: str | Path,
     *,
     model: Any = None,
@@ -45,26 +42,27 @@ def load_foreign(
     photo: PhotoSpec | None = None,
     input_size: tuple[int, int] | None = None,
 ) -> SourceModel:
-    """Open a stranger's classifier and wrap it so that it follows our contract.
+    """Open a third-party classifier and wrap it so that it takes pixels and returns probabilities.
 
-    Logits (found by answering a few images) get a softmax, a single sigmoid becomes two classes, and what pixels need
-    goes in front. Everything added is told in the result's `notes`.
+    Logits (recognised by predictions for a few images) get a softmax, a single sigmoid becomes two classes, and what
+    pixels need goes in front. The result's `notes` list everything added.
 
     Args:
         path: a `.keras` or `.h5` file, a SavedModel folder, or TensorFlow Serving's folder of numbered ones.
         model: the Keras model, where it has been loaded from `path` already.
         labels: one for each class; None names them class_0, class_1, ...
-        preprocessing: what the model wants done to pixels; None leaves them 0..255, as floats.
+        preprocessing: what the model needs done to pixels; None leaves them 0..255, as floats.
         trust: run code that the file carries.
         photo: how a photo becomes the input.
         input_size: height and width, for models that take any.
 
     Raises:
-        ModelError: no image classifier (says why), labels of another number, code that nobody vouched for.
+        ModelError: it is no image classifier, the labels are not as many as the classes, or it carries code and `trust`
+            is False.
         MissingDependencyError: Keras or TensorFlow is not installed.
 
     Example:
-        >>> load_foreign("mobilenet.keras", preprocessing=find_preset("mobilenet_v2"))  # doctest: +SKIP
+        >>> load_third_party_model("mobilenet.keras", preprocessing=find_preset("mobilenet_v2"))  # doctest: +SKIP
     """
     path = Path(path)
     _, keras = require_tensorflow("loading a Keras model")
@@ -97,35 +95,35 @@ def load_foreign(
         sha256=sha256_of(path),
         notes=tuple(notes),
         warnings=warnings,
-        scaling_trial=ScalingTrial(traced, taken, preprocessing) if _takes_floats(taken) else None,
+        scaling_trial=TracedScalingTrial(traced, taken, preprocessing) if _takes_floats(taken) else None,
         preprocessing=None if preprocessing is None else preprocessing.to_json(),
     )
 
 
 def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any, int]:
-    """The number of classes, and what picks the answer out of a dict or list of one; refuses all but classifiers."""
+    """The number of classes, and a function that takes the output out of a dict or list of one."""
     if model.count_params() == 0 and not getattr(model, "holds_frozen_graph", False):
         raise ModelError(f"{path} has no weights: there is nothing to export.", hint="Train it, and save it again.")
     image = keras.KerasTensor((taken.batch, *taken.shape), dtype=taken.dtype)
     try:
-        answer = model(image)
+        output = model(image)
     except Exception as error:
         raise _cannot_call(error, taken, path) from error
-    flat = keras.tree.flatten(answer)
-    hint = "A classifier answers one tensor [N,classes]."
+    flat = keras.tree.flatten(output)
+    hint = "A classifier returns one tensor [N,classes]."
     if len(flat) != 1:
-        told = ", ".join(describe_shape(tuple(t.shape)) for t in flat)
+        shapes = ", ".join(describe_shape(tuple(t.shape)) for t in flat)
         raise ModelError(
-            f"{path} has {len(flat)} outputs: {told}.",
+            f"{path} has {len(flat)} outputs: {shapes}.",
             hint=hint + " Take the one with the classes: keras.Model(model.input, model.output[0])",
         )
-    answered = tuple(flat[0].shape)
+    shape = tuple(flat[0].shape)
     # A head of convolutions leaves sides of one pixel.
-    sides, classes = answered[1:-1], answered[-1]
-    if len(answered) < 2 or classes is None or classes < 1 or any(side != 1 for side in sides):
-        kind = {3: "a sequence", 4: "a map of features or segments"}.get(len(answered), "no classes")
+    sides, classes = shape[1:-1], shape[-1]
+    if len(shape) < 2 or classes is None or classes < 1 or any(side != 1 for side in sides):
+        kind = {3: "a sequence", 4: "a map of features or segments"}.get(len(shape), "no classes")
         raise ModelError(
-            f"{path} answers {describe_shape(answered)}, {kind}.",
+            f"{path} returns {describe_shape(shape)}, {kind}.",
             hint=hint + " A backbone needs a head: GlobalAveragePooling2D and Dense(classes, activation='softmax').",
         )
 
@@ -152,16 +150,16 @@ def _cannot_call(error: Exception, taken: ModelInput, path: Path) -> ModelError:
     )
 
 
-def _photo(asked: PhotoSpec | None, taken: ModelInput, notes: list[str]) -> PhotoSpec:
+def _photo(requested: PhotoSpec | None, taken: ModelInput, notes: list[str]) -> PhotoSpec:
     """How a photo becomes the input: by default as Keras' own loader of image folders does it."""
     if taken.channels not in (1, 3):
         notes.append(
             f"The model takes {taken.channels} channels, and photos give 1 (grey) or 3 (RGB): the artifact takes "
             "arrays with all its channels, from an .npz file or by Classifier.predict_pixels, and no photos."
         )
-        return asked or PhotoSpec("stretch")
-    if asked is not None:
-        return asked
+        return requested or PhotoSpec("stretch")
+    if requested is not None:
+        return requested
     notes.append(
         f"Photos are stretched to {taken.height}x{taken.width}, as keras.utils.image_dataset_from_directory does; "
         "--photo fit keeps their proportions, --photo crop cuts the centre."
@@ -203,11 +201,11 @@ def _examine_scale(
     preprocessing: Preprocessing | None,
     notes: list[str],
 ) -> tuple[str, ...]:
-    """Add what there is to say about the scaling of pixels to `notes`; returns what of it is a warning."""
+    """Add notes on the scaling of pixels to `notes`; returns those of them that are warnings."""
     if not _takes_floats(taken):
         return ()
-    said, warnings = notes_on_scale(examine(traced, taken), traced, taken, model, path.stem, preprocessing)
-    notes += [*said, *warnings]
+    remarks, warnings = notes_on_scale(examine(traced, taken), traced, taken, model, path.stem, preprocessing)
+    notes += [*remarks, *warnings]
     return tuple(warnings)
 
 
@@ -216,36 +214,36 @@ def _takes_floats(taken: ModelInput) -> bool:
 
 
 def _probabilities(keras: Any, scores: Any, activation: str | None, classes: int, path: Path, notes: list[str]) -> Any:
-    """The symbolic answer as float32 probabilities named `probabilities`."""
+    """The symbolic output as float32 probabilities named `probabilities`."""
     values = _probe(scores, path)
     inside = bool((values >= -_SUM_TOLERANCE).all() and (values <= 1.0 + _SUM_TOLERANCE).all())
-    answer = keras.ops.cast(scores.output, "float32") if scores.output.dtype != "float32" else scores.output
+    output = keras.ops.cast(scores.output, "float32") if scores.output.dtype != "float32" else scores.output
     if classes == 1 and activation in ("softmax", "tanh"):
         raise ModelError(
-            f"{path} answers one value with a {activation}, which is no probability of yes or no.",
+            f"{path} returns one value with a {activation}, which is no probability of yes or no.",
             hint="Train it with activation='sigmoid' on its last layer, or with one output for each class.",
         )
     if classes == 1:
         if activation == "linear" or not inside:
-            answer = keras.layers.Activation("sigmoid", dtype="float32")(answer)
-            notes.append("The single answer is a logit: a sigmoid was added.")
-        notes.append("The model answers one probability p: it became two classes, 1-p and p.")
-        return keras.layers.Concatenate(name="probabilities", dtype="float32")([1.0 - answer, answer])
+            output = keras.layers.Activation("sigmoid", dtype="float32")(output)
+            notes.append("The single output is a logit: a sigmoid was added.")
+        notes.append("The model returns one probability p: it became two classes, 1-p and p.")
+        return keras.layers.Concatenate(name="probabilities", dtype="float32")([1.0 - output, output])
     # The sum alone is no proof: in half precision a softmax adds up to 1 within some thousandths.
     if activation == "softmax" or (inside and bool((np.abs(values.sum(axis=1) - 1.0) <= _SUM_TOLERANCE).all())):
-        return keras.layers.Activation("linear", name="probabilities", dtype="float32")(answer)
+        return keras.layers.Activation("linear", name="probabilities", dtype="float32")(output)
     if activation == "sigmoid" or (inside and activation is None):
         raise ModelError(
-            f"{path} answers {classes} values between 0 and 1 that do not add up to 1: each class is judged alone "
-            "(multi-label), which is not supported.",
+            f"{path} returns {classes} values between 0 and 1 that do not add up to 1: each class has its own "
+            "probability (multi-label), which is not supported.",
             hint="Supported are one class of many (softmax or logits) and yes or no (a single sigmoid).",
         )
-    notes.append("The model answers logits (its rows do not add up to 1): a softmax was added.")
-    return keras.layers.Softmax(name="probabilities", dtype="float32")(answer)
+    notes.append("The model returns logits (its rows do not add up to 1): a softmax was added.")
+    return keras.layers.Softmax(name="probabilities", dtype="float32")(output)
 
 
 def _probe(scores: Any, path: Path) -> npt.NDArray[np.float32]:
-    """Answers to a few images: noise, and plain ones from black to white."""
+    """Scores `[N,classes]` for a few images: noise, and plain ones from black to white."""
     shape = tuple(int(side) for side in scores.input.shape[1:])
     noise = np.random.default_rng(0).integers(0, 256, (_PROBES // 2, *shape), dtype=np.uint8)
     plain = np.linspace(0, 255, _PROBES // 2).astype(np.uint8).reshape(-1, 1, 1, 1)
@@ -258,7 +256,7 @@ def _probe(scores: Any, path: Path) -> npt.NDArray[np.float32]:
         )
     if not np.isfinite(values).all():
         raise ModelError(
-            f"{path} answers NaN or infinity to plain images.",
-            hint="Check its weights and what it wants done to pixels: --preset NAME, or --input-scale 1/255",
+            f"{path} returns NaN or infinity for plain images.",
+            hint="Check its weights and the scaling of pixels that it needs: --preset NAME, or --input-scale 1/255",
         )
     return np.asarray(values)

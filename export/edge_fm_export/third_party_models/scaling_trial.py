@@ -19,21 +19,21 @@ _OPTIONS = {"raw": "without --preset, --input-scale, --mean and --std", "unit": 
 
 
 @dataclass(frozen=True, eq=False)
-class ScalingTrial:
-    """A third-party model, ready to be tried with other scalings.
+class TracedScalingTrial:
+    """Tries the usual scalings with a third-party model: a `context.ScalingTrial`.
 
     Attributes:
         traced: its graph.
         taken: what it takes.
-        asked: the preprocessing that is put before it, or None.
+        requested: the preprocessing that is put before it, or None.
     """
 
     traced: TracedModel
     taken: ModelInput
-    asked: Preprocessing | None
+    requested: Preprocessing | None
 
     def warning(self, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], *, data: str) -> str | None:
-        """Say which scaling makes the model right far more often, if there is one.
+        """Name the scaling with which the model is right far more often, if there is one.
 
         Args:
             images: uint8 `[N,H,W,C]`; some dozens of them are tried.
@@ -42,22 +42,22 @@ class ScalingTrial:
 
         Returns:
             A sentence with the option to use; None where the present scaling is about as good as any, or would be if
-            the classes had other names: then not the pixels are wrong, but the order of the labels.
+            the classes had other names: then the order of the labels is wrong, not the pixels.
         """
-        chosen = np.random.default_rng(0).permutation(len(images))[:_IMAGES]
-        if len(chosen) < _LEAST_IMAGES:
+        drawn = np.random.default_rng(0).permutation(len(images))[:_IMAGES]
+        if len(drawn) < _LEAST_IMAGES:
             return None
-        pixels, truth = images[chosen].astype(np.float32), labels[chosen]
-        answers = self._predict(self.asked or MODES["raw"], pixels)
-        present = float(np.mean(answers == truth))
+        pixels, truth = images[drawn].astype(np.float32), labels[drawn]
+        predictions = self._predict(self.requested or MODES["raw"], pixels)
+        present = float(np.mean(predictions == truth))
         others = {name: mode for name, mode in MODES.items() if self.taken.channels == 3 or not _coloured(mode)}
         found = {name: float(np.mean(self._predict(mode, pixels) == truth)) for name, mode in others.items()}
         best = max(found, key=lambda name: found[name])
-        if found[best] - present < _LEAST_GAIN or _under_other_names(answers, truth) >= found[best]:
+        if found[best] - present < _LEAST_GAIN or _accuracy_if_renamed(predictions, truth) >= found[best]:
             return None
-        now = "as it is" if self.asked is None else "with the preprocessing that was asked for"
+        now = "as it is" if self.requested is None else "with the preprocessing that was asked for"
         return (
-            f"On {len(chosen)} images of {data} the model is right on {100 * present:.0f}% {now}, and on "
+            f"On {len(drawn)} images of {data} the model is right on {100 * present:.0f}% {now}, and on "
             f"{100 * found[best]:.0f}% {_OPTIONS.get(best, f'with --preset {best}')}: export it so."
         )
 
@@ -76,7 +76,6 @@ def _coloured(mode: Preprocessing) -> bool:
     return mode.bgr or len(mode.mean) > 1
 
 
-def _under_other_names(answers: npt.NDArray[np.int64], truth: npt.NDArray[np.int64]) -> float:
-    """The highest accuracy that any renaming of the answers gives."""
-    known = {answer: int(np.bincount(truth[answers == answer]).max()) for answer in np.unique(answers).tolist()}
-    return sum(known.values()) / len(truth)
+def _accuracy_if_renamed(predictions: npt.NDArray[np.int64], truth: npt.NDArray[np.int64]) -> float:
+    """The highest accuracy that any renaming of the predicted classes gives."""
+    return sum(int(np.bincount(truth[predictions == c]).max()) for c in np.unique(predictions).tolist()) / len(truth)

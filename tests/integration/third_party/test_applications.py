@@ -12,7 +12,7 @@ from edge_fm_export.context import EvaluationSet
 from edge_fm_export.pipeline import export
 from edge_fm_export.quantization.calibration import hash_images
 from edge_fm_export.targets import parse_targets
-from edge_fm_export.third_party_models.adapt import load_foreign
+from edge_fm_export.third_party_models.adapt import load_third_party_model
 
 
 @pytest.mark.slow
@@ -29,5 +29,7 @@ def test_they_agree_on_noise(name: str, tmp_path: Path) -> None:
     model.save(tmp_path / "net.keras")
     images = np.random.default_rng(1).integers(0, 256, (64, *shape), dtype=np.uint8)
     test = EvaluationSet("noise", images, None, hash_images(images, None))
-    report = export(load_foreign(tmp_path / "net.keras"), parse_targets(["onnx", "openvino"]), tmp_path, test=test)
+    report = export(
+        load_third_party_model(tmp_path / "net.keras"), parse_targets(["onnx", "openvino"]), tmp_path, test=test
+    )
     assert [result.parity.top1_agreement for result in report.results] == [1.0, 1.0]

@@ -11,7 +11,7 @@ import pytest
 
 from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.sources import load_source
-from edge_fm_export.third_party_models.adapt import load_foreign
+from edge_fm_export.third_party_models.adapt import load_third_party_model
 from edge_fm_export.third_party_models.safety import inspect_config
 from edge_fm_runtime.errors import ModelError
 
@@ -50,7 +50,7 @@ def witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "witness"
 
 
-@pytest.mark.parametrize("open_it", [load_foreign, load_source])
+@pytest.mark.parametrize("open_it", [load_third_party_model, load_source])
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_a_hostile_lambda_does_not_run(suffix: str, open_it: Any, keras: Any, witness: Path, tmp_path: Path) -> None:
     file = tmp_path / f"net{suffix}"
@@ -67,7 +67,7 @@ def test_a_lambda_runs_when_it_is_trusted(suffix: str, keras: Any, witness: Path
     file = tmp_path / f"net{suffix}"
     hostile(keras).save(file)
     witness.unlink(missing_ok=True)
-    source = load_foreign(file, trust=True)
+    source = load_third_party_model(file, trust=True)
     assert witness.exists(), "the test's own layer does not do what the others rely on"
     assert np.asarray(source.model(np.zeros((2, *SHAPE), np.uint8))).shape == (2, 3)
 
@@ -76,7 +76,7 @@ def test_a_lambda_inside_an_inner_model_is_found(keras: Any, tmp_path: Path) -> 
     inner = keras.Sequential([keras.Input(SHAPE), keras.layers.Lambda(lambda x: x / 2, name="deep")])
     around(keras, inner).save(tmp_path / "net.keras")
     with pytest.raises(ModelError, match="deep"):
-        load_foreign(tmp_path / "net.keras")
+        load_third_party_model(tmp_path / "net.keras")
 
 
 def test_a_lambda_in_an_activation_is_found() -> None:
@@ -95,7 +95,7 @@ def test_a_layer_that_loads_another_program_is_refused(keras: Any, tmp_path: Pat
         tmp_path / "net.keras"
     )
     with pytest.raises(ModelError, match="other") as caught:
-        load_foreign(tmp_path / "net.keras")
+        load_third_party_model(tmp_path / "net.keras")
     assert "--trust" in str(caught.value.hint)
 
 
@@ -106,7 +106,7 @@ def test_a_layer_of_ones_own_without_its_code(keras: Any, tmp_path: Path) -> Non
 
     around(keras, Halve()).save(tmp_path / "net.keras")
     with pytest.raises(ModelError, match="Halve") as caught:
-        load_foreign(tmp_path / "net.keras")
+        load_third_party_model(tmp_path / "net.keras")
     assert "model.export" in str(caught.value.hint)
 
 
@@ -124,9 +124,9 @@ def test_a_layer_of_ones_own_beside_the_file_is_imported_when_trusted(
     monkeypatch.undo()
     del sys.modules[module]
     with pytest.raises(ModelError, match=module):
-        load_foreign(tmp_path / "net.keras")
+        load_third_party_model(tmp_path / "net.keras")
     assert module not in sys.modules
-    assert load_foreign(tmp_path / "net.keras", trust=True).input.shape == SHAPE
+    assert load_third_party_model(tmp_path / "net.keras", trust=True).input.shape == SHAPE
     del sys.modules[module]
 
 
@@ -142,6 +142,6 @@ def test_a_saved_model_that_calls_python_is_refused(tmp_path: Path) -> None:
     net = Net()
     tf.saved_model.save(net, str(tmp_path / "net"), signatures=net.__call__.get_concrete_function())
     with pytest.raises(ModelError, match="WriteFile") as caught:
-        load_foreign(tmp_path / "net")
+        load_third_party_model(tmp_path / "net")
     assert "--trust" in str(caught.value.hint)
     assert not (tmp_path / "witness").exists()

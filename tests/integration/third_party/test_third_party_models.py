@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_fm_export.compat.tensorflow_setup import require_tensorflow
-from edge_fm_export.third_party_models.adapt import load_foreign
+from edge_fm_export.third_party_models.adapt import load_third_party_model
 from edge_fm_export.third_party_models.pixel_scaling import find_preset, parse_preprocessing
 from edge_fm_runtime.errors import ModelError
 
@@ -82,13 +82,13 @@ def test_files_answer_as_the_model_did(kind: str, suffix: str, keras: Any, image
     model = KINDS[kind](keras)
     file = tmp_path / f"net{suffix}"
     model.save(file)
-    check_contract(load_foreign(file), model, images, "net")
+    check_contract(load_third_party_model(file), model, images, "net")
 
 
 def test_answer_in_a_dict_of_one(keras: Any, images: Any, tmp_path: Path) -> None:
     model = answers_dict(keras)
     model.save(tmp_path / "net.keras")
-    source = load_foreign(tmp_path / "net.keras")
+    source = load_third_party_model(tmp_path / "net.keras")
     expected = np.asarray(model(images.astype("float32"))["classes"])
     np.testing.assert_allclose(np.asarray(source.model(images)), expected, atol=1e-6)
 
@@ -104,9 +104,9 @@ def test_saved_models(how: str, layout: str, keras: Any, images: Any, tmp_path: 
     else:
         tf = require_tensorflow("the tests")[0]
         tf.saved_model.save(model, str(written))
-    source = load_foreign(folder)
+    source = load_third_party_model(folder)
     check_contract(source, model, images, "flowers")
-    assert load_foreign(written).name == "flowers"
+    assert load_third_party_model(written).name == "flowers"
 
 
 def test_a_saved_model_goes_all_the_way(keras: Any, images: Any, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_saved_model_goes_all_the_way(keras: Any, images: Any, tmp_path: Path)
 
     sequential(keras).export(tmp_path / "flowers" / "1", verbose=False)
     test = EvaluationSet("noise", images, None, hash_images(images, None))
-    source = load_foreign(tmp_path / "flowers")
+    source = load_third_party_model(tmp_path / "flowers")
     report = export(source, parse_targets(["onnx", "openvino", "litert"]), tmp_path / "out", test=test)
     assert [made.parity.top1_agreement for made in report.results] == [1.0, 1.0, 1.0]
 
@@ -137,7 +137,7 @@ def test_a_registered_subclassed_model(keras: Any, images: Any, tmp_path: Path) 
     model = Net()
     model(np.zeros((1, *SHAPE), np.float32))
     model.save(tmp_path / "net.keras")
-    check_contract(load_foreign(tmp_path / "net.keras"), model, images, "net")
+    check_contract(load_third_party_model(tmp_path / "net.keras"), model, images, "net")
 
 
 def check_contract(source: Any, model: Any, images: Any, name: str) -> None:
@@ -157,7 +157,7 @@ def check_contract(source: Any, model: Any, images: Any, name: str) -> None:
 def test_logits_get_a_softmax(keras: Any, images: Any, tmp_path: Path) -> None:
     model = sequential(keras, activation=None)
     model.save(tmp_path / "net.keras")
-    source = load_foreign(tmp_path / "net.keras")
+    source = load_third_party_model(tmp_path / "net.keras")
     assert any("softmax was added" in note for note in source.notes)
     expected = np.asarray(keras.ops.softmax(model(images.astype("float32"))))
     np.testing.assert_allclose(np.asarray(source.model(images)), expected, atol=1e-6)
@@ -168,7 +168,7 @@ def test_logits_between_0_and_1_are_still_logits(keras: Any, tmp_path: Path) -> 
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([kernel * 1e-4, bias + 0.5])
     model.save(tmp_path / "net.keras")
-    source = load_foreign(tmp_path / "net.keras")
+    source = load_third_party_model(tmp_path / "net.keras")
     assert any("softmax was added" in note for note in source.notes)
 
 
@@ -176,7 +176,7 @@ def test_logits_between_0_and_1_are_still_logits(keras: Any, tmp_path: Path) -> 
 def test_one_answer_becomes_two_classes(activation: str | None, keras: Any, images: Any, tmp_path: Path) -> None:
     model = sequential(keras, activation=activation, classes=1)
     model.save(tmp_path / "net.keras")
-    source = load_foreign(tmp_path / "net.keras", labels=["no", "yes"])
+    source = load_third_party_model(tmp_path / "net.keras", labels=["no", "yes"])
     assert source.labels == ("no", "yes")
     yes = np.asarray(model(images.astype("float32")))
     yes = yes if activation else 1 / (1 + np.exp(-yes))
@@ -188,7 +188,7 @@ def test_presets_do_what_keras_does(name: str, keras: Any, images: Any, tmp_path
     module = {"MobileNetV2": "mobilenet_v2", "DenseNet121": "densenet", "ResNet50": "resnet"}[name]
     model = sequential(keras, scaled=False)
     model.save(tmp_path / "net.keras")
-    source = load_foreign(tmp_path / "net.keras", preprocessing=find_preset(name))
+    source = load_third_party_model(tmp_path / "net.keras", preprocessing=find_preset(name))
     scaled = getattr(keras.applications, module).preprocess_input(images.astype("float32"))
     np.testing.assert_allclose(np.asarray(source.model(images)), np.asarray(model(scaled)), atol=1e-5)
     assert any(module in note for note in source.notes)
@@ -198,7 +198,7 @@ def test_numbers_do_what_they_say(keras: Any, images: Any, tmp_path: Path) -> No
     model = sequential(keras, scaled=False)
     model.save(tmp_path / "net.keras")
     asked = parse_preprocessing(input_scale="1/255", mean="0.1,0.2,0.3", std="0.5,0.6,0.7")
-    source = load_foreign(tmp_path / "net.keras", preprocessing=asked)
+    source = load_third_party_model(tmp_path / "net.keras", preprocessing=asked)
     scaled = (images / np.float32(255) - np.float32([0.1, 0.2, 0.3])) / np.float32([0.5, 0.6, 0.7])
     np.testing.assert_allclose(np.asarray(source.model(images)), np.asarray(model(scaled)), atol=1e-5)
 
@@ -210,9 +210,9 @@ def test_open_input_size_needs_an_option(keras: Any, images: Any, tmp_path: Path
     model = keras.Model(image, head)
     model.save(tmp_path / "net.keras")
     with pytest.raises(ModelError, match="any size") as caught:
-        load_foreign(tmp_path / "net.keras")
+        load_third_party_model(tmp_path / "net.keras")
     assert "--input-size" in str(caught.value.hint)
-    source = load_foreign(tmp_path / "net.keras", input_size=SHAPE[:2])
+    source = load_third_party_model(tmp_path / "net.keras", input_size=SHAPE[:2])
     assert source.input.shape == SHAPE
     np.testing.assert_allclose(np.asarray(source.model(images)), np.asarray(model(images.astype("float32"))), atol=1e-6)
 
@@ -282,21 +282,21 @@ def test_refused_with_a_reason(kind: str, keras: Any, tmp_path: Path) -> None:
     make, message = REFUSED[kind]
     make(keras).save(tmp_path / "net.keras")
     with pytest.raises(ModelError, match=message) as caught:
-        load_foreign(tmp_path / "net.keras")
+        load_third_party_model(tmp_path / "net.keras")
     assert caught.value.hint
 
 
 def test_wrong_labels_name_both_counts(keras: Any, tmp_path: Path) -> None:
     sequential(keras).save(tmp_path / "net.keras")
     with pytest.raises(ModelError, match=r"3 labels.* 4 classes"):
-        load_foreign(tmp_path / "net.keras", labels=["a", "b", "c"])
+        load_third_party_model(tmp_path / "net.keras", labels=["a", "b", "c"])
 
 
 def test_preset_of_three_channels_on_a_grey_model(keras: Any, tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
     model.save(tmp_path / "net.keras")
     with pytest.raises(ModelError, match="1 channel"):
-        load_foreign(tmp_path / "net.keras", preprocessing=find_preset("torch"))
+        load_third_party_model(tmp_path / "net.keras", preprocessing=find_preset("torch"))
 
 
 @pytest.mark.parametrize("name", ["nothing.keras", "photo.jpg", "weights.h5"])
@@ -308,5 +308,5 @@ def test_other_files_are_refused(name: str, keras: Any, tmp_path: Path) -> None:
     else:
         file.write_bytes(b"no model")
     with pytest.raises(ModelError) as caught:
-        load_foreign(file)
+        load_third_party_model(file)
     assert caught.value.hint
