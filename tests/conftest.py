@@ -12,7 +12,7 @@ from tiny_models import TINY_SHAPES, TinyRun, make_run, tiny_set
 
 if TYPE_CHECKING:
     from edge_fm_export.context import SourceModel
-    from edge_fm_export.pipeline import ExportResult
+    from edge_fm_export.results import ExportResult
     from edge_fm_export.targets import Target
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.card import CARD_FILE, model_card
 from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, SourceModel
+from edge_fm_export.description import describe_artifact, golden_indices, with_gate_results
 from edge_fm_export.gate.advice import gate_advice
-from edge_fm_export.gate.gate import GateResult, original_warning, reference_answers, run_gate
+from edge_fm_export.gate.gate import GateResult, original_warning, reference_predictions, run_gate
 from edge_fm_export.graph import count_macs
 from edge_fm_export.planning import artifact_name
 from edge_fm_export.prerequisites import check_request, why_not_int8
@@ -26,26 +26,8 @@ from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, Golden, save_golden
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, Precision, dump_metadata
 from edge_fm_runtime.errors import EdgeFMError, EngineError, ExportError, GateError
 from edge_fm_runtime.parity.checks import Limits
-from edge_fm_runtime.parity.comparison import Parity
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.brief_errors import brief
-from edge_fm_runtime.system.package_versions import package_version
-
-__all__ = [
-    "ExportFailure",
-    "ExportReport",
-    "ExportResult",
-    "export",
-    "export_targets",
-    "golden_indices",
-    "library_versions",
-]
-
-GOLDEN_IMAGES = 32
-_VERSIONS = (
-    "edge-fm", "keras", "tensorflow", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "openvino", "nncf",
-    "ai-edge-litert", "numpy",
-)  # fmt: skip
 
 
 def export(
@@ -109,9 +91,9 @@ def export_targets(
         source: as from `load_source`.
         targets: as from `parse_targets`.
         out_dir: where the artifacts will stand; made if absent.
-        test: held-out images that judge, labelled or not.
+        test: the evaluation set: images of the test split, labelled or not.
         calibration: images from the training split; int8 needs them.
-        validation: labelled images apart from the test split, for accuracy control.
+        validation: labelled images that are not of the test split, for accuracy control.
         no_calibration: why there are no calibration images; int8 fails with it.
         limits_override: tolerances in place of the defaults, field by field; for all precisions or for each its own.
         quantize: how to quantize.
@@ -138,7 +120,7 @@ def export_targets(
         scratch = work / "scratch"
         scratch.mkdir()
         context = BuildContext(source, scratch, calibration, validation, quantize, static_batch, progress)
-        reference = reference_answers(source, test.images, progress=progress)
+        reference = reference_predictions(source, test.images, progress=progress)
         warning = original_warning(source, test, reference)
         export_ = _Export(
             context,
@@ -165,8 +147,8 @@ def export_targets(
             except EdgeFMError as error:
                 failures.append(ExportFailure(place.name, target, error))
         progress("exporting", len(wanted), len(wanted))
-    told = tuple(_with_older(failure, out_dir / failure.name) for failure in failures)
-    return ExportReport(tuple(results), reference, told, export_.warnings)
+    failed = tuple(_with_older(failure, out_dir / failure.name) for failure in failures)
+    return ExportReport(tuple(results), reference, failed, export_.warnings)
 
 
 def _with_older(failure: ExportFailure, place: Path) -> ExportFailure:
@@ -194,7 +176,7 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
     """Build, embed, prove and describe one artifact in `folder`; a failure where it does not pass its gate."""
     context = export_.context
     built = _build(context, target, folder)
-    metadata = _describe(export_, target, built)
+    metadata = describe_artifact(context, target, built, macs=export_.macs, warnings=export_.warnings)
     # Before the gate: what is proven is what ships, byte for byte.
     with disk_errors(folder):
         find_embed(target.format)(folder / built.payload, metadata.embedded(), metadata)
@@ -207,13 +189,7 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
             hint=gate_advice(gate.checks, target.precision, context.quantize, calibrated=_calibrated(context)),
         )
         return ExportFailure(folder.name, target, error, size, gate.parity, gate.checks, gate.engine)
-    metadata = replace(
-        metadata,
-        graph={**(metadata.graph or {}), "bytes": size},
-        parity=_parity_json(gate, export_.test),
-        accuracy=_accuracy(gate.parity, export_.test),
-    )
-    metadata = _write(export_, metadata, gate, folder)
+    metadata = _write(export_, with_gate_results(metadata, gate, export_.test, size), gate, folder)
     notes = (*context.source.notes, *built.notes, *export_.warnings, *gate.warnings)
     return ExportResult(folder, target, size, gate.parity, gate.checks, gate.engine, metadata, notes)
 
@@ -248,7 +224,7 @@ def _prove(export_: _Export, artifact: Artifact) -> GateResult:
             progress=export_.context.progress,
         )
     except EngineError as error:
-        # It cannot be run, or answers with NaN: no check can pass.
+        # It cannot be run, or predicts NaN: no check can pass.
         hint = _other_ways(Target(metadata.format, metadata.precision), metadata.input.batch)
         raise GateError(f"{what} failed its gate:", [error.message], hint=hint) from error
     return gate
@@ -265,90 +241,16 @@ def _other_ways(target: Target, static_batch: int | None) -> str:
     return hint
 
 
-def _without_places(training: Mapping[str, Any]) -> dict[str, Any]:
-    """What an artifact says of its training: data that were a path by their name alone, as an artifact travels."""
-    data = training.get("data")
-    if not isinstance(data, Mapping) or not isinstance(data.get("source"), str):
-        return dict(training)
-    return {**training, "data": {**data, "source": Path(data["source"]).name}}
-
-
-def _describe(export_: _Export, target: Target, built: Built) -> Metadata:
-    context = export_.context
-    source = context.source
-    return Metadata(
-        name=artifact_name(source.name, target),
-        format=target.format,
-        precision=target.precision,
-        payload=built.payload,
-        input=replace(source.input, batch=context.static_batch),
-        labels=source.labels,
-        photo=source.photo,
-        training=None if source.training is None else _without_places(source.training),
-        quantization=None if built.quantization is None else dict(built.quantization),
-        graph={
-            "parameters": int(source.model.count_params()),
-            **built.graph,
-            "macs": export_.macs,
-        },
-        source={
-            "name": source.name,
-            "sha256": source.sha256,
-            "preprocessing": None if source.preprocessing is None else dict(source.preprocessing),
-            "notes": [*source.notes, *built.notes, *export_.warnings],
-        },
-        versions=library_versions(),
-    )
-
-
 def _write(export_: _Export, metadata: Metadata, gate: GateResult, folder: Path) -> Metadata:
-    """Add golden answers, card and metadata with the hashes of all files, then read it back as a device would."""
-    chosen = export_.golden
+    """Add golden predictions, card and metadata with the hashes of all files, then read it back as a device would."""
+    golden = export_.golden
     with disk_errors(folder):
         save_golden(
-            Golden(export_.test.images[chosen], export_.reference[chosen], gate.answers[chosen]), folder / GOLDEN_FILE
+            Golden(export_.test.images[golden], export_.reference[golden], gate.predictions[golden]),
+            folder / GOLDEN_FILE,
         )
         (folder / CARD_FILE).write_text(model_card(metadata), encoding="utf-8")
         metadata = replace(metadata, files={name: hash_file(folder / name) for name in list_files(folder)})
         (folder / METADATA_FILE).write_text(dump_metadata(metadata), encoding="utf-8")
     load_artifact(folder)
     return metadata
-
-
-def golden_indices(test: EvaluationSet, *, count: int = GOLDEN_IMAGES, multiple_of: int = 1) -> npt.NDArray[np.int64]:
-    """Choose `count` images, as many of each class as can be; the same set gives the same choice.
-
-    Args:
-        test: where to choose from.
-        count: how many; fewer where the set is smaller.
-        multiple_of: a fixed batch size that they must fill; images are repeated for it.
-    """
-    n = len(test.images)
-    if test.labels is None:
-        chosen = np.unique(np.linspace(0, n - 1, min(count, n)).astype(np.int64))
-    else:
-        queues = [list(np.flatnonzero(test.labels == c)) for c in np.unique(test.labels)]
-        # The first of each class, then the second of each, ...
-        rounds = [queue[r] for r in range(n) for queue in queues if r < len(queue)]
-        chosen = np.array(sorted(rounds[:count]), dtype=np.int64)
-    return np.resize(chosen, -(-len(chosen) // multiple_of) * multiple_of)
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that take part in an export, those that are installed."""
-    return {name: version for name in _VERSIONS if (version := package_version(name)) is not None}
-
-
-def _parity_json(gate: GateResult, test: EvaluationSet) -> dict[str, Any]:
-    return {
-        "dataset": test.name,
-        "dataset_sha256": test.sha256,
-        "engine": gate.engine,
-        **gate.parity.to_json(),
-        "checks": [check.to_json() for check in gate.checks],
-        "limits": asdict(gate.limits),
-    }
-
-
-def _accuracy(parity: Parity, test: EvaluationSet) -> dict[str, Any] | None:
-    return None if parity.accuracy is None else {"value": parity.accuracy, "n": parity.n, "dataset": test.name}

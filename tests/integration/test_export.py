@@ -16,8 +16,8 @@ from tiny_models import TINY_SHAPES, tiny_images, tiny_set
 
 from edge_fm_export.engines import REFERENCE_ENGINES, reference_engine
 from edge_fm_export.gate.gate import verify_against
-from edge_fm_export.pipeline import ExportResult, export
-from edge_fm_export.results import ExportFailure, ExportReport
+from edge_fm_export.pipeline import export
+from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
 from edge_fm_export.targets import BUILDERS, Target, parse_targets
 from edge_fm_runtime.artifacts.artifact import list_files, load_artifact
 from edge_fm_runtime.artifacts.metadata_parser import parse_metadata

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_models import TINY_LABELS, TINY_SHAPES, tiny_images
 
-from edge_fm_export.pipeline import ExportResult
+from edge_fm_export.results import ExportResult
 from edge_fm_export.targets import BUILDERS, Target
 
 Exported = Callable[[str, Target], ExportResult]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edge_fm.cli.console.console import print_line, print_table
 
 if TYPE_CHECKING:
-    from edge_fm_export.pipeline import ExportReport, ExportResult
+    from edge_fm_export.results import ExportReport, ExportResult
     from edge_fm_runtime.parity.checks import Check
     from edge_fm_runtime.parity.comparison import Parity
 

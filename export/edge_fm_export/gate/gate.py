@@ -1,4 +1,4 @@
-"""The gate: what is about to ship answers like the original on the whole held-out set, or it does not ship."""
+"""The gate: an artifact is written only if it predicts like the original on the whole evaluation set."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ _SINGLES = 32
 _MAX_BATCH = 256
 _BATCH_BYTES = 4 << 20
 _SELF_AGREEMENT: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25}
-"""How far an engine's answers to an image may depend on the images beside it: kernels differ from batch to batch."""
+"""How far an engine's predictions for an image may depend on the other images of a batch: kernels differ."""
 
 
 @dataclass(frozen=True, eq=False)
 class GateResult:
-    """What the gate saw.
+    """What the gate measured.
 
     Attributes:
-        parity: the artifact's answers beside the original's.
+        parity: the artifact's predictions beside the original's.
         checks: every check, passed or not.
         limits: the tolerances that were applied.
-        answers: float32 `[N,classes]`, the artifact's answers to the test set.
-        engine: name of the engine that answered.
+        predictions: float32 `[N,classes]`, the artifact's predictions for the evaluation set.
+        engine: name of the engine that ran it.
     """
 
     parity: Parity
     checks: tuple[Check, ...]
     limits: Limits
-    answers: Probabilities
+    predictions: Probabilities
     engine: str
 
     @property
@@ -64,19 +64,19 @@ class GateResult:
         return doubts(self.checks, self.parity.n)
 
 
-def reference_answers(source: SourceModel, images: Pixels, *, progress: ProgressFn = silent) -> Probabilities:
-    """Answers of the Keras model itself to `images` uint8 `[N,H,W,C]`: float32 `[N,classes]`."""
+def reference_predictions(source: SourceModel, images: Pixels, *, progress: ProgressFn = silent) -> Probabilities:
+    """Predictions of the Keras model itself for `images` uint8 `[N,H,W,C]`: float32 `[N,classes]`."""
     # Called within one traced function, as `predict` does: eagerly, Keras would compile each grouped convolution anew
     # for every batch.
     tf, _ = require_tensorflow("the original model")
-    answer = tf.function(
+    predict = tf.function(
         lambda image: source.model(image, training=False),
         autograph=False,
         input_signature=[tf.TensorSpec((source.input.batch, *source.input.shape), tf.uint8)],
     )
     with quiet():
         return run_in_batches(
-            lambda batch: np.asarray(answer(batch), np.float32),
+            lambda batch: np.asarray(predict(batch), np.float32),
             images,
             batch=batch_size(images),
             fixed_batch=source.input.batch,
@@ -93,20 +93,20 @@ def run_gate(
     override: Limits | None = None,
     progress: ProgressFn = silent,
 ) -> GateResult:
-    """Hold a built artifact against the original's answers: all checks are made, none is raised.
+    """Compare a built artifact's predictions with the original's: all checks are made, none is raised.
 
     The engine runs at exact arithmetic; the whole set in batches, some dozens of images one by one, and one batch of
-    an odd size, which must not change an answer.
+    an odd size, which must not change a prediction.
 
     Args:
         artifact: the very files that will ship.
         test: held-out images, labelled or not.
-        reference: float32 `[N,classes]`, the original's answers to them.
+        reference: float32 `[N,classes]`, the original's predictions for them.
         override: tolerances in place of the defaults, field by field.
         progress: called as work goes on.
 
     Raises:
-        EngineError: the artifact cannot be run, or answers with NaN.
+        EngineError: the artifact cannot be run, or predicts NaN.
     """
     name = FORMAT_ENTRIES[artifact.metadata.format].engine
     engine = create_engine(
@@ -127,22 +127,22 @@ def compare_engine(
     override: Limits | None = None,
     progress: ProgressFn = silent,
 ) -> GateResult:
-    """Hold a running engine against the original's answers; see `run_gate`."""
+    """Compare a running engine's predictions with the original's; see `run_gate`."""
     metadata = artifact.metadata
     fixed = metadata.input.batch
     stage = f"checking {metadata.format} {metadata.precision}"
     batch = batch_size(test.images)
-    answers = engine.predict_all(test.images, batch=batch, stage=stage, progress=progress)
+    predictions = engine.predict_all(test.images, batch=batch, stage=stage, progress=progress)
     limits = merge_limits(default_limits(metadata.format, metadata.precision), override)
-    parity = compare_probabilities(reference, answers, labels=test.labels, label_names=metadata.labels)
+    parity = compare_probabilities(reference, predictions, labels=test.labels, label_names=metadata.labels)
     checks = list(check_parity(parity, limits))
     if fixed is None:
         odd = min(len(test.images), batch + 1 if len(test.images) > batch else 7)
         checks += [
-            _same(engine, test.images[:_SINGLES], answers, 1, "batch1", metadata.precision),
-            _same(engine, test.images[:odd], answers, odd, f"batch{odd}", metadata.precision),
+            _same(engine, test.images[:_SINGLES], predictions, 1, "batch1", metadata.precision),
+            _same(engine, test.images[:odd], predictions, odd, f"batch{odd}", metadata.precision),
         ]
-    return GateResult(parity, tuple(checks), limits, answers, engine.name)
+    return GateResult(parity, tuple(checks), limits, predictions, engine.name)
 
 
 def verify_against(
@@ -170,11 +170,11 @@ def verify_against(
     check_set(test, source, what="test")
     if artifact.metadata.input.shape != source.input.shape or len(artifact.metadata.labels) != len(source.labels):
         raise EngineError(
-            f"{artifact.path} takes {list(artifact.metadata.input.shape)} and answers {len(artifact.metadata.labels)} "
-            f"classes; {source.name} takes {list(source.input.shape)} and answers {len(source.labels)}.",
+            f"{artifact.path} takes {list(artifact.metadata.input.shape)} and predicts {len(artifact.metadata.labels)} "
+            f"classes; {source.name} takes {list(source.input.shape)} and predicts {len(source.labels)}.",
             hint="Give the model that the artifact was made from: --against RUN|MODEL.keras",
         )
-    reference = reference_answers(source, test.images, progress=progress)
+    reference = reference_predictions(source, test.images, progress=progress)
     override = merge_limits(recorded_limits(artifact), limits)
     result = compare_engine(artifact, engine, test, reference, override=override, progress=progress)
     warning = original_warning(source, test, reference)
@@ -190,7 +190,7 @@ def verify_against(
 
 
 def original_warning(source: SourceModel, test: EvaluationSet, reference: Probabilities) -> str | None:
-    """What to say where the original itself is hardly better than guessing, or has its names in another order."""
+    """The warning that the original itself is hardly better than guessing, or has its names in another order."""
     if test.labels is None:
         return None
     return accuracy_warning(
@@ -220,7 +220,7 @@ def merge_limits(limits: Limits, override: Limits | None) -> Limits:
 
 
 def check_set(images: EvaluationSet, source: SourceModel, *, what: str) -> None:
-    """Raise unless `images` can judge or calibrate `source`.
+    """Raise unless `images` fit `source`.
 
     Raises:
         DataError: no images, another shape, or labels that the model does not have.
@@ -249,8 +249,10 @@ def batch_size(images: Pixels) -> int:
     return int(min(_MAX_BATCH, max(1, _BATCH_BYTES // images[0].nbytes)))
 
 
-def _same(engine: Engine, images: Pixels, answers: Probabilities, batch: int, name: str, precision: Precision) -> Check:
+def _same(
+    engine: Engine, images: Pixels, predictions: Probabilities, batch: int, name: str, precision: Precision
+) -> Check:
     again = engine.predict_all(images, batch=batch)
     limit = _SELF_AGREEMENT[precision]
-    value = compare_probabilities(answers[: len(again)], again).max_abs_diff
+    value = compare_probabilities(predictions[: len(again)], again).max_abs_diff
     return Check(f"max_abs_diff_{name}", value, limit, value <= limit)

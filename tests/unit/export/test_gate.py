@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from edge_fm_export.context import EvaluationSet
+from edge_fm_export.description import golden_indices
 from edge_fm_export.gate.gate import check_set, compare_engine, merge_limits, recorded_limits
-from edge_fm_export.pipeline import golden_indices
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata
@@ -64,7 +64,7 @@ def test_a_fixed_batch_is_filled_up_and_cut_again() -> None:
     reference = Moody().predict_all(test.images, batch=10)
     result = compare_engine(artifact(batch=4), engine, test, reference)
     assert set(engine.sizes) == {4}
-    np.testing.assert_array_equal(result.answers, reference)
+    np.testing.assert_array_equal(result.predictions, reference)
 
 
 def test_overrides_replace_field_by_field_and_are_recorded() -> None:

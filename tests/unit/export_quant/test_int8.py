@@ -16,7 +16,7 @@ from edge_fm_export.targets import Target, find_builder
 from edge_fm_runtime.errors import ExportError
 
 if TYPE_CHECKING:
-    from edge_fm_export.pipeline import ExportResult
+    from edge_fm_export.results import ExportResult
 
 CONTROLLED = ("onnx", "openvino")
 Exported = Callable[[str, Target], "ExportResult"]

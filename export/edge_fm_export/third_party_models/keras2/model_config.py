@@ -13,11 +13,11 @@ from typing import Any
 
 from edge_fm_export.compat.keras_internals import saved_reference
 from edge_fm_export.third_party_models.keras2 import operations
+from edge_fm_export.third_party_models.keras2.call_graph import MODELS, CallGraph, layer_name
 from edge_fm_export.third_party_models.keras2.layers import GONE, layer_arguments, layer_class
 from edge_fm_export.third_party_models.keras2.version import KerasVersion
 from edge_fm_runtime.errors import ModelError
 
-_MODELS = ("Functional", "Model", "Sequential")
 _TRAINING_OUTPUTS = ("AddLoss", "AddMetric")
 _INNER = ("layer", "forward_layer", "backward_layer", "cell")
 """Arguments of wrappers (TimeDistributed, Bidirectional, RNN) that hold a layer."""
@@ -39,7 +39,7 @@ def to_keras3(config: Mapping[str, Any], path: Path, version: KerasVersion) -> d
     Args:
         config: the parsed JSON, with `class_name` and `config`.
         path: the file, for messages.
-        version: what wrote it.
+        version: the Keras that wrote it.
 
     Raises:
         ModelError: a layer, argument or operator that Keras 3 lacks and that means something; a malformed description.
@@ -67,9 +67,9 @@ def _entry(entry: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     inner = entry.get("config")
     if kind in operations.LAYERS and isinstance(inner, Mapping):
         return _operation(inner, problems)
-    cls = layer_class(kind) if _is_kerass(entry) else None
+    cls = layer_class(kind) if _is_of_keras(entry) else None
     if cls is None:
-        if kind in GONE or (_is_kerass(entry) and "module" in entry):
+        if kind in GONE or (_is_of_keras(entry) and "module" in entry):
             problems.append(f"it has no layer {kind}")
         return dict(entry)
     if kind == "Sequential" and isinstance(inner, list):  # as Keras before 2.2.3 wrote it
@@ -77,7 +77,7 @@ def _entry(entry: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     if not isinstance(inner, Mapping):
         problems.append(f"the layer {kind} has no description")
         return dict(entry)
-    if kind in _MODELS:
+    if kind in MODELS:
         config = _sequential(inner, problems) if kind == "Sequential" else _functional(inner, problems)
     elif kind == "InputLayer":
         config = _input(inner)
@@ -92,16 +92,16 @@ def _entry(entry: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     return {"module": module, "class_name": cls.__name__, "config": config, "registered_name": registered}
 
 
-def _is_kerass(entry: Mapping[str, Any]) -> bool:
-    """Whether a class is Keras's own; files before 2.13 give the bare name."""
+def _is_of_keras(entry: Mapping[str, Any]) -> bool:
+    """Whether a class is one of Keras; files before 2.13 give the bare name."""
     module = entry.get("module")
     return "module" not in entry or (isinstance(module, str) and module.split(".")[0] in _OWN_MODULES)
 
 
 def _input(inner: Mapping[str, Any]) -> dict[str, Any]:
     shape = inner.get("batch_input_shape", inner.get("batch_shape"))
-    kept = {key: inner[key] for key in ("name", "dtype", "sparse") if inner.get(key) is not None}
-    return {**kept, "batch_shape": shape}
+    given = {key: inner[key] for key in ("name", "dtype", "sparse") if inner.get(key) is not None}
+    return {**given, "batch_shape": shape}
 
 
 def _sequential(inner: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
@@ -126,28 +126,28 @@ def _input_entry(shape: list[Any], first: Mapping[str, Any]) -> dict[str, Any]:
 def _functional(inner: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     inner = _with_plain_names(_without_training_outputs(inner))
     layers = [entry for entry in inner.get("layers", ()) if isinstance(entry, Mapping)]
-    graph = _Graph({_name(entry): entry for entry in layers})
+    graph = CallGraph({layer_name(entry): entry for entry in layers})
     for entry in layers:
         for node in entry.get("inbound_nodes") or ():
-            graph.see(node)
+            graph.count_calls(node)
     outputs = inner.get("output_layers", [])
-    graph.see(outputs)
+    graph.count_calls(outputs)
     rewritten = []
     for entry in layers:
         nodes = [graph.node(node, entry) for node in entry.get("inbound_nodes") or ()]
         layer = _entry(entry, problems)
         if layer["class_name"] == operations.CLASS_NAME:
             layer["config"]["constants"] = _constants(nodes, entry, problems)
-        rewritten.append({**layer, "name": _name(entry), "inbound_nodes": nodes})
+        rewritten.append({**layer, "name": layer_name(entry), "inbound_nodes": nodes})
     config = {
         "layers": rewritten,
         "input_layers": _single(inner.get("input_layers", [])),
         "output_layers": _single(graph.outputs(outputs)),
     }
-    kept = {key: inner[key] for key in ("name", "trainable") if key in inner}
-    if isinstance(kept.get("name"), str):
-        kept["name"] = kept["name"].replace("/", "_")
-    return {**kept, **config}
+    given = {key: inner[key] for key in ("name", "trainable") if key in inner}
+    if isinstance(given.get("name"), str):
+        given["name"] = given["name"].replace("/", "_")
+    return {**given, **config}
 
 
 def _constants(nodes: list[Any], entry: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _constants(nodes: list[Any], entry: Mapping[str, Any], problems: list[str]) 
         kwargs = node["kwargs"]
         taken.append({key: kwargs.pop(key) for key in list(kwargs) if not _holds_tensor(kwargs[key])})
     if any(constants != taken[0] for constants in taken):
-        problems.append(f"{_name(entry)} is called with different arguments")
+        problems.append(f"{layer_name(entry)} is called with different arguments")
     return taken[0] if taken else {}
 
 
@@ -177,7 +177,7 @@ def _without_training_outputs(inner: Mapping[str, Any]) -> Mapping[str, Any]:
     layers = [entry for entry in inner.get("layers", ()) if isinstance(entry, Mapping)]
     if not any(entry.get("class_name") in _TRAINING_OUTPUTS for entry in layers):
         return inner
-    by_name = {_name(entry): entry for entry in layers}
+    by_name = {layer_name(entry): entry for entry in layers}
     needed: set[str] = set()
     todo = [*_named_in(inner.get("output_layers"), by_name)]
     while todo:
@@ -187,8 +187,7 @@ def _without_training_outputs(inner: Mapping[str, Any]) -> Mapping[str, Any]:
             todo += _named_in(by_name[name].get("inbound_nodes"), by_name)
     # Layers with weights stay, as a .h5 file gives weights by the layers' order.
     weightless = (*_TRAINING_OUTPUTS, *operations.LAYERS)
-    kept = [e for e in layers if _name(e) in needed or e.get("class_name") not in weightless]
-    return {**inner, "layers": kept}
+    return {**inner, "layers": [e for e in layers if layer_name(e) in needed or e.get("class_name") not in weightless]}
 
 
 def _named_in(value: Any, names: Mapping[str, Any]) -> Iterator[str]:
@@ -207,7 +206,7 @@ def _named_in(value: Any, names: Mapping[str, Any]) -> Iterator[str]:
 def _with_plain_names(inner: Mapping[str, Any]) -> Mapping[str, Any]:
     """The description with layers renamed whose names Keras 3 forbids ("Conv/BatchNorm" of MobileNetV3)."""
     layers = [entry for entry in inner.get("layers", ()) if isinstance(entry, Mapping)]
-    names = [_name(entry) for entry in layers]
+    names = [layer_name(entry) for entry in layers]
     renamed: dict[str, str] = {}
     for name in names:
         if "/" in name:
@@ -232,91 +231,6 @@ def _with_plain_names(inner: Mapping[str, Any]) -> Mapping[str, Any]:
         changed.append(named)
     ends = {key: applied(inner[key]) for key in ("input_layers", "output_layers") if key in inner}
     return {**inner, "layers": changed, **ends}
-
-
-def _name(entry: Mapping[str, Any]) -> str:
-    inner = entry.get("config")
-    inner = inner if isinstance(inner, Mapping) else {}
-    return str(entry.get("name", inner.get("name", "")))
-
-
-class _Graph:
-    """Which call of which layer each tensor comes from.
-
-    Keras 2 counts a model's own making as its first call; Keras 3 does not.
-    """
-
-    def __init__(self, layers: Mapping[str, Mapping[str, Any]]) -> None:
-        self._layers = layers
-        self._first: dict[str, int] = {}
-
-    def see(self, value: Any) -> None:
-        """Note the lowest number of a call of each model used as a layer."""
-        if self._is_tensor(value):
-            name, index = value[0], value[1]
-            if str(self._layers[name].get("class_name")) in _MODELS:
-                self._first[name] = min(index, self._first.get(name, index))
-            for more in value[3:]:
-                self.see(more)
-        elif isinstance(value, list):
-            for part in value:
-                self.see(part)
-        elif isinstance(value, Mapping):
-            for part in value.values():
-                self.see(part)
-
-    def node(self, node: Any, entry: Mapping[str, Any]) -> Any:
-        """One call in Keras 3's words: arguments, with tensors as objects."""
-        if isinstance(node, Mapping):
-            return node
-        flat = bool(node) and self._is_call(node)
-        # A function's node names one tensor, or a constant in its place; a layer's a list of tensors.
-        calls = [node] if flat else (node if all(self._is_call(part) for part in node) else node[0])
-        kwargs = dict(calls[-1][3]) if len(calls[-1]) > 3 and isinstance(calls[-1][3], Mapping) else {}
-        if flat and node[0] == "_CONSTANT_VALUE":  # Keras 3 takes tensors alone without a keyword
-            kwargs[operations.FIRST] = node[2]
-            return {"args": [], "kwargs": {key: self._value(value) for key, value in kwargs.items()}}
-        given = [call[2] if call[0] == "_CONSTANT_VALUE" else self._tensor(call) for call in calls]
-        nested = len(given) == 1 and str(entry.get("class_name")) in operations.LAYERS and not flat
-        first = given if len(given) > 1 or nested else given[0]
-        return {"args": [first], "kwargs": {key: self._value(value) for key, value in kwargs.items()}}
-
-    def outputs(self, value: Any) -> Any:
-        """The model's outputs: here Keras 3 takes one from the number of a functional model's call."""
-        if self._is_tensor(value):
-            functional = str(self._layers[value[0]].get("class_name")) in ("Functional", "Model")
-            return [value[0], self._index(value) + (1 if functional else 0), value[2]]
-        if isinstance(value, list):
-            return [self.outputs(part) for part in value]
-        return {key: self.outputs(part) for key, part in value.items()} if isinstance(value, Mapping) else value
-
-    def _value(self, value: Any) -> Any:
-        if self._is_tensor(value):
-            return self._tensor(value)
-        if isinstance(value, list):
-            return [self._value(part) for part in value]
-        return {key: self._value(part) for key, part in value.items()} if isinstance(value, Mapping) else value
-
-    def _tensor(self, value: Any) -> dict[str, Any]:
-        # Shape and dtype are placeholders: Keras looks the tensor up by its history.
-        history = [value[0], self._index(value), value[2]]
-        inner = {"shape": [None], "dtype": "float32", "keras_history": history}
-        return {"class_name": "__keras_tensor__", "config": inner}
-
-    def _index(self, value: Any) -> int:
-        return int(value[1]) - self._first.get(value[0], 0)
-
-    def _is_tensor(self, value: Any) -> bool:
-        return (
-            isinstance(value, list)
-            and len(value) in (3, 4)
-            and isinstance(value[0], str)
-            and value[0] in self._layers
-            and all(isinstance(number, int) and not isinstance(number, bool) for number in value[1:3])
-        )
-
-    def _is_call(self, value: Any) -> bool:
-        return self._is_tensor(value) or (isinstance(value, list) and bool(value) and value[0] == "_CONSTANT_VALUE")
 
 
 def _operation(inner: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:

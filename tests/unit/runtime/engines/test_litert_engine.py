@@ -20,7 +20,7 @@ from edge_fm_runtime.engines import EngineOptions, create_engine
 from edge_fm_runtime.errors import ArtifactError, DeviceError, EngineError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from edge_fm_export.pipeline import ExportResult
+    from edge_fm_export.results import ExportResult
 
 Exported = Callable[[str, Target], "ExportResult"]
 PRECISIONS = ("fp32", "fp16", "int8")

@@ -16,7 +16,7 @@ from edge_fm.training import DataPart, DistillationPart, ModelPart, Recipe, Trai
 from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
 from edge_fm.training.recipe.paths import with_absolute_paths
 from edge_fm.training.run.train_once import train_once
-from edge_fm_export.pipeline import _without_places
+from edge_fm_export.description import without_places
 from edge_fm_export.sources import load_source
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 
@@ -80,7 +80,7 @@ def test_a_run_is_judged_gone_on_with_and_found_again_from_another_folder(
     assert float((answers.argmax(axis=1) == sets.test.labels).mean()) == pytest.approx(result.metrics["test_accuracy"])
     monkeypatch.chdir(tmp_path / "work")
     assert train_once(recipe, load_recipe_data(recipe), run, test=True) == result.metrics
-    artifact = _without_places(original.training or {})
+    artifact = without_places(original.training or {})
     assert artifact["data"]["source"] == "photos"
     assert own_data(run / "export" / "tiny-onnx-fp32", artifact) == str(tmp_path / "work" / "photos")
 

@@ -1,0 +1,116 @@
+"""What an artifact's metadata records: its model, how it was made, and what the gate measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_fm_export.context import BuildContext, Built, EvaluationSet
+from edge_fm_export.gate.gate import GateResult
+from edge_fm_export.planning import artifact_name
+from edge_fm_export.targets import Target
+from edge_fm_runtime.artifacts.metadata import Metadata
+from edge_fm_runtime.parity.comparison import Parity
+from edge_fm_runtime.system.package_versions import package_version
+
+GOLDEN_IMAGES = 32
+_VERSIONS = (
+    "edge-fm", "keras", "tensorflow", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "openvino", "nncf",
+    "ai-edge-litert", "numpy",
+)  # fmt: skip
+"""Distributions that take part in an export."""
+
+
+def describe_artifact(
+    context: BuildContext, target: Target, built: Built, *, macs: int | None, warnings: tuple[str, ...]
+) -> Metadata:
+    """The metadata of an artifact that is built and has not passed its gate yet.
+
+    Args:
+        context: of its export.
+        target: format and precision.
+        built: what its builder returned.
+        macs: multiply-accumulates an image; None where they are unknown.
+        warnings: further notes for a person.
+    """
+    source = context.source
+    return Metadata(
+        name=artifact_name(source.name, target),
+        format=target.format,
+        precision=target.precision,
+        payload=built.payload,
+        input=replace(source.input, batch=context.static_batch),
+        labels=source.labels,
+        photo=source.photo,
+        training=None if source.training is None else without_places(source.training),
+        quantization=None if built.quantization is None else dict(built.quantization),
+        graph={
+            "parameters": int(source.model.count_params()),
+            **built.graph,
+            "macs": macs,
+        },
+        source={
+            "name": source.name,
+            "sha256": source.sha256,
+            "preprocessing": None if source.preprocessing is None else dict(source.preprocessing),
+            "notes": [*source.notes, *built.notes, *warnings],
+        },
+        versions={name: version for name in _VERSIONS if (version := package_version(name)) is not None},
+    )
+
+
+def with_gate_results(metadata: Metadata, gate: GateResult, test: EvaluationSet, size: int) -> Metadata:
+    """`metadata` with the gate's measurements on `test`, and the size of the artifact's files in bytes."""
+    return replace(
+        metadata,
+        graph={**(metadata.graph or {}), "bytes": size},
+        parity=_parity_json(gate, test),
+        accuracy=_accuracy(gate.parity, test),
+    )
+
+
+def golden_indices(test: EvaluationSet, *, count: int = GOLDEN_IMAGES, multiple_of: int = 1) -> npt.NDArray[np.int64]:
+    """Select the golden images, as many of each class as can be; the same set gives the same images.
+
+    Args:
+        test: the images to select from.
+        count: how many; fewer where the set is smaller.
+        multiple_of: a fixed batch size that they must fill; images are repeated for it.
+    """
+    n = len(test.images)
+    if test.labels is None:
+        selected = np.unique(np.linspace(0, n - 1, min(count, n)).astype(np.int64))
+    else:
+        queues = [list(np.flatnonzero(test.labels == c)) for c in np.unique(test.labels)]
+        # The first of each class, then the second of each, ...
+        rounds = [queue[r] for r in range(n) for queue in queues if r < len(queue)]
+        selected = np.array(sorted(rounds[:count]), dtype=np.int64)
+    return np.resize(selected, -(-len(selected) // multiple_of) * multiple_of)
+
+
+def without_places(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a training with the name alone of data that were a path, as an artifact travels."""
+    data = training.get("data")
+    if not isinstance(data, Mapping) or not isinstance(data.get("source"), str):
+        return dict(training)
+    return {**training, "data": {**data, "source": Path(data["source"]).name}}
+
+
+def _parity_json(gate: GateResult, test: EvaluationSet) -> dict[str, Any]:
+    return {
+        "dataset": test.name,
+        "dataset_sha256": test.sha256,
+        "engine": gate.engine,
+        **gate.parity.to_json(),
+        "checks": [check.to_json() for check in gate.checks],
+        "limits": asdict(gate.limits),
+    }
+
+
+def _accuracy(parity: Parity, test: EvaluationSet) -> dict[str, Any] | None:
+    return None if parity.accuracy is None else {"value": parity.accuracy, "n": parity.n, "dataset": test.name}
