@@ -1,4 +1,4 @@
-"""The model card: what a person wants to know of an artifact, from its metadata alone."""
+"""The model card: a description of an artifact for people, made from its metadata alone."""
 
 from __future__ import annotations
 

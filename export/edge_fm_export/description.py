@@ -16,7 +16,7 @@ from edge_fm_export.planning import artifact_name
 from edge_fm_export.targets import Target
 from edge_fm_runtime.artifacts.metadata import Metadata
 from edge_fm_runtime.parity.comparison import Parity
-from edge_fm_runtime.system.package_versions import package_version
+from edge_fm_runtime.system.package_versions import package_versions
 
 GOLDEN_IMAGES = 32
 _VERSIONS = (
@@ -60,7 +60,7 @@ def describe_artifact(
             "preprocessing": None if source.preprocessing is None else dict(source.preprocessing),
             "notes": [*source.notes, *built.notes, *warnings],
         },
-        versions={name: version for name in _VERSIONS if (version := package_version(name)) is not None},
+        versions=package_versions(_VERSIONS),
     )
 
 

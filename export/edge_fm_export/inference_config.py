@@ -1,7 +1,7 @@
 """What a prediction needs of a model's description: not how the model was trained.
 
 A compile configuration names losses, metrics, optimizers and schedules, often of a person's own, whose code is not in
-the file. Keras leaves the outermost one out when asked (`compile=False`), but not those of models used as layers.
+the file. Keras leaves the outermost one out on request (`compile=False`), but not those of models used as layers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _without_training(value: Any) -> Any:
     kept = {key: child for key, child in value.items() if not (key == _COMPILE and "class_name" in value)}
     inner = kept.get("config")
     if isinstance(inner, Mapping) and "class_name" in kept and _in_keras(kept):
-        kept["config"] = {key: child for key, child in inner.items() if not _foreign_training_part(key, child)}
+        kept["config"] = {key: child for key, child in inner.items() if not _is_training_part(key, child)}
     return {key: _without_training(child) for key, child in kept.items()}
 
 
@@ -44,7 +44,7 @@ def _in_keras(entry: Mapping[str, Any]) -> bool:
     return module is None or (isinstance(module, str) and module.split(".")[0] in ("keras", "tf_keras"))
 
 
-def _foreign_training_part(key: str, value: Any) -> bool:
+def _is_training_part(key: str, value: Any) -> bool:
     """Whether an argument is an initializer, regularizer or constraint that Keras itself does not have."""
     if not key.endswith(_TRAINING_ENDINGS) or not isinstance(value, Mapping):
         return False

@@ -38,7 +38,7 @@ def artifact_name(name: str, target: Target) -> str:
 
 
 def plan(targets: Iterable[Target], *, name: str = "model") -> list[PlannedTarget]:
-    """Say what would be built and what is missing on this machine; imports nothing.
+    """List what would be built and what is missing on this machine; imports nothing.
 
     Args:
         targets: as from `parse_targets`.

@@ -1,4 +1,4 @@
-"""What an export needs before it begins: targets, packages, and sets of images that fit the model and are apart."""
+"""What an export needs before it begins: targets, packages, and disjoint sets of images that fit the model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_fm_runtime.errors import EdgeFMError, ExportError
 def check_request(
     source: SourceModel, targets: tuple[Target, ...], test: EvaluationSet, static_batch: int | None
 ) -> None:
-    """Refuse before any work what cannot end well.
+    """Refuse a request that cannot succeed, before any work.
 
     Raises:
         ExportError: no target, or an impossible batch size.
@@ -21,11 +21,11 @@ def check_request(
         MissingDependencyError: a package is missing.
     """
     if not targets:
-        raise ExportError("No format was asked for.", hint="Such as: edgefm export --format onnx")
+        raise ExportError("No format was requested.", hint="Such as: edgefm export --format onnx")
     if source.input.batch not in (None, static_batch):
-        asked = "batches of any size were" if static_batch is None else f"batches of {static_batch} were"
+        requested = "batches of any size were" if static_batch is None else f"batches of {static_batch} were"
         raise ExportError(
-            f"{source.name} takes batches of {source.input.batch} images alone; {asked} asked for.",
+            f"{source.name} takes batches of {source.input.batch} images alone; {requested} requested.",
             hint=f"Fix the batch size of the artifact too: --static-batch {source.input.batch}",
         )
     if static_batch is not None and static_batch < 1:
@@ -40,13 +40,13 @@ def why_not_int8(
     test: EvaluationSet,
     calibration: EvaluationSet | None,
     validation: EvaluationSet | None,
-    told: EdgeFMError | None,
+    no_calibration: EdgeFMError | None,
 ) -> EdgeFMError | None:
-    """Why int8 cannot be built from these images; None where it can, or where nobody asked for it."""
+    """Why int8 cannot be built from these images; None where it can, or where no target is int8."""
     if not any(target.precision == "int8" for target in targets):
         return None
     if calibration is None:
-        return told or ExportError(
+        return no_calibration or ExportError(
             "int8 needs images to calibrate on, from the training split.",
             hint="Give some: --calibration SOURCE (an image folder, .npz, fashion-mnist, ...)",
         )
@@ -54,20 +54,20 @@ def why_not_int8(
         for name, images in (("calibration", calibration), ("validation", validation)):
             if images is not None:
                 check_set(images, source, what=name)
-                _check_apart(images, name, test, "test")
+                _require_disjoint(images, name, test, "test")
         if validation is not None:
-            _check_apart(calibration, "calibration", validation, "validation")
+            _require_disjoint(calibration, "calibration", validation, "validation")
     except EdgeFMError as error:
         return error
     return None
 
 
-def _check_apart(images: EvaluationSet, name: str, judges: EvaluationSet, other: str) -> None:
+def _require_disjoint(images: EvaluationSet, name: str, evaluation: EvaluationSet, other: str) -> None:
     """Raise unless two sets have no image in common, pixel for pixel."""
-    common = count_common(images.images, judges.images)
+    common = count_common(images.images, evaluation.images)
     if common:
         raise ExportError(
-            f"{common:,} of the {len(images.images):,} {name} images are {other} images: the gate would judge int8 by "
-            "what it was tuned on.",
+            f"{common:,} of the {len(images.images):,} {name} images are {other} images: the gate would evaluate int8 "
+            "on what it was tuned on.",
             hint="Calibrate on other images: --calibration SOURCE",
         )

@@ -23,11 +23,11 @@ class ExportResult:
         path: its folder.
         target: format and precision.
         bytes: size of the payload.
-        parity: its answers beside the original's.
+        parity: its predictions beside the original's.
         checks: the gate's checks, all passed.
         engine: the engine that the gate ran.
         metadata: as written.
-        notes: what a person should know, one sentence each.
+        notes: for a person, one sentence each.
         replaced: whether it took the place of an artifact of an earlier export.
     """
 
@@ -69,7 +69,7 @@ class ExportFailure:
         target: format and precision.
         error: why not.
         bytes: size of the payload; None where none was built.
-        parity: its answers beside the original's; None where it never answered.
+        parity: its predictions beside the original's; None where it never ran.
         checks: the gate's checks; none where the gate was not reached.
         engine: the engine that the gate ran; None where the gate was not reached.
         older: the artifact of an earlier export that still stands under that name, unchanged; None where there is none.
@@ -103,10 +103,10 @@ class ExportReport:
     """What an export made.
 
     Attributes:
-        results: the artifacts that were written, in the order asked.
-        reference: float32 `[N,classes]`, the original's answers to the test set.
+        results: the artifacts that were written, in the order requested.
+        reference: float32 `[N,classes]`, the original's predictions for the evaluation set.
         failures: the targets that were not written.
-        warnings: what a person should know before trusting the results, one text each.
+        warnings: what to know before trusting the results, one text each.
     """
 
     results: tuple[ExportResult, ...]
@@ -143,17 +143,17 @@ def _parity_json(parity: Parity, checks: Sequence[Check], engine: str | None) ->
 
 
 def joined_failures(failures: Mapping[Target, EdgeFMError], results: Sequence[ExportResult]) -> EdgeFMError:
-    """One error for all failures: a gate's failure outweighs the others, as the exit code must say so."""
+    """One error for all failures: a gate's failure outweighs the others, as it decides the exit code."""
     if len(failures) == 1 and not results:
         return next(iter(failures.values()))
     made = f" Made: {', '.join(str(r.path) for r in results)}." if results else ""
-    told = [
+    messages = [
         (target, line)
         for target, error in failures.items()
         for line in (error.failures if isinstance(error, GateError) else (error.message,))
     ]
-    lines = [f"{targets}: {line}" for line, targets in _said_once(told).items()]
-    hints = _said_once([(target, error.hint) for target, error in failures.items() if error.hint])
+    lines = [f"{targets}: {line}" for line, targets in _grouped(messages).items()]
+    hints = _grouped([(target, error.hint) for target, error in failures.items() if error.hint])
     hint = "\n".join(f"{targets}: {text}" if len(hints) > 1 else text for text, targets in hints.items()) or None
     head = f"{len(failures)} of {len(failures) + len(results)} artifacts failed and were not written.{made}"
     if any(isinstance(error, GateError) for error in failures.values()):
@@ -161,10 +161,10 @@ def joined_failures(failures: Mapping[Target, EdgeFMError], results: Sequence[Ex
     return ExportError("\n".join([head, *(f"  - {line}" for line in lines)]), hint=hint)
 
 
-def _said_once(told: Sequence[tuple[Target, str]]) -> dict[str, str]:
-    """Each text with the targets that it is said of, such as "onnx fp32, fp16"."""
+def _grouped(messages: Sequence[tuple[Target, str]]) -> dict[str, str]:
+    """Each text once, with the targets that it is about, such as "onnx fp32, fp16"."""
     targets: dict[str, dict[str, list[str]]] = {}
-    for target, text in told:
+    for target, text in messages:
         targets.setdefault(text, {}).setdefault(target.format, []).append(target.precision)
     return {
         text: "; ".join(f"{format_} {', '.join(dict.fromkeys(precisions))}" for format_, precisions in formats.items())

@@ -218,8 +218,8 @@ def _read_metrics(file: Path) -> dict[str, Any]:
         raise ModelError(f"{file} holds no list of labels.", hint=hint)
     fault = first_fault("training", {key: metrics[key] for key in _TRAINING_KEYS if key in metrics})
     if fault is not None:
-        key, wanted, got = fault
-        raise ModelError(f"{file}: {key.partition('.')[2]} must be {wanted}, got {got!r}.", hint=hint)
+        key, supported, got = fault
+        raise ModelError(f"{file}: {key.partition('.')[2]} must be {supported}, got {got!r}.", hint=hint)
     return metrics
 
 
@@ -236,7 +236,7 @@ def _photo(metrics: Mapping[str, Any], file: Path) -> PhotoSpec:
     )
     if not fits:
         raise ModelError(
-            f"{file}: photo is {raw!r}; wanted are mode ({', '.join(get_args(PhotoMode))}), background "
+            f"{file}: photo is {raw!r}; supported are mode ({', '.join(get_args(PhotoMode))}), background "
             f"({', '.join(get_args(Background))}) and fill (0..255).",
             hint="Train again: edgefm train",
         )

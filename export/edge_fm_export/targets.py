@@ -76,12 +76,12 @@ ALL = "all"
 
 
 def parse_targets(formats: str | Iterable[str], precisions: str | Iterable[str] = "fp32") -> tuple[Target, ...]:
-    """Turn what a person asks for into targets, in the table's order, each once.
+    """Parse formats and precisions into targets, in the table's order, each once.
 
     Args:
         formats: one or more of `FORMATS`, or "all"; commas separate too.
         precisions: one or more of `PRECISIONS`, or "all". With "all" on either side the pairs that do not exist are
-            left out; a pair that was asked for by name must exist.
+            left out; a pair that is named must exist.
 
     Raises:
         ExportError: an unknown name, or a pair that does not exist; the message lists what does.

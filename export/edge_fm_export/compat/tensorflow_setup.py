@@ -1,4 +1,4 @@
-"""The one place where the export side imports TensorFlow and Keras, and where their chatter is held back."""
+"""The one place where the export side imports TensorFlow and Keras, and where their log lines are held back."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def require_tensorflow(purpose: str) -> tuple[Any, Any]:
                 import keras
                 import tensorflow as tf
 
-                tf.config.list_physical_devices()  # looks for CUDA now, and says so, rather than in mid-export
+                tf.config.list_physical_devices()  # looks for CUDA now, and logs it now, rather than in mid-export
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in ("tensorflow", "keras"):
@@ -106,17 +106,21 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def told_by(name: str) -> Iterator[list[str]]:
-    """Collect the errors that the logger `name` would print, for a message of ours."""
-    told: list[str] = []
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+def captured_errors(name: str) -> Iterator[list[str]]:
+    """Capture the error lines that the logger `name` would print, for a message of ours."""
+    lines: list[str] = []
+
+    class Capture(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    handler = Capture(logging.ERROR)
     logger = logging.getLogger(name)
     propagate = logger.propagate
     logger.addHandler(handler)
     logger.propagate = False
     try:
-        yield told
+        yield lines
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate

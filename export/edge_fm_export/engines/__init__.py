@@ -1,4 +1,4 @@
-"""The reference engines: what an exported model is held against, and measured against."""
+"""The reference engines: what an exported model is compared with."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def reference_engine(name: str, model: SourceModel | Artifact, options: EngineOp
     Args:
         name: a key of `REFERENCE_ENGINES`.
         model: the source model for "keras" and "keras-predict", a SavedModel artifact for "savedmodel".
-        options: what is asked of it.
+        options: its device and threads.
 
     Raises:
         EngineError: no such engine, or it does not run such a model.

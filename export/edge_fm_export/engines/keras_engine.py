@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import SourceModel
-from edge_fm_export.engines.tensorflow_device import choose_device, choose_threads, require_ran_on
+from edge_fm_export.engines.tensorflow_device import require_ran_on, select_device, select_threads
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.engines.base import Engine, EngineOptions
 from edge_fm_runtime.engines.batches import run_in_batches
@@ -38,9 +38,9 @@ class KerasEngine(Engine):
                 hint="Use --engine auto; or compare with the original: --against RUN|MODEL.keras",
             )
         self._tf, _ = require_tensorflow(f"the {self.name} engine")
-        self.threads = choose_threads(self._tf, options)
+        self.threads = select_threads(self._tf, options)
         self._options, self.device = options, options.device
-        self._place = choose_device(self._tf, options)
+        self._place = select_device(self._tf, options)
         self._model: Any = source.model
         self._batch = source.input.batch
         self._calls = Calls(f"The {self.name} engine")
@@ -50,12 +50,12 @@ class KerasEngine(Engine):
             return run_in_batches(self._call, batch, fixed_batch=self._batch)
 
     def _call(self, batch: Pixels) -> Probabilities:
-        answer = self._model(batch, training=False)
-        require_ran_on(answer, self._options)
-        return cast(Probabilities, np.asarray(answer))
+        predictions = self._model(batch, training=False)
+        require_ran_on(predictions, self._options)
+        return cast(Probabilities, np.asarray(predictions))
 
     def close(self) -> None:
-        """Let go of the model, once the calls in flight are answered."""
+        """Release the model once running calls have returned."""
         if self._calls.close():
             self._model = None
 

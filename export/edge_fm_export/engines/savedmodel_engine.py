@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
-from edge_fm_export.engines.tensorflow_device import choose_device, choose_threads, require_ran_on
+from edge_fm_export.engines.tensorflow_device import require_ran_on, select_device, select_threads
 from edge_fm_export.savedmodel.safety import require_safe_graph
 from edge_fm_export.savedmodel.savedmodel_format import OUTPUT, VERSION
 from edge_fm_runtime.arrays import Pixels, Probabilities
@@ -37,9 +37,9 @@ class SavedModelEngine(Engine):
             raise EngineError("The savedmodel engine runs savedmodel artifacts alone.", hint="Use --engine auto")
         super().__init__(artifact, options)
         self._tf, _ = require_tensorflow("the savedmodel engine")
-        self.threads = choose_threads(self._tf, options)
+        self.threads = select_threads(self._tf, options)
         self._options, self.device = options, options.device
-        self._place = choose_device(self._tf, options)
+        self._place = select_device(self._tf, options)
         try:
             require_safe_graph(artifact.payload / VERSION)
         except ModelError as error:
@@ -50,7 +50,7 @@ class SavedModelEngine(Engine):
             with quiet(), self._tf.device(self._place):
                 # Kept alive: the signature does not hold the model that it belongs to.
                 self._loaded: Any = self._tf.saved_model.load(str(artifact.payload / VERSION))
-            self._answer: Any = self._loaded.signatures["serving_default"]
+            self._signature: Any = self._loaded.signatures["serving_default"]
         except (OSError, ValueError, KeyError, self._tf.errors.OpError) as error:
             raise EngineError(
                 f"TensorFlow cannot load {artifact.payload / VERSION}: {error}",
@@ -59,11 +59,11 @@ class SavedModelEngine(Engine):
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls, self._tf.device(self._place):
-            answer = self._answer(image=self._tf.constant(batch))[OUTPUT]
-        require_ran_on(answer, self._options)
-        return cast(Probabilities, np.asarray(answer))
+            predictions = self._signature(image=self._tf.constant(batch))[OUTPUT]
+        require_ran_on(predictions, self._options)
+        return cast(Probabilities, np.asarray(predictions))
 
     def close(self) -> None:
-        """Let go of the model, once the calls in flight are answered."""
+        """Release the model once running calls have returned."""
         if self._calls.close():
-            self._answer = self._loaded = None
+            self._signature = self._loaded = None

@@ -9,8 +9,8 @@ from edge_fm_runtime.errors import DeviceError, EngineError
 from edge_fm_runtime.system.machine import usable_cpus
 
 
-def choose_device(tf: Any, options: EngineOptions) -> str:
-    """TensorFlow's name of the device asked for, such as "/CPU:0".
+def select_device(tf: Any, options: EngineOptions) -> str:
+    """TensorFlow's name of the requested device, such as "/CPU:0".
 
     Raises:
         DeviceError: TensorFlow has no such device here.
@@ -19,12 +19,12 @@ def choose_device(tf: Any, options: EngineOptions) -> str:
     if options.device not in present:
         raise DeviceError(
             f"TensorFlow has no device {options.device!r} here; it has: {', '.join(present)}.",
-            hint=f"Ask for one of them: --device {present[0]}",
+            hint=f"Use one of them: --device {present[0]}",
         )
     return f"/{options.device}:0"
 
 
-def choose_threads(tf: Any, options: EngineOptions) -> int:
+def select_threads(tf: Any, options: EngineOptions) -> int:
     """Set TensorFlow's compute threads, which is possible once in a process, and return them.
 
     Raises:
@@ -38,23 +38,23 @@ def choose_threads(tf: Any, options: EngineOptions) -> int:
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError as error:
         if options.threads is None:
-            # TensorFlow's own choice when nobody set one: a thread for each CPU that it may use.
+            # TensorFlow's default: a thread for each CPU that it may use.
             return usable_cpus()
         raise EngineError(
-            f"{wanted} threads were asked for, but TensorFlow is already running and cannot change its threads.",
-            hint="Measure it in a process of its own, or leave --threads out.",
+            f"{wanted} threads were requested, but TensorFlow is already running and cannot change its threads.",
+            hint="Measure it in a separate process, or leave --threads out.",
         ) from error
     return wanted
 
 
 def require_ran_on(tensor: Any, options: EngineOptions) -> None:
-    """Raise unless `tensor` was computed on the device asked for.
+    """Raise unless `tensor` was computed on the requested device.
 
     Raises:
         DeviceError: another one ran.
     """
     if f"device:{options.device.lower()}:" not in str(tensor.device).lower():
         raise DeviceError(
-            f"{options.device} was asked for, but TensorFlow ran {tensor.device}.",
-            hint="Repair the device's driver, or ask for --device CPU.",
+            f"{options.device} was requested, but TensorFlow ran {tensor.device}.",
+            hint="Repair the device's driver, or use --device CPU.",
         )

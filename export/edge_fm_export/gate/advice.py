@@ -1,4 +1,4 @@
-"""What to type when an artifact failed its gate."""
+"""The options to try when an artifact failed its gate."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def gate_advice(
     if len(accept) == len(failed):
         parts.append(f"To accept it as it is: {' '.join(accept)}")
     else:
-        parts.append("Its predictions depend on the other images of a batch: --static-batch 1 answers one at a time.")
+        parts.append("Its predictions depend on the other images of a batch: --static-batch 1 predicts one at a time.")
     return " ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Know an image again in another set: sets that must be apart are compared image by image, not by their hashes."""
+"""Find equal images in two sets: sets that must be disjoint are compared image by image, not by their hashes."""
 
 from __future__ import annotations
 

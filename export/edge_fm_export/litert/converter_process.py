@@ -1,4 +1,4 @@
-"""TensorFlow's LiteRT converter: called here, or in a process of its own where it may crash.
+"""TensorFlow's LiteRT converter: called here, or in a separate process where it may crash.
 
 Models with control flow (recurrent layers that are not unrolled) end TensorFlow's int8 calibrator in a segmentation
 fault (TensorFlow 2.21). Such a conversion runs in a child process, and its end is an error like any other.
@@ -49,7 +49,7 @@ def convert(context: BuildContext, precision: str) -> bytes:
     control_flow = not _CONTROL_FLOW.isdisjoint(operators)
     images = require_calibration(context).images if precision == "int8" else None
     if images is not None and control_flow:
-        return _convert_apart(context, folder, images)
+        return _convert_in_child(context, folder, images)
     calibration = None if images is None else batches(images, static=context.static_batch, size=1)
     try:
         return _convert(folder, precision, calibration, 0 if images is None else len(images), context.progress)
@@ -57,7 +57,7 @@ def convert(context: BuildContext, precision: str) -> bytes:
         raise _failure(context, precision, brief(error), control_flow=control_flow) from error
 
 
-def _failure(context: BuildContext, precision: str, told: str, *, control_flow: bool) -> ExportError:
+def _failure(context: BuildContext, precision: str, reason: str, *, control_flow: bool) -> ExportError:
     hint = "Rewrite the layer that it names with usual Keras layers, or use --format onnx."
     if control_flow:
         unroll = "build the recurrent layers with unroll=True"
@@ -66,7 +66,7 @@ def _failure(context: BuildContext, precision: str, told: str, *, control_flow: 
             hint = f"For int8 {unroll}; else {fixed} --precision fp16; or use --format onnx."
         else:
             hint = f"Either {fixed}, or {unroll}; or use --format onnx."
-    return ExportError(f"LiteRT's converter cannot convert the model: {told}", hint=hint)
+    return ExportError(f"LiteRT's converter cannot convert the model: {reason}", hint=hint)
 
 
 def _convert(
@@ -94,14 +94,14 @@ def _convert(
         return bytes(converter.convert())
 
 
-def _convert_apart(context: BuildContext, folder: Path, images: Pixels) -> bytes:
+def _convert_in_child(context: BuildContext, folder: Path, images: Pixels) -> bytes:
     """Convert to int8 in a child process."""
     given, made = context.scratch / "litert-calibration.npy", context.scratch / "litert-int8.tflite"
     np.save(given, images)
     arguments = {"folder": str(folder), "images": str(given), "batch": context.static_batch, "result": str(made)}
     command = child_command(__name__, json.dumps(arguments))
-    told = ""
-    # Its standard error holds a native stack, or nothing that its last line on standard output does not say.
+    reason = ""
+    # Its standard error holds a native stack, or repeats its last line on standard output.
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as child:
@@ -109,7 +109,7 @@ def _convert_apart(context: BuildContext, folder: Path, images: Pixels) -> bytes
             for line in child.stdout or ():
                 reply = json.loads(line)
                 if "error" in reply:
-                    told = reply["error"]
+                    reason = reply["error"]
                 else:
                     context.progress(_TASK, reply["done"], len(images))
         except BaseException:
@@ -118,8 +118,8 @@ def _convert_apart(context: BuildContext, folder: Path, images: Pixels) -> bytes
     if child.returncode == 0:
         return made.read_bytes()
     if child.returncode < 0:
-        told = f"it crashed ({signal.Signals(-child.returncode).name})."
-    raise _failure(context, "int8", told or f"it ended with exit status {child.returncode}.", control_flow=True)
+        reason = f"it crashed ({signal.Signals(-child.returncode).name})."
+    raise _failure(context, "int8", reason or f"it ended with exit status {child.returncode}.", control_flow=True)
 
 
 def main(arguments: list[str]) -> None:
@@ -127,13 +127,13 @@ def main(arguments: list[str]) -> None:
     given = json.loads(arguments[0])
     images = np.load(given["images"], allow_pickle=False)
 
-    def tell(_task: str, done: int, _total: int | None) -> None:
+    def report(_task: str, done: int, _total: int | None) -> None:
         print(json.dumps({"done": done}), flush=True)
 
     calibration = batches(images, static=given["batch"], size=1)
     try:
-        made = _convert(Path(given["folder"]), "int8", calibration, len(images), tell)
-    except Exception as error:  # noqa: BLE001 - whatever the converter raises is told to the parent
+        made = _convert(Path(given["folder"]), "int8", calibration, len(images), report)
+    except Exception as error:  # noqa: BLE001 - whatever the converter raises, the parent raises
         print(json.dumps({"error": brief(error)}), flush=True)
         sys.exit(1)
     Path(given["result"]).write_bytes(made)

@@ -35,7 +35,7 @@ def build_int8(context: BuildContext, folder: Path) -> Built:
     """Build the int8 artifact's `model.tflite`: integers throughout, uint8 pixels in, float32 probabilities out.
 
     Raises:
-        ExportError: no calibration images, accuracy control was asked for, or an operator has no integer kernel.
+        ExportError: no calibration images, accuracy control was requested, or an operator has no integer kernel.
     """
     if context.quantize.accuracy_control:
         raise ExportError(

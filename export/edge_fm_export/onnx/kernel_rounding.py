@@ -1,4 +1,4 @@
-"""Round the kernels that read the pixels so that an even area keeps its answer."""
+"""Round the kernels that read the pixels so that an even area keeps its sums."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ COARSE_LIMIT = 64
 def round_pixel_kernels(quantized: Any, prepared: Any) -> None:
     """Round the first convolutions' weights of 7 bits again, so that each kernel keeps its sum.
 
-    Photos and catalogue images are mostly even areas, where a kernel answers its sum times the grey level. Rounded to
+    Photos and catalogue images are mostly even areas, where a kernel gives its sum times the grey level. Rounded to
     the nearest, nine weights may miss their sum by two steps, and with pixels scaled to -1..1 that is in every corner
-    of a dark background. One `edgenet-s` whose answers agreed with fp32 in 98.7% of 5,000 training images agreed in
+    of a dark background. One `edgenet-s` whose predictions agreed with fp32 in 98.7% of 5,000 training images agreed in
     99.7% with 8 of 144 weights one step away. With 8 bits it changed nothing that could be measured.
 
     Args:
@@ -66,6 +66,6 @@ def keep_sums(
         steps = round(float(error.sum()))
         direction = -1 if steps > 0 else 1
         free = np.flatnonzero(np.abs(kernel + direction) <= limit)
-        chosen = free[np.argsort(direction * error[free], kind="stable")][: abs(steps)]
-        kernel[chosen] += direction
+        selected = free[np.argsort(direction * error[free], kind="stable")][: abs(steps)]
+        kernel[selected] += direction
     return moved.reshape(values.shape).astype(np.int8)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm_export.compat.tensorflow_graphs import inline_functions
-from edge_fm_export.compat.tensorflow_setup import quiet, require_package, require_tensorflow, told_by
+from edge_fm_export.compat.tensorflow_setup import captured_errors, quiet, require_package, require_tensorflow
 from edge_fm_export.compat.tf2onnx_patches import operator_handlers, spread_scalars, without_graph_copies
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.onnx.graph_edits import to_bytes
@@ -55,13 +55,13 @@ def build_fp16(context: BuildContext, folder: Path) -> Built:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     model = onnx.load(fp32_model(context))
-    kept = _scaling_nodes(model.graph)
+    scaling = _scaling_nodes(model.graph)
     with quiet():
-        half = convert_float_to_float16(model, keep_io_types=True, node_block_list=sorted(kept))
+        half = convert_float_to_float16(model, keep_io_types=True, node_block_list=sorted(scaling))
     _join_casts(half.graph)
     half = finalize(onnx.shape_inference.infer_shapes(half))
     (folder / PAYLOAD).write_bytes(to_bytes(half))
-    notes = ("The scaling of the pixels stays in float32.",) if kept else ()
+    notes = ("The scaling of the pixels stays in float32.",) if scaling else ()
     return Built(PAYLOAD, graph=describe(folder / PAYLOAD), notes=notes)
 
 
@@ -89,7 +89,7 @@ def describe(payload: Path) -> dict[str, int]:
 def _convert(graph_def: Any) -> Any:
     require_tensorflow("ONNX export")
     require_package("tf2onnx", "ONNX export")
-    with quiet(), told_by("tf2onnx") as told:
+    with quiet(), captured_errors("tf2onnx") as log_lines:
         import tf2onnx
 
         graph_def = spread_scalars(inline_functions(graph_def, inputs=[INPUT], outputs=[OUTPUT]))
@@ -109,14 +109,14 @@ def _convert(graph_def: Any) -> Any:
                     model, _ = convert()
             except Exception as error:  # noqa: BLE001 - whatever tf2onnx raises
                 # Perhaps one of its optimizers alone failed: as it comes, it leaves that one out.
-                told.clear()
+                log_lines.clear()
                 model, _ = convert()
                 _warn_of_copies(error)
         except Exception as error:
             raise ExportError(
-                f"tf2onnx cannot convert the model at opset {OPSET}: {'; '.join(told) or error}", hint=_REWRITE
+                f"tf2onnx cannot convert the model at opset {OPSET}: {'; '.join(log_lines) or error}", hint=_REWRITE
             ) from error
-    _require_operators(model, told)
+    _require_operators(model, log_lines)
     return model
 
 
@@ -131,7 +131,7 @@ def _warn_of_copies(error: Exception) -> None:
 _REWRITE = "Rewrite the layer that needs it with usual Keras layers, or try --format savedmodel."
 
 
-def _require_operators(model: Any, told: list[str]) -> None:
+def _require_operators(model: Any, log_lines: list[str]) -> None:
     import onnx
 
     unknown = sorted(
@@ -139,7 +139,7 @@ def _require_operators(model: Any, told: list[str]) -> None:
     )
     if unknown:
         raise ExportError(
-            f"ONNX has no operator for {', '.join(unknown)} of the model. {' '.join(told)}".strip(), hint=_REWRITE
+            f"ONNX has no operator for {', '.join(unknown)} of the model. {' '.join(log_lines)}".strip(), hint=_REWRITE
         )
 
 
@@ -167,12 +167,12 @@ def _to(cast: Any) -> int:
 def _scaling_nodes(graph: Any) -> set[str]:
     """The nodes between the pixels and the first layer with weights: scaling in half precision would round pixels."""
     constants = {c.name for c in graph.initializer}
-    reached, kept = {i.name for i in graph.input}, set()
+    reached, names = {i.name for i in graph.input}, set()
     for node in graph.node:
         if node.op_type not in ("Cast", "Mul", "Add", "Sub", "Div", "Transpose", "Reshape"):
             continue
         data = [i for i in node.input if i not in constants]
         if data and all(i in reached for i in data):
-            kept.add(node.name)
+            names.add(node.name)
             reached.update(node.output)
-    return kept
+    return names

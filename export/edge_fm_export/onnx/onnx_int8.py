@@ -23,7 +23,7 @@ def build(context: BuildContext, folder: Path) -> Built:
     """Build the int8 artifact's `model.onnx`.
 
     Raises:
-        ExportError: no calibration images, the quantizer fails, or nothing but float meets the accuracy asked.
+        ExportError: no calibration images, the quantizer fails, or nothing but float meets the requested accuracy.
         MissingDependencyError: onnxruntime or onnx is not installed.
     """
     for package in ("onnx", "onnxruntime"):

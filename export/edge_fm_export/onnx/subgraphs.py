@@ -37,7 +37,7 @@ def rename_tensors(node: Any, tensors: Mapping[str, str]) -> None:
 def name_loop_outputs(graph: Any) -> None:
     """Give what a loop hands on unchanged, such as weights, a name of its own at the loop body's end, in place.
 
-    ONNX lets a body answer one of its inputs as it is; OpenVINO (2026.4) then counts that input twice and refuses the
+    ONNX lets a body return one of its inputs as it is; OpenVINO (2026.4) then counts that input twice and refuses the
     loop.
     """
     import onnx

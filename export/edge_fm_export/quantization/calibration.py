@@ -1,4 +1,4 @@
-"""Choose the images that calibrate: stratified, seeded, and known afterwards by their hash."""
+"""Draw the images that calibrate: stratified, seeded, and identified by their hash."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def calibration_set(
 ) -> EvaluationSet:
     """Draw `samples` images, each class with its share, in a random order.
 
-    Take `images` from the training split: the gate judges on the test split, which must not have been seen.
+    Take `images` from the training split: the gate measures on the test split, which must be unseen.
 
     Args:
         images: uint8 `[N,H,W,C]`.
-        labels: `[N]` classes; None where nobody labelled them, then every image has the same chance.
+        labels: `[N]` classes; None without labels: then every image has the same chance.
         samples: how many to draw; None for 300, or as many as there are.
         seed: the same seed draws the same images.
         name: what to call the set.
@@ -57,14 +57,14 @@ def calibration_set(
         samples = min(DEFAULT_SAMPLES, max(1, len(images)))
     if samples < 1 or samples > len(images):
         raise DataError(
-            f"Calibration asks for {samples} images; the set {name!r} has {len(images)}.",
+            f"Calibration needs {samples} images; the set {name!r} has {len(images)}.",
             hint=f"Give --samples from 1 to {len(images)}, or more images with --calibration SOURCE."
             if len(images)
             else "Give images with --calibration SOURCE.",
         )
-    chosen = _draw(labels, len(images), samples, np.random.default_rng(seed))
-    drawn = np.ascontiguousarray(images[chosen])
-    drawn_labels = None if labels is None else np.ascontiguousarray(labels[chosen], dtype=np.int64)
+    selected = _draw(labels, len(images), samples, np.random.default_rng(seed))
+    drawn = np.ascontiguousarray(images[selected])
+    drawn_labels = None if labels is None else np.ascontiguousarray(labels[selected], dtype=np.int64)
     return EvaluationSet(name, drawn, drawn_labels, hash_images(drawn, drawn_labels))
 
 

@@ -20,7 +20,7 @@ class IntegerSettings:
         activations: unsigned or signed 8-bit activations; weights are always signed.
         reduce_range: weights of 7 bits, for CPUs whose 8-bit products saturate.
         chosen_for: what decided: the CPU feature, or that any CPU is meant.
-        safe_for: the devices on which the answers are the ones that were proven here.
+        safe_for: the devices on which predictions are those that were proven here.
     """
 
     activations: Literal["uint8", "int8"]
@@ -32,16 +32,16 @@ class IntegerSettings:
 def integer_settings(
     machine: str | None = None, flags: frozenset[str] | None = None, *, any_cpu: bool = False
 ) -> IntegerSettings:
-    """Choose by ONNX Runtime's guidance for CPU inference (documentation of `quantize_static`).
+    """Select settings by ONNX Runtime's guidance for CPU inference (documentation of `quantize_static`).
 
     x86 multiplies unsigned by signed bytes: exact with VNNI, but AVX2's `vpmaddubsw` adds pairs in 16 bits, which
     saturate with full 8-bit weights: a classifier that gave 93.54% with VNNI gave 93.28% without. Arm multiplies signed
     by signed.
 
     Args:
-        machine: as `platform.machine()` says; None for this one.
+        machine: as `platform.machine()` returns it; None for this one.
         flags: CPU features as /proc/cpuinfo names them; None for this machine's.
-        any_cpu: what answers the same on every CPU, whatever this one can do.
+        any_cpu: settings that predict the same on every CPU, whatever this one can do.
 
     Example:
         >>> integer_settings("x86_64", frozenset({"avx2"})).reduce_range

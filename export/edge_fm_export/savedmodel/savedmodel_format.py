@@ -52,7 +52,7 @@ def build(context: BuildContext, folder: Path) -> Built:
 
 
 def embed(payload: Path, text: str, metadata: Metadata) -> None:
-    """A SavedModel keeps its metadata beside it, in `edgefm.json` alone: it is a folder already."""
+    """A SavedModel has its metadata beside it, in `edgefm.json` alone: it is a folder already."""
 
 
 def frozen_graph(model: Any, shape: tuple[int, int, int], *, batch: int | None = None) -> Any:
@@ -69,11 +69,11 @@ def frozen_graph(model: Any, shape: tuple[int, int, int], *, batch: int | None =
     tf, _ = require_tensorflow("export")
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-    def answer(image: Any) -> dict[str, Any]:
+    def predict(image: Any) -> dict[str, Any]:
         return {OUTPUT: model(image, training=False)}
 
     try:
-        traced = answer.get_concrete_function(tf.TensorSpec((batch, *shape), tf.uint8, name=INPUT))
+        traced = predict.get_concrete_function(tf.TensorSpec((batch, *shape), tf.uint8, name=INPUT))
         frozen = freeze_variables(traced)
         graph_def = frozen.graph.as_graph_def()
     except Exception as error:
@@ -101,11 +101,11 @@ def graph_operators(folder: Path) -> set[str]:
 
 
 def _name_output(graph_def: Any, tensor: str) -> None:
-    """Drop what is no part of the answer (NoOp control nodes) and name the answer `probabilities`."""
+    """Drop what is no part of the output (NoOp control nodes) and name the output `probabilities`."""
     source = tensor.removesuffix(":0")
-    kept = [node for node in graph_def.node if node.op != "NoOp" and node.name != source]
+    nodes = [node for node in graph_def.node if node.op != "NoOp" and node.name != source]
     (last,) = (node for node in graph_def.node if node.name == source)
-    names = {node.name for node in kept}
+    names = {node.name for node in nodes}
     if OUTPUT in names:
         raise ExportError(
             f"The traced graph has an inner node named {OUTPUT!r}, the name of the output.",
@@ -114,21 +114,21 @@ def _name_output(graph_def: Any, tensor: str) -> None:
     renamed = type(last)()
     renamed.CopyFrom(last)
     renamed.name = OUTPUT
-    kept.append(renamed)
-    for node in kept:
+    nodes.append(renamed)
+    for node in nodes:
         inputs = [i for i in node.input if not (i.startswith("^") and i[1:] not in names)]
         del node.input[:]
         node.input.extend(inputs)
     del graph_def.node[:]
-    graph_def.node.extend(kept)
+    graph_def.node.extend(nodes)
 
 
 def _write(tf: Any, graph_def: Any, folder: Path) -> None:
     graph = tf.Graph()
     with graph.as_default():
         tf.import_graph_def(graph_def, name="")
-        image, answer = (graph.get_tensor_by_name(f"{name}:0") for name in (INPUT, OUTPUT))
-        signature = tf.compat.v1.saved_model.predict_signature_def({INPUT: image}, {OUTPUT: answer})
+        image, output = (graph.get_tensor_by_name(f"{name}:0") for name in (INPUT, OUTPUT))
+        signature = tf.compat.v1.saved_model.predict_signature_def({INPUT: image}, {OUTPUT: output})
         with tf.compat.v1.Session(graph=graph) as session:
             builder = tf.compat.v1.saved_model.Builder(str(folder))
             builder.add_meta_graph_and_variables(

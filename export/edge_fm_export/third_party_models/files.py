@@ -1,4 +1,4 @@
-"""Read a stranger's model from `.keras`, `.h5` or SavedModel, running no code of its own unless it is trusted."""
+"""Read a third-party model from `.keras`, `.h5` or SavedModel; code in it runs only if it is trusted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,14 @@ from edge_fm_export.third_party_models.keras_file import cannot_load, h5_describ
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.system.brief_errors import brief
 
-_DRAWING = ("Random", "StatelessRandom", "StatefulUniform", "StatefulStandardNormal", "StatefulTruncatedNormal", "Rng")
+_RANDOM_OPERATORS = (
+    "Random",
+    "StatelessRandom",
+    "StatefulUniform",
+    "StatefulStandardNormal",
+    "StatefulTruncatedNormal",
+    "Rng",
+)
 _ENDPOINTS = ("serving_default", "serve", "call")
 
 
@@ -36,7 +43,8 @@ def load_model(path: Path, *, trust: bool = False) -> Any:
         keras.Model
 
     Raises:
-        ModelError: no model, code that nobody vouched for, custom layers that nobody defined, or Keras cannot read it.
+        ModelError: it is no model, it carries code and `trust` is False, the code of custom layers is missing, or Keras
+            cannot read it.
     """
     folder = find_saved_model(path)
     if folder is not None:
@@ -100,7 +108,7 @@ def _load_h5(path: Path, *, trust: bool) -> Any:
 
 
 def _prepared(written: dict[str, Any], path: Path, version: KerasVersion, *, trust: bool) -> dict[str, Any]:
-    """The description that Keras 3 can build the same predictions from; refuses code that nobody vouched for."""
+    """The description from which Keras 3 builds a model with the same predictions; code is refused unless trusted."""
     config = inference_config(written)
     advice = keras2_advice(path, version) if version.is_keras2 else None
     safety.require_safe(config, path, trust=trust, advice=advice)
@@ -111,7 +119,7 @@ def _objects(config: dict[str, Any], path: Path, version: KerasVersion, *, trust
     """The classes that the description names and Keras does not have."""
     ours = operations.custom_objects() if version.is_keras2 else {}
     found = safety.inspect_config(config)
-    custom = tuple(wanted for wanted in found.custom if wanted.registered not in ours)
+    custom = tuple(cls for cls in found.custom if cls.registered not in ours)
     advice = keras2_advice(path, version) if version.is_keras2 else None
     return ours | safety.custom_objects(replace(found, custom=custom), path, trust=trust, advice=advice)
 
@@ -119,7 +127,7 @@ def _objects(config: dict[str, Any], path: Path, version: KerasVersion, *, trust
 def _load_saved_model(folder: Path, *, trust: bool) -> Any:
     """Wrap a SavedModel's signature in a Keras model.
 
-    keras.layers.TFSMLayer does the like, but takes no signature that wants its input by name.
+    keras.layers.TFSMLayer does this too, but not for signatures that take their input by name.
     """
     tf, keras = require_tensorflow("loading a SavedModel")
     require_safe_graph(folder, trust=trust)
@@ -131,28 +139,28 @@ def _load_saved_model(folder: Path, *, trust: bool) -> Any:
             f"TensorFlow {tf.__version__} cannot load {folder}: {brief(error)}", hint="Export it again."
         ) from error
     signatures = dict(loaded.signatures)
-    chosen = next((name for name in _ENDPOINTS if name in signatures), next(iter(sorted(signatures)), None))
-    if chosen is None:
+    endpoint = next((name for name in _ENDPOINTS if name in signatures), next(iter(sorted(signatures)), None))
+    if endpoint is None:
         raise ModelError(
-            f"{folder} has no signature: nothing says what it takes and answers.",
+            f"{folder} has no signature, which would name its inputs and outputs.",
             hint="Export it with model.export('folder'), which adds one.",
         )
-    signature = signatures[chosen]
+    signature = signatures[endpoint]
     inputs = signature.structured_input_signature[1]
     outputs = signature.structured_outputs
     if len(inputs) != 1 or len(outputs) != 1:
-        told = "; ".join(
+        tensors = "; ".join(
             f"{what} " + ", ".join(f"{name} {list(spec.shape)}" for name, spec in sorted(specs.items()))
-            for what, specs in (("takes", inputs), ("answers", outputs))
+            for what, specs in (("takes", inputs), ("returns", outputs))
         )
         raise ModelError(
-            f"The signature {chosen!r} of {folder} {told}.",
-            hint="A classifier of images takes one tensor [N,height,width,channels] and answers one [N,classes].",
+            f"The signature {endpoint!r} of {folder} {tensors}.",
+            hint="A classifier of images takes one tensor [N,height,width,channels] and returns one [N,classes].",
         )
     ((name, spec),) = inputs.items()
     if spec.shape.rank is None:
         raise ModelError(
-            f"The signature {chosen!r} of {folder} takes a tensor of any shape.",
+            f"The signature {endpoint!r} of {folder} takes a tensor of any shape.",
             hint="Export it with the shape of its images: model.export('folder', input_signature=[...]).",
         )
     return _wrap(tf, keras, signature, name, spec, folder)
@@ -170,20 +178,20 @@ def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Pat
             graph_def = frozen.graph.as_graph_def()
     except Exception as error:
         functions = signature.graph.as_graph_def().library.function
-        _refuse_chance((node for function in functions for node in function.node_def), folder)
+        _refuse_random((node for function in functions for node in function.node_def), folder)
         raise ModelError(
             f"TensorFlow {tf.__version__} cannot freeze {folder}: {brief(error)}",
             hint="A classifier is a pure function of its pixels; export it without lookup tables and state.",
         ) from error
     with quiet():
         needed = tf.compat.v1.graph_util.extract_sub_graph(graph_def, [frozen.outputs[0].op.name])
-    _refuse_chance(_reached(needed.node, graph_def.library.function), folder)
+    _refuse_random(_reached(needed.node, graph_def.library.function), folder)
     had = graph_as_float32(graph_def)
     dtype = "float32" if spec.dtype.is_floating else spec.dtype.name
-    source, answer = frozen.inputs[0].name, frozen.outputs[0].name
+    source, output = frozen.inputs[0].name, frozen.outputs[0].name
 
     def run(inputs: Any) -> Any:
-        (result,) = tf.graph_util.import_graph_def(graph_def, input_map={source: inputs}, return_elements=[answer])
+        (result,) = tf.graph_util.import_graph_def(graph_def, input_map={source: inputs}, return_elements=[output])
         return result
 
     eager = tf.function(run, autograph=False)
@@ -198,7 +206,7 @@ def _wrap(tf: Any, keras: Any, signature: Any, name: str, spec: Any, folder: Pat
     image = keras.Input(batch_shape=tuple(spec.shape), dtype=dtype, name=name)
     layer = SavedModelLayer(name="saved_model", dtype="float32")
     model = keras.Model(image, layer(image), name="saved" if folder.name.isdigit() else folder.name)
-    # Its weights are constants of the graph: count_params says 0.
+    # Its weights are constants of the graph: count_params returns 0.
     model.holds_frozen_graph = True
     model.rebuilt_from = had
     return model
@@ -219,12 +227,12 @@ def _reached(nodes: Iterable[Any], functions: Iterable[Any]) -> Iterator[Any]:
                     todo += bodies[called.name]
 
 
-def _refuse_chance(nodes: Iterable[Any], folder: Path) -> None:
+def _refuse_random(nodes: Iterable[Any], folder: Path) -> None:
     """Refuse a graph that draws random numbers: it predicts something else at each call.
 
     Keras' `model.export` leaves augmentation layers as they are in training.
     """
-    drawing = next((node.name for node in nodes if node.op.startswith(_DRAWING)), None)
+    drawing = next((node.name for node in nodes if node.op.startswith(_RANDOM_OPERATORS)), None)
     if drawing is not None:
         layer = "/".join(drawing.split("/")[-3:-1]) or drawing
         raise ModelError(

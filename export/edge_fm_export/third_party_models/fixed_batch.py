@@ -11,14 +11,14 @@ from edge_fm_export.third_party_models.input_layout import ModelInput
 
 
 def takes_one_size_alone(model: Any, taken: ModelInput) -> bool:
-    """Whether a model that was saved with a batch size takes no other, found by asking it for one image more."""
+    """Whether a model that was saved with a batch size takes no other, found by calling it with one image more."""
     if taken.batch is None:
         return False
     tf, _ = require_tensorflow("opening a Keras model")
     images = np.zeros((taken.batch + 1, *taken.shape), dtype=taken.dtype)
     try:
         with quiet():
-            answers = model(images, training=False)
+            outputs = model(images, training=False)
     except (ValueError, TypeError, tf.errors.OpError):
         return True
-    return any(answer.shape[0] != len(images) for answer in tf.nest.flatten(answers))
+    return any(output.shape[0] != len(images) for output in tf.nest.flatten(outputs))

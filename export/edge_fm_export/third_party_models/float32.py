@@ -15,7 +15,7 @@ _POLICIES = (*_OTHER, "mixed_float16", "mixed_bfloat16")
 
 
 def as_float32(model: Any, path: Any, *, trust: bool = False) -> tuple[Any, str | None]:
-    """Rebuild `model` so that it computes and keeps its weights in float32.
+    """Rebuild `model` so that it computes and stores its weights in float32.
 
     Args:
         model: a Keras model.
@@ -57,7 +57,7 @@ def as_float32(model: Any, path: Any, *, trust: bool = False) -> tuple[Any, str 
 
 
 def rebuilt_note(had: str) -> str:
-    """Tell a person that a model of the precision `had` was rebuilt."""
+    """The note that a model of the precision `had` was rebuilt."""
     return f"The model computes in {had}; it was rebuilt in float32 with the same weights, and is compared as such."
 
 

@@ -51,18 +51,18 @@ def model_input(model: Any, path: Path, input_size: tuple[int, int] | None) -> M
         input_size: height and width, for models that take any size, or flat vectors.
 
     Raises:
-        ModelError: it takes no image, or one whose size is open; says which option helps.
+        ModelError: it takes no image, or one whose size is open; the hint names the option that gives it.
     """
     shapes, dtypes, names = _inputs(model)
     if not shapes:
         raise ModelError(
-            f"{path} does not say what it takes: it was saved before it had seen an image.",
+            f"{path} has no input shape: it was saved before it was called on an image.",
             hint="Call the model on one image, or model.build((None, height, width, channels)), and save it again.",
         )
     if len(shapes) != 1:
-        told = ", ".join(f"{name} {describe_shape(s)}" for name, s in zip(names, shapes, strict=True))
+        inputs = ", ".join(f"{name} {describe_shape(s)}" for name, s in zip(names, shapes, strict=True))
         raise ModelError(
-            f"{path} takes {len(shapes)} inputs: {told}.",
+            f"{path} takes {len(shapes)} inputs: {inputs}.",
             hint=_HINT + " Wrap it in one that computes the other inputs, or makes them constants.",
         )
     taken = _of_shape(shapes[0], dtypes[0], model, path, input_size)
@@ -103,25 +103,25 @@ def describe_shape(shape: Sequence[int | None]) -> str:
 
 
 def _flat(shape: tuple[int | None, ...], dtype: str, path: Path, input_size: tuple[int, int] | None) -> ModelInput:
-    """A vector of pixels; how many rows they make is nobody's guess."""
-    told = describe_shape(shape)
+    """The input of a model that takes a vector of pixels; `input_size` gives their rows and columns."""
+    described = describe_shape(shape)
     if any(side is None for side in shape[1:]):
-        raise ModelError(f"{path} takes {told}, not an image.", hint=_HINT)
+        raise ModelError(f"{path} takes {described}, not an image.", hint=_HINT)
     sides = tuple(int(side or 0) for side in shape[1:])
     values = math.prod(sides)
     if input_size is None:
         sides_of = (math.isqrt(values // c) for c in _CHANNELS if math.isqrt(values // c) ** 2 * c == values)
         example = next((f"{side}x{side}" for side in sides_of), "HEIGHTxWIDTH")
         raise ModelError(
-            f"{path} takes {told}, a flat vector of {values:,} values and not an image.",
-            hint=f"If they are the pixels of an image, say its size: edgefm export {path} --input-size {example}",
+            f"{path} takes {described}, a flat vector of {values:,} values and not an image.",
+            hint=f"If they are the pixels of an image, give its size: edgefm export {path} --input-size {example}",
         )
     height, width = input_size
     # The last of two sides is the number of channels.
     fits = [c for c in _CHANNELS if height * width * c == values and (len(sides) == 1 or sides[1] == c)]
     if min(input_size) < 1 or not fits:
         raise ModelError(
-            f"The input size {height}x{width} was asked for; {path} takes {told}, {values:,} values, which is not "
+            f"The input size {height}x{width} was asked for; {path} takes {described}, {values:,} values, which is not "
             f"{height} x {width} pixels of 1, 3 or 4 channels.",
             hint="Give the size of the images that it was trained on: --input-size HEIGHTxWIDTH",
         )
@@ -146,7 +146,7 @@ def _size(
     if height is None or width is None:
         raise ModelError(
             f"{path} takes images of any size, {describe_shape(shape)}; an artifact has one.",
-            hint=f"Say which, such as: edgefm export {path} --input-size 224x224",
+            hint=f"Give one, such as: edgefm export {path} --input-size 224x224",
         )
     return height, width
 

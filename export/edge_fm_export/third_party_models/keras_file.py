@@ -30,7 +30,7 @@ def load_keras_file(
 
     Args:
         path: the file.
-        trust: run code that the file carries; `third_party_models.safety` says what there is before anything is loaded.
+        trust: run code that the file carries; `third_party_models.safety` finds it before anything is loaded.
         config: a description of the model to build in place of the file's own.
         version: the Keras that wrote the file; None reads it from the file.
 
@@ -102,15 +102,15 @@ def cannot_load(error: Exception, path: Path, version: KerasVersion) -> ModelErr
     import keras
 
     running = keras.__version__
-    told = f"Keras {running} cannot load {path}: {brief(_innermost(error))}"
+    failed = f"Keras {running} cannot load {path}: {brief(_innermost(error))}"
     if version.is_keras2:
-        return ModelError(f"{told} It was written by {version.describe()}.", hint=keras2_advice(path, version))
+        return ModelError(f"{failed} It was written by {version.describe()}.", hint=keras2_advice(path, version))
     if version.is_newer_than(running):
         return ModelError(
-            f"{told} It was written by the newer {version.describe()}.", hint=f"pip install 'keras>={version.text}'"
+            f"{failed} It was written by the newer {version.describe()}.", hint=f"pip install 'keras>={version.text}'"
         )
     return ModelError(
-        told,
+        failed,
         hint="Where the model can be opened, export it as a SavedModel: model.export('folder')   "
         "and then: edgefm export folder",
     )

@@ -1,4 +1,4 @@
-"""What a stranger's model wants done to pixels before it sees them: parsed, and put into the graph."""
+"""The preprocessing of pixels that a third-party model needs: parsed, and put into the graph."""
 
 from __future__ import annotations
 
@@ -143,8 +143,8 @@ def family_of(name: str) -> str | None:
         >>> family_of("MobileNetV3Small"), family_of("resnet50"), family_of("my_model")
         ('mobilenet_v3', 'resnet', None)
     """
-    wanted = re.sub(r"[-. ]", "_", name.strip().lower())
-    return next((family for pattern, family in _MODELS if pattern.match(wanted)), None)
+    plain = re.sub(r"[-. ]", "_", name.strip().lower())
+    return next((family for pattern, family in _MODELS if pattern.match(plain)), None)
 
 
 def find_preset(name: str) -> Preprocessing:
@@ -153,15 +153,15 @@ def find_preset(name: str) -> Preprocessing:
     Raises:
         ModelError: there is none; lists those that there are.
     """
-    wanted = name.strip().lower().replace("-", "_")
-    found = PRESETS.get(wanted) or FAMILIES.get(family_of(name) or "")
+    plain = name.strip().lower().replace("-", "_")
+    found = PRESETS.get(plain) or FAMILIES.get(family_of(name) or "")
     if found is None:
         raise ModelError(
             f"There is no preset {name!r}; there are: {', '.join(sorted(FAMILIES))}, and by what they do "
             f"{', '.join(MODES)}.",
-            hint="Or say it yourself, such as: --input-scale 1/255 --mean 0.5 --std 0.25",
+            hint="Or give the numbers, such as: --input-scale 1/255 --mean 0.5 --std 0.25",
         )
-    family = wanted if wanted in PRESETS else str(family_of(name))
+    family = plain if plain in PRESETS else str(family_of(name))
     return Preprocessing(found.scale, found.mean, found.std, found.bgr, name=family)
 
 
@@ -171,7 +171,7 @@ def parse_preprocessing(
     mean: Numbers | None = None,
     std: Numbers | None = None,
 ) -> Preprocessing | None:
-    """Make a `Preprocessing` of what a person asks for; None where nothing is asked.
+    """Make a `Preprocessing` of the command line's options; None where none is given.
 
     Args:
         preset: see `find_preset`; excludes the others.

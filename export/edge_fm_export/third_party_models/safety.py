@@ -27,7 +27,7 @@ class CustomClass:
     Attributes:
         name: such as "Patches".
         registered: its name in Keras's registry, such as "vision>Patches"; None where it has none.
-        module: where it was defined; None where the file does not say.
+        module: where it was defined; None where the file does not name it.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Findings:
 
     Attributes:
         code: names of layers with Python code inside.
-        loading: names of layers that load foreign graphs.
+        loading: names of layers that load graphs from other files.
         custom: classes that must come from elsewhere.
     """
 
@@ -112,31 +112,31 @@ def custom_objects(found: Findings, path: Path, *, trust: bool, advice: str | No
         found: as from `inspect_config`.
         path: the file, for messages.
         trust: import the modules that the description names.
-        advice: what to do where a class is missing; None says what works for files of Keras 3.
+        advice: what to do where a class is missing; None for the advice for files of Keras 3.
 
     Returns:
         What keras.saving.custom_object_scope takes.
 
     Raises:
-        ModelError: names the classes that nobody defined, and what can be done.
+        ModelError: a class is not defined; the message names it, and the hint what can be done.
     """
     import keras
 
     objects: dict[str, Any] = {}
     missing = []
-    for wanted in found.custom:
-        known = keras.saving.get_registered_object(wanted.registered or wanted.name)
-        if known is None and trust and wanted.module:
-            known = _imported(wanted, path)
+    for custom in found.custom:
+        known = keras.saving.get_registered_object(custom.registered or custom.name)
+        if known is None and trust and custom.module:
+            known = _imported(custom, path)
         if known is None:
-            missing.append(wanted)
+            missing.append(custom)
         else:
-            objects[wanted.registered or wanted.name] = objects[wanted.name] = known
+            objects[custom.registered or custom.name] = objects[custom.name] = known
     if missing:
-        told = ", ".join(f"{m.name} (from {m.module})" if m.module else m.name for m in missing)
+        named = ", ".join(f"{m.name} (from {m.module})" if m.module else m.name for m in missing)
         importable = any(m.module for m in missing)
         raise ModelError(
-            f"{path} has layers of its own, whose code is not in the file: {told}.",
+            f"{path} has layers of its own, whose code is not in the file: {named}.",
             hint=advice
             or "Export it where the code is, and give the folder: model.export('folder'); edgefm export folder"
             + ("   or, if you trust that code, run here with the module on PYTHONPATH and --trust" * importable),
@@ -215,19 +215,19 @@ def _custom_by_name(kind: str) -> CustomClass | None:
     return None if known or kind in legacy or kind.startswith("__") else CustomClass(kind, None, None)
 
 
-def _imported(wanted: CustomClass, path: Path) -> Any:
+def _imported(custom: CustomClass, path: Path) -> Any:
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:
-        module = importlib.import_module(str(wanted.module))
+        module = importlib.import_module(str(custom.module))
     except ImportError as error:
         raise ModelError(
-            f"{path} needs the module {wanted.module}, which cannot be imported: {error}.",
-            hint=f"Put {wanted.module} beside the file or on PYTHONPATH.",
+            f"{path} needs the module {custom.module}, which cannot be imported: {error}.",
+            hint=f"Put {custom.module} beside the file or on PYTHONPATH.",
         ) from error
     finally:
         sys.path.remove(folder)
-    return getattr(module, wanted.name, None)
+    return getattr(module, custom.name, None)
 
 
 def _list(one: str, many: str, names: tuple[str, ...]) -> str:

@@ -41,7 +41,7 @@ class PixelScale:
         low: the least value that pixels 0..255 become before the first layer with weights; None where operations
             hide it.
         high: the greatest, likewise.
-        gap: how far apart the logits of one image lie for pixels 0..255, the median; None where it was not asked.
+        gap: range of the logits of one image for pixels 0..255, the median; None where it was not measured.
     """
 
     kind: Kind
@@ -74,7 +74,7 @@ def examine(traced: TracedModel, taken: ModelInput) -> PixelScale:
 def notes_on_scale(
     scale: PixelScale, traced: TracedModel, taken: ModelInput, model: Any, name: str, asked: Preprocessing | None
 ) -> tuple[list[str], list[str]]:
-    """What a person should know about the scaling of the pixels, in whole sentences.
+    """Notes for a person on the scaling of the pixels, in whole sentences.
 
     Args:
         scale: from `examine`.
@@ -99,8 +99,9 @@ def notes_on_scale(
         tenth = (scale.high - scale.low) / 10
         if low is not None and high is not None and max(abs(low - scale.low), abs(high - scale.high)) > tenth:
             return [note], [
-                f"The pixels are scaled twice: the model itself brings 0..255 to {_told(scale)}, and the preprocessing "
-                f"that was asked for makes that {low:.3g}..{high:.3g}. Its predictions will be wrong. {leave_out}"
+                f"The pixels are scaled twice: the model itself brings 0..255 to {_interval(scale)}, and the "
+                f"preprocessing that was asked for makes that {low:.3g}..{high:.3g}. Its predictions will be "
+                f"wrong. {leave_out}"
             ]
     if (implausible := implausible_scaling(asked)) is not None:
         return [note], [implausible]
@@ -164,13 +165,13 @@ def _without(scale: PixelScale, advice: _Advice) -> tuple[list[str], list[str]]:
     """The notes and warnings where pixels go into the model as they are."""
     if scale.kind == "inside":
         return [
-            f"The model scales its input itself, 0..255 to {_told(scale)}: it gets pixels 0..255 as floats. "
+            f"The model scales its input itself, 0..255 to {_interval(scale)}: it gets pixels 0..255 as floats. "
             "It needs no --preset and no --input-scale."
         ], []
     if scale.kind == "raw" and advice.centred:
         return [
             f"The model is made of {advice.family}, which keras.applications trains on pixels with their means "
-            f"subtracted: if it was trained so, say --preset {advice.family}. It gets pixels 0..255 as floats."
+            f"subtracted: if it was trained so, use --preset {advice.family}. It gets pixels 0..255 as floats."
         ], []
     if scale.kind == "raw":
         return [
@@ -179,21 +180,22 @@ def _without(scale: PixelScale, advice: _Advice) -> tuple[list[str], list[str]]:
         ], []
     if scale.kind == "scaled":
         shown = (
-            f"pixels 0..255 reach its first layer with weights as {_told(scale)}"
+            f"pixels 0..255 reach its first layer with weights as {_interval(scale)}"
             if scale.gap is None
             else f"for pixels 0..255 its logits lie {scale.gap:,.0f} apart"
         )
         return [], [
             f"The model seems to have been trained on scaled pixels, such as 0..1 or -1..1: {shown}. It gets "
-            f"pixels 0..255 as floats, so its predictions will be wrong. Say how it was trained: {advice}"
+            f"pixels 0..255 as floats, so its predictions will be wrong. Give the scaling that it was "
+            f"trained with: {advice}"
         ]
     return [
-        "It cannot be told whether the model was trained on pixels 0..255 or on scaled ones. It gets pixels 0..255 as "
-        f"floats; if it was trained on scaled ones, its predictions will be wrong: then say how, with {advice}"
+        "It is unknown whether the model was trained on pixels 0..255 or on scaled ones. It gets pixels 0..255 as "
+        f"floats; if it was trained on scaled ones, its predictions will be wrong: then give the scaling with {advice}"
     ], []
 
 
-def _told(scale: PixelScale) -> str:
+def _interval(scale: PixelScale) -> str:
     return f"{scale.low:.3g}..{scale.high:.3g}"
 
 

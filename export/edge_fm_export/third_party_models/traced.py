@@ -1,4 +1,4 @@
-"""A third-party model as one TensorFlow graph, to look at values inside it whatever it is made of."""
+"""A third-party model as one TensorFlow graph, in which values between its layers can be read."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class TracedModel:
         tf, keras = require_tensorflow("opening a Keras model")
 
         def call(values: Any) -> Any:
-            (answer,) = keras.tree.flatten(model(values, training=False))
-            return tf.identity(answer)
+            (output,) = keras.tree.flatten(model(values, training=False))
+            return tf.identity(output)
 
         with quiet():
             self._function = tf.compat.v1.wrap_function(call, [tf.TensorSpec((taken.batch, *taken.shape), taken.dtype)])

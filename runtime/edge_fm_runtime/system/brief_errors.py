@@ -1,4 +1,4 @@
-"""Another library's error in one line of a message of ours."""
+"""Another library's error in one line, for a message of ours."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _FRAMES = re.compile(r"Exception encountered when calling |Check '.*' failed at 
 
 
 def brief(error: BaseException) -> str:
-    """The first line of an error's text that says what is wrong, cut where it is very long; else the error's kind."""
+    """The first line of an error's text that names the fault, cut where it is very long; else the error's kind."""
     lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
-    telling = [line for line in lines if not _FRAMES.match(line)]
-    text = (telling or lines or [type(error).__name__])[0]
+    faults = [line for line in lines if not _FRAMES.match(line)]
+    text = (faults or lines or [type(error).__name__])[0]
     return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 3]}..."

@@ -15,7 +15,7 @@ from field.makers import keras, noise, saved
 
 SHAPE = (16, 12, 3)
 INSIDE = (r"scales its input itself",)
-NO_ADVICE = (r"with --preset", r"seems to have been trained", r"scaled twice", r"cannot be told")
+NO_ADVICE = (r"with --preset", r"seems to have been trained", r"scaled twice", r"is unknown whether")
 Scaling = Callable[[Any, Any], Any]
 
 

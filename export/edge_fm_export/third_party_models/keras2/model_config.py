@@ -2,7 +2,7 @@
 
 Keras 3 reads some of Keras 2's files: those without an argument that it has dropped since, without a model used as a
 layer, and without an operator on tensors. What is rewritten here is the rest. An argument that Keras 3 lacks is left
-out only where its value changes no prediction; anything else is an error that says how to export the model instead.
+out only where its value changes no prediction; anything else is an error whose hint is how to export the model instead.
 """
 
 from __future__ import annotations

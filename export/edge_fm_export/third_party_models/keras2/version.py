@@ -1,4 +1,4 @@
-"""Which Keras wrote a file, as the file says."""
+"""The version of Keras that wrote a file, read from the file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class KerasVersion:
     """The version of Keras that wrote a file.
 
     Attributes:
-        text: as the file says it, such as "2.15.0"; empty where it says none.
-        before_versions: whether only files older than Keras 2 say none in this format.
+        text: as it stands in the file, such as "2.15.0"; empty where there is none.
+        before_versions: whether only files older than Keras 2 have none in this format.
     """
 
     text: str
@@ -29,7 +29,7 @@ class KerasVersion:
 
     @property
     def major(self) -> int | None:
-        """The first number; None where the file does not say."""
+        """The first number; None where the file has no version."""
         first = self.text.partition(".")[0]
         return int(first) if first.isdigit() and len(first) < 6 else None
 
@@ -49,7 +49,7 @@ class KerasVersion:
         return bool(mine) and mine > others
 
     def describe(self) -> str:
-        """What a message says, such as "Keras 2.15.0 (or tf_keras)"."""
+        """The version for a message, such as "Keras 2.15.0 (or tf_keras)"."""
         if self.major is None:
             return "an old version of Keras" if self.before_versions else "an unknown version of Keras"
         return f"{'tf_keras' if self.is_tf_keras else 'Keras'} {self.text}"
