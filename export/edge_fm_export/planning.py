@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edge_fm_export.compat.tensorflow_setup import missing_packages
+from edge_fm_export.packages import missing_packages
 from edge_fm_export.targets import Target, target_packages
 from edge_fm_runtime.errors import MissingDependencyError
 

@@ -75,7 +75,7 @@ def _best_s(call: Callable[[], object]) -> float:
 
 
 def _matrix_product(threads: int) -> Callable[[], object]:
-    from edge_fm_export.compat.tensorflow_setup import require_package
+    from edge_fm_export.packages import require_package
 
     require_package("onnx", "Measuring the roofline")
     import onnxruntime as ort

@@ -70,23 +70,6 @@ def require_tensorflow(purpose: str) -> tuple[Any, Any]:
     return tf, keras
 
 
-def missing_packages(packages: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of `packages` (import names) that are not installed, without importing any."""
-    from importlib.util import find_spec
-
-    return tuple(p for p in packages if find_spec(p) is None)
-
-
-def require_package(package: str, purpose: str) -> None:
-    """Raise unless `package` (its import name) is installed.
-
-    Raises:
-        MissingDependencyError: it is not.
-    """
-    if missing_packages((package,)):
-        raise MissingDependencyError.for_extra(package, "export", purpose)
-
-
 @contextmanager
 def quiet() -> Iterator[None]:
     """Hold back the libraries' log lines and deprecation warnings while they convert; errors are raised as ever."""

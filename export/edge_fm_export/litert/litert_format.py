@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_fm_export.compat.tensorflow_setup import require_package
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.litert.converter_process import convert
+from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import require_calibration
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
 from edge_fm_runtime.errors import ExportError

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge_fm_export.compat.tensorflow_setup import require_package
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.onnx.accuracy_control import control_onnx
 from edge_fm_export.onnx.int8_quantizer import CALIBRATION_METHOD, predictor, prepare, quantize_file
 from edge_fm_export.onnx.onnx_format import describe, fp32_model
+from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.cpu import integer_settings
 from edge_fm_runtime.errors import ExportError

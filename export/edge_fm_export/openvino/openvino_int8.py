@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.compat.library_folders import some_home_folder
-from edge_fm_export.compat.tensorflow_setup import quiet, require_package
+from edge_fm_export.compat.tensorflow_setup import quiet
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.openvino.ir_float_layers import CONVOLUTION, LAYERS, float_layers
 from edge_fm_export.openvino.ir_size import prune_ir
+from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.selection import note_on_weights, select_int8_weights
 from edge_fm_export.quantization.steering import Drop, SteeringImages, predict_all, steering_images
