@@ -8,6 +8,7 @@ from typing import Any
 from edge_fm_export.onnx.graph_edits import replace_constants, replace_nodes, reset_header
 from edge_fm_export.onnx.padding import keep_zero_padding
 from edge_fm_export.onnx.subgraphs import captured, name_loop_outputs, rename_tensors
+from edge_fm_export.unique_names import unused_name
 from edge_fm_runtime.errors import ExportError
 
 _COUNTER = re.compile(r"__\d+")
@@ -97,26 +98,16 @@ def _rename(graph: Any) -> None:
     for constant in graph.initializer:
         users = uses.get(constant.name, [])
         wanted = users[0] if len(users) > 1 else _plain(constant.name, "constant")
-        tensors[constant.name] = constant.name = _unused(wanted, taken)
+        tensors[constant.name] = constant.name = unused_name(wanted, taken)
     for node in graph.node:
         for output in node.output:
             tensors.setdefault(output, "")
             if output not in fixed and output:
-                tensors[output] = _unused(node.name, taken)
+                tensors[output] = unused_name(node.name, taken)
     names: set[str] = set()
     for node in graph.node:
-        node.name = _unused(node.name, names)
+        node.name = unused_name(node.name, names)
         rename_tensors(node, tensors)
-
-
-def _unused(wanted: str, taken: set[str]) -> str:
-    """`wanted`, or with the first number behind it that nothing has, and note it as taken."""
-    name, number = wanted, 1
-    while name in taken:
-        number += 1
-        name = f"{wanted}_{number}"
-    taken.add(name)
-    return name
 
 
 def _layer_name(node: Any) -> str:

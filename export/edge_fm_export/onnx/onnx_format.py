@@ -13,6 +13,7 @@ from edge_fm_export.compat.tf2onnx_patches import operator_handlers, spread_scal
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.onnx.graph_edits import to_bytes
 from edge_fm_export.onnx.graph_rewrites import finalize, simplify
+from edge_fm_export.onnx.quantizable_nodes import scaling_nodes
 from edge_fm_export.packages import require_package
 from edge_fm_export.savedmodel.resizing import require_usual_resizing
 from edge_fm_export.savedmodel.savedmodel_format import INPUT, OUTPUT, graph_operators, read_graph, saved_model
@@ -22,6 +23,8 @@ from edge_fm_runtime.errors import ConversionWarning, ExportError
 PAYLOAD = "model.onnx"
 OPSET = 17
 """tf2onnx writes up to 18; at 18 its global pooling needs a Transpose, at 17 it does not."""
+
+_SCALING = ("Cast", "Mul", "Add", "Sub", "Div", "Transpose", "Reshape")
 
 
 def fp32_model(context: BuildContext) -> Path:
@@ -56,7 +59,7 @@ def build_fp16(context: BuildContext, folder: Path) -> Built:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     model = onnx.load(fp32_model(context))
-    scaling = _scaling_nodes(model.graph)
+    scaling = scaling_nodes(model.graph, _SCALING)  # in half precision it would round pixels
     with quiet():
         half = convert_float_to_float16(model, keep_io_types=True, node_block_list=sorted(scaling))
     _join_casts(half.graph)
@@ -163,17 +166,3 @@ def _join_casts(graph: Any) -> None:
 
 def _to(cast: Any) -> int:
     return next(int(attribute.i) for attribute in cast.attribute if attribute.name == "to")
-
-
-def _scaling_nodes(graph: Any) -> set[str]:
-    """The nodes between the pixels and the first layer with weights: scaling in half precision would round pixels."""
-    constants = {c.name for c in graph.initializer}
-    reached, names = {i.name for i in graph.input}, set()
-    for node in graph.node:
-        if node.op_type not in ("Cast", "Mul", "Add", "Sub", "Div", "Transpose", "Reshape"):
-            continue
-        data = [i for i in node.input if i not in constants]
-        if data and all(i in reached for i in data):
-            names.add(node.name)
-            reached.update(node.output)
-    return names

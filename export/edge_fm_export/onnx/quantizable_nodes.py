@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ _PASS = (
     "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
     "Transpose", "Pad", "Resize",
 )  # fmt: skip
-_SCALING = (
+SCALING = (
     "Cast", "Mul", "Add", "Sub", "Div", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Gather", "Split", "Concat",
     "Slice",
 )  # fmt: skip
@@ -57,14 +57,14 @@ class GraphView:
         return [i for i in node.input if i and i not in self.constants]
 
 
-def scaling_nodes(graph: Any) -> frozenset[str]:
-    """Names of the nodes that lead from the pixels to the first layer: quantizing each would round twice."""
+def scaling_nodes(graph: Any, operators: Collection[str] = SCALING) -> frozenset[str]:
+    """Names of the nodes of these types that lead from the pixels to the first layer: rounding each would add up."""
     view = GraphView(graph)
     reached = {i.name for i in graph.input}
     names = set()
     for node in graph.node:
         data = view.data(node)
-        if node.op_type in _SCALING and data and all(i in reached for i in data):
+        if node.op_type in operators and data and all(i in reached for i in data):
             names.add(node.name)
             reached.update(node.output)
     return frozenset(names)

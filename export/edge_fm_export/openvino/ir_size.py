@@ -34,6 +34,11 @@ def prune_ir(path: Path) -> None:
     if runtime is not None:
         for child in [*runtime.findall("nncf"), *runtime.findall("info")]:  # info repeats Runtime_version
             runtime.remove(child)
+    write_xml(root, path)
+
+
+def write_xml(root: Element, path: Path) -> None:
+    """Write an IR's XML without indentation, which is a third of a small model's file."""
     for element in root.iter():
         if element.text is not None and not element.text.strip():
             element.text = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,10 @@ from xml.etree import ElementTree
 from edge_fm_export.compat.tensorflow_setup import quiet
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.onnx import onnx_format
+from edge_fm_export.openvino.ir_size import write_xml
 from edge_fm_export.packages import require_package
 from edge_fm_export.savedmodel.savedmodel_format import INPUT
+from edge_fm_export.unique_names import unused_name
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
 from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import ExportError
@@ -92,7 +95,7 @@ def save_ir(model: openvino.Model, path: Path, *, compress_to_fp16: bool = False
             if child.tag == "conversion_parameters":  # holds the path of a temporary folder
                 runtime.remove(child)
     _require_whole(tree, path)
-    _write(tree, path)
+    write_xml(tree.getroot(), path)
 
 
 def embed(payload: Path, text: str, metadata: Metadata) -> None:
@@ -109,7 +112,7 @@ def embed(payload: Path, text: str, metadata: Metadata) -> None:
     info = ElementTree.SubElement(runtime, "model_info")
     for key, value in model_info(metadata).items():
         ElementTree.SubElement(info, key, value=value)
-    _write(tree, payload)
+    write_xml(root, payload)
 
 
 def model_info(metadata: Metadata) -> dict[str, str]:
@@ -141,17 +144,10 @@ def describe(payload: Path) -> dict[str, int]:
         if kind == "Const":
             data = layer.find("data")
             if data is not None and data.get("element_type") not in ("i32", "i64"):
-                parameters += _elements(data.get("shape", ""))
+                parameters += math.prod(int(side) for side in data.get("shape", "").split(",") if side.strip())
         elif kind not in ("Parameter", "Result"):
             nodes += 1
     return {"nodes": nodes, "parameters": parameters}
-
-
-def _elements(shape: str) -> int:
-    count = 1
-    for side in shape.split(","):
-        count *= int(side) if side.strip() else 1
-    return count
 
 
 _COUNTED = re.compile(r"(?:^|/)[A-Za-z0-9]+_\d+$")
@@ -164,11 +160,7 @@ def _rename_layers(tree: Any) -> None:
     for layer in layers:
         name, kind = layer.get("name", ""), layer.get("type", "")
         wanted = f"{kind}_{layer.get('id')}" if "/" not in name and _COUNTED.search(name) else name
-        unique, number = wanted, 1
-        while unique in taken:
-            number += 1
-            unique = f"{wanted}_{number}"
-        taken.add(unique)
+        unique = unused_name(wanted, taken)
         layer.set("name", unique)
         for attribute in list(layer.iter("attribute")):
             if attribute.get("name") == "fused_names":
@@ -182,11 +174,3 @@ def _require_whole(tree: Any, path: Path) -> None:
         raise ExportError(
             f"OpenVINO wrote only {size} bytes of weights to {path.with_suffix('.bin')}; is the disk full?"
         )
-
-
-def _write(tree: Any, path: Path) -> None:
-    for element in tree.getroot().iter():
-        # Indentation is a third of a small model's file.
-        element.text = element.text if element.text and element.text.strip() else None
-        element.tail = None
-    path.write_bytes(ElementTree.tostring(tree.getroot(), encoding="utf-8", xml_declaration=True))
