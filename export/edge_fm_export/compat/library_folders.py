@@ -1,5 +1,8 @@
 """Folders that Keras and Matplotlib would otherwise make in the user's home: they lie in EdgeFM's cache folder.
 
+Only documented environment variables of these libraries are set, so this is for every version of them; it may go when
+they can be imported without writing to the user's home.
+
 What a person has set up for these libraries (`KERAS_HOME`, `~/.keras/keras.json`, `MPLCONFIGDIR`, a `matplotlibrc`) is
 followed as before; a library that the program has imported itself is left alone.
 """
@@ -30,7 +33,7 @@ def _library_folder(name: str) -> str:
 def use_own_matplotlib_folder() -> None:
     """Import Matplotlib, if it is installed, with its list of fonts in the cache folder.
 
-    A `matplotlibrc` in the current folder, which may be anybody's, is not followed: it could have LaTeX run.
+    A `matplotlibrc` in the current folder, which anyone may have written, is not followed: it could have LaTeX run.
     """
     if "matplotlib" in sys.modules:
         return
@@ -51,7 +54,11 @@ def use_own_matplotlib_folder() -> None:
 
 @contextmanager
 def some_home_folder() -> Iterator[None]:
-    """Import NNCF within this: it asks for the home folder, and fails for a user without one, as in many containers."""
+    """Import NNCF within this: for a user without a home folder, as in many containers, it gets a temporary one.
+
+    NNCF (seen with 3.4) looks for the home folder when it is imported, and fails without one. HOME is a documented
+    setting, so this is for every version. May go when NNCF is imported without a home folder.
+    """
     if user_home() is not None:
         yield
         return

@@ -138,3 +138,12 @@ if before is None:
 def test_the_libraries_of_training_and_export_are_imported(run: Run) -> None:
     done = run(sys.executable, "-c", _IMPORTS)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.needs("nncf")
+def test_nncf_itself_still_needs_a_home_folder() -> None:
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [*_NOBODY, sys.executable, "-c", "import nncf"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and "home directory" in done.stderr, "some_home_folder can go: NNCF needs no home"
