@@ -16,9 +16,6 @@ LONGEST = 300
 MOST = 15
 """Modules of a folder, without `__init__.py`."""
 
-TOO_LONG: set[str] = set()
-"""Modules that are still too long. A module that was shortened leaves this list; none joins it."""
-
 
 def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
@@ -26,9 +23,7 @@ def name(path: Path) -> str:
 
 def test_no_module_is_longer_than_300_lines() -> None:
     lines = {name(module): len(module.read_text("utf-8").splitlines()) for module in MODULES}
-    too_long = {module: count for module, count in lines.items() if count > LONGEST}
-    assert not {module: count for module, count in too_long.items() if module not in TOO_LONG}, "divide it by subject"
-    assert not TOO_LONG - set(too_long), "short enough now: take it off TOO_LONG"
+    assert not {module: count for module, count in lines.items() if count > LONGEST}, "divide it by subject"
 
 
 def test_no_folder_holds_more_than_15_modules() -> None:
