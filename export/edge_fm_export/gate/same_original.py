@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_fm_export.context import SourceModel
-from edge_fm_export.gate.gate import reference_answers
+from edge_fm_export.gate.gate import reference_predictions
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
 from edge_fm_runtime.artifacts.metadata import Precision
@@ -38,5 +38,5 @@ def check_same_original(artifact: Artifact, source: SourceModel, parity: Parity)
     if artifact.bare or GOLDEN_FILE not in artifact.metadata.files:
         return check_agreement(parity, _AGREEMENT[artifact.metadata.precision], name=SAME_PREDICTIONS)
     golden = load_golden(artifact.path / GOLDEN_FILE)
-    difference = compare_probabilities(golden.reference, reference_answers(source, golden.images)).max_abs_diff
+    difference = compare_probabilities(golden.reference, reference_predictions(source, golden.images)).max_abs_diff
     return Check(SAME_MODEL, difference, _MAX_ABS_DIFF, difference <= _MAX_ABS_DIFF)
