@@ -79,8 +79,8 @@ def contact_sheet(
         draw.text((_MARGIN, middle - _FONT_PX - 1), name, fill=_INK, font=font)
         draw.text((_MARGIN, middle + 3), f"{counts[row]:,}", fill=_DIM, font=small)
         members = np.flatnonzero(shown.labels == row)
-        chosen = members[np.linspace(0, len(members) - 1, min(columns, len(members))).astype(np.intp)]
-        for column, index in enumerate(chosen):
+        selected = members[np.linspace(0, len(members) - 1, min(columns, len(members))).astype(np.intp)]
+        for column, index in enumerate(selected):
             tile = _tile(shown.images[index], (tile_w, tile_h))
             sheet.paste(tile, (_MARGIN + label_w + column * (tile_w + _GAP), top + (row_h - _GAP - tile_h) // 2))
     return sheet

@@ -1,4 +1,4 @@
-"""What a dataset is: two splits of labelled images, and how one is told from another."""
+"""A dataset: splits of labelled images, and the hash that identifies them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SourceFile:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images to learn from, to choose the best epoch by and to be judged by, which never overlap.
+    """Training, validation and test images, which never overlap.
 
     Attributes:
         name: what a person calls it.
@@ -76,7 +76,7 @@ class Dataset:
         notes: what was done to the source's own data (a test split drawn, labels renumbered, values scaled), for people
             and reports.
         files: name of each file that was read -> its path, size in bytes and SHA-256.
-        validation: the source's own validation split, which chooses the best epoch; None where it has none.
+        validation: the source's own validation split, which selects the best epoch; None where it has none.
     """
 
     name: str

@@ -84,7 +84,7 @@ def fetch(
 
     Args:
         progress: called with bytes.
-        note: told what is tried and what did not work, one line each.
+        note: called with what is tried and what did not work.
         sources: where to fetch from; `default_sources()` where none are given.
 
     Returns:

@@ -32,7 +32,7 @@ def label_order(dataset_labels: Sequence[str], model_labels: Sequence[str], *, n
     unknown = [label for label, number in zip(dataset_labels, order, strict=True) if number is None]
     if unknown:
         raise DataError(
-            f"{name} has images labelled {', '.join(unknown)}; the model answers {', '.join(model_labels)}.",
+            f"{name} has images labelled {', '.join(unknown)}; the model's classes are {', '.join(model_labels)}.",
             hint="Name the dataset's classes as the model does (its folders, or one a line in a labels.txt beside the "
             "file), or the model's as the dataset does: edgefm export --labels FILE",
         )

@@ -1,6 +1,6 @@
 """What a recipe does to a dataset before anything is learned: other classes, other splits, fewer images.
 
-All of it is a function of the dataset and the settings, so that whoever judges the model later does the same again.
+All of it is a function of the dataset and the settings, so that it can be repeated when the model is evaluated later.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ class Preparation:
             {'samples': 100}
         """
         usual = asdict(Preparation())
-        told = {key: value for key, value in asdict(self).items() if value != usual[key]}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in told.items()}
+        given = {key: value for key, value in asdict(self).items() if value != usual[key]}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
 
     @classmethod
-    def from_json(cls, told: Any) -> Preparation:
+    def from_json(cls, given: Any) -> Preparation:
         """Read what `to_json` wrote.
 
         Raises:
             DataError: it is something else.
         """
-        fits = isinstance(told, Mapping) and set(told) <= {f.name for f in fields(cls)}
+        fits = isinstance(given, Mapping) and set(given) <= {f.name for f in fields(cls)}
         kinds = {"relabel": dict, "classes": list, "split": list, "pool": bool, "deduplicate": bool}
-        if not fits or not all(isinstance(value, kinds.get(key, int)) for key, value in told.items()):
-            raise DataError(f"A preparation of data cannot be read: {told!r}"[:300] + ".")
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+        if not fits or not all(isinstance(value, kinds.get(key, int)) for key, value in given.items()):
+            raise DataError(f"A preparation of data cannot be read: {given!r}"[:300] + ".")
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
         return cls(**values)
 
 
@@ -181,11 +181,11 @@ def _renumbered(split: Split, table: np.ndarray[Any, Any]) -> Split:
 
 def _say_classes(old: tuple[str, ...], new: tuple[str, ...], table: np.ndarray[Any, Any]) -> str:
     members = [[name for name, number in zip(old, table, strict=True) if number == label] for label in range(len(new))]
-    told = [
+    given = [
         name if those == [name] else f"{name} ({' + '.join(those)})" for name, those in zip(new, members, strict=True)
     ]
     left_out = int((table < 0).sum())
-    return ", ".join(told) + (f"; {left_out} class{'es' * (left_out != 1)} left out" if left_out else "")
+    return ", ".join(given) + (f"; {left_out} class{'es' * (left_out != 1)} left out" if left_out else "")
 
 
 def _without_copies(
@@ -254,5 +254,5 @@ def _stratified(split: Split, among: Indices, count: int, seed: int) -> Indices:
         return among
     labels = split.labels[among]
     # Copies do not matter here: all of these images are learned from.
-    chosen = hold_out_count([i.to_bytes(8, "little") for i in among.tolist()], labels, count=count, seed=seed)
-    return np.sort(among[chosen])
+    selected = hold_out_count([i.to_bytes(8, "little") for i in among.tolist()], labels, count=count, seed=seed)
+    return np.sort(among[selected])

@@ -72,7 +72,7 @@ def load_dataset(
         skip_unreadable: share of an image folder's pictures, 0..1, that may be left out because they cannot be read;
             the notes list them.
         progress: called as work goes on.
-        note: told in a line each what is tried when something is fetched, and what was done to the source's own data.
+        note: called with what is tried when something is fetched, and what was done to the source's own data.
 
     Raises:
         DataError: there is no such dataset or file, or it is not what it should be; names the file and the row.

@@ -1,4 +1,4 @@
-"""Files with known sums in a folder: found, checked on every use, fetched where absent, mended where damaged."""
+"""Files with known sums in a folder: found, checked on every use, fetched where absent or damaged."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def obtain(
         cache: the folder whose files may always be replaced, if there is one; elsewhere only those that were fetched.
         sources: returns where to fetch from, best first.
         progress: called with bytes.
-        note: told what is tried.
+        note: called with what is tried.
 
     Raises:
         DataError: a file that was put there by hand is not what it should be, or no folder can be written to.

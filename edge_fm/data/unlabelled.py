@@ -44,7 +44,7 @@ def load_images(
         photo: how a picture meets the canvas.
         skip_unreadable: share of the pictures that may be left out because they cannot be read.
         progress: called with pictures.
-        note: told in a line each what was passed over and left out.
+        note: called with what was passed over and left out.
 
     Returns:
         uint8 `[N,H,W,C]`.
@@ -79,6 +79,6 @@ def load_images(
             progress(f"Reading {Path(folder).name}", i + 1, len(paths))
     check_unreadable(failures, len(paths), skip_unreadable)
     if failures:
-        told = unreadable_in_words({"pictures": len(paths), "left_out": failures})
-        note(f"Pictures that cannot be read are left out: {told}.")
+        reasons = unreadable_in_words({"pictures": len(paths), "left_out": failures})
+        note(f"Pictures that cannot be read are left out: {reasons}.")
     return np.stack(canvases)

@@ -33,7 +33,7 @@ def require_keras_installed(purpose: str) -> None:
 
 
 def require_keras(purpose: str) -> Any:
-    """Import and return `keras`, with whatever backend the user has chosen.
+    """Import and return `keras`, with the backend that the user has configured.
 
     Args:
         purpose: what needs it, such as "training"; the error names it.
@@ -41,7 +41,7 @@ def require_keras(purpose: str) -> Any:
     Raises:
         MissingDependencyError: Keras or its backend is not installed.
     """
-    # TensorFlow writes its build's details to stderr on import, unless told not to before that.
+    # TensorFlow writes its build's details to stderr on import, unless its log level is set before that.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         if "keras" in sys.modules:

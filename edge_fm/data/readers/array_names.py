@@ -88,14 +88,14 @@ def choose_arrays(present: Collection[str], where: str) -> Choice:
         if (part, "images") in best and (part, "labels") in best
     }
     named: dict[PartName, tuple[str, str]] = {part: pairs[part] for part in ORDER if part in pairs}
-    chosen: dict[PartName, tuple[str, str]] = named if "train" in named else {}
+    selected: dict[PartName, tuple[str, str]] = named if "train" in named else {}
     if not named and None in pairs:
-        chosen["train"] = pairs[None]
-    if not chosen:
+        selected["train"] = pairs[None]
+    if not selected:
         raise DataError(
             f"{where} has the arrays {', '.join(sorted(present)) or 'none'}; supported are {SUPPORTED}.",
             hint="Name them so: numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...).",
         )
-    used = {name for pair in chosen.values() for name in pair}
+    used = {name for pair in selected.values() for name in pair}
     unread = sorted(name for name in present if name not in used and name not in CLASS_NAMES)
-    return Choice(chosen, {"not_read": f"the arrays {', '.join(unread)}"} if unread else {})
+    return Choice(selected, {"not_read": f"the arrays {', '.join(unread)}"} if unread else {})

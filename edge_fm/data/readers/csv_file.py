@@ -37,7 +37,7 @@ def read_csv(path: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
 
 
 def find_csv_folder(folder: Path) -> dict[PartName, Path] | None:
-    """The training, validation and test file of a folder, told apart by their names; None where they are not there."""
+    """The training, validation and test file of a folder, by their names; None where they are not there."""
     found = find_csv_parts(folder)
     parts: dict[PartName, Path] = {part: found[part][0] for part in ORDER if len(found.get(part, ())) == 1}
     alone = all(len(found[part]) == 1 for part in found if part)
@@ -51,9 +51,9 @@ def read_csv_folder(parts: Mapping[PartName, Path], *, shape: Shape | None, prog
     notes: dict[str, str] = notes_of_parts(
         {part: path.name for part, path in parts.items()}, {part: len(one.images) for part, (one, _) in read.items()}
     )
-    told = dict.fromkeys(layout.note for _, layout in read.values() if layout.note is not None)
-    if told:
-        notes["columns"] = "; ".join(told)
+    column_notes = dict.fromkeys(layout.note for _, layout in read.values() if layout.note is not None)
+    if column_notes:
+        notes["columns"] = "; ".join(column_notes)
     if unread := find_csv_parts(folder).get(""):
         notes["not_read"] = ", ".join(path.name for path in unread)
     return assemble(

@@ -123,7 +123,7 @@ _Found = tuple[int, tuple[int, ...], str | None]
 
 
 def _by_header(path: Path, cells: Sequence[str], shape: Shape | None) -> _Found | None:
-    """Label and left out columns as the header's names have it; None where they do not tell."""
+    """Label and left out columns as the header's names have it; None where they do not show them."""
     lowered = [cell.lower() for cell in cells]
     labels = [i for i, name in enumerate(lowered) if name in _LABELS]
     others = [i for i in _unlike_pixels(lowered) if i not in labels]
@@ -138,8 +138,8 @@ def _by_header(path: Path, cells: Sequence[str], shape: Shape | None) -> _Found 
         note = f"the label is {_named(cells, labels)}"
         return labels[0], counters, f"{note}; {_left_out(cells, counters)}" if counters else None
     if not labels and len(unknown) == 1:
-        told = f"{_named(cells, unknown)} is taken for the label"
-        return unknown[0], counters, f"{told}; {_left_out(cells, counters)}" if counters else told
+        note = f"{_named(cells, unknown)} is taken for the label"
+        return unknown[0], counters, f"{note}; {_left_out(cells, counters)}" if counters else note
     if unknown:
         what = "neither the label nor pixels" if labels else "no pixels; none of them is called label"
         raise DataError(
@@ -222,5 +222,5 @@ def _left_out(cells: Sequence[str], places: Sequence[int]) -> str:
 def _no_label(path: Path, why: str) -> DataError:
     return DataError(
         f"{path} has no label column: {why}.",
-        hint="Add a column called label; a test file without labels cannot judge a model, so leave it out.",
+        hint="Add a column called label; a test file without labels cannot evaluate a model, so leave it out.",
     )

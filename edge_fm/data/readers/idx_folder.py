@@ -49,17 +49,17 @@ def read_idx_folder(
         )
     parts: dict[PartName, Part] = {}
     files: dict[str, SourceFile] = {}
-    chosen = {name: those[0] for name, those in pairs.items() if those}
-    for done, (name, path) in enumerate(chosen.items()):
-        progress(f"Reading {folder.name}", done, len(chosen))
+    selected = {name: those[0] for name, those in pairs.items() if those}
+    for done, (name, path) in enumerate(selected.items()):
+        progress(f"Reading {folder.name}", done, len(selected))
         labels = _labels_of(path, found)
         parts[name] = _read_pair(path, labels)
         files |= {p.name: describe_file(p) for p in (path, labels)}
-    progress(f"Reading {folder.name}", len(chosen), len(chosen))
+    progress(f"Reading {folder.name}", len(selected), len(selected))
     names = read_names(folder) or _known_names(list(parts.values()), known)
     counts = {name: len(part.images) for name, part in parts.items()}
     own = "validation" in parts
-    notes = notes_of_parts({name: path.name for name, path in chosen.items()}, counts) if own else {}
+    notes = notes_of_parts({name: path.name for name, path in selected.items()}, counts) if own else {}
     return assemble(parts, shape=shape, names=names, files=files, notes=notes)
 
 

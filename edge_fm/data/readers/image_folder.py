@@ -55,7 +55,7 @@ def read_image_folder(
         skip_unreadable: share of the pictures that may be left out because they cannot be read; the notes list them.
 
     Raises:
-        DataError: no pictures, parts that cannot be told apart, sizes that differ without a shape, or pictures that
+        DataError: no pictures, parts that are ambiguous, sizes that differ without a shape, or pictures that
             cannot be read (they are listed).
     """
     if shape is not None:
@@ -130,7 +130,7 @@ def _check_counts(folder: Path, names: tuple[str, ...], train: Sequence[_Picture
     least = 2 if alone else 1
     few = [f"{name} ({count})" for name, count in zip(names, counts, strict=True) if count < least]
     if few:
-        why = "one to learn from and one to be judged by" if alone else "to learn from"
+        why = "one for training and one for the test" if alone else "to learn from"
         raise DataError(
             f"{folder}: {len(few)} of {len(names)} classes have too few training pictures: "
             f"{', '.join(few[:MAX_LISTED])}. Each needs at least {least}, {why}.",

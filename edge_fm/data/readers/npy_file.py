@@ -48,7 +48,7 @@ def find_npy_parts(folder: Path) -> Choice | None:
     stems = [p.stem for p in sorted(folder.glob("*.npy"))]
     try:
         return choose_arrays(stems, str(folder)) if len(stems) > 1 else None
-    except DataError:  # other files: what the folder holds is said by whoever finds nothing in it
+    except DataError:  # other files: the caller reports what the folder holds
         return None
 
 

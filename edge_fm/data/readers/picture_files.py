@@ -21,7 +21,7 @@ def find_parts(folder: Path) -> tuple[dict[PartName, Path], list[Path]]:
     """The parts of a folder, and its folders of pictures that are none of them; no parts where it holds the classes.
 
     Raises:
-        DataError: a part is there twice, or what is there lacks one to learn from or one to be judged by.
+        DataError: a part is there twice, or the training part or one to evaluate on is missing.
     """
     named = [p for p in _folders(folder) if p.name.lower() in PART_NAMES]
     others = [p for p in _folders(folder) if p not in named and picture_files(p)]
@@ -42,7 +42,7 @@ def find_parts(folder: Path) -> tuple[dict[PartName, Path], list[Path]]:
         raise DataError(
             f"{folder} has train/ and, beside it, {', '.join(f'{p.name}/' for p in others[:MAX_LISTED])}, which is the "
             f"name of no part; parts are called {DESCRIPTION}.",
-            hint="Rename it (val/ chooses the best epoch, test/ judges the model), or give the folder of the classes.",
+            hint="Rename it (val/ for validation, test/ for the test), or give the folder of the classes.",
         )
     if parts and ("train" not in parts or len(parts) == 1):
         have, need = ", ".join(p.name for p in parts.values()), "test" if "train" in parts else "train"
@@ -114,12 +114,12 @@ def passed_over(folder: Path, parts: Iterable[Path], names: Sequence[str]) -> st
             for _, links, files in _walk(part / name):
                 linked += len(links)
                 kinds.update(kind_passed_over(f) for f in files if not is_photo_name(f))
-    told = [describe_counts(kinds)] if kinds else []
+    found = [describe_counts(kinds)] if kinds else []
     if linked:
-        told.append(f"{linked:,} {'link to a folder' if linked == 1 else 'links to folders'} within a class")
+        found.append(f"{linked:,} {'link to a folder' if linked == 1 else 'links to folders'} within a class")
     if loose:
-        told.append(f"{loose:,} {'picture' if loose == 1 else 'pictures'} in no class's folder")
-    return "; ".join(told)
+        found.append(f"{loose:,} {'picture' if loose == 1 else 'pictures'} in no class's folder")
+    return "; ".join(found)
 
 
 def class_names(parts: Sequence[Path]) -> tuple[str, ...]:

@@ -78,12 +78,12 @@ def assemble(
     images = [fold(values, shape, part.locate) for values, part in zip(scaled, given, strict=True)]
     labels, label_names, label_note = number_labels(given, names)
     splits = {name: Split(i, n) for name, i, n in zip(parts, images, labels, strict=True)}
-    told = {**(notes or {}), **_axes_note(scaled[0], images[0]), **pixel_note, **column_note, **label_note}
+    all_notes = {**(notes or {}), **_axes_note(scaled[0], images[0]), **pixel_note, **column_note, **label_note}
     return Raw(
         label_names=label_names,
         train=splits["train"],
         test=splits.get("test"),
-        notes=told,
+        notes=all_notes,
         files=files,
         validation=splits.get("validation"),
     )

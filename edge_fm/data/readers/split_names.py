@@ -1,4 +1,4 @@
-"""The parts that a source's own names tell apart: training, validation and test."""
+"""Names of a source's own parts: training, validation and test."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def notes_of_parts(names: Mapping[PartName, str], counts: Mapping[PartName, int]
 
     Example:
         >>> notes_of_parts({"train": "train/", "validation": "val/"}, {"train": 80, "validation": 20})
-        {'train': '80 of train/', 'validation': '20 of val/, which choose the best epoch'}
+        {'train': '80 of train/', 'validation': '20 of val/, which select the best epoch'}
     """
-    roles = {"train": "", "validation": ", which choose the best epoch", "test": ", which judge the model"}
+    roles = {"train": "", "validation": ", which select the best epoch", "test": ", which evaluate the model"}
     return {part: f"{counts[part]:,} of {name}{roles[part]}" for part, name in names.items()}

@@ -18,6 +18,7 @@ from edge_fm.models.records import trained_model
 from edge_fm.models.run_files import MODEL_FILE
 from edge_fm.models.weight_shapes import Shapes, differences, file_shapes, shapes_of
 from edge_fm_runtime.errors import ModelError
+from edge_fm_runtime.system.brief_errors import brief
 
 _SUFFIXES = (".weights.h5", ".h5", ".keras", ".pth")
 
@@ -35,7 +36,7 @@ def load_weights(model: Any, source: str, *, name: str = "", options: Mapping[st
         options: what the model was built with.
 
     Returns:
-        What was loaded, in a sentence, where it is not the whole model.
+        What was loaded, in one sentence, where it is not the whole model.
 
     Raises:
         ModelError: no such file, another kind of file, weights of other shapes, or a download that fails.
@@ -84,7 +85,7 @@ def _load_h5(model: Any, path: Path, backbone: _Builder | None) -> str | None:
         return None
     alone = backbone(False) if backbone else None
     if backbone is None or alone is None:
-        raise _misfit(path, theirs, model)
+        raise _mismatch(path, theirs, model)
     if theirs == shapes_of(alone.weights):
         _fill(alone, path)
         copy_layers(alone.layers, model)
@@ -97,7 +98,7 @@ def _load_h5(model: Any, path: Path, backbone: _Builder | None) -> str | None:
             taken = {layer.name for layer in alone.layers}
             copy_layers((layer for layer in whole.layers if layer.name in taken), model)
             return f"The backbone's weights are from {path}, its ImageNet classifier left out; the head's are fresh."
-    raise _misfit(path, theirs, alone, backbone_of=model.name)
+    raise _mismatch(path, theirs, alone, backbone_of=model.name)
 
 
 def _load_torch(model: Any, path: Path, name: str, backbone: _Builder | None) -> str:
@@ -115,13 +116,13 @@ def _load_torch(model: Any, path: Path, name: str, backbone: _Builder | None) ->
 
 def _load_keras(model: Any, path: Path, backbone: _Builder | None) -> str | None:
     keras = require_keras("training")
-    # Keras says of any file that is no archive that it was not found.
+    # Keras reports any file that is not an archive as not found.
     if not zipfile.is_zipfile(path):
         raise ModelError(f"{path} is not a readable .keras file: a .keras file is a zip archive.")
     try:
         other = keras.models.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path} cannot be read as a Keras model: {_first_line(error)}") from error
+        raise ModelError(f"{path} cannot be read as a Keras model: {brief(error)}") from error
     theirs = [tuple(w.shape) for w in other.weights]
     if theirs == [tuple(w.shape) for w in model.weights]:
         model.set_weights(other.get_weights())
@@ -132,8 +133,8 @@ def _load_keras(model: Any, path: Path, backbone: _Builder | None) -> str | None
         copy_layers(alone.layers, model)
         return f"The backbone's weights are from {path}; the head's are fresh."
     if alone is not None:
-        raise _misfit(path, Counter(theirs), alone, backbone_of=model.name)
-    raise _misfit(path, Counter(theirs), model)
+        raise _mismatch(path, Counter(theirs), alone, backbone_of=model.name)
+    raise _mismatch(path, Counter(theirs), model)
 
 
 def _fill(model: Any, path: Path) -> None:
@@ -147,21 +148,17 @@ def _fill(model: Any, path: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserWarning) as error:
         model.set_weights(before)
         raise ModelError(
-            f"The weights in {path} do not fit {model.name}: {_first_line(error)}",
+            f"The weights in {path} do not fit {model.name}: {brief(error)}",
             hint="The file must come from the same model with the same input shape and number of classes.",
         ) from error
 
 
-def _misfit(path: Path, theirs: Shapes, model: Any, *, backbone_of: str = "") -> ModelError:
+def _mismatch(path: Path, theirs: Shapes, model: Any, *, backbone_of: str = "") -> ModelError:
     ours = shapes_of(model.weights)
     where = f"fit neither {backbone_of} nor its backbone" if backbone_of else f"do not fit {model.name}"
-    detail = differences(theirs, ours) or "they stand in another order"
+    detail = differences(theirs, ours) or "they are in another order"
     return ModelError(
         f"The {theirs.total()} weights in {path} {where} ({ours.total()} weights): {detail}.",
         hint="The file must come from the same model with the same options, input shape and number of classes"
         + (", or from its backbone." if backbone_of else "."),
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

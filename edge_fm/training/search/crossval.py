@@ -1,4 +1,4 @@
-"""Cross-validation: how good a recipe is, and how much of that is luck, without touching the test split."""
+"""Cross-validation: the accuracy of a recipe and its spread, without the test split."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ class CrossValidation:
         }
 
 
-def _judging(progress: ProgressFn) -> ProgressFn:
-    """What a run calls its test split is the fold held out: no test image is seen, and none is said to be."""
+def _fold_progress(progress: ProgressFn) -> ProgressFn:
+    """Progress in which a run's test split is called what it is, the fold held out."""
     return lambda stage, done, total: progress(
         "evaluating the fold held out" if stage == "testing" else stage, done, total
     )
@@ -110,26 +110,26 @@ def cross_validate(
     on_fold: FoldFn | None = None,
     on_epoch: EpochFn | None = None,
 ) -> CrossValidation:
-    """Train once for each fold on the other folds, and judge by the fold held out.
+    """Train once for each fold on the other folds, and evaluate on the fold held out.
 
     The folds come out of the training split alone, each class in equal shares. Within what a fold learns from, the
-    recipe's share of validation images chooses the best epoch, so the images held out choose nothing. The standard
+    recipe's share of validation images selects the best epoch, so the images held out select nothing. The standard
     deviation is of accuracies whose training images overlap: it understates how much another draw of images would
     change (Bengio and Grandvalet 2004).
 
     Args:
-        recipe: what to judge.
+        recipe: what to evaluate.
         dataset: its training split is divided; its test split is not used.
         out_dir: `<out_dir>/fold-1` and so on are the runs, each finished once; crossval.json is left beside them.
         folds: how many.
         progress: as for `train`.
         on_epoch: likewise.
-        on_fold: told each fold before it is trained or read.
+        on_fold: called with each fold before it is trained or read.
 
     Raises:
         TrainingError: too few images for the folds, `out_dir` holds folds of another recipe or number, another process
             writes to it, or as `train`.
-        KeyboardInterrupt: passed on; the same call goes on where it was.
+        KeyboardInterrupt: passed on; the same call continues.
     """
     assigned = assign_folds(dataset.train, folds=folds, seed=recipe.seed)
     scores = []
@@ -139,7 +139,7 @@ def cross_validate(
                 on_fold(fold + 1, folds)
             part = fold_dataset(dataset, assigned, fold)
             folder = out_dir / f"fold-{fold + 1}"
-            metrics = train_once(recipe, part, folder, test=True, progress=_judging(progress), on_epoch=on_epoch)
+            metrics = train_once(recipe, part, folder, test=True, progress=_fold_progress(progress), on_epoch=on_epoch)
             scores.append(
                 FoldScore(
                     fold=fold + 1,

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def assign_folds(split: Split, *, folds: int, seed: int) -> NDArray[np.int64]:
-    """Say for each image which fold holds it out.
+    """Assign each image to the fold that holds it out.
 
-    Images that are equal, pixel for pixel, share a fold, so that no fold is judged by a copy of what it learned from.
+    Images that are equal, pixel for pixel, share a fold, so that no fold is evaluated on a copy of a training image.
 
     Args:
         split: what to divide.

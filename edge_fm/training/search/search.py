@@ -22,13 +22,13 @@ from edge_fm.training.run.train_once import train_once
 from edge_fm.training.search.search_study import (
     AGAIN,
     OWNER,
-    draw,
-    locked,
+    file_lock,
     no_experimental_warnings,
     open_study,
     require_optuna,
     revive_dead_trials,
     sqlite_url,
+    suggest_values,
     this_process,
 )
 from edge_fm_runtime.errors import DivergedError
@@ -44,7 +44,7 @@ TrialFn: TypeAlias = Callable[[int, int, Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a study holds.
+    """The state of a study.
 
     Attributes:
         study, storage: where it is.
@@ -100,30 +100,30 @@ def search(
         plan: the space, the sampler and the pruner.
         dataset: its test split is not used.
         out_dir: `<out_dir>/trials/<first 12 digits of the recipe's hash>` is a trial's run.
-        trials: complete and pruned ones that the study shall have in all; None for the plan's.
-        timeout_s: begin no trial after so many seconds.
+        trials: how many complete and pruned trials the study gets in all; None for the plan's number.
+        timeout_s: start no trial after so many seconds.
         storage: URL of a database; None for study.db in `out_dir`.
         study_name: within the storage; None for the recipe's name.
         progress: as for `train`.
         on_epoch: likewise.
-        on_trial: told each trial before it trains.
+        on_trial: called with each trial before it trains.
 
     Raises:
-        TrainingError: the storage cannot be used, or its study was begun with another recipe, space or other data.
+        TrainingError: the storage cannot be used, or its study was started with another recipe, space or other data.
         EdgeFMError: as for `train`.
-        KeyboardInterrupt: passed on; the same call goes on where it was.
+        KeyboardInterrupt: passed on; the same call continues.
     """
     optuna = require_optuna()
     out_dir.mkdir(parents=True, exist_ok=True)
     wanted = plan.trials if trials is None else trials
     url, name = storage or sqlite_url(out_dir / STUDY_FILE), study_name or recipe.name
     space = json.dumps({d.path: d.to_json() for d in plan.dimensions}, sort_keys=True)
-    marks = {
+    identity = {
         "recipe": recipe_hash(recipe),
         "search space": hashlib.sha256(space.encode()).hexdigest(),
         "dataset": dataset.content_hash,
     }
-    study = open_study(url, name, plan, seed=recipe.seed, marks=marks)
+    study = open_study(url, name, plan, seed=recipe.seed, identity=identity)
     states = optuna.trial.TrialState
     given = {path: value_at(recipe, path) for d in plan.dimensions for path in d.when}
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -135,33 +135,37 @@ def search(
             trial.set_user_attr("surplus", True)  # two processes began the last one at once
             raise _Surplus
         trial.set_user_attr(OWNER, this_process())
-        values = draw(trial, plan, given)
-        chosen = replace(with_keys(recipe, values), name=f"{recipe.name}-trial")
-        folder = out_dir / "trials" / recipe_hash(chosen)[:12]
-        for key, value in (("seed", chosen.seed), ("recipe_hash", recipe_hash(chosen)), ("run", str(folder))):
+        values = suggest_values(trial, plan, given)
+        trial_recipe = replace(with_keys(recipe, values), name=f"{recipe.name}-trial")
+        folder = out_dir / "trials" / recipe_hash(trial_recipe)[:12]
+        for key, value in (
+            ("seed", trial_recipe.seed),
+            ("recipe_hash", recipe_hash(trial_recipe)),
+            ("run", str(folder)),
+        ):
             trial.set_user_attr(key, value)
         trial.set_user_attr("values", values)
         if on_trial:
             on_trial(trial.number, wanted, values)
-        return _train(trial, chosen, dataset, folder, progress, on_epoch)
+        return _train_trial(trial, trial_recipe, dataset, folder, progress, on_epoch)
 
     while deadline is None or time.monotonic() < deadline:
-        with locked(out_dir / ".revive.lock"):  # each dead trial is queued once
+        with file_lock(out_dir / ".revive.lock"):  # each dead trial is queued once
             revive_dead_trials(study)
         begun = study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED, states.RUNNING))
         if len(begun) >= wanted:
             break
         with no_experimental_warnings():
             study.optimize(objective, n_trials=1, catch=(_Surplus,))
-        _leave(study, recipe, out_dir, url)
-    return _leave(study, recipe, out_dir, url)
+        _write_results(study, recipe, out_dir, url)
+    return _write_results(study, recipe, out_dir, url)
 
 
 class _Surplus(Exception):
-    """A trial that is one too many."""
+    """More trials were started than the study needs."""
 
 
-def _train(
+def _train_trial(
     trial: Any, recipe: Recipe, dataset: Dataset, folder: Path, progress: ProgressFn, on_epoch: EpochFn | None
 ) -> float:
     optuna = require_optuna()
@@ -178,7 +182,7 @@ def _train(
         report(row)
 
     try:
-        with locked(folder.with_name(f".{folder.name}.lock")):  # another process may have drawn the same values
+        with file_lock(folder.with_name(f".{folder.name}.lock")):  # another process may have drawn the same values
             before = load_state(folder)  # of a trial with the same values, killed, pruned or finished
             for row in before.history if before else ():
                 report(row)
@@ -191,8 +195,8 @@ def _train(
     return float(metrics["val_accuracy"])
 
 
-def _leave(study: Any, recipe: Recipe, out_dir: Path, url: str) -> SearchResult:
-    """Write what the study holds now."""
+def _write_results(study: Any, recipe: Recipe, out_dir: Path, url: str) -> SearchResult:
+    """Write best.toml and search.json of the study as it is now."""
     from sqlalchemy.engine import make_url
 
     names = {"FAIL": "failed"}
@@ -215,13 +219,13 @@ def _leave(study: Any, recipe: Recipe, out_dir: Path, url: str) -> SearchResult:
     path = None
     if best is not None:
         path = out_dir / BEST_FILE
-        chosen = replace(
+        best_recipe = replace(
             with_keys(recipe, best["values"]),
             name=f"{recipe.name}-best",
             description=f"Trial {best['number']} of {len(trials)} of edgefm search on {recipe.name}: "
             f"validation accuracy {best['val_accuracy']:.4f}.",
         )
-        run_folder.write_text(path, recipe_toml(chosen))
+        run_folder.write_text(path, recipe_toml(best_recipe))
     shown = make_url(url).render_as_string(hide_password=True)
     result = SearchResult(study.study_name, shown, recipe.name, tuple(trials), best, path)
     run_folder.write_json(out_dir / RESULT_FILE, result.to_json())

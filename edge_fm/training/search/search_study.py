@@ -1,4 +1,4 @@
-"""The Optuna study behind a search: where it is kept, how a trial is drawn, and trials whose process died."""
+"""The Optuna study behind a search: where it is stored, how values are sampled, and trials whose process died."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edge_fm.training.recipe.search_space import Dimension, SearchPlan
 from edge_fm_runtime.errors import MissingDependencyError, TrainingError
 from edge_fm_runtime.system.user_cache import why_untrusted
 
-# Seconds. A process says that its trial lives this often, and is taken for dead after so long.
+# Seconds between the heartbeats of a trial, and after which it counts as dead.
 _BEAT_S, _GRACE_S = 30, 120
 # Seconds to wait for another process's write to a database file.
 _BUSY_S = 60
@@ -52,21 +52,21 @@ def no_experimental_warnings() -> Iterator[None]:
         yield
 
 
-def open_study(storage: str, name: str, plan: SearchPlan, *, seed: int, marks: dict[str, str]) -> Any:
+def open_study(storage: str, name: str, plan: SearchPlan, *, seed: int, identity: dict[str, str]) -> Any:
     """Open a study, or make it.
 
-    A database is used because its transactions survive a killed process, and because its heartbeats tell other
-    processes, on this machine or elsewhere, that a trial has died.
+    A database is used because its transactions survive a killed process, and because Optuna's heartbeats, which its
+    journal files do not have, show other processes, on this machine or elsewhere, that a trial has died.
 
     Args:
         storage: a URL that SQLAlchemy takes, such as "sqlite:///study.db" or "postgresql://...".
         name: of the study within it.
-        plan: how trials are drawn and stopped.
+        plan: how trials are sampled and pruned.
         seed: of the sampler.
-        marks: what every process of the study must agree on; title -> hash.
+        identity: what every process of the study must agree on; title -> hash.
 
     Raises:
-        TrainingError: the storage cannot be opened, others may write to its file, or the study belongs to other marks.
+        TrainingError: the storage cannot be opened, others may write to its file, or the study has another identity.
     """
     optuna = require_optuna()
     import sqlalchemy
@@ -88,26 +88,26 @@ def open_study(storage: str, name: str, plan: SearchPlan, *, seed: int, marks: d
             hint="Give a URL such as sqlite:///study.db or postgresql://user@host/database (and its driver).",
         ) from error
     before = study.user_attrs
-    for title, mark in marks.items():
-        if before.get(title, mark) != mark:
+    for title, digest in identity.items():
+        if before.get(title, digest) != digest:
             raise TrainingError(
-                f"The study {name!r} in {storage} was begun with another {title}: {before[title][:12]} then, "
-                f"{mark[:12]} now.",
-                hint="Bring back what it was begun with, or begin another: --study NAME or --out DIR.",
+                f"The study {name!r} in {storage} was started with another {title}: {before[title][:12]} then, "
+                f"{digest[:12]} now.",
+                hint="Go back to what it was started with, or start another: --study NAME or --out DIR.",
             )
         if title not in before:
-            study.set_user_attr(title, mark)
+            study.set_user_attr(title, digest)
     return study
 
 
 def _require_own_file(storage: str) -> None:
-    """Refuse a database file that anybody could have changed: its trials decide what is trained next."""
+    """Refuse a database file that other users can change: its trials decide what is trained next."""
     path = Path(storage.removeprefix("sqlite:///"))
     if not storage.startswith("sqlite:///") or not path.is_file():
         return
     if (reason := why_untrusted(path)) is not None:
         raise TrainingError(
-            f"The study's trials are not believed: {reason}.",
+            f"The study's trials are not trusted: {reason}.",
             hint=f"If they are yours: chmod go-w {shlex.quote(str(path))}. Several users share a study through a "
             "database server: --storage postgresql://user@host/database",
         )
@@ -160,9 +160,9 @@ def _sampler_class() -> Any:
     optuna = require_optuna()
 
     class NumberedSampler(optuna.samplers.BaseSampler):  # type: ignore[misc, name-defined]
-        """Draws each trial from a generator seeded by its number.
+        """Samples each trial with a generator seeded by its number.
 
-        So a draw depends on the trials before it, and not on which process draws it or how often it was restarted.
+        So its values depend on the trials before it, and not on which process samples it or how often it was restarted.
         """
 
         def __init__(self, name: str, seed: int) -> None:
@@ -196,18 +196,18 @@ def _sampler_class() -> Any:
 
 
 def numbered_sampler(name: str, seed: int) -> Any:
-    """A sampler whose draws depend on the seed, the trial's number and the trials before it alone."""
+    """A sampler whose values depend on the seed, the trial's number and the trials before it alone."""
     with no_experimental_warnings():
         return _sampler_class()(name, seed)
 
 
-def draw(trial: Any, plan: SearchPlan, given: dict[str, Any]) -> dict[str, Any]:
+def suggest_values(trial: Any, plan: SearchPlan, given: dict[str, Any]) -> dict[str, Any]:
     """Values for a trial: key path -> value.
 
     Args:
         trial: optuna.Trial.
         plan: the space.
-        given: what keys that are not searched have, for conditions on them.
+        given: values of keys that are not searched, for conditions on them.
     """
     values: dict[str, Any] = {}
     for dimension in plan.dimensions:
@@ -230,8 +230,8 @@ def _suggest(trial: Any, dimension: Dimension) -> Any:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep other processes out; a process that dies lets go of the lock."""
+def file_lock(path: Path) -> Iterator[None]:
+    """Wait for a lock that one process holds at a time; a process that dies releases it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -239,14 +239,14 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def this_process() -> dict[str, Any]:
-    """What tells whether a process still runs: where it is, its number, and when it began."""
+    """What identifies this process: its machine, its number, and when it began."""
     return {"place": _place(), "pid": os.getpid(), "began": _began(os.getpid())}
 
 
 def revive_dead_trials(study: Any) -> int:
-    """Give up trials whose process has died, and queue their values again; returns how many.
+    """Mark trials whose process has died as failed, and queue their values again; returns how many.
 
-    Processes of this machine are looked for; others are known by their heartbeats, which have to be missed for two
+    Processes of this machine are looked up; those of others count as dead when their heartbeats are missing for two
     minutes.
     """
     optuna = require_optuna()
@@ -254,7 +254,7 @@ def revive_dead_trials(study: Any) -> int:
     for trial in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
         owner = trial.user_attrs.get(OWNER)
         if owner and owner["place"] == _place() and not _lives(owner):
-            with suppress(RuntimeError):  # another process gave it up first
+            with suppress(RuntimeError):  # another process marked it first
                 study.tell(trial.number, state=states.FAIL, skip_if_finished=True)
     with no_experimental_warnings():
         optuna.storages.fail_stale_trials(study)

@@ -38,7 +38,7 @@ class SweepRow:
         values: key path -> value.
         val_accuracy: of the best epoch, a fraction; None where the training diverged.
         val_loss: of that epoch.
-        test_accuracy: None unless it was asked for; no row may be chosen by it.
+        test_accuracy: None unless it was asked for; no row may be selected by it.
         epochs, best_epoch, seconds, params, seed: of the run.
         recipe_hash: of its recipe.
         run: its folder.
@@ -67,7 +67,7 @@ def combinations(recipe: Recipe, grid: Grid) -> list[tuple[dict[str, Any], Recip
     """Every combination and its recipe, the last key turning fastest; all are checked before the first one trains.
 
     Raises:
-        RecipeError, ModelError: a combination that is no recipe; names it.
+        RecipeError, ModelError: a combination that is not a recipe; names it.
 
     Example:
         >>> from edge_fm.training import Recipe
@@ -78,8 +78,8 @@ def combinations(recipe: Recipe, grid: Grid) -> list[tuple[dict[str, Any], Recip
     if not grid:
         raise RecipeError("The grid is empty.", hint="--grid optimizer.name=sgd,adam --grid training.batch_size=16,32")
     rows = []
-    for chosen in itertools.product(*grid.values()):
-        values = dict(zip(grid, chosen, strict=True))
+    for selected in itertools.product(*grid.values()):
+        values = dict(zip(grid, selected, strict=True))
         try:
             rows.append((values, with_keys(recipe, values)))
         except RecipeError as error:
@@ -108,36 +108,38 @@ def sweep(
         grid: key path -> values.
         load: the dataset of a recipe; called again only where a combination changes [data] or [photo].
         out_dir: `<out_dir>/runs/<first 12 digits of the recipe's hash>` is a combination's run.
-        test: also judge each by the test split. Choose by validation all the same: the best of many test accuracies
-            is too high.
+        test: also evaluate each on the test split. Select by validation all the same: the best of many test
+            accuracies is too high.
         progress: as for `train`.
         on_epoch: likewise.
-        on_begin: told each combination before it is trained or read.
+        on_begin: called with each combination before it is trained or read.
 
     Returns:
         A row for each combination, in the grid's order.
 
     Raises:
-        EdgeFMError: as for `train`; before the first run where a combination is no recipe.
-        KeyboardInterrupt: passed on; the same call goes on where it was.
+        EdgeFMError: as for `train`; before the first run where a combination is not a recipe.
+        KeyboardInterrupt: passed on; the same call continues.
     """
     rows: list[SweepRow] = []
     planned = combinations(recipe, grid)
     loaded: tuple[Any, Dataset] | None = None
     with locked_folder(out_dir):
-        for number, (values, chosen) in enumerate(planned, start=1):
+        for number, (values, selected) in enumerate(planned, start=1):
             if on_begin:
                 on_begin(number, len(planned), values)
-            key = (chosen.data, chosen.photo)
+            key = (selected.data, selected.photo)
             if loaded is None or loaded[0] != key:
-                loaded = (key, load(chosen))
-            folder = out_dir / "runs" / recipe_hash(chosen)[:12]
+                loaded = (key, load(selected))
+            folder = out_dir / "runs" / recipe_hash(selected)[:12]
             try:
-                metrics = train_once(chosen, loaded[1], folder, test=test, progress=progress, on_epoch=on_epoch)
-                rows.append(_row(values, chosen, folder, metrics, test))
+                metrics = train_once(selected, loaded[1], folder, test=test, progress=progress, on_epoch=on_epoch)
+                rows.append(_row(values, selected, folder, metrics, test))
             except DivergedError as error:
                 nothing = (None,) * 7
-                rows.append(SweepRow(values, *nothing, chosen.seed, recipe_hash(chosen), str(folder), error.message))
+                rows.append(
+                    SweepRow(values, *nothing, selected.seed, recipe_hash(selected), str(folder), error.message)
+                )
             write_table(out_dir, recipe, rows)
     return rows
 

@@ -35,8 +35,8 @@ def test_folder_with_train_validation_and_test(name: str, tmp_path: Path) -> Non
     assert notes_of_preparation(Recipe(), dataset) == []
     assert said == [
         "Training images: 7 of train/.",
-        f"Validation images: 7 of {name}/, which choose the best epoch.",
-        "Test images: 7 of test/, which judge the model.",
+        f"Validation images: 7 of {name}/, which select the best epoch.",
+        "Test images: 7 of test/, which evaluate the model.",
     ]
 
 
@@ -51,7 +51,7 @@ def test_folder_with_train_and_validation(name: str, tmp_path: Path) -> None:
     assert (len(dataset.train), len(dataset.test)) == (16, 4)
     assert said == [
         "Training images: the other 16.",
-        f"Validation images: 3 of {name}/, which choose the best epoch.",
+        f"Validation images: 3 of {name}/, which select the best epoch.",
         "Test images: 4 out of the 20 of train/: 20% of each class, drawn with seed 0.",
     ]
 
