@@ -31,7 +31,7 @@ import numpy as np
 
 from edge_fm.experiments.run import machine_name
 from edge_fm.models import records
-from edge_fm.models.records import OTHERS, RECORD_FILE, Exported, Record, Seed, kept_records, read_record
+from edge_fm.models.records import OTHERS, RECORD_FILE, Exported, Record, Seed, read_record, shipped_records
 from edge_fm.models.run_files import HISTORY_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE
 from edge_fm.training import Recipe, load_recipe, recipe_hash
 from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
@@ -171,7 +171,7 @@ def main() -> None:
         print(f"{name}: {', '.join(f'{seed.accuracy:.4f}' for _, seed, _ in trained)}, median {median:.4f}")
         trainings[recipe.model.name] = recipe, trained, median
 
-    older = {model: record for model, record in kept_records().items() if model not in trainings}
+    older = {model: record for model, record in shipped_records().items() if model not in trainings}
     runs = {model: records.STORED_RESULTS / model for model in older}
     for model, (_, trained, median) in trainings.items():
         runs[model] = next(run for run, seed, _ in trained if seed.accuracy == median)

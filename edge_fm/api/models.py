@@ -33,6 +33,6 @@ def list_models() -> ModelList:
 def plot_models(file: Path) -> None:
     """Draw accuracy against parameters, multiply-accumulates, int8 bytes and latency, as .png, .svg or .pdf."""
     from edge_fm.evaluation.pareto import plot_pareto
-    from edge_fm.models.records import kept_records, published_points
+    from edge_fm.models.records import published_points, shipped_records
 
-    plot_pareto(kept_records(), published_points(), file)
+    plot_pareto(shipped_records(), published_points(), file)

@@ -131,7 +131,7 @@ def make_dataset(
     for label in label_names:
         if any("\ud800" <= char <= "\udfff" for char in label):
             raise DataError(
-                f"{name}: the label {label!r} is no text: it holds half of a character (a surrogate).",
+                f"{name}: the label {label!r} is not text: it holds half of a character (a surrogate).",
                 hint="Rename the class: its folder, or the label in the file.",
             )
     own = {} if validation is None else {"validation": validation}

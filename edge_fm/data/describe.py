@@ -25,7 +25,7 @@ _TITLES = {
     "validation": "Validation images",
     "test": "Test images",
     "labels": "Labels",
-    "relabelled": "Labels that do not run from 0 were numbered anew",
+    "relabelled": "Labels that do not run from 0 were numbered again",
     "arrays": "Arrays",
     "columns": "Columns",
     "axes": "Axes of the images",
@@ -42,7 +42,7 @@ def note_lines(notes: Mapping[str, Any]) -> list[str]:
 
     Example:
         >>> note_lines({"pixels": "scaled from 0..1 to 0..255", "relabelled": {"1": 0, "2": 1}})
-        ['Labels that do not run from 0 were numbered anew: 1 is 0, 2 is 1.', 'Pixels: scaled from 0..1 to 0..255.']
+        ['Labels that do not run from 0 were numbered again: 1 is 0, 2 is 1.', 'Pixels: scaled from 0..1 to 0..255.']
     """
     return [f"{title}: {_in_words(notes[key])}." for key, title in _TITLES.items() if key in notes]
 

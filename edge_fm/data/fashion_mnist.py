@@ -56,7 +56,7 @@ def default_sources() -> tuple[Source, ...]:
 
 
 def cache_folder() -> Path:
-    """Where datasets are kept: `$EDGEFM_DATA`, else the user's cache folder.
+    """Where datasets are stored: `$EDGEFM_DATA`, else the user's cache folder.
 
     Raises:
         DataError: there is neither.
@@ -67,7 +67,7 @@ def cache_folder() -> Path:
     root = cache_root()
     if root is None:
         raise DataError(
-            "There is no folder to keep datasets in: this user has no home folder.",
+            "There is not a folder to keep datasets in: this user has no home folder.",
             hint="Name one: EDGEFM_DATA=FOLDER edgefm data fetch",
         )
     return root
@@ -124,7 +124,7 @@ def _obtain(progress: ProgressFn, note: MessageFn, sources: Sequence[Source] | N
     if own is None or os.environ.get("EDGEFM_DATA"):
         base = cache_folder()
         if os.access(base, os.F_OK) and not base.is_dir():
-            raise DataError(f"EDGEFM_DATA is {base}, which is no folder.", hint="Set it to a folder, or unset it.")
+            raise DataError(f"EDGEFM_DATA is {base}, which is not a folder.", hint="Set it to a folder, or unset it.")
         flat = any(os.access(base / f"{spec.name}{suffix}", os.F_OK) for spec in FILES for suffix in ("", ".gz"))
         folders.insert(0, base if flat else base / NAME)
     return obtain(

@@ -1,4 +1,4 @@
-"""How much memory there is for data that a file says it holds, asked before any of it is read."""
+"""Check, before a file is read, that there is memory for the data that it declares."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def require_memory(size: int, what: str) -> None:
     left = available_memory()
     if left is not None and size > left:
         raise DataError(
-            f"{what} says that it holds {size / 2**30:.1f} GiB; {left / 2**30:.1f} GiB of memory are free.",
+            f"{what} declares {size / 2**30:.1f} GiB; {left / 2**30:.1f} GiB of memory are free.",
             hint="If it does, give fewer or smaller images; if not, the file is damaged: copy it again.",
         )
 

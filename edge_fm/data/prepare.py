@@ -26,7 +26,7 @@ class Preparation:
     Attributes:
         relabel: class -> the class that it becomes; several may become one. Other classes keep their names.
         classes: names, after `relabel`, of the classes that are kept, in the order of their labels; none for all.
-        pool: put training and test images together, and split them anew.
+        pool: put training and test images together, and split them again.
         split: how many images go to training, validation and test: three counts, or three shares of the whole; none
             leaves the dataset's own test split. Each class keeps its share. What is not asked for is left out.
         split_seed: which images go where.
@@ -69,7 +69,7 @@ class Preparation:
 
 
 def prepare(dataset: Dataset, preparation: Preparation) -> Dataset:
-    """Do to a dataset what is asked for; the notes say what was done.
+    """Prepare a dataset; its notes list what was done.
 
     Args:
         dataset: stays as it is.

@@ -1,4 +1,4 @@
-"""Load a dataset by its name or from wherever a person keeps it."""
+"""Load a dataset by its name, or from a file or folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures without labels: enough to ask whether two models agree, and to calibrate."""
+"""Pictures without labels, for agreement and calibration."""
 
 from __future__ import annotations
 

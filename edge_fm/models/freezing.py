@@ -20,7 +20,7 @@ BACKBONE = "backbone"
 def frozen_parts(
     name: str, *, weights: str, freeze: str | Sequence[str], unfreeze: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Resolve a recipe's words into names.
+    """Resolve `freeze` and `unfreeze` of a recipe into names.
 
     Args:
         name: of the model.
@@ -81,7 +81,7 @@ def named(model: Any, name: str) -> list[Any]:
     found = [layer for layer in model.layers if layer.name == name or layer.name.startswith(f"{name}_")]
     if not any(layer.weights for layer in found):
         raise ModelError(
-            f"{name!r} is no layer or stage of {model.name} that has weights. Stages: {', '.join(stages(model))}.",
+            f"{name!r} is not a layer or stage of {model.name} that has weights. Stages: {', '.join(stages(model))}.",
             hint="A layer's own name will do too, such as "
             f"{next(layer.name for layer in model.layers if layer.weights)!r}.",
         )

@@ -46,12 +46,12 @@ def require_keras(purpose: str) -> Any:
     try:
         if "keras" in sys.modules:
             import keras
-        else:  # and the rest of what its C++ side says, whatever its log level
+        else:  # and the rest of its C++ log, whatever its log level
             with own_keras_folder(), known_log_lines_hidden(NOISE):
                 import keras
 
                 if keras.backend.backend() == "tensorflow":
-                    keras.distribution.list_devices()  # looks for CUDA now, and says so, rather than in mid-training
+                    keras.distribution.list_devices()  # looks for CUDA now, and logs that, rather than in mid-training
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing != "keras" and missing not in _BACKENDS:

@@ -23,7 +23,7 @@ _TIMEOUT_S = 30.0
 
 
 def cached_path(file: WeightsFile) -> Path:
-    """Where Keras keeps the file: `$KERAS_HOME/models`, else `~/.keras/models`.
+    """Where Keras stores the file: `$KERAS_HOME/models`, else `~/.keras/models`.
 
     Raises:
         ModelError: there is neither, as the user has no home folder.
@@ -33,7 +33,7 @@ def cached_path(file: WeightsFile) -> Path:
         return expand_home(given) / "models" / file.name
     if home is None:
         raise ModelError(
-            f"There is no folder to keep {file.name} in: this user has no home folder.",
+            f"There is not a folder to keep {file.name} in: this user has no home folder.",
             hint="Name one: KERAS_HOME=FOLDER, or give the weights: --weights FILE. Without any: --weights none",
         )
     return home / ".keras" / "models" / file.name

@@ -1,4 +1,4 @@
-"""What the models of the edgenet family reached, and the trained models themselves: one folder each.
+"""Results of the edgenet family, and the trained models themselves: one folder each.
 
 Written by `tools/record_family.py`, never by hand: a record is the outcome of a recipe of the package, trained from
 scratch with several seeds. Beside it stand the run of the median seed, which every command takes by the model's name,
@@ -34,7 +34,7 @@ class Seed:
     Attributes:
         seed: of the recipe.
         accuracy: on the test images, a fraction.
-        val_accuracy: of the epoch that was kept.
+        val_accuracy: of the epoch whose weights were saved.
         seconds: of training.
     """
 
@@ -67,7 +67,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class Record:
-    """What one model reached.
+    """The results of one model.
 
     Attributes:
         model: of the zoo.
@@ -128,7 +128,7 @@ def read_record(path: Path) -> Record:
     """Read a record.
 
     Raises:
-        DataError: the file is no record.
+        DataError: the file is not a record.
     """
     try:
         values = parse_json(path.read_text("utf-8"))
@@ -139,24 +139,24 @@ def read_record(path: Path) -> Record:
         return Record(**values, seeds=seeds, exports=exports)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(
-            f"{path} is no record of a model: {error!r}.", hint="Make it: tools/record_family.py"
+            f"{path} is not a record of a model: {error!r}.", hint="Make it: tools/record_family.py"
         ) from error
 
 
-def kept_records() -> dict[str, Record]:
+def shipped_records() -> dict[str, Record]:
     """Model -> its record.
 
     Raises:
-        DataError: a file is no record.
+        DataError: a file is not a record.
     """
     return {record.model: record for record in map(read_record, sorted(STORED_RESULTS.glob(f"*/{RECORD_FILE}")))}
 
 
 def other_records(model: str) -> list[Record]:
-    """What other recipes than that of the kept model reached, the best first.
+    """Records of other recipes than that of the shipped model, the best first.
 
     Raises:
-        DataError: a file is no record.
+        DataError: a file is not a record.
     """
     found = map(read_record, sorted(STORED_RESULTS.glob(f"{model}/{OTHERS}/*/{RECORD_FILE}")))
     return sorted(found, key=lambda record: -record.accuracy)

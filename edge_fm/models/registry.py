@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from edge_fm.models.records import Record, kept_records, other_records
+from edge_fm.models.records import Record, other_records, shipped_records
 from edge_fm.models.table import MODELS, ModelEntry
 from edge_fm_runtime.errors import ModelError
 
@@ -122,7 +122,7 @@ def describe_models() -> list[dict[str, Any]]:
         >>> describe_models()[0]["family"]
         'edgenet'
     """
-    records = kept_records()
+    records = shipped_records()
     return [
         {
             "name": name,

@@ -11,7 +11,7 @@ from edge_fm_runtime.errors import ModelError
 
 Shapes: TypeAlias = Counter[tuple[int, ...]]
 
-# State that is no weight: of optimizers, and of dropout's random generator.
+# State that is not a weight: of optimizers, and of dropout's random generator.
 _NOT_WEIGHTS = ("optimizer", "optimizer_weights", "seed_generator")
 
 
@@ -19,7 +19,7 @@ def file_shapes(path: Path) -> Shapes:
     """Count the shapes of the weights in an HDF5 file, Keras 3's `.weights.h5` or the older `.h5`.
 
     Raises:
-        ModelError: it is no HDF5 file.
+        ModelError: it is not an HDF5 file.
     """
     import h5py
 
@@ -34,7 +34,7 @@ def file_shapes(path: Path) -> Shapes:
             file.visititems(visit)
     except OSError as error:
         raise ModelError(
-            f"{path} is no HDF5 file, or not a whole one: {error}.", hint="Fetch or save the weights again."
+            f"{path} is not an HDF5 file, or not a whole one: {error}.", hint="Fetch or save the weights again."
         ) from error
     return shapes
 

@@ -314,7 +314,7 @@ _TABLES: tuple[DataCase, ...] = (
     DataCase(
         "csv-rows-that-are-no-square",
         _csv(["label", *PIXELS[:24]], lambda i, pixels, label: [label, *pixels[:24]]),
-        error="24 values each, which is no square.*--size 4x6x1",
+        error="24 values each, which is not a square.*--size 4x6x1",
     ),
     DataCase(
         "csv-folder-with-three-parts",

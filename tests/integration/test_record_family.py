@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from edge_fm.cli import cli
 from edge_fm.models import records
-from edge_fm.models.records import kept_records, trained_model
+from edge_fm.models.records import shipped_records, trained_model
 from edge_fm.training import load_recipe
 
 pytest.importorskip("openvino")
@@ -55,11 +55,11 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     record_family("tiny.toml", "--seeds", "3", "--train-only")
     assert json.loads(Path("runs/tiny-3/metrics.json").read_text())["test_accuracy"] is None
-    assert not kept_records()
+    assert not shipped_records()
 
     record_family("tiny.toml", "--seeds", "3", "4")
 
-    record = kept_records()["edgenet-n"]
+    record = shipped_records()["edgenet-n"]
     assert [seed.seed for seed in record.seeds] == [3, 4]
     assert record.accuracy == min(seed.accuracy for seed in record.seeds)
     assert {(e.format, e.precision) for e in record.exports} == {
@@ -79,8 +79,8 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     # Another model's record times this one anew, and leaves all else of it as it was.
     Path("other.toml").write_text(TINY.replace("edgenet-n", "cnn3").replace("tiny", "other") + TAUGHT)
     record_family("other.toml", "--seeds", "0", "--trained-on", "A GPU")
-    assert kept_records()["cnn3"].machine["training"] == "A GPU"
-    assert set(kept_records()) == {"edgenet-n", "cnn3"}
+    assert shipped_records()["cnn3"].machine["training"] == "A GPU"
+    assert set(shipped_records()) == {"edgenet-n", "cnn3"}
     noted = ["history.csv", "metrics.json", "recipe.toml"]
     logs = trained_model("cnn3") / "teachers"
     assert sorted(path.name for path in (logs / "tiny-3").iterdir()) == noted
@@ -91,20 +91,20 @@ def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     shutil.copyfile("runs/other-0/history.csv", "runs/first/history.csv")
     run, before = Path("runs/other-0"), ("runs/tiny-3", "runs/first", "runs/first", "edgenet-n", "none")
     keep = runpy.run_path(str(ROOT / "tools" / "record_family.py"))["keep"]
-    logs = keep(kept_records()["cnn3"], run, {0: run}, before) / "teachers"
+    logs = keep(shipped_records()["cnn3"], run, {0: run}, before) / "teachers"
     assert sorted(path.name for path in logs.iterdir()) == ["first", "tiny-3"]
     files = [*noted, "history-0.csv", "record.json", "teachers"]
     assert sorted(path.name for path in (logs / "first").iterdir()) == sorted(files)
     assert sorted(path.name for path in (logs / "first" / "teachers" / "tiny-3").iterdir()) == noted
     # What another recipe reached before stays, without its model; its own record of before does not.
-    renamed = dataclasses.replace(kept_records()["cnn3"], recipe="renamed")
-    for record_now, others in ((renamed, ["other"]), (renamed, ["other"]), (kept_records()["cnn3"], ["renamed"])):
+    renamed = dataclasses.replace(shipped_records()["cnn3"], recipe="renamed")
+    for record_now, others in ((renamed, ["other"]), (renamed, ["other"]), (shipped_records()["cnn3"], ["renamed"])):
         kept_now = keep(record_now, run, {0: run}, ())
         assert sorted(path.name for path in (kept_now / "others").iterdir()) == others
         noted_then = {path.name for path in (kept_now / "others" / others[0]).iterdir()}
         assert noted_then >= {"record.json", "metrics.json", "recipe.toml", "history-0.csv"}
         assert "model.keras" not in noted_then
-    again = kept_records()["edgenet-n"]
+    again = shipped_records()["edgenet-n"]
     assert [e.p50_ms for e in again.exports] != [e.p50_ms for e in record.exports]
     untimed = [dataclasses.replace(e, p50_ms=0.0) for e in record.exports]
     assert [dataclasses.replace(e, p50_ms=0.0) for e in again.exports] == untimed

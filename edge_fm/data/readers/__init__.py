@@ -1,1 +1,1 @@
-"""Files that people keep images and labels in, one module for each format."""
+"""Readers of images and labels, one module for each format."""

@@ -124,7 +124,7 @@ def load_arrays(stream: IO[bytes], *, where: str) -> Any:
         where: the file, for messages.
 
     Returns:
-        The dict of arrays. An array of objects that holds one is opened, as `numpy.save` wraps what is no array in one.
+        The dict of arrays. An array of objects that holds one is opened, as `numpy.save` wraps other objects in one.
 
     Raises:
         DataError: the pickle names anything else, or is damaged. Nothing of it has run.
@@ -157,7 +157,7 @@ def _open_up(value: Any, depth: int) -> Any:
     if isinstance(value, list):
         raise pickle.UnpicklingError("a list of objects")
     if isinstance(value, _Dtype) or value is None or isinstance(value, type):
-        raise pickle.UnpicklingError("something that is no array")
+        raise pickle.UnpicklingError("something that is not an array")
     return value
 
 

@@ -77,7 +77,7 @@ def number_labels(
         labels of each part, label names, and a note where labels were renumbered.
 
     Raises:
-        DataError: a label that is no class; names the row.
+        DataError: a label that is not a class; names the row.
     """
     if any(part.labels.dtype.kind in "US" for part in parts):
         texts = [_texts(part) for part in parts]

@@ -91,7 +91,7 @@ def _read(path: Path, shape: Shape | None, progress: ProgressFn) -> tuple[Part, 
                 progress(stage, binary.tell(), size)
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path} is no CSV file: it is not UTF-8 text ({error.reason} at byte {error.start}).",
+            f"{path} is not a CSV file: it is not UTF-8 text ({error.reason} at byte {error.start}).",
             hint="Save it as UTF-8.",
         ) from error
     except OSError as error:
@@ -158,7 +158,7 @@ def _parse(rows: list[tuple[int, str]], layout: Layout) -> tuple[Array, list[str
             for column, cell in enumerate(text.split(layout.delimiter)):
                 if not is_number(cell):
                     place = layout.pixels[column] + 1
-                    what = f"{cell.strip()[:40]!r}, which is no number" if cell.strip() else "empty"
+                    what = f"{cell.strip()[:40]!r}, which is not a number" if cell.strip() else "empty"
                     raise DataError(
                         f"{layout.where(number)}: column {place} is {what}.",
                         hint="Pixels are numbers: correct the row, or leave it out.",
@@ -191,7 +191,7 @@ def _labels(texts: list[str], lines: list[int], layout: Layout) -> Array:
         line = next(line for is_number, line in zip(numeric, lines, strict=True) if not is_number)
         text = texts[lines.index(line)]
         raise DataError(
-            f"{layout.where(line)}: label {text[:40]!r} is no number, those of most other rows are.",
+            f"{layout.where(line)}: label {text[:40]!r} is not a number, those of most other rows are.",
             hint="Correct the label, or leave the row out.",
         )
     return np.array(texts)

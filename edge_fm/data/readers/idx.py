@@ -41,7 +41,7 @@ def parse_idx(content: bytes, *, where: str) -> npt.NDArray[Any]:
     expected = math.prod(shape) * dtype.itemsize
     if len(content) - start != expected:
         raise DataError(
-            f"{where} says {list(shape)} values of {dtype.name}, {expected} bytes, but has "
+            f"{where} declares {list(shape)} values of {dtype.name}, {expected} bytes, but has "
             f"{'more' if len(content) - start > expected else len(content) - start}.",
             hint="It was cut short or changed on its way: copy or download it again.",
         )
@@ -54,7 +54,7 @@ def _header(content: bytes, where: str) -> tuple[np.dtype[Any], tuple[int, ...],
     magic = content[:4]
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES or not 1 <= magic[3] <= _MAX_DIMENSIONS:
         raise DataError(
-            f"{where} is no IDX file: it begins with {magic.hex(' ')}; supported are 00 00, a type "
+            f"{where} is not an IDX file: it begins with {magic.hex(' ')}; supported are 00 00, a type "
             f"({', '.join(f'{code:02x}' for code in _DTYPES)}) and 1 to {_MAX_DIMENSIONS} dimensions.",
         )
     start = 4 + 4 * magic[3]
@@ -74,7 +74,7 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
             expected = start + math.prod(shape) * dtype.itemsize
             if expected > _MAX_BYTES:
                 raise DataError(
-                    f"{path} says {list(shape)} values of {dtype.name}; at most {_MAX_BYTES >> 30} GiB are read."
+                    f"{path} declares {list(shape)} values of {dtype.name}; at most {_MAX_BYTES >> 30} GiB are read."
                 )
             require_memory(expected, str(path))
             # One byte more than the header says is enough to know, whatever else a hostile gzip unpacks to.

@@ -80,13 +80,13 @@ def read_image_folder(
             f"{len(every)} pictures of {'x'.join(map(str, shape))} need more than {_MAX_BYTES >> 30} GiB.",
             hint="Give a smaller shape with --size.",
         )
-    pixels, keys, kept, unreadable = _decode(every, shape, photo, folder, progress, skip_unreadable)
+    pixels, keys, readable, unreadable = _decode(every, shape, photo, folder, progress, skip_unreadable)
     if others := passed_over(folder, folders.values(), names):
         notes["passed_over"] = others
     if unreadable:
         notes["unreadable"] = {"pictures": len(every), "left_out": unreadable}
-        pictures = {part: [p for p in those if p in kept] for part, those in pictures.items()}
-        every, train = [p for p in every if p in kept], pictures["train"]
+        pictures = {part: [p for p in those if p in readable] for part, those in pictures.items()}
+        every, train = [p for p in every if p in readable], pictures["train"]
         _check_counts(folder, names, train, alone="test" not in pictures)
     labels = np.array([picture.label for picture in every], dtype=np.int64)
     splits: dict[PartName, Split] = {}
@@ -163,14 +163,14 @@ def _decode(
             return error
 
     canvases: list[Images] = []
-    keys, failures, kept = [], [], set()
+    keys, failures, readable = [], [], set()
     # Decoders work outside Python's lock, so threads help as far as there are cores.
     with ThreadPoolExecutor(max_workers=min(8, usable_cpus())) as pool:
         for i, result in enumerate(pool.map(decode, pictures)):
             if isinstance(result, PhotoError):
                 failures.append(result.message)
             else:
-                kept.add(pictures[i])
+                readable.add(pictures[i])
                 canvases.append(result[0])
                 keys.append(result[1])
                 if result[0].shape[:2] != canvases[0].shape[:2]:
@@ -180,7 +180,7 @@ def _decode(
     check_unreadable(failures, len(pictures), skip_unreadable)
     channels = max(canvas.shape[2] for canvas in canvases)
     pixels = np.stack([np.broadcast_to(c, (*c.shape[:2], channels)) for c in canvases])
-    return pixels, keys, kept, failures
+    return pixels, keys, readable, failures
 
 
 def _sizes_differ(folder: Path, path: Path, canvas: Images, first: Images) -> DataError:

@@ -87,7 +87,7 @@ def _read_text(path: Path) -> str:
             hint=_HINT,
         ) from error
     if "\0" in text:
-        raise DataError(f"{path} is no text: it holds zero bytes.", hint=_HINT)
+        raise DataError(f"{path} is not text: it holds zero bytes.", hint=_HINT)
     return text
 
 
@@ -107,7 +107,7 @@ def _from_json(text: str, path: Path) -> tuple[str, ...] | None:
         if len(known) == len(pairs) and sorted(known) == list(range(len(pairs))):
             return tuple(known[number] for number in range(len(pairs)))
     raise DataError(
-        f"{path} holds JSON that is no list of labels, and no dict of labels and the class numbers from 0.",
+        f"{path} holds JSON that is not a list of labels, and not a dict of labels and the class numbers from 0.",
         hint='Such as ["cat", "dog"] or {"cat": 0, "dog": 1}.',
     )
 
@@ -138,7 +138,7 @@ def _checked(names: tuple[str, ...], path: Path, what: str) -> tuple[str, ...]:
             raise DataError(f"{path}, {what} {number} is empty.", hint="Remove it, or name the class.")
         if any("\ud800" <= char <= "\udfff" for char in name):
             raise DataError(
-                f"{path}, {what} {number} is {name!r}, which is no text: it holds half of a character (a surrogate).",
+                f"{path}, {what} {number} is {name!r}, which is not text: it holds half of a character (a surrogate).",
                 hint=_HINT,
             )
         if name in first:

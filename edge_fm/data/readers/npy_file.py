@@ -135,7 +135,7 @@ def read_array(stream: IO[bytes], size: int, where: str, *, pickled: bool = Fals
         shape, fortran, dtype = reader(stream)
     except (ValueError, SyntaxError, RecursionError) as error:
         raise DataError(
-            f"{where} is no NumPy array that can be read: {error}.", hint="Write it again: numpy.save."
+            f"{where} is not a readable NumPy array: {error}.", hint="Write it again: numpy.save."
         ) from error
     if dtype.hasobject:
         if not pickled:
@@ -145,12 +145,12 @@ def read_array(stream: IO[bytes], size: int, where: str, *, pickled: bool = Fals
             )
         return load_arrays(stream, where=where)
     if any(side < 0 for side in shape):
-        raise DataError(f"{where} says that its shape is {list(shape)}.", hint="Write it again: numpy.save.")
+        raise DataError(f"{where} declares the shape {list(shape)}.", hint="Write it again: numpy.save.")
     expected = math.prod(shape) * dtype.itemsize
     content = stream.read(min(expected, size) + 1)
     if len(content) != expected:
         raise DataError(
-            f"{where} says {list(shape)} values of {dtype}, {expected} bytes, but has "
+            f"{where} declares {list(shape)} values of {dtype}, {expected} bytes, but has "
             f"{'more' if len(content) > expected else len(content)}.",
             hint="It was cut short or changed on its way: copy it again.",
         )

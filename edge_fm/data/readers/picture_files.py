@@ -71,7 +71,7 @@ def _folders(folder: Path) -> list[Path]:
         target = link.resolve()
         if target == here or target in here.parents or target.is_mount():
             raise DataError(
-                f"{link} is a link to {target}, which is no folder of one class: it "
+                f"{link} is a link to {target}, which is not a folder of one class: it "
                 + ("is a whole file system." if target.is_mount() else "holds the data itself."),
                 hint="Remove the link, or let it lead to the folder of the pictures.",
             )

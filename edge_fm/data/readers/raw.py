@@ -136,7 +136,7 @@ def to_pixels(parts: Sequence[Part]) -> tuple[list[Images], dict[str, Any]]:
                 f"{part.locate(0)}: pixels are {part.images.dtype}; supported are integers, floats and booleans."
             )
         if part.images.dtype.kind == "f":
-            _first_bad(part, ~np.isfinite(part.images), "is no finite number")
+            _first_bad(part, ~np.isfinite(part.images), "is not a finite number")
         _first_bad(part, (part.images < 0) | (part.images > 255), "is outside 0..255")
     floats = any(a.dtype.kind in "bf" for a in arrays)
     highest = [float(a.max(initial=0)) for a in arrays]
@@ -210,7 +210,7 @@ def fold(images: Images, shape: Shape | None, locate: Locate) -> Images:
         folded = shape if shape is not None and math.prod(shape) == axes[0] else square(axes[0])
         if folded is None:
             raise DataError(
-                f"{locate(0)}: images have {axes[0]} values each, which is no square, grey or RGB"
+                f"{locate(0)}: images have {axes[0]} values each, which is not a square, grey or RGB"
                 f"{'' if shape is None else ', and not ' + 'x'.join(map(str, shape))}.",
                 hint=f"Give the shape: height, width and channels, such as --size {_divided(axes[0])}.",
             )

@@ -1,4 +1,4 @@
-"""Pictures that cannot be read: how many may be left out, and what is said of them."""
+"""Pictures that cannot be read: how many may be left out, and how they are reported."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def build(name: str, *, input_shape: tuple[int, int, int], classes: int, dropout
         keras.Model: uint8 `[N,H,W,C]` named "image" -> float32 `[N,classes]` named "probabilities".
 
     Raises:
-        ModelError: the images are smaller than the network's strides, or `dropout` is no share.
+        ModelError: the images are smaller than the network's strides, or `dropout` is not a share.
     """
     keras = require_keras(f"the model {name}")
     size = SIZES[name]

@@ -18,7 +18,7 @@ def classifier_head(x: Any, classes: int) -> Any:
 
 
 def check_share(option: str, value: float) -> None:
-    """Refuse what is no share.
+    """Refuse what is not a share.
 
     Raises:
         ModelError: it is not a number of at least 0 and below 1.
@@ -28,10 +28,10 @@ def check_share(option: str, value: float) -> None:
 
 
 def check_counts(option: str, values: Sequence[int], *, length: int | None = None) -> tuple[int, ...]:
-    """Refuse what is no list of counts, or one of another length; returns it as a tuple.
+    """Refuse what is not a list of counts, or one of another length; returns it as a tuple.
 
     Raises:
-        ModelError: an entry is no whole number of at least 1, or there are too few or too many.
+        ModelError: an entry is not a whole number of at least 1, or there are too few or too many.
     """
     wanted = f"{length} whole numbers of at least 1" if length else "a list of whole numbers of at least 1"
     good = not isinstance(values, str) and isinstance(values, Sequence)

@@ -126,7 +126,7 @@ def _batches_class() -> Any:
                 return images
             return photograph(
                 images,
-                # Ever new: what the teachers say of an image as it was before holds for each of them.
+                # New in every epoch: the teachers' predictions for the image as it was before hold for each of them.
                 np.random.default_rng([_PHOTO, self._seed, self._epoch, batch]),
                 fill=self._fill,
                 mirror=self._part.flip,

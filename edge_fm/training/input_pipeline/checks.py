@@ -1,4 +1,4 @@
-"""What a dataset and the machine must be before a training: said at once, not after the first epoch."""
+"""Checks of the dataset and the machine before a training starts."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def check_clock() -> None:
     now = time.localtime()
     if not 1980 <= now.tm_year <= 2107:
         raise TrainingError(
-            f"The clock of this machine says {time.strftime('%Y-%m-%d', now)}; a model can be saved from 1980 to 2107.",
+            f"This machine's clock shows {time.strftime('%Y-%m-%d', now)}; a model can be saved from 1980 to 2107.",
             hint="Set the clock, such as with: date --set 2026-01-31",
         )
 

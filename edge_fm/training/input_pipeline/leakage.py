@@ -165,7 +165,7 @@ def _runs(recipe: Recipe, data_hash: str) -> Iterator[tuple[str, str, Recipe, bo
 
 
 def _read_run(folder: Path, data_hash: str) -> tuple[Recipe, bool] | None:
-    """A run's recipe, and whether it learned from the data of this hash; None where the folder is no run."""
+    """A run's recipe, and whether it learned from the data of this hash; None where the folder is not a run."""
     metrics, recipe = folder / METRICS_FILE, folder / RECIPE_FILE
     if not (metrics.is_file() and recipe.is_file()):
         return None

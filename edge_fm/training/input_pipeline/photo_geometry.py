@@ -1,4 +1,4 @@
-"""Where each pixel of a photo-like image comes from: turned, stretched, sides spread, doubled, cropped anew."""
+"""Where each pixel of a photo-like image comes from: turned, stretched, sides spread, doubled, cropped again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dataset that a recipe asks for."""
+"""The dataset of a recipe."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ def load_recipe_data(
 
 def notes_of_preparation(recipe: Recipe, dataset: Dataset) -> list[str]:
     """What was done to the source's data, one sentence each."""
-    notes, asked, lines = dataset.notes, recipe.data, []
-    if asked.relabel or asked.classes:
+    notes, part, lines = dataset.notes, recipe.data, []
+    if part.relabel or part.classes:
         lines.append(f"Classes: {notes['classes']}.")
-    if asked.deduplicate:
+    if part.deduplicate:
         removed = notes["duplicates_removed"]
         lines.append(
             f"Dropped {removed['repeated']:,} training images that occur before and {removed['in_test']:,} that are in "
             "the test split"
             + (f", {removed['in_validation']:,} in the validation split." if "in_validation" in removed else ".")
         )
-    if asked.split:
+    if part.split:
         lines.append(f"Test images: {notes['test']}.")
-    if asked.samples:
+    if part.samples:
         lines.append(f"Training images: {notes['samples']}.")
     if dataset.validation is None and not asked.split:
         lines.append(

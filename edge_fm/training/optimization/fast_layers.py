@@ -92,8 +92,8 @@ def _fused_norm_class() -> Any:
             # The kernel returns the unbiased variance; Keras uses the batch's own.
             count = tf.cast(tf.size(inputs) // inputs.shape[-1], variance.dtype)
             variance *= (count - 1) / count
-            for kept, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                kept.assign(kept * self.momentum + now * (1.0 - self.momentum))
+            for average, batch_value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                average.assign(average * self.momentum + batch_value * (1.0 - self.momentum))
             return tf.cast(scaled, inputs.dtype)
 
     return FusedBatchNormalization

@@ -57,7 +57,7 @@ def load_weights(model: Any, source: str, *, name: str = "", options: Mapping[st
         path = path / MODEL_FILE if path.is_dir() else path
         if not path.name.endswith(_SUFFIXES):
             raise ModelError(
-                f"Weights are asked from {source!r}. Supported: none, imagenet (for models with a backbone), or a file "
+                f"The weights are {source!r}. Supported: none, imagenet (for models with a backbone), or a file "
                 f"{', '.join(_SUFFIXES)}."
             )
         if not path.is_file():

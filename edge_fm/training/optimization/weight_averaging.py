@@ -1,4 +1,4 @@
-"""The running average of a model's weights: kept by the optimizer, evaluated with statistics of its own."""
+"""The running average of a model's weights: computed by the optimizer, evaluated with statistics of its own."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Recipe:
         check(
             not (self.distillation.teacher and self.augmentation.photo) or self.distillation.views > 0,
             "[distillation] has teachers, and [augmentation] photo is set, but views is 0.",
-            "Set views of [distillation], such as 8: teachers are then asked about images before they are made "
+            "Set views of [distillation], such as 8: teachers then predict for images before they are made "
             "photo-like, which they may never have learned.",
         )
         check(0 <= self.photo.fill <= 255, f"[photo] fill is {self.photo.fill}; supported: 0 to 255.")

@@ -13,7 +13,7 @@ from edge_fm_runtime.artifacts.metadata_parser import MAX_SIDE
 class AugmentationPart:
     """[augmentation]: what is done to training images, never to validation or test images, in this order.
 
-    Pixels that come in from outside or are erased get the value `fill` of [photo]. Every amount is drawn anew for each
+    Pixels that come in from outside or are erased get the value `fill` of [photo]. Every amount is drawn for each
     image, evenly within what is given.
 
     Attributes:

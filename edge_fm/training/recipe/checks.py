@@ -1,4 +1,4 @@
-"""What a recipe says when something in it cannot be."""
+"""Checks of a recipe's values, and their error messages."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class DataPart:
         relabel: class -> the class that it becomes, such as `{ "Sandal" = "shoe", "Sneaker" = "shoe" }`; several may
             become one.
         classes: names, after `relabel`, of the classes that are kept, in the order of their labels; empty for all.
-        pool: put training, validation and test images together, for `split` to divide anew.
+        pool: put training, validation and test images together, for `split` to divide again.
         split: images for training, validation and test, as three counts or three shares, each class in its share; in
             place of the source's own splits and of `validation`. Empty keeps these.
         split_seed: which images go to test, and which `samples` are taken; the same whatever the recipe's seed, so that

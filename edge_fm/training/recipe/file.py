@@ -80,7 +80,7 @@ def load_search(name_or_path: str | os.PathLike[str]) -> tuple[Recipe, SearchPla
 def parse_recipe(text: str, *, where: str = "the recipe") -> Recipe:
     """Build a recipe from TOML text; what is left out has its default.
 
-    A [search] table is checked, and is no part of the recipe: training runs the values as they stand.
+    A [search] table is checked, and is not part of the recipe: training runs the values as they stand.
 
     Raises:
         RecipeError: as for `load_recipe`; `where` names the text in the message.

@@ -78,9 +78,9 @@ def _put(table: dict[str, Any], path: str, value: Any) -> None:
     for name in parents:
         here = here.setdefault(name, {})
         if not isinstance(here, dict):
-            raise RecipeError(f"{path!r} is no key of a recipe: {name!r} is no table.")
+            raise RecipeError(f"{path!r} is not a key of a recipe: {name!r} is not a table.")
     if not last or (isinstance(here.get(last), dict) and not isinstance(value, dict)):
         raise RecipeError(
-            f"{path!r} is no key of a recipe.", hint="Write section.key, such as optimizer.learning_rate or seed."
+            f"{path!r} is not a key of a recipe.", hint="Write section.key, such as optimizer.learning_rate or seed."
         )
     here[last] = value

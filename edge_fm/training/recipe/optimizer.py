@@ -43,7 +43,7 @@ class OptimizerPart:
         weight_decay: decoupled, a step takes `learning_rate * weight_decay` of each kernel; None for the usual one.
         momentum: for sgd, rmsprop and muon; None for the usual one.
         nesterov: for sgd and muon: whether momentum looks ahead; None for yes, where there is momentum.
-        vector_ratio: muon alone: learning rate of what is no convolution, relative to `learning_rate`.
+        vector_ratio: muon alone: learning rate of what is not a convolution, relative to `learning_rate`.
     """
 
     name: OptimizerName = "adamw"

@@ -13,9 +13,9 @@ from edge_fm_runtime.errors import RecipeError
 
 SCHEMA = 1
 SEARCH = "search"
-"""Table of a recipe file that is no part of the recipe; see `search_space`."""
+"""Table of a recipe file that is not part of the recipe; see `search_space`."""
 
-# What TOML must hold for an attribute's type. A bool is no int here, and an int will do for a float.
+# What TOML must hold for an attribute's type. A bool is not an int here, and an int is accepted for a float.
 _TEXT, _INT, _FLOAT, _BOOL, _INTS, _NUMBERS, _TEXTS, _TEXT_OR_TEXTS, _TABLE = (
     "text",
     "a whole number",
@@ -40,7 +40,7 @@ _KINDS: dict[Any, str] = {
 
 
 def _kind(hint: Any) -> str:
-    """What TOML must hold for a type hint; None is said by leaving the key out."""
+    """What TOML must hold for a type hint; None is written by leaving the key out."""
     if get_origin(hint) is UnionType and NoneType in get_args(hint):
         (hint,) = (arg for arg in get_args(hint) if arg is not NoneType)
     if get_origin(hint) is Literal:

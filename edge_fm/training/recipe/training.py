@@ -14,18 +14,18 @@ Keep = Literal["best", "last"]
 
 @dataclass(frozen=True)
 class TrainingPart:
-    """[training]: how long, in which portions, and what is kept.
+    """[training]: for how long, in which batches, and which weights are saved.
 
     Attributes:
         epochs: passes over the training images.
         batch_size: images of one step.
         label_smoothing: share of each target that is spread over all classes.
-        ema: decay of the running average of the weights that is evaluated and kept in their place, such as 0.999;
-            0 keeps the last weights themselves.
-        keep: the weights of which epoch: that with the best validation accuracy, or the last one. The last needs no
-            choice where the rate ends at 0, and a few validation images choose badly.
-        patience: stop after so many epochs in a row without a better validation loss; 0 runs all epochs. What is kept
-            is up to `keep` as ever.
+        ema: decay of the running average of the weights that is evaluated and saved in their place, such as 0.999;
+            0 saves the weights themselves.
+        keep: the weights of which epoch: that with the best validation accuracy, or the last one. The last is as good
+            where the rate ends at 0, and a few validation images select badly.
+        patience: stop after so many epochs in a row without a better validation loss; 0 runs all epochs. `keep`
+            decides which weights are saved in either case.
         tensorboard: write TensorBoard logs into the run's folder too, beside history.csv.
         precision: of the arithmetic of training, teachers' too: float32, or mixed_bfloat16 (bfloat16 with float32
             weights). Evaluation and the saved model are float32 in any case.

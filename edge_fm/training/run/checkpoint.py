@@ -93,5 +93,5 @@ def load_state(run_dir: Path) -> RunState | None:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise TrainingError(
             f"The checkpoint {path} cannot be read: {error}.",
-            hint="Start the run anew in another folder (without --resume).",
+            hint="Start the run again in another folder (without --resume).",
         ) from error

@@ -89,7 +89,7 @@ def train(
             resume, a changed recipe, a loss that is not finite, a clock that is wrong by decades.
         ModelError: the model cannot take these images, or the weights do not fit.
         MissingDependencyError: Keras, its backend, tomli-w or, where asked for, tensorboardX is not installed.
-        KeyboardInterrupt: passed on; the checkpoint is whole and `resume` goes on from it.
+        KeyboardInterrupt: passed on; the checkpoint is whole and `resume` continues from it.
 
     Example:
         >>> from pathlib import Path
@@ -120,7 +120,7 @@ def train(
                 note(line)
 
         if recipe.training.tensorboard:
-            require_writer()  # said now, not when the folder is made
+            require_writer()  # raised now, not when the folder is made
 
         keras.utils.set_random_seed(recipe.seed)
         steps = steps_per_epoch(len(train_split.images), recipe.training.batch_size)

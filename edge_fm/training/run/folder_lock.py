@@ -45,7 +45,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 
 def _take(folder: Path) -> int:
-    """Lock the folder's lock file, and say in it who did."""
+    """Lock the folder's lock file, and write this process into it."""
     path = folder / LOCK_FILE
     while True:
         folder.mkdir(parents=True, exist_ok=True)

@@ -148,7 +148,7 @@ class Learner:
                 raise TrainingError(
                     f"The checkpoint's {kind} has {len(theirs)} variables of other shapes "
                     f"than this version's {len(ours)}.",
-                    hint="It was written by another version; start the run anew (without --resume).",
+                    hint="It was written by another version; start the run again (without --resume).",
                 )
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)

@@ -51,9 +51,9 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
             )
         return None
     if not exists:
-        raise TrainingError(f"There is no run to resume in {out_dir}.", hint="Leave --resume out to start one.")
-    as_kept = load_recipe(out_dir / RECIPE_FILE)
-    before = with_absolute_paths(as_kept)  # an earlier version kept them as they were given
+        raise TrainingError(f"There is not a run to resume in {out_dir}.", hint="Leave --resume out to start one.")
+    stored = load_recipe(out_dir / RECIPE_FILE)
+    before = with_absolute_paths(stored)  # an earlier version stored them as they were given
     if recipe_hash(before) != recipe_hash(recipe):
         raise TrainingError(
             f"The recipe is not the one that the run in {out_dir} was started with: {_difference(before, recipe)}.",
@@ -64,7 +64,7 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
         return None
     backend = require_keras("training").backend.backend()
     for what, theirs, ours in (
-        ("recipe", state.recipe_hash, (recipe_hash(recipe), recipe_hash(as_kept))),
+        ("recipe", state.recipe_hash, (recipe_hash(recipe), recipe_hash(stored))),
         ("data", state.data_hash, (dataset.content_hash,)),
         ("Keras backend", state.backend, (backend,)),
     ):

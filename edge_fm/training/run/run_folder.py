@@ -81,7 +81,7 @@ def point_latest(root: Path, run_dir: Path) -> None:
     """
     link = root / LATEST
     if link.exists() and not link.is_symlink():
-        raise TrainingError(f"{link} is no symbolic link.", hint="Move it away; `latest` names the newest run.")
+        raise TrainingError(f"{link} is not a symbolic link.", hint="Move it away; `latest` names the newest run.")
     beside = root / f".{LATEST}.{os.getpid()}"
     beside.unlink(missing_ok=True)
     beside.symlink_to(os.path.relpath(run_dir, root))
@@ -96,7 +96,7 @@ def latest_run(root: Path) -> Path:
     """
     link = root / LATEST
     if not link.is_dir():
-        raise TrainingError(f"There is no run in {root}.", hint="edgefm train")
+        raise TrainingError(f"There is not a run in {root}.", hint="edgefm train")
     return root / link.readlink() if link.is_symlink() else link
 
 

@@ -21,7 +21,7 @@ _TAGS = {
 
 
 class EpochLog:
-    """Event files in `<run>/tensorboard`, or nothing at all where the recipe does not ask for them.
+    """Event files in `<run>/tensorboard`, or nothing where the recipe turns them off.
 
     Args:
         recipe: whether to write.

@@ -17,10 +17,10 @@ from edge_fm.models.records import (
     Exported,
     Record,
     Seed,
-    kept_records,
     other_records,
     published_points,
     read_record,
+    shipped_records,
     trained_model,
 )
 from edge_fm.training import load_recipe, recipe_hash
@@ -66,7 +66,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_record_comes_back_as_it_was_written(folder: Path) -> None:
-    found = kept_records()
+    found = shipped_records()
     assert found["edgenet-n"] == make_record("edgenet-n", 0.93)
     assert found["edgenet-n"].accuracy == 0.93
     int8 = found["edgenet-s"].exported("openvino", "int8")
@@ -95,7 +95,7 @@ def test_a_name_means_the_trained_model_of_the_package(
 
 
 def test_what_is_kept_is_of_the_recipes_of_the_package() -> None:
-    for name, record in kept_records().items():
+    for name, record in shipped_records().items():
         assert name in MODELS
         recipe = load_recipe(record.recipe)
         assert recipe.model.name == name
@@ -155,7 +155,7 @@ def test_the_plot_marks_ours_and_theirs(folder: Path, tmp_path: Path) -> None:
     assert picture.count("<!-- edgenet-n -->") == 4
     for point in published_points():
         assert point.source in picture
-    points = family_points(kept_records())
+    points = family_points(shipped_records())
     assert points["parameters"]["edgenet-n"] == (MODELS["edgenet-n"].params, pytest.approx(93.0))
     assert points["int8_bytes"]["edgenet-s"] == (110_000, pytest.approx(94.45))
 

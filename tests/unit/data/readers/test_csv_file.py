@@ -67,11 +67,11 @@ LINE_5 = "0,1,2,3,4,5,6,7,8,9"
     [
         ("0,1,2,3,4,5,6,7,8", "line 5 has 9 columns; the first line has 10"),
         (LINE_5 + ",10", "line 5 has 11 columns"),
-        ("0,1,2,nan,4,5,6,7,8,9", "line 5: pixel 3 is no finite number: nan"),
-        ("0,1,2,NaN,4,5,6,7,8,9", "line 5: pixel 3 is no finite number: nan"),
-        ("0,1,2,inf,4,5,6,7,8,9", "line 5: pixel 3 is no finite number: inf"),
+        ("0,1,2,nan,4,5,6,7,8,9", "line 5: pixel 3 is not a finite number: nan"),
+        ("0,1,2,NaN,4,5,6,7,8,9", "line 5: pixel 3 is not a finite number: nan"),
+        ("0,1,2,inf,4,5,6,7,8,9", "line 5: pixel 3 is not a finite number: inf"),
         ("0,1,2,,4,5,6,7,8,9", "line 5: column 4 is empty"),
-        ("0,1,2,x,4,5,6,7,8,9", "line 5: column 4 is 'x', which is no number"),
+        ("0,1,2,x,4,5,6,7,8,9", "line 5: column 4 is 'x', which is not a number"),
         ("0,1,2,256,4,5,6,7,8,9", r"line 5: pixel 3 is outside 0\.\.255: 256"),
         ("0,1,2,-1,4,5,6,7,8,9", r"line 5: pixel 3 is outside 0\.\.255: -1"),
         ("0,1,2,99999,4,5,6,7,8,9", r"line 5: pixel 3 is outside 0\.\.255: 99999"),
@@ -80,7 +80,7 @@ LINE_5 = "0,1,2,3,4,5,6,7,8,9"
         ("nan,1,2,3,4,5,6,7,8,9", "line 5: label nan is out of range"),
         ("99,1,2,3,4,5,6,7,8,9", "line 5: label 99 is out of range or occurs only here"),
         (",1,2,3,4,5,6,7,8,9", "line 5: the label is empty"),
-        ("Bag,1,2,3,4,5,6,7,8,9", "line 5: label 'Bag' is no number"),
+        ("Bag,1,2,3,4,5,6,7,8,9", "line 5: label 'Bag' is not a number"),
     ],
 )
 def test_csv_errors_name_the_line(line: str, message: str, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_csv_errors_name_the_line(line: str, message: str, tmp_path: Path) -> No
         (b"label,p1,p2\n", "no rows"),
         (b"hello\n", "single column"),
         (b"label,p1\n0,\xff\n", "not UTF-8"),
-        (b"label,p1,p2\n0,1,2\n0,1,3\n1,1,4\n1,1,5\n", "2 values each, which is no square"),
+        (b"label,p1,p2\n0,1,2\n0,1,3\n1,1,4\n1,1,5\n", "2 values each, which is not a square"),
     ],
 )
 def test_csv_that_is_no_table_of_images(content: bytes, message: str, tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_a_class_whose_folder_has_a_name_in_another_encoding_is_an_error(tmp_pat
         (tmp_path / "b").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     except OSError:
         pytest.skip("this file system takes UTF-8 names alone")
-    with pytest.raises(DataError, match=r"the label 'caf\\udce9' is no text"):
+    with pytest.raises(DataError, match=r"the label 'caf\\udce9' is not text"):
         load_dataset(str(tmp_path))
 
 

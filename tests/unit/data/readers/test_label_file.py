@@ -63,7 +63,7 @@ def test_marks_of_joined_files_and_numbers_with_a_bracket_are_taken_off(content:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("labels.json", b'["a\\ud800", "b"]', "entry 1 is 'a.ud800', which is no text"),
+        ("labels.json", b'["a\\ud800", "b"]', "entry 1 is 'a.ud800', which is not text"),
         ("labels.json", b'{"0": "cat", "1": "dog", "0": "bag"}', "the key '0' occurs twice"),
         ("labels.txt", b"", "is empty; there are no labels"),
         ("labels.txt", b"\n \n", "is empty; there are no labels"),

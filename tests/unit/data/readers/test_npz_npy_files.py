@@ -87,7 +87,7 @@ def test_npy_cut_short(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", make_images(4))
     np.save(tmp_path / "labels.npy", np.array([0, 0, 1, 1]))
     (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-3])
-    with pytest.raises(DataError, match=r"a\.npy says \[4, 6, 5, 1\] values of uint8, 120 bytes, but has 117"):
+    with pytest.raises(DataError, match=r"a\.npy declares \[4, 6, 5, 1\] values of uint8, 120 bytes, but has 117"):
         load_dataset(str(tmp_path / "a.npy"))
 
 
@@ -124,5 +124,5 @@ def test_whole_numbers_of_0_and_1_are_told(dtype: type, tmp_path: Path) -> None:
 
 def test_a_label_that_is_half_a_character_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=make_images(8), labels=np.array(["bag", "co\ud800t"] * 4))
-    with pytest.raises(DataError, match=r"the label 'co.ud800t' is no text"):
+    with pytest.raises(DataError, match=r"the label 'co.ud800t' is not text"):
         load_dataset(str(tmp_path / "a.npz"))

@@ -26,7 +26,7 @@ def test_new_runs_are_numbered_and_the_newest_is_linked(tmp_path: Path) -> None:
 
 
 def test_no_run_yet(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="There is no run"):
+    with pytest.raises(TrainingError, match="There is not a run"):
         latest_run(tmp_path)
 
 
