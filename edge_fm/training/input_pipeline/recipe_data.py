@@ -60,10 +60,10 @@ def notes_of_preparation(recipe: Recipe, dataset: Dataset) -> list[str]:
         lines.append(f"Test images: {notes['test']}.")
     if part.samples:
         lines.append(f"Training images: {notes['samples']}.")
-    if dataset.validation is None and not asked.split:
+    if dataset.validation is None and not part.split:
         lines.append(
-            f"Validation images: {100 * asked.validation:g}% of each class's training images, drawn with seed "
-            f"{_validation_seed(recipe)}; they choose the best epoch. Another share: --set data.validation=0.2"
+            f"Validation images: {100 * part.validation:g}% of each class's training images, drawn with seed "
+            f"{_validation_seed(recipe)}; they select the best epoch. Another share: --set data.validation=0.2"
         )
     return lines
 

@@ -50,7 +50,7 @@ def test_classes_are_merged_chosen_and_ordered() -> None:
     assert (counts(chosen.train), counts(chosen.test)) == ([10, 60], [5, 10])
     assert set(chosen.train.images[chosen.train.labels == 0][:, 0, 0, 0]) == {3}
     assert "top (T-shirt/top + Pullover)" in chosen.notes["classes"]
-    assert "1 classes left out" in chosen.notes["classes"]
+    assert "1 class left out" in chosen.notes["classes"]
     assert len({merged.content_hash, chosen.content_hash, make().content_hash}) == 3
 
 
