@@ -67,7 +67,7 @@ def cache_folder() -> Path:
     root = cache_root()
     if root is None:
         raise DataError(
-            "There is not a folder to keep datasets in: this user has no home folder.",
+            "There is no folder to keep datasets in: this user has no home folder.",
             hint="Name one: EDGEFM_DATA=FOLDER edgefm data fetch",
         )
     return root

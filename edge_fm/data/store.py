@@ -199,7 +199,7 @@ def _writable(looks: Sequence[_Look], title: str, note: MessageFn) -> _Look:
         else:
             return look
     raise DataError(
-        f"There is not a folder to keep {title} in. Tried: {'; '.join(reasons)}.",
+        f"There is no folder to keep {title} in. Tried: {'; '.join(reasons)}.",
         hint="Set EDGEFM_DATA to a folder you can write to.",
     )
 

@@ -33,7 +33,7 @@ def cached_path(file: WeightsFile) -> Path:
         return expand_home(given) / "models" / file.name
     if home is None:
         raise ModelError(
-            f"There is not a folder to keep {file.name} in: this user has no home folder.",
+            f"There is no folder to keep {file.name} in: this user has no home folder.",
             hint="Name one: KERAS_HOME=FOLDER, or give the weights: --weights FILE. Without any: --weights none",
         )
     return home / ".keras" / "models" / file.name

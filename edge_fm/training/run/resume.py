@@ -51,7 +51,7 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
             )
         return None
     if not exists:
-        raise TrainingError(f"There is not a run to resume in {out_dir}.", hint="Leave --resume out to start one.")
+        raise TrainingError(f"There is no run to resume in {out_dir}.", hint="Leave --resume out to start one.")
     stored = load_recipe(out_dir / RECIPE_FILE)
     before = with_absolute_paths(stored)  # an earlier version stored them as they were given
     if recipe_hash(before) != recipe_hash(recipe):

@@ -77,7 +77,7 @@ def test_a_record_comes_back_as_it_was_written(folder: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"seeds": [], "exports": []}', '{"seeds": [{"seed": 1}]}'])
 def test_a_file_that_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "odd.json").write_text(text)
-    with pytest.raises(DataError, match="no record"):
+    with pytest.raises(DataError, match="not a record"):
         read_record(tmp_path / "odd.json")
 
 

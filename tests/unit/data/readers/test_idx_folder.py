@@ -41,7 +41,7 @@ def test_idx_of_floats_and_colours(tmp_path: Path) -> None:
     [
         (lambda b: b[:-1], "119.* bytes, but has|but has 119"),
         (lambda b: b + b"x", "but has more"),
-        (lambda b: b"\0\0\x07\x03" + b[4:], "no IDX file: it begins with 00 00 07 03"),
+        (lambda b: b"\0\0\x07\x03" + b[4:], "not an IDX file: it begins with 00 00 07 03"),
         (lambda b: b[:9], "cut short"),
         (lambda b: b"", r"is empty \(0 bytes\)"),
         (lambda b: gzip.compress(b)[:-20], "cannot be read"),

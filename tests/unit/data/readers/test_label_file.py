@@ -73,7 +73,7 @@ def test_marks_of_joined_files_and_numbers_with_a_bracket_are_taken_off(content:
         ("labels.txt", "bag\ncoat".encode("utf-16-le"), "zero bytes"),
         ("labels.txt", b"\xff\xfeb", "not UTF-16 text"),
         ("labels.json", b"bag\ncoat\n", "cannot be read: Expecting value"),
-        ("labels.json", b'{"bag": 1, "coat": 2}', "no dict of labels and the class numbers from 0"),
+        ("labels.json", b'{"bag": 1, "coat": 2}', "not a dict of labels and the class numbers from 0"),
         ("labels.json", b'["bag", "bag"]', "twice, in entry 1 and entry 2"),
     ],
 )

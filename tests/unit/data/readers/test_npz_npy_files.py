@@ -37,7 +37,7 @@ def test_both_splits_are_scaled_by_one_rule(tmp_path: Path) -> None:
         ({"images": np.zeros((4, 2, 2)), "names": np.zeros(4)}, "has the arrays images, names; supported are x_train"),
         ({"images": np.zeros((4, 2, 2)), "labels": np.zeros(3)}, "4 images but 3 labels"),
         ({"images": np.zeros((0, 2, 2)), "labels": np.zeros(0)}, "no images"),
-        ({"images": np.full((4, 2, 2), np.nan), "labels": np.arange(4) % 2}, "image 0: pixel 1 is no finite"),
+        ({"images": np.full((4, 2, 2), np.nan), "labels": np.arange(4) % 2}, "image 0: pixel 1 is not a finite"),
         ({"images": np.full((4, 2, 2), -0.5), "labels": np.arange(4) % 2}, "outside 0..255"),
         ({"images": np.full((4, 2, 2), 300), "labels": np.arange(4) % 2}, "outside 0..255: 300"),
         ({"images": np.full((4, 2, 2), "a"), "labels": np.arange(4) % 2}, "pixels are <U1"),
@@ -67,7 +67,7 @@ def test_npz_bombs_and_damage_are_refused(tmp_path: Path) -> None:
         text = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000,), }"
         archive.writestr("images.npy", header + text.ljust(117) + b"\n")
         archive.writestr("labels.npy", header + text.ljust(117) + b"\n")
-    with pytest.raises(DataError, match=r"says .1000000000000. values"):
+    with pytest.raises(DataError, match=r"declares .1000000000000. values"):
         load_dataset(str(path))
     np.savez_compressed(path, images=make_images(20), labels=np.arange(20) % 4)
     path.write_bytes(path.read_bytes()[:300])

@@ -286,7 +286,7 @@ def test_who_cannot_teach(teacher: RunResult, strokes: Dataset, tmp_path: Path) 
         (tmp_path / "floats.keras", strokes, ModelError, "uint8 pixels"),
         (tmp_path / "unsafe.keras", strokes, ModelError, "cannot load the teacher"),
         (saved("large.keras", shape=(16, 14, 1)), strokes, ModelError, r"takes images \[16, 14, 1\]"),
-        (saved("many.keras", classes=4), strokes, ModelError, "tells 4 classes apart"),
+        (saved("many.keras", classes=4), strokes, ModelError, "knows 4 classes"),
         (teacher.run_dir, renamed, ModelError, "those of strokes are a, b, c"),
     ):
         with pytest.raises(error, match=says):

@@ -136,8 +136,8 @@ def test_a_file_of_another_model_is_refused_with_shapes(name: str, file: str, tm
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("w.h5", b"\x89HDF\r\n\x1a\n cut off", "no HDF5 file, or not a whole one"),
-        ("w.weights.h5", b"text", "no HDF5 file"),
+        ("w.h5", b"\x89HDF\r\n\x1a\n cut off", "not an HDF5 file, or not a whole one"),
+        ("w.weights.h5", b"text", "not an HDF5 file"),
         ("w.keras", b"text", "is not a readable .keras file"),
         ("w.keras", b"PK\x05\x06" + bytes(18), "cannot be read as a Keras model"),
         ("w.pt", b"text", "Supported: none, imagenet"),

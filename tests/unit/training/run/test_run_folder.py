@@ -26,13 +26,13 @@ def test_new_runs_are_numbered_and_the_newest_is_linked(tmp_path: Path) -> None:
 
 
 def test_no_run_yet(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="There is not a run"):
+    with pytest.raises(TrainingError, match="There is no run"):
         latest_run(tmp_path)
 
 
 def test_a_real_folder_called_latest_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "latest").mkdir()
-    with pytest.raises(TrainingError, match="no symbolic link"):
+    with pytest.raises(TrainingError, match="not a symbolic link"):
         new_run_dir(tmp_path, "edgenet-s")
     assert (tmp_path / "latest").is_dir()
 

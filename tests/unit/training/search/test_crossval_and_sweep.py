@@ -1,4 +1,4 @@
-"""Folds that never leak, sweeps that repeat nothing; both judged by what chooses nothing."""
+"""Folds that never leak, sweeps that repeat nothing; both evaluated on images that select nothing."""
 
 from __future__ import annotations
 

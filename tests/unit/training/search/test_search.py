@@ -92,7 +92,7 @@ def test_the_same_command_trains_nothing_twice_and_more_trials_go_on(
 def test_a_study_of_something_else_is_refused(searched: tuple[Path, SearchResult], strokes: Dataset) -> None:
     out, _ = searched
     recipe = two_epochs()
-    with pytest.raises(TrainingError, match="begun with another recipe"):
+    with pytest.raises(TrainingError, match="started with another recipe"):
         search(dataclasses.replace(recipe, seed=99), make_plan(recipe), strokes, out)
 
 
