@@ -69,7 +69,8 @@ class SupportsInfer(Protocol):
 class Engine(ABC):
     """Turns a uint8 batch `[N,H,W,C]` into float32 probabilities `[N,classes]`.
 
-    A subclass has `infer` and `close`; an engine of a registry is built as `Class(artifact, options)`.
+    An engine of a registry is built as `Class(artifact, options)`. A subclass needs `infer` and `close` alone; a
+    third-party object that has these two is taken wherever an engine is given, without being a subclass.
 
     Attributes:
         name: as in the registry, such as "onnxruntime".
@@ -78,7 +79,7 @@ class Engine(ABC):
         threads: compute threads in use.
         streams: how many batches it works on at once; 1 unless it was made with `EngineOptions(hint="throughput")`.
         fixed_batch: the only batch size that `infer` takes; None for any.
-        formats: the formats that it runs; none for all of them.
+        formats: the formats that it runs; empty for all of them.
     """
 
     name: str = "engine"
