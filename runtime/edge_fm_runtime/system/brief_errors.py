@@ -11,7 +11,12 @@ _FRAMES = re.compile(r"Exception encountered when calling |Check '.*' failed at 
 
 
 def brief(error: BaseException) -> str:
-    """The first line of an error's text that names the fault, cut where it is very long; else the error's kind."""
+    r"""The first line of an error's text that names the fault, cut where it is very long; else the error's kind.
+
+    Example:
+        >>> brief(RuntimeError("Exception from src/inference/src/cpp/core.cpp:84:\nUnable to read the model\n\n"))
+        'Unable to read the model'
+    """
     lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
     faults = [line for line in lines if not _FRAMES.match(line)]
     text = (faults or lines or [type(error).__name__])[0]
