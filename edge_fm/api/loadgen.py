@@ -123,8 +123,8 @@ def benchmark_scenarios(
     plan = Plan(None if official else duration_s, target_qps, target_latency_ms, batch)
     subjects = [_subject(a, engine, options, data, progress, note) for a in opened]
     folder = None if out is None else Path(out)
-    with _log_folder(folder, note) as folder:
-        results = run_scenarios(_distinct(subjects), selected, plan, folder, progress=progress)
+    with _log_folder(folder, note) as logs:
+        results = run_scenarios(_distinct(subjects), selected, plan, logs, progress=progress)
     paths = tuple(artifact.path for artifact in opened)
     found = ScenariosResult(tuple(results), version, plan, environment(), paths, folder is not None)
     if folder is not None:
