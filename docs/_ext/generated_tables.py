@@ -173,11 +173,11 @@ class PublishedRows(_Table):
             both = reported is not None and achieved is not None
             difference = f"{100 * (achieved - reported):+.2f}" if both else ""
             done = percent(achieved) or row["status"]
-            name, letter, model = literal(row["name"]), row["report"]["letter"], literal(row["model"])
-            rows.append((name, letter, model, percent(reported), done, difference))
+            name, model = literal(row["name"]), literal(row["model"])
+            rows.append((name, percent(reported), done, difference, model))
             if row["note"]:
                 notes += [name, f"   {prose(row['note'])}", ""]
-        yield "", list_table(("experiment", "report", "model", "reported %", "achieved %", "difference"), rows)
+        yield "", list_table(("experiment", "reported %", "achieved %", "points", "model"), rows)
         yield "Notes", notes
 
 
