@@ -152,7 +152,7 @@ def test_quickstart(show: Shown, tmp_path: Path) -> None:
     trained = RunResult(tmp_path, load_recipe("quickstart"), metrics, (), np.zeros((0, 10), np.float32))
     photo = tmp_path / "photo.jpg"
     result = QuickstartResult(trained, 100.0, (row,), Verdict(()), tmp_path, photo, "Ankle boot", 0.987, "Ankle boot")
-    assert list(result.to_json()) == ["run", "seconds", "rows", "photo"] and result.to_json()["rows"] == [row]
+    assert {"run", "seconds", "rows", "photo"} <= set(result.to_json()) and result.to_json()["rows"] == [row]
     text = show(lambda: print_quickstart(result))
     assert "relied" not in text
     loaded = replace(result, verdict=Verdict(("other load seen: other processes took 93% of the CPU",)))
