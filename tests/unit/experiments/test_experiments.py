@@ -153,7 +153,7 @@ def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
     result = made_up("report-a-cnn3", changes={"training.epochs": 1}, weights=None)
     assert read_result(write_result(tmp_path, result)) == dataclasses.replace(result, labels=[], confusion=[])
     (tmp_path / "broken.json").write_text("{}")
-    with pytest.raises(DataError, match="is no result"):
+    with pytest.raises(DataError, match="is not a result"):
         stored_results(tmp_path)
 
 
