@@ -23,8 +23,10 @@ class Calls:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._changed = threading.Condition(threading.Lock())
-        self._running = 0
+        # Reentrant: a signal may end a call between taking the lock and giving it back.
+        self._changed = threading.Condition(threading.RLock())
+        self._running: dict[int, int] = {}
+        """Thread -> its calls in flight."""
         self._closed = False
 
     def __enter__(self) -> None:
@@ -34,22 +36,29 @@ class Calls:
                     f"{self._what} is closed.",
                     hint="Load the artifact again: Classifier.load(...); or close it after the last call.",
                 )
-            self._running += 1
+            here = threading.get_ident()
+            self._running[here] = self._running.get(here, 0) + 1
 
     def __exit__(self, *_: object) -> None:
         with self._changed:
-            self._running -= 1
+            here = threading.get_ident()
+            left = self._running.pop(here) - 1
+            if left:
+                self._running[here] = left
             if self._closed:
                 self._changed.notify_all()
 
     def close(self) -> bool:
-        """Refuse later calls and wait for those in flight.
+        """Refuse later calls and wait for those in flight in other threads.
+
+        A call of this thread that counts as in flight was ended by a signal before it could be counted out.
 
         Returns:
             whether this is the first call of `close`: the caller then releases what the calls used.
         """
         with self._changed:
             first, self._closed = not self._closed, True
-            while self._running:
+            here = threading.get_ident()
+            while self._running.keys() - {here}:
                 self._changed.wait()
         return first

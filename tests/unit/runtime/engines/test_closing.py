@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -128,6 +129,22 @@ def test_close_waits_for_the_calls_in_flight() -> None:
         assert not closed.is_set()
     closer.join(60)
     assert closed.is_set()
+
+
+def test_close_does_not_wait_for_a_call_that_a_signal_ended() -> None:
+    calls = Calls("The engine")
+    calls.__enter__()  # a signal's exception came before it could be counted out
+    calls._changed.acquire()  # and another one before the lock was given back
+    closed: list[bool] = []
+    # In this thread, as a command's own clean-up does; SIGALRM ends a wait that would last for ever.
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.alarm(60)
+    try:
+        closed.append(calls.close())
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert closed == [True]
 
 
 def test_a_model_is_changed_while_threads_classify(make_artifact: Callable[..., Path]) -> None:
