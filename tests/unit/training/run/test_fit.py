@@ -358,7 +358,7 @@ def test_a_clock_that_no_model_file_can_be_dated_by_is_said_first(
 ) -> None:
     then = time.struct_time((year, 1, 1, 0, 0, 0, 0, 1, 0))
     monkeypatch.setattr(time, "localtime", lambda *_: then)
-    with pytest.raises(TrainingError, match=f"says {year}-01-01; a model can be saved from 1980"):
+    with pytest.raises(TrainingError, match=f"shows {year}-01-01; a model can be saved from 1980"):
         train(make_recipe(), strokes, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
