@@ -45,7 +45,7 @@ HELPS = [
     "benchmark",
 ]
 HELPS += ["report", "autotune", "models", "data", "data fetch", "data info", "data show", "doctor", "quickstart"]
-ONNX = "out/compared-onnx-int8"
+ONNX = "out/lenet5-onnx-int8"
 ASKED: dict[str, list[str]] = {
     "export": ["export", "../run", "--format", "all", "--precision", "all", "--out", "out", "--json"],
     "infer": ["infer", "../photo.png", "--model", ONNX, "--json"],
@@ -59,7 +59,7 @@ ASKED: dict[str, list[str]] = {
     "evaluate run": ["evaluate", "../run", "--json"],
     "benchmark": ["benchmark", ONNX, "--against", "../run", "--duration", "0.2", "--json", "--out", "measured"],
     "autotune": ["autotune", ONNX, "--duration", "0.1", "--json"],
-    "train": ["train", "../compared.toml", "--out", "trained", "--json"],
+    "train": ["train", "--recipe", "../compared.toml", "--out", "trained", "--json"],
     "models": ["models", "--json"],
     "data": ["data", "info", "fashion-mnist-mini", "--json"],
     "experiments": ["experiments", "--json"],
@@ -71,7 +71,7 @@ ASKED: dict[str, list[str]] = {
     "not a photo": ["infer", "../compared.toml", "--model", ONNX],
     "not an artifact": ["verify", ".."],
     "no such run": ["export", "absent"],
-    "no such recipe": ["train", "absnet.toml"],
+    "no such recipe": ["train", "--recipe", "absnet.toml"],
     "no such model": ["train", "--model", "lenet6"],
     "no such data": ["train", "--data", "absent"],
     "no such engine": ["infer", "../photo.png", "--model", ONNX, "--engine", "tpu"],
@@ -84,10 +84,13 @@ def main(old: str, new: str, folder: str) -> int:
     root = Path(folder)
     root.mkdir(parents=True)
     (root / "compared.toml").write_text(RECIPE)
-    said(old, ["train", "compared.toml", "--out", "run"], root)
-    code = "from edge_fm.data import sample_photo, load_dataset; "
-    code += "sample_photo(load_dataset('fashion-mnist-mini').test.images[3], 'photo.png')"
-    subprocess.run([str(Path(old).resolve().with_name("python")), "-c", code], cwd=root, check=True)
+    code, _, errors = said(old, ["train", "--recipe", "compared.toml", "--out", "run"], root)
+    if code:
+        print(f"The old version cannot train the model that both export: {errors}", file=sys.stderr)
+        return 2
+    program = "from edge_fm.data import sample_photo, load_dataset; "
+    program += "sample_photo(load_dataset('fashion-mnist-mini').test.images[3], 'photo.png')"
+    subprocess.run([str(Path(old).resolve().with_name("python")), "-c", program], cwd=root, check=True)
     results = {}
     for name, binary in (("old", old), ("new", new)):
         (root / name).mkdir()
