@@ -169,7 +169,7 @@ def test_an_npz_that_claims_nine_gibibytes_is_refused(tmp_path: Path) -> None:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(stream, header)
             archive.writestr(f"{name}.npy", stream.getvalue() + b"\0" * 64)
-    refused(run("data", "info", file), "set.npz, images says")
+    refused(run("data", "info", file), "set.npz, images declares")
 
 
 def test_an_npz_that_unpacks_to_more_than_the_memory_is_refused(
