@@ -75,6 +75,7 @@ def test_plots_and_the_page_take_any_label(tmp_path: Path) -> None:
     assert re.search(r">\s*\$\$\s*<", page)
 
 
+@pytest.mark.needs("jinja2", "matplotlib")
 def test_controls_and_marks_of_direction_are_shown_as_escapes_on_every_page() -> None:
     from edge_fm.evaluation.page import document, part
 
