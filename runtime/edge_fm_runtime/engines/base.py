@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
-from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import EngineError
 from edge_fm_runtime.progress import ProgressFn, silent
-from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.machine import thread_limit
 
 if TYPE_CHECKING:
@@ -133,6 +131,10 @@ class Engine(ABC):
         Returns:
             float32 `[N,classes]`.
         """
+        if batch is None and self.fixed_batch in (None, len(images)) and progress is silent:
+            return self.infer(images)
+        from edge_fm_runtime.engines.batches import run_in_batches
+
         return run_in_batches(
             self.infer, images, batch=batch, fixed_batch=self.fixed_batch, stage=stage, progress=progress
         )
@@ -178,6 +180,8 @@ def as_engine(engine: Engine | SupportsInfer, *, fixed_batch: int | None = None)
 
 def cannot_run(library: str, payload: Path, batch: Pixels, error: Exception) -> EngineError:
     """The error for a model that was loaded and does not compute: damaged, or given another shape than it takes."""
+    from edge_fm_runtime.system.brief_errors import brief
+
     return EngineError(
         f"{library} cannot run {payload} on {batch.dtype} {list(batch.shape)}: {brief(error)}",
         hint="Give it what the artifact's metadata says under input; if that is so, export the model again: "

@@ -10,7 +10,6 @@ from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines.base import Engine, EngineOptions, cannot_run
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError, PrecisionWarning
-from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.machine import X86, byte_products, usable_cpus
 
 if TYPE_CHECKING:
@@ -134,6 +133,8 @@ def _load(
                 f"{artifact.payload} cannot run on {asked.device} alone: {error}",
                 hint="Repair the device's driver, or ask for --device CPU.",
             ) from error
+        from edge_fm_runtime.system.brief_errors import brief
+
         raise EngineError(
             f"ONNX Runtime cannot load {artifact.payload}: {brief(error)}",
             hint="Update the library, pip install -U onnxruntime, or export the model again: edgefm export",
