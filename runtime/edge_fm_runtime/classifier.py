@@ -22,7 +22,7 @@ from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Registry, create_engine
 from edge_fm_runtime.engines.base import SupportsInfer, as_engine
 from edge_fm_runtime.engines.calls import Calls
-from edge_fm_runtime.errors import EngineError, PhotoError
+from edge_fm_runtime.errors import ClosedError, EngineError, PhotoError
 from edge_fm_runtime.photos.canvas import check_shape
 from edge_fm_runtime.photos.photo import DEFAULT_MAX_PIXELS, load_canvas
 from edge_fm_runtime.system.machine import usable_cpus
@@ -153,8 +153,11 @@ class Classifier:
                 f"the model takes uint8 [N, {', '.join(map(str, self._shape))}].",
                 hint="Use classify() for photos of any size.",
             )
-        with self._calls:
+        try:  # the engine counts the call, too: twice would cost a small model a percent
             return self._checked(self.engine.infer(batch), len(batch))
+        except ClosedError:
+            with self._calls:  # raises, and says what is closed
+                raise
 
     def canvas(self, photo: Photo) -> Pixels:
         """What the model sees of a photo: uint8 `[H,W,C]`.

@@ -192,6 +192,7 @@ def cannot_run(library: str, payload: Path, batch: Pixels, error: Exception) -> 
 class _Adapted(Engine):
     def __init__(self, engine: SupportsInfer, fixed_batch: int | None) -> None:
         self._engine = engine
+        self._calls = Calls("The engine")
         self.fixed_batch = fixed_batch
         self.name = type(engine).__name__
         for name in ("name", "device", "precision", "threads", "streams"):
@@ -199,7 +200,9 @@ class _Adapted(Engine):
                 setattr(self, name, getattr(engine, name))
 
     def infer(self, batch: Pixels, /) -> Probabilities:
-        return self._engine.infer(batch)
+        with self._calls:
+            return self._engine.infer(batch)
 
     def close(self) -> None:
-        self._engine.close()
+        if self._calls.close():
+            self._engine.close()

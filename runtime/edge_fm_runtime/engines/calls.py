@@ -24,13 +24,14 @@ class Calls:
     def __init__(self, what: str) -> None:
         self._what = what
         # Reentrant: a signal may end a call between taking the lock and giving it back.
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._running: dict[int, int] = {}
         """Thread -> its calls in flight."""
         self._closed = False
 
     def __enter__(self) -> None:
-        with self._changed:
+        with self._lock:  # the lock itself: its condition is entered in Python, which each call would pay for
             if self._closed:
                 raise ClosedError(
                     f"{self._what} is closed.",
@@ -40,7 +41,7 @@ class Calls:
             self._running[here] = self._running.get(here, 0) + 1
 
     def __exit__(self, *_: object) -> None:
-        with self._changed:
+        with self._lock:
             here = threading.get_ident()
             left = self._running.pop(here) - 1
             if left:
