@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any, ClassVar, get_type_hints
@@ -60,15 +61,15 @@ def shown_default(field: dataclasses.Field[Any]) -> str:
     return "" if field.default is dataclasses.MISSING else repr(field.default)
 
 
-class _Table(SphinxDirective):
+class _Table(SphinxDirective, ABC):
     """A directive whose content is reStructuredText, in sections of their own where these have titles."""
 
     has_content = False
     option_spec: ClassVar[dict[str, Any]] = {}
 
+    @abstractmethod
     def parts(self) -> Iterable[tuple[str, list[str]]]:
         """A title, or an empty one, and the lines below it."""
-        raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
         found: list[nodes.Node] = []

@@ -108,22 +108,7 @@ def build_averaged(
     dense: Sequence[int] = (),
     dropout: float = 0.2,
 ) -> Any:
-    """Build an EfficientNet, EfficientNet-Lite or ConvNeXt under a head of averaged features and dropout.
-
-    Args:
-        name: a row of `BACKBONES`, such as "efficientnet-lite0".
-        input_shape: height, width, channels (1 or 3) of the uint8 images.
-        classes: number of probabilities.
-        size: height and width that images are resized to for the backbone, at least 32.
-        dense: units of dense layers between features and probabilities.
-        dropout: share of the features that is dropped in training.
-
-    Returns:
-        keras.Model: uint8 `[N,H,W,C]` named "image" -> float32 `[N,classes]` named "probabilities"; fresh weights.
-
-    Raises:
-        ModelError: images of 2 or more than 3 channels, or an option that cannot be.
-    """
+    """Build an EfficientNet, EfficientNet-Lite or ConvNeXt under a head of averaged features; see `build`."""
     return _build(name, input_shape, classes, size, dense, dropout, average=True)
 
 

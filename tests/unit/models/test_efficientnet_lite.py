@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -65,7 +64,9 @@ def names_of_torch() -> Iterator[ModuleType]:
     utils._rebuild_tensor_v2, torch._utils, torch.more = _rebuild_tensor_v2, utils, ()
     for name in STORAGES.values():
         setattr(torch, name, type(name, (), {"__module__": "torch"}))
-    with mock.patch.dict(sys.modules, {"torch": torch, "torch._utils": utils}):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "torch", torch)
+        patch.setitem(sys.modules, "torch._utils", utils)
         yield torch
 
 
