@@ -11,7 +11,7 @@ from edge_fm.training.run.run_folder import write_json
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.system.json_text import parse_json
 
-STORED_RESULTS = Path(__file__).parent / "kept"
+STORED_RESULTS = Path(__file__).parent / "stored"
 """Results that come with the package."""
 
 

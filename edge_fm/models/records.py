@@ -19,7 +19,7 @@ from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.system.json_text import parse_json
 from edge_fm_runtime.system.user_cache import expand_home
 
-STORED_RESULTS = Path(__file__).parent / "kept"
+STORED_RESULTS = Path(__file__).parent / "stored"
 """Trained models and their records that come with the package."""
 RECORD_FILE = "record.json"
 

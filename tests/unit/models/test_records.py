@@ -52,7 +52,7 @@ def make_record(model: str, accuracy: float) -> Record:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    made = tmp_path / "kept"
+    made = tmp_path / "stored"
     made.mkdir()
     for model, accuracy in (("edgenet-n", 0.93), ("edgenet-s", 0.945)):
         (made / model).mkdir()
