@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +71,7 @@ def load_third_party_model(
     if model is None:
         model = load_model(path, trust=trust)
     model, had = as_float32(model, path, trust=trust)
+    model = _with_plain_input(keras, model)
     had = had or getattr(model, "rebuilt_from", None)
     make_names_fit(keras, model)
     taken = model_input(model, path, input_size)
@@ -80,8 +83,14 @@ def load_third_party_model(
     image = keras.Input(batch_shape=(taken.batch, *size), dtype="uint8", name="image")
     pixels = _pixels(keras, image, taken, preprocessing, path, notes)
     traced = _traced(model, taken, path)
+    if classes == 1 and traced.activation in ("softmax", "tanh"):
+        raise ModelError(
+            f"{path} returns one value with a {traced.activation}, which is no probability of yes or no.",
+            hint="Train it with activation='sigmoid' on its last layer, or with one output for each class.",
+        )
     warnings = _examine_scale(traced, taken, model, path, preprocessing, notes)
     scores = keras.Model(image, pick(model(arrange(keras, pixels, taken))))
+    features = _warn_of_features(traced, classes, path, notes) if labels is None else ()
     probabilities = _probabilities(keras, scores, traced.activation, classes, path, notes)
     wrapped = keras.Model(image, probabilities, name="classifier")
     count = 2 if classes == 1 else classes
@@ -94,10 +103,18 @@ def load_third_party_model(
         photo=_photo(photo, taken, notes),
         sha256=sha256_of(path),
         notes=tuple(notes),
-        warnings=warnings,
+        warnings=(*warnings, *features),
         scaling_trial=TracedScalingTrial(traced, taken, preprocessing) if _takes_floats(taken) else None,
         preprocessing=None if preprocessing is None else preprocessing.to_json(),
     )
+
+
+def _with_plain_input(keras: Any, model: Any) -> Any:
+    """The model with its one input as a tensor, where it takes a dict or a list of one."""
+    structure = getattr(model, "input", None) if isinstance(model, keras.Model) else None
+    if isinstance(structure, (dict, list, tuple)) and len(model.inputs) == 1:
+        return keras.Model(model.inputs[0], model.outputs, name=model.name)
+    return model
 
 
 def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any, int]:
@@ -106,7 +123,8 @@ def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any
         raise ModelError(f"{path} has no weights: there is nothing to export.", hint="Train it, and save it again.")
     image = keras.KerasTensor((taken.batch, *taken.shape), dtype=taken.dtype)
     try:
-        output = model(image)
+        with _softmax_over_one_value():
+            output = model(image)
     except Exception as error:
         raise _cannot_call(error, taken, path) from error
     flat = keras.tree.flatten(output)
@@ -136,9 +154,18 @@ def _classes(keras: Any, model: Any, taken: ModelInput, path: Path) -> tuple[Any
 
 def _traced(model: Any, taken: ModelInput, path: Path) -> TracedModel:
     try:
-        return TracedModel(model, taken)
+        with _softmax_over_one_value():
+            return TracedModel(model, taken)
     except Exception as error:  # whatever its layers raise
         raise _cannot_call(error, taken, path) from error
+
+
+@contextmanager
+def _softmax_over_one_value() -> Iterator[None]:
+    """Hide Keras' warning of a softmax over one value: such a model is refused, with what to do about it."""
+    with catch_warnings():
+        filterwarnings("ignore", message="You are using a softmax over axis")
+        yield
 
 
 def _cannot_call(error: Exception, taken: ModelInput, path: Path) -> ModelError:
@@ -218,11 +245,6 @@ def _probabilities(keras: Any, scores: Any, activation: str | None, classes: int
     values = _probe(scores, path)
     inside = bool((values >= -_SUM_TOLERANCE).all() and (values <= 1.0 + _SUM_TOLERANCE).all())
     output = keras.ops.cast(scores.output, "float32") if scores.output.dtype != "float32" else scores.output
-    if classes == 1 and activation in ("softmax", "tanh"):
-        raise ModelError(
-            f"{path} returns one value with a {activation}, which is no probability of yes or no.",
-            hint="Train it with activation='sigmoid' on its last layer, or with one output for each class.",
-        )
     if classes == 1:
         if activation == "linear" or not inside:
             output = keras.layers.Activation("sigmoid", dtype="float32")(output)
@@ -240,6 +262,19 @@ def _probabilities(keras: Any, scores: Any, activation: str | None, classes: int
         )
     notes.append("The model returns logits (its rows do not add up to 1): a softmax was added.")
     return keras.layers.Softmax(name="probabilities", dtype="float32")(output)
+
+
+def _warn_of_features(traced: TracedModel, classes: int, path: Path, notes: list[str]) -> tuple[str, ...]:
+    """A warning, added to `notes` too, where the output looks like features of an image in place of its classes."""
+    if traced.ends_in is None:
+        return ()
+    warning = (
+        f"{path.stem} ends in {traced.ends_in}: its {classes} values look like features, not like classes. A softmax "
+        "over features is no prediction. Add a layer that is trained for the classes, Dense(classes, "
+        "activation='softmax'); if these are class scores, name the classes: --labels FILE."
+    )
+    notes.append(warning)
+    return (warning,)
 
 
 def _probe(scores: Any, path: Path) -> npt.NDArray[np.float32]:

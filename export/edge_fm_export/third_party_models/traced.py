@@ -36,6 +36,15 @@ _UNCHANGED = {
     "PlaceholderWithDefault",
 }
 _FINAL = {"Softmax": "softmax", "Sigmoid": "sigmoid", "Tanh": "tanh"}
+_FEATURES = {
+    "AvgPool": "a pooling layer",
+    "FusedBatchNormV3": "a batch normalization",
+    "Max": "a pooling layer",
+    "MaxPool": "a pooling layer",
+    "Mean": "a pooling layer",
+    "Relu": "a ReLU",
+    "Relu6": "a ReLU",
+}
 _LINEAR = {*_WEIGHTED, "Add", "AddV2", "BiasAdd", "LogSoftmax", "Relu"}
 
 
@@ -45,6 +54,7 @@ class TracedModel:
     Attributes:
         activation: "softmax", "sigmoid", "tanh", "linear" (also for ReLU and the logarithm of a softmax, which are no
             probabilities), or None where the last operation is something else.
+        ends_in: what the graph ends in, where that makes features as a rule, such as a pooling layer; otherwise None.
     """
 
     def __init__(self, model: Any, taken: ModelInput) -> None:
@@ -60,6 +70,7 @@ class TracedModel:
         self._input = self._function.inputs[0]
         output = self._function.outputs[0]
         self.activation, self._last = _final(output)
+        self.ends_in = _FEATURES.get(_before_unchanged(output).op.type)
         self._first = _first_values(self._input, self._function.graph)
 
     def first_values(self, images: Floats) -> list[Floats]:
@@ -84,11 +95,16 @@ class TracedModel:
         return [np.concatenate(parts) for parts in found]
 
 
-def _final(output: Any) -> tuple[str | None, Any]:
-    """The activation that ends the graph, and the tensor before it."""
-    tensor = output
+def _before_unchanged(tensor: Any) -> Any:
+    """The tensor whose values arrive in `tensor` unchanged but for their type and shape."""
     while tensor.op.type in _UNCHANGED:
         tensor = tensor.op.inputs[tensor.value_index if tensor.op.type == "IdentityN" else 0]
+    return tensor
+
+
+def _final(output: Any) -> tuple[str | None, Any]:
+    """The activation that ends the graph, and the tensor before it."""
+    tensor = _before_unchanged(output)
     kind = tensor.op.type
     if kind in _FINAL:
         return _FINAL[kind], tensor.op.inputs[0]
