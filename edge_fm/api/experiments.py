@@ -115,6 +115,7 @@ def run_experiments(
         if everything:
             rows = experiment_rows(stored_results(STORED_RESULTS, results))
             due += [one for one in rows_due(rows, tuple(seeds)) if one not in due]
+            due.sort(key=lambda one: find_experiment(one[0]).recipe.training.epochs)  # longer runs go on from shorter
         selected = [(find_experiment(name), seed) for name, seed in due]
         failed, done = _run(selected, edits, out, results, progress, on_epoch, note, stop_at_error=not everything)
     stored = stored_results(STORED_RESULTS, results)
@@ -160,7 +161,9 @@ def _run(
         with_seed = "" if seed is None else f", seed {seed}"
         note(f"{number}/{len(selected)}  {experiment.name}{with_seed}: {experiment.source}")
         try:
-            result = run_experiment(experiment, out, changes=edits, seed=seed, progress=progress, on_epoch=on_epoch)
+            result = run_experiment(
+                experiment, out, changes=edits, seed=seed, progress=progress, on_epoch=on_epoch, note=note
+            )
         except EdgeFMError as error:
             if stop_at_error:
                 raise

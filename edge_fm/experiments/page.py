@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from edge_fm.evaluation import page
 from edge_fm.evaluation import report_parts as parts
+from edge_fm.experiments.longer_runs import run_folder_of
 from edge_fm.experiments.page_plots import curves_plot, study_plot
 from edge_fm.experiments.results import Result
 from edge_fm.experiments.rows import results_of
 from edge_fm.experiments.run import read_history
 from edge_fm.experiments.table import find_experiment
 from edge_fm.models.run_files import MODEL_FILE
-from edge_fm.training import Recipe, recipe_hash
+from edge_fm.training import Recipe
 from edge_fm_runtime.system.atomic_write import writing
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def _run(row: Mapping[str, Any], results: Sequence[Result], runs: Path) -> Marku
 
 def _history_at_hand(recipe: Recipe, seed: int, runs: Path) -> Mapping[str, Sequence[float]]:
     """The curves of the run itself, where it is still there; else nothing."""
-    run = runs / recipe_hash(replace(recipe, seed=seed))[:12]
+    run = run_folder_of(replace(recipe, seed=seed), runs)
     return read_history(run) if (run / MODEL_FILE).is_file() else {}
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_fm.experiments.longer_runs import run_folder_of, start_from_shorter
 from edge_fm.experiments.results import Result
 from edge_fm.experiments.structure import structure_hash
 from edge_fm.experiments.table import Experiment
@@ -19,7 +20,7 @@ from edge_fm.training import EpochFn, Recipe, recipe_hash
 from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
 from edge_fm.training.recipe.keys import with_keys
 from edge_fm.training.run.train_once import train_once
-from edge_fm_runtime.progress import ProgressFn, silent
+from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.machine import describe_machine
 
 if TYPE_CHECKING:
@@ -37,8 +38,11 @@ def run_experiment(
     seed: int | None = None,
     progress: ProgressFn = silent,
     on_epoch: EpochFn | None = None,
+    note: MessageFn = ignore_message,
 ) -> Result:
     """Train an experiment's recipe and test it once; go on where an earlier call was stopped.
+
+    A run goes on, too, where a finished run in `folder` ended that differs in having fewer epochs alone.
 
     Args:
         experiment: one of `load_experiments`.
@@ -47,6 +51,7 @@ def run_experiment(
         seed: in place of the recipe's own; the result stands beside those of other seeds.
         progress: as for `train`.
         on_epoch: likewise.
+        note: called with the run that this one goes on from, if any.
 
     Raises:
         EdgeFMError: as for `train`; ModelError where ImageNet weights cannot be had.
@@ -57,10 +62,12 @@ def run_experiment(
     if seed is not None:
         recipe = replace(recipe, seed=seed)
     dataset = load_recipe_data(recipe, progress=progress)
-    run = folder / recipe_hash(recipe)[:12]
-    metrics = train_once(
-        replace(recipe, name=experiment.name), dataset, run, test=True, progress=progress, on_epoch=on_epoch
-    )
+    recipe = replace(recipe, name=experiment.name)
+    run = run_folder_of(recipe, folder)
+    shorter = start_from_shorter(recipe, folder, dataset)
+    if shorter is not None:
+        note(f"The epochs of the shorter run in {shorter} are not repeated: this run goes on after them.")
+    metrics = train_once(recipe, dataset, run, test=True, progress=progress, on_epoch=on_epoch)
     training, validation = training_and_validation(recipe, dataset)
     model = require_keras("testing").models.load_model(run / MODEL_FILE, compile=False)
     return Result(

@@ -121,7 +121,7 @@ def finalize_run(
             "fill": recipe.photo.fill,
         },
         "keras_backend": state.backend,
-        "versions": _versions(state.backend),
+        "versions": library_versions(state.backend),
     }
     run_folder.write_json(out_dir / METRICS_FILE, metrics)
     _save_model(learner, state, out_dir / MODEL_FILE)
@@ -137,7 +137,8 @@ def _save_model(learner: Learner, state: RunState, path: Path) -> None:
         model.save(temporary)
 
 
-def _versions(backend: str) -> dict[str, str]:
+def library_versions(backend: str) -> dict[str, str]:
+    """Versions of Python and of the libraries that a result depends on; `backend` is Keras's."""
     # tensorflow-cpu, for one, provides tensorflow under another name.
     packages = {name: package_version(name) or "unknown" for name in ("edge-fm", "numpy", "keras", backend)}
     return {"python": platform.python_version(), **packages}
