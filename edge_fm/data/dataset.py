@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -102,6 +103,19 @@ class Dataset:
         return {"train": self.train, **own, "test": self.test}
 
 
+def _check_look_alikes(label_names: Sequence[str], name: str) -> None:
+    """Refuse labels that a reader cannot tell apart: an é of one character and one of two, or other spaces."""
+    read_as: dict[str, str] = {}
+    for label in label_names:
+        other = read_as.setdefault(" ".join(unicodedata.normalize("NFC", label).split()), label)
+        if other != label:
+            raise DataError(
+                f"{name}: the labels {other!a} and {label!a} look the same and are different text.",
+                hint="Make them one class, or give one another name. macOS, and archives made on it, write accented "
+                "letters as two characters.",
+            )
+
+
 def make_dataset(
     name: str,
     source: str,
@@ -128,6 +142,7 @@ def make_dataset(
         raise DataError(
             f"{name}: label names occur twice: {', '.join(repeated)}.", hint="Give each class its own name."
         )
+    _check_look_alikes(label_names, name)
     for label in label_names:
         if any("\ud800" <= char <= "\udfff" for char in label):
             raise DataError(

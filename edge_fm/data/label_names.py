@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -58,4 +59,4 @@ def _find(label: str, names: Sequence[str]) -> int | None:
 
 
 def _plain(label: str) -> str:
-    return "".join(char for char in label.casefold() if char.isalnum())
+    return "".join(char for char in unicodedata.normalize("NFC", label).casefold() if char.isalnum())

@@ -52,6 +52,8 @@ def test_the_hash_covers_pixels_labels_names_and_shapes() -> None:
         (Split(np.zeros((2, 6, 5, 1), np.uint8), np.array([-1, 0])), NAMES, "label -1 at image 0"),
         (make_split(shape=(6, 6, 1)), NAMES, "training images are"),
         (make_split(), ("Bag", "Bag"), "occur twice: Bag"),
+        (make_split(), ("caf\u00e9", "cafe\u0301"), r"'caf\\xe9' and 'cafe\\u0301' look the same"),
+        (make_split(), ("red bag", "red  bag"), "'red bag' and 'red  bag' look the same"),
     ],
 )
 def test_what_does_not_fit_is_refused(train: Split, names: tuple[str, ...], message: str) -> None:
