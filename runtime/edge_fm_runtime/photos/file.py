@@ -20,7 +20,7 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 
 from edge_fm_runtime.errors import PhotoError
-from edge_fm_runtime.photos.limits import MeteredFile, check_exif, check_file_size, check_tags
+from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS, MeteredFile, check_exif, check_file_size, check_tags
 
 SUPPORTED = "JPEG, PNG, WebP, AVIF, HEIC (with the extra heif), GIF, BMP, TIFF and PPM"
 
@@ -172,12 +172,13 @@ def decoding(name: str, *, may_warn: bool = False) -> Iterator[None]:
         ) from error
 
 
-def open_image(stream: IO[bytes], name: str) -> Image.Image:
+def open_image(stream: IO[bytes], name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
     """Read the header of a photo; its pixels are not decoded yet.
 
     Args:
         stream: the file's bytes, seekable.
         name: the photo, as it can be shown.
+        max_pixels: see `load_canvas`.
 
     Raises:
         PhotoError: empty, of no supported format, damaged, or with metadata of unreasonable size.
@@ -200,6 +201,8 @@ def open_image(stream: IO[bytes], name: str) -> Image.Image:
             check_file_size(stream, name, whole=True)
         elif kind == "TIFF":
             check_tags(stream, name)
+        if kind == "AVIF":
+            check_coded_frames(stream, name, max_pixels)
         metered = None if kind in _READ_WHOLE else MeteredFile(stream, name, blocks_are_pixels=kind == "TIFF")
         # The format's own reader: `Image.open` would import five formats at 20 ms where one is needed, and its
         # table reaches readers (EPS runs Ghostscript) that untrusted bytes must not.
@@ -208,6 +211,21 @@ def open_image(stream: IO[bytes], name: str) -> Image.Image:
             metered.begin_pixels()
         check_exif(image, name)
     return image
+
+
+def check_coded_frames(stream: IO[bytes], name: str, max_pixels: int) -> None:
+    """Check the frames that an AVIF file holds; the stream stays where it is.
+
+    Raises:
+        PhotoError: see `avif.check.check_avif`.
+        ValueError: see there.
+    """
+    from edge_fm_runtime.photos.avif.check import check_avif  # for one photo in many
+
+    at = stream.tell()
+    stream.seek(0)
+    check_avif(stream.read(), name, max_pixels=max_pixels)
+    stream.seek(at)
 
 
 def _find_reader(kind: str, name: str) -> Callable[[Any, str], Image.Image]:

@@ -30,7 +30,7 @@ _DECODER_BLOCK = 1 << 16
 _TIFF_TYPES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _BYTE_TYPES = (1, 2, 6, 7)
 _IN_PYTHON = ("bmp_rle", "ppm", "ppm_plain")
-_SMALLER = "Make the photo smaller, or raise the limit (max_pixels) if you trust it."
+SMALLER = "Make the photo smaller, or raise the limit (max_pixels) if you trust it."
 
 
 class MeteredFile:
@@ -103,7 +103,7 @@ def check_file_size(stream: IO[bytes], name: str, *, max_pixels: int = DEFAULT_M
     allowed = _MAX_WHOLE_BYTES if whole else max(MAX_FILE_BYTES, 5 * max_pixels)
     if size > allowed:
         kind = "photos of this kind" if whole else "photos"
-        raise PhotoError(f"{name} has {size:,} bytes; {kind} are read up to {allowed:,} bytes.", hint=_SMALLER)
+        raise PhotoError(f"{name} has {size:,} bytes; {kind} are read up to {allowed:,} bytes.", hint=SMALLER)
     return size
 
 
@@ -142,7 +142,7 @@ def check_pixels(
         raise PhotoError(
             f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels; this kind is read up to "
             f"{allowed / 1e6:.1f} megapixels.",
-            hint=_SMALLER,
+            hint=SMALLER,
         )
 
 

@@ -19,7 +19,7 @@ from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.canvas import check_shape, crop, fit, stretch, to_pixels
 from edge_fm_runtime.photos.colour import read_orientation, to_eight_bits
-from edge_fm_runtime.photos.file import decoding, open_image, open_regular, shown_name
+from edge_fm_runtime.photos.file import check_coded_frames, decoding, open_image, open_regular, shown_name
 from edge_fm_runtime.photos.garment import garment_canvas
 from edge_fm_runtime.photos.jpeg_scans import check_scans
 from edge_fm_runtime.photos.limits import (
@@ -96,9 +96,11 @@ def open_photo(
         check_pixels(image, "the array", max_pixels=max_pixels)
         return to_eight_bits(image, least)
     if isinstance(source, Image.Image):
-        file = getattr(source, "fp", None) if source.format == "JPEG" and getattr(source, "tile", None) else None
+        file = getattr(source, "fp", None) if getattr(source, "tile", None) else None
         with decoding("the image", may_warn=source.format == "TIFF"):
-            scans = 1 if file is None else check_scans(file, "the image")
+            scans = 1 if file is None or source.format != "JPEG" else check_scans(file, "the image")
+            if file is not None and source.format == "AVIF":
+                check_coded_frames(file, "the image", max_pixels)
             check_pixels(source, "the image", max_pixels=max_pixels, scans=scans)
         return _decode(source, "the image", least).copy()
     raise PhotoError(
@@ -133,7 +135,7 @@ def make_canvas(image: Image.Image, shape: tuple[int, int, int], spec: PhotoSpec
 def _decode_stream(stream: IO[bytes], name: str, least: int | None, max_pixels: int) -> Image.Image:
     with decoding(name):
         size = check_file_size(stream, name, max_pixels=max_pixels)
-    image = open_image(stream, name)
+    image = open_image(stream, name, max_pixels=max_pixels)
     with decoding(name, may_warn=image.format == "TIFF"):  # whose tags are read only now
         scans = check_scans(stream, name) if image.format == "JPEG" else 1
         # Only what is too large to be decoded whole, and so has no pixels that anybody could give as an array.

@@ -1,0 +1,1 @@
+"""What an AVIF file really holds, read before it is decoded: Pillow takes its container at its word."""
