@@ -151,8 +151,9 @@ def pixel_weight(image: Image.Image, *, file_bytes: int = 0, scans: int = 1) -> 
     width, height = image.size
     # Pillow pads rows to four bytes and keeps a pointer to each: images of a few columns weigh more.
     padding = max(0.0, 11 / (4 * width) - 0.05)
-    # pillow-heif has no tiles, but a file until it has decoded.
-    waits = bool(getattr(image, "tile", ())) or (image.format == "HEIF" and getattr(image, "fp", None) is not None)
+    # Those of HEIC and WebP have no tiles before they are decoded, but a file until then.
+    closed = image.format not in ("HEIF", "WEBP") or getattr(image, "fp", None) is None
+    waits = bool(getattr(image, "tile", ())) or not closed
     if not waits:
         return 1.0 + padding
     whole_file = 2 * file_bytes / (4 * width * height)

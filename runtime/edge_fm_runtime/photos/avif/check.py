@@ -32,27 +32,28 @@ def check_avif(data: bytes, name: str, *, max_pixels: int) -> None:
         ValueError: it cannot be checked.
     """
     reader = BoxReader(data)
-    needs = []
+    needs: list[tuple[float, int]] = []
     for kind, start, end in reader.boxes(0, len(data)):
         if kind == b"meta":
             needs.append(_memory_of_items(reader, read_meta(reader, start, end), name))
         elif kind == b"moov":
             tracks = [read_frames(data, _MAX_FRAMES, reader.count) for data in first_samples(reader, start, end)]
             largest = max((frame.width * frame.height for frames in tracks for frame in frames), default=0)
-            needs.append(_OUTPUT_BYTES * largest + sum(frame.plane_bytes for frames in tracks for frame in frames))
+            planes = sum(frame.plane_bytes for frames in tracks for frame in frames)
+            needs.append((planes + _OUTPUT_BYTES * largest, largest))
         elif kind == b"mini":
             raise ContainerError("a box called mini, which cannot be checked")
-    need, allowed = max(needs, default=0.0), 5 * max_pixels  # as measured, within the promised memory
+    (need, area), allowed = max(needs, default=(0.0, 0)), 5 * max_pixels  # as measured, within the promised memory
     if need > allowed:
         raise PhotoError(
-            f"{name} is an AVIF photo whose frames take {need / (1 << 20):.0f} MiB to decode; up to "
-            f"{allowed >> 20} MiB are taken.",
+            f"{name} is an AVIF photo of {area / 1e6:.1f} megapixels whose frames take {need / (1 << 20):.0f} MiB to "
+            f"decode; up to {allowed >> 20} MiB are allowed.",
             hint=SMALLER,
         )
 
 
-def _memory_of_items(reader: BoxReader, meta: Meta, name: str) -> float:
-    """Bytes that decoding the image of a box `meta` takes, and the check of each frame's size."""
+def _memory_of_items(reader: BoxReader, meta: Meta, name: str) -> tuple[float, int]:
+    """Bytes that decoding the image of a box `meta` takes, and its pixels; each frame's size is checked."""
     meta.check_extents(len(reader.data))
     of_image, planes, area, grids = meta.decoded(auxiliary=False), 0.0, 0, 0
     for item in meta.decoded(auxiliary=True):
@@ -71,4 +72,5 @@ def _memory_of_items(reader: BoxReader, meta: Meta, name: str) -> float:
         planes += sum(frame.plane_bytes for frame in frames)
         if item in of_image:
             area += max((frame.width * frame.height for frame in frames), default=0)
-    return planes * (2 if grids else 1) + _OUTPUT_BYTES * area  # the tiles, and what they are put together to
+    # The tiles of a grid are held beside what they are put together to.
+    return planes * (2 if grids else 1) + _OUTPUT_BYTES * area, area

@@ -1,8 +1,9 @@
-"""AVIF by Pillow, HEIC by the extra heif; without it, the error says what to install."""
+"""AVIF and WebP by Pillow, HEIC by the extra heif; without it, the error says what to install."""
 
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,33 @@ def test_a_damaged_one_is_refused(kind: str) -> None:
             load_canvas(cut, (28, 28, 1), SPEC)
     with pytest.raises(PhotoError, match="megapixels"):
         load_canvas(data, (28, 28, 1), SPEC, max_pixels=250_000)
+
+
+def test_a_heic_that_is_larger_than_its_header_says_is_refused() -> None:
+    """libheif's own limit, which a newer one could lose."""
+    data = encode("HEIC")
+    at = data.index(b"ispe") + 8
+    for size in ((64, 64), (640, 40)):
+        said = size[0].to_bytes(4, "big") + size[1].to_bytes(4, "big")
+        with pytest.raises(PhotoError, match="exceeds the maximum image size"):
+            open_photo(data[:at] + said + data[at + 8 :])
+
+
+def test_a_large_webp_is_refused_before_it_is_decoded() -> None:
+    """Its reader knows no tiles before it decodes, and an animation's canvas may be larger than its frames."""
+    stream = io.BytesIO()
+    Image.new("RGB", (4000, 4000)).save(stream, "WEBP", lossless=True, method=0, quality=0)
+    with pytest.raises(PhotoError, match=r"4000x4000, 16\.0 megapixels; this kind is read up to 12\.5"):
+        open_photo(stream.getvalue())
+    with Image.open(stream) as opened, pytest.raises(PhotoError, match="4000x4000"):
+        open_photo(opened)
+    small = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(small, "WEBP", lossless=True)
+    frame = bytes(6) + bytes([15, 0, 0]) * 2 + bytes([100, 0, 0, 0]) + small.getvalue()[12:]
+    canvas = b"VP8X" + struct.pack("<IB3x", 10, 2) + (5999).to_bytes(3, "little") * 2
+    content = canvas + b"ANIM" + struct.pack("<IIH", 6, 0, 0) + b"ANMF" + struct.pack("<I", len(frame)) + frame
+    with pytest.raises(PhotoError, match="6000x6000"):
+        open_photo(b"RIFF" + struct.pack("<I", 4 + len(content)) + b"WEBP" + content)
 
 
 def test_without_the_extra_the_error_says_what_to_install(tmp_path: Path) -> None:
