@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.atomic_write import writing
 
@@ -68,11 +69,26 @@ class ContactSheet:
         return {"path": str(self.path), "width": self.width, "height": self.height}
 
 
-def fetch_data(*, progress: ProgressFn = silent, note: MessageFn = ignore_message) -> FetchedData:
-    """Get the whole of Fashion-MNIST into $EDGEFM_DATA or the cache folder, with checked sums."""
-    from edge_fm.data import fetch
+def fetch_data(
+    name: str = "fashion-mnist", *, progress: ProgressFn = silent, note: MessageFn = ignore_message
+) -> FetchedData:
+    """Get the whole of a dataset into $EDGEFM_DATA or the cache folder, with checked sums.
 
-    return FetchedData("fashion-mnist", fetch(progress=progress, note=note))
+    Args:
+        name: "fashion-mnist", or "clothing-photos": phone photos of clothes by several hundred people.
+        progress: called with bytes.
+        note: called with what is tried.
+
+    Raises:
+        DataError: there is no dataset of that name, or a file is damaged.
+        DownloadError: no host could be reached; says how to supply the files by hand.
+    """
+    from edge_fm.data import clothing_photos, fashion_mnist
+
+    fetchers = {fashion_mnist.NAME: fashion_mnist.fetch, clothing_photos.NAME: clothing_photos.fetch}
+    if name not in fetchers:
+        raise DataError(f"There is no dataset called {name!r} to fetch; supported: {', '.join(fetchers)}.")
+    return FetchedData(name, fetchers[name](progress=progress, note=note))
 
 
 def describe_data(

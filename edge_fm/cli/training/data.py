@@ -22,15 +22,19 @@ def command() -> None:
 
 
 @command.command("fetch")
-@click.argument("name", type=click.Choice(["fashion-mnist"]))
+@click.argument("name", type=click.Choice(["fashion-mnist", "clothing-photos"]))
 @console_options
 def fetch_command(console: Console, name: str) -> None:
     """Get the whole of a dataset into $EDGEFM_DATA or the cache folder, with checked sums."""
     from edge_fm.api.datasets import fetch_data
 
-    fetched = console.call(fetch_data)
+    fetched = console.call(fetch_data, name=name)
     console.show(fetched, print_line, str(fetched.path))
-    console.next(f"edgefm data info {name}", "edgefm train")
+    if name == "clothing-photos":
+        manifest = shell_word(str(fetched.path / "photos.csv"))
+        console.next(f"edgefm data info {manifest} --group sender", f"edgefm train --data {manifest} --group sender")
+    else:
+        console.next(f"edgefm data info {name}", "edgefm train")
 
 
 @command.command("info")

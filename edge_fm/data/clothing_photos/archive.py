@@ -105,21 +105,26 @@ def _check(folder: Path) -> None:
 
 def _download(url: str, archive: Path, progress: ProgressFn, note: MessageFn) -> None:
     note(f"Fetching {url} ...")
+    with replacing(archive, mode=0o644) as temporary, temporary.open("wb") as out:
+        done = 0
+        for chunk, total in _chunks(url, archive):
+            out.write(chunk)
+            done += len(chunk)
+            progress(f"Fetching {archive.name}", done, total)
+
+
+def _chunks(url: str, archive: Path) -> Iterator[tuple[bytes, int | None]]:
+    """What the host sends, with the whole size where it says it; an OSError in here is the network's."""
     try:
         require_reachable(url)
-        with (
-            urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response,
-            replacing(archive, mode=0o644) as temporary,
-            temporary.open("wb") as out,
-        ):
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
             length = response.headers.get("Content-Length")
             total, done = int(length) if length and length.isdecimal() else None, 0
             while chunk := response.read(_CHUNK):
-                out.write(chunk)
                 done += len(chunk)
-                progress(f"Fetching {archive.name}", done, total)
                 if done > _MAX_ARCHIVE:
                     raise _failed(url, archive, f"it sends more than {_MAX_ARCHIVE:,} bytes")
+                yield chunk, total
             if total is not None and done != total:
                 raise _failed(url, archive, f"it ended after {done:,} of {total:,} bytes")
     except urllib.error.HTTPError as error:
@@ -127,7 +132,7 @@ def _download(url: str, archive: Path, progress: ProgressFn, note: MessageFn) ->
             raise _failed(url, archive, f"{error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise _failed(url, archive, failure_reason(error.reason)) from error
-    except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise _failed(url, archive, failure_reason(error)) from error
 
 
