@@ -85,10 +85,12 @@ def fetch_data(
     """
     from edge_fm.data import clothing_photos, fashion_mnist
 
-    fetchers = {fashion_mnist.NAME: fashion_mnist.fetch, clothing_photos.NAME: clothing_photos.fetch}
-    if name not in fetchers:
-        raise DataError(f"There is no dataset called {name!r} to fetch; supported: {', '.join(fetchers)}.")
-    return FetchedData(name, fetchers[name](progress=progress, note=note))
+    if name == fashion_mnist.NAME:
+        return FetchedData(name, fashion_mnist.fetch(progress=progress, note=note))
+    if name == clothing_photos.NAME:
+        return FetchedData(name, clothing_photos.fetch(progress=progress, note=note))
+    supported = f"{fashion_mnist.NAME}, {clothing_photos.NAME}"
+    raise DataError(f"There is no dataset called {name!r} to fetch; supported: {supported}.")
 
 
 def describe_data(

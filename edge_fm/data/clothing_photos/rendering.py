@@ -56,7 +56,8 @@ def render(
     top, left = rng.integers(0, SIDE - side + 1, 2)
     part = canvas[top : top + side, left : left + side]
     part[...] = part * (1 - mask) + drawn * mask
-    return np.rint(canvas.clip(0, 255)).astype(np.uint8)
+    rendered: npt.NDArray[np.uint8] = np.rint(canvas.clip(0, 255)).astype(np.uint8)
+    return rendered
 
 
 def _enlarged(image: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
