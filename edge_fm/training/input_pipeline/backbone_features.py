@@ -1,12 +1,14 @@
-"""Features of a frozen backbone: computed once and stored on disk, so that training the head takes seconds.
+"""Features of a frozen backbone: computed once and stored on disk, so that training what follows takes seconds.
 
-A backbone that is not trained gives the same row of numbers for an image in every epoch. Only its head is then fitted,
-on these rows; the model that is saved is still the whole one, as both share their weights. Features are not stored
-where images change from epoch to epoch, or where something else needs the whole model.
+Layers that are not trained give the same numbers for an image in every epoch. Only what follows them is then fitted, on
+these numbers: the head, and stages before it that are trained too; the model that is saved is still the whole one, as
+both share their weights. Features are not stored where images change from epoch to epoch, or where something else needs
+the whole model.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,6 @@ from numpy.typing import NDArray
 
 from edge_fm.models import find_model
 from edge_fm.models.architectures.transfer import FEATURES
-from edge_fm.models.freezing import BACKBONE
 from edge_fm.models.keras_import import require_keras
 from edge_fm.training.input_pipeline.array_cache import ArrayCache, bytes_hash
 from edge_fm.training.recipe import AugmentationPart, Recipe
@@ -35,18 +36,17 @@ _MAX_BYTES = 2 << 30
 
 
 def why_not_stored(recipe: Recipe) -> str | None:
-    """Why the features of a recipe's backbone cannot be stored; None where they can.
+    """Why a recipe's features cannot be stored, whatever its model; None where they can.
 
     Example:
-        >>> from edge_fm.training import ModelPart
-        >>> why_not_stored(Recipe(model=ModelPart("vgg16", weights="imagenet", unfreeze=("block5",))))
-        'block5 of the backbone is trained'
+        >>> from edge_fm.training import ModelPart, TrainingPart
+        >>> vgg = ModelPart("vgg16", weights="imagenet")
+        >>> why_not_stored(Recipe(model=vgg, training=TrainingPart(precision="mixed_bfloat16")))
+        'the precision is mixed_bfloat16'
     """
-    frozen, trained = recipe.model.frozen
-    if not find_model(recipe.model.name).backbone or BACKBONE not in frozen:
+    frozen, _ = recipe.model.frozen
+    if not find_model(recipe.model.name).backbone or not frozen:
         return NO_BACKBONE
-    if trained:
-        return f"{', '.join(trained)} of the backbone {'is' if len(trained) == 1 else 'are'} trained"
     plain = AugmentationPart(clean_epochs=recipe.augmentation.clean_epochs)
     for reason, applies in (
         ("augmentation changes the images from epoch to epoch", recipe.augmentation != plain),
@@ -61,19 +61,22 @@ def why_not_stored(recipe: Recipe) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class Halves:
-    """A model of the zoo, split at its features; both halves share its layers and weights.
+    """A model of the zoo, split where its training begins; both halves share its layers and weights.
 
     Attributes:
-        trunk: keras.Model, uint8 `[N,H,W,C]` -> float32 `[N,F]`.
-        head: keras.Model, float32 `[N,1,1,F]`, so that features can stand where images do, -> float32 `[N,classes]`.
+        trunk: keras.Model, uint8 `[N,H,W,C]` -> float32 features, `[N,F]` or `[N,h,w,c]`.
+        head: keras.Model, float32 `[N,1,1,F]` or `[N,h,w,c]`, so that features can stand where images do, -> float32
+            `[N,classes]`.
+        layer: name of the last one of the trunk.
     """
 
     trunk: Any
     head: Any
+    layer: str
 
 
 def split_at_features(model: Any, recipe: Recipe, *, images: int) -> tuple[Halves | None, str | None]:
-    """Split a model at its features where these can be stored.
+    """Split a model behind the layers that are not trained, where these make features that can be stored.
 
     Args:
         model: of the recipe, frozen as it says.
@@ -87,20 +90,56 @@ def split_at_features(model: Any, recipe: Recipe, *, images: int) -> tuple[Halve
     if reason is not None:
         return None, reason
     keras = require_keras("training")
-    features = model.get_layer(FEATURES).output
-    width = int(features.shape[-1])
-    if images * width * 4 > _MAX_BYTES:
-        return None, f"those of {images:,} images would take {images * width * 4 / 2**30:.1f} GiB"
-    rows = keras.Input((1, 1, width), name="features_row")
+    last = last_frozen_operation(model)
+    if last is None:
+        return None, "the backbone's first layers are trained"
+    features = last.output
+    shape = tuple(map(int, features.shape[1:]))
+    size = images * math.prod(shape) * 4
+    if size > _MAX_BYTES:
+        return None, f"those of {images:,} images would take {size / 2**30:.1f} GiB"
+    place = shape if len(shape) == 3 else (1, 1, *shape)
+    stored = keras.Input(place, name="stored_features")
     head = keras.Model(features, model.output, name="head")
+    inputs = stored if place == shape else keras.layers.Reshape(shape)(stored)
     return Halves(
         keras.Model(model.inputs, features, name="trunk"),
-        keras.Model(rows, head(keras.layers.Reshape((width,))(rows)), name="head_on_features"),
+        keras.Model(stored, head(inputs), name="head_on_features"),
+        last.name,
     ), None
 
 
+def last_frozen_operation(model: Any) -> Any:
+    """The last layer, up to the features, that nothing trained comes before and everything behind it goes through.
+
+    Args:
+        model: functional keras.Model, frozen as it will be trained.
+
+    Returns:
+        keras.Operation, or None where no layer with weights is frozen ahead of the first that is trained.
+    """
+    tree = require_keras("training").tree
+    operations = list(model.operations)  # in the order in which they are computed
+    places = {id(tensor): place for place, op in enumerate(operations) for tensor in tree.flatten(op.output)}
+    # The place of the first operation that each one takes something from.
+    earliest = [
+        min((places.get(id(t), place) for t in tree.flatten(op.input)), default=place)
+        for place, op in enumerate(operations)
+    ]
+    found, weights = None, False
+    for place, op in enumerate(operations):
+        if getattr(op, "trainable_weights", []):
+            break
+        weights |= bool(getattr(op, "weights", []))
+        if weights and all(before >= place for before in earliest[place + 1 :]):
+            found = op
+        if op.name == FEATURES:
+            break
+    return found
+
+
 def with_features(
-    trunk: Any,
+    halves: Halves,
     recipe: Recipe,
     images: NDArray[np.uint8],
     parts: tuple[Split, ...],
@@ -111,7 +150,7 @@ def with_features(
     """Replace images by their features.
 
     Args:
-        trunk: as from `split_at_features`.
+        halves: as from `split_at_features`.
         recipe: whose model it is.
         images: uint8 `[N,H,W,C]`, all that `parts` were taken from; their features are stored together, so that other
             parts of them (another seed, another fold) find theirs.
@@ -120,25 +159,28 @@ def with_features(
         note: called with where they come from.
 
     Returns:
-        The parts with float32 `[N,1,1,F]` for images, labels as they were.
+        The parts with float32 `[N,1,1,F]` or `[N,h,w,c]` for images, labels as they were.
     """
     from edge_fm_export.gate.fingerprints import fingerprints
 
-    width = int(trunk.output_shape[-1])
-    cache = ArrayCache("features", _facts(trunk, recipe, images), what="features")
-    features = cache.read(_FILE, (len(images), width), mmap=True)
+    shape = tuple(map(int, halves.trunk.output_shape[1:]))
+    cache = ArrayCache("features", _facts(halves, recipe, images), what="features")
+    features = cache.read(_FILE, (len(images), *shape), mmap=True)
+    whose = "The backbone is frozen" if halves.layer == FEATURES else f"The backbone is frozen up to {halves.layer}"
     if features is None:
-        features = _compute(trunk, images, progress)
+        features = _compute(halves.trunk, images, progress)
         stored = cache.write(_FILE, features)
         where = f"stored in {cache.folder}" if stored else "in memory alone, as the cache folder cannot be written to"
-        note(f"The backbone is frozen: its features of {len(images):,} images were computed once and are {where}.")
+        note(f"{whose}: its features of {len(images):,} images were computed once and are {where}.")
     else:
-        note(f"The backbone is frozen: its features of {len(images):,} images come from {cache.folder}.")
+        note(f"{whose}: its features of {len(images):,} images come from {cache.folder}.")
     rows = {key: row for row, key in enumerate(fingerprints(images))}
     replaced = []
     for part in parts:
         selected = features[[rows[key] for key in fingerprints(part.images)]]
-        replaced.append(type(part)(np.ascontiguousarray(selected[:, None, None, :]), part.labels))
+        replaced.append(
+            type(part)(np.ascontiguousarray(selected.reshape(-1, *halves.head.input_shape[1:])), part.labels)
+        )
     return tuple(replaced)
 
 
@@ -152,14 +194,15 @@ def _compute(trunk: Any, images: NDArray[np.uint8], progress: ProgressFn) -> NDA
     )
 
 
-def _facts(trunk: Any, recipe: Recipe, images: NDArray[np.uint8]) -> dict[str, Any]:
+def _facts(halves: Halves, recipe: Recipe, images: NDArray[np.uint8]) -> dict[str, Any]:
     """All that the features depend on."""
     return {
         "version": _VERSION,
         "edge-fm": package_version("edge-fm"),
         "model": recipe.model.name,
         "options": dict(recipe.model.options),
-        "weights": bytes_hash(*trunk.get_weights()),
+        "weights": bytes_hash(*halves.trunk.get_weights()),
+        "layer": halves.layer,
         "shape": list(images.shape),
         "images": bytes_hash(images),
     }

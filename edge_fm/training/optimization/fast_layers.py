@@ -43,7 +43,7 @@ def with_fast_layers(model: Any) -> Any:
 def _faster_class(layer: Any) -> Any:
     """The class to train a layer with; None for its own."""
     layers = require_keras("training").layers
-    if not layer.trainable:
+    if not isinstance(layer, layers.Layer) or not layer.trainable:  # an operation, such as a cast, is no layer
         return None
     if type(layer) is layers.BatchNormalization and _is_plain_norm(layer):
         return _fused_norm_class()

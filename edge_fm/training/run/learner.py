@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +44,9 @@ class Learner:
         model: learns, in the recipe's precision.
         evaluated: what is evaluated and saved: the model itself, or one in float32, of Keras's own layers, with its
             weights or their average.
-        fitted: what Keras fits: the model, the model beside its teachers, or its head on stored features.
+        fitted: what Keras fits: the model, the model beside its teachers, or what follows stored features.
         teachers: models to learn from; none without distillation.
-        halves: the model, split at its features; None where they are not stored.
+        halves: the model, split where its training begins; None where they are not stored.
         why_not_split: why the model is not split at its features; None where it is.
     """
 
@@ -132,10 +132,16 @@ class Learner:
             note(self.weights_note)
         if self.halves:
             images = _train_and_validation_images(dataset)
-            return with_features(self.halves.trunk, self.recipe, images, parts, progress=progress, note=note)
+            return with_features(self.halves, self.recipe, images, parts, progress=progress, note=note)
         if self.why_not_split != NO_BACKBONE:
             note(f"The backbone's features are computed for every batch and not stored: {self.why_not_split}.")
         return parts
+
+    def select(self, weights: Sequence[NDArray[Any]]) -> None:
+        """Put weights, such as those of the best epoch, into the model that is evaluated."""
+        self.evaluated.set_weights(weights)
+        if self.halves:
+            self.model.set_weights(weights)  # the head that evaluates stored features is a part of it
 
     def restore(self, state: RunState) -> None:
         """Put a checkpoint into the model and the optimizer."""

@@ -76,7 +76,7 @@ def finalize_run(
 ) -> RunResult:
     """Evaluate the selected weights, and write metrics and model into the run's folder."""
     recipe, model = learner.recipe, learner.evaluated
-    model.set_weights(state.best)
+    learner.select(state.best)
     stage = "testing" if test else "evaluating"
     progress(stage, 0, None)
     train_accuracy, _ = score(learner.probabilities(train_split.images), train_split.labels)

@@ -13,9 +13,11 @@ from same_run import assert_same_run, weights_of
 from strokes_data import make_recipe, make_split
 
 from edge_fm.data import Dataset
+from edge_fm.models import build_model
+from edge_fm.models.freezing import freeze_layers
 from edge_fm.training import AugmentationPart, ModelPart, OptimizerPart, Recipe, SchedulePart, TrainingPart, train
 from edge_fm.training.input_pipeline import backbone_features as features_module
-from edge_fm.training.input_pipeline.backbone_features import why_not_stored
+from edge_fm.training.input_pipeline.backbone_features import last_frozen_operation, why_not_stored
 from edge_fm.training.recipe import DistillationPart
 from edge_fm_runtime.errors import CacheWarning
 
@@ -96,6 +98,52 @@ def test_the_head_on_features_learns_as_the_whole_model_would(
     assert frozen >= 135
 
 
+def test_layers_before_the_head_that_are_trained_learn_on_features_too(
+    recipe: Recipe, strokes: Dataset, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    part = dataclasses.replace(recipe.model, unfreeze=("conv_pw_13",))
+    fine = dataclasses.replace(recipe, model=part, training=TrainingPart(epochs=3, batch_size=8))
+    notes: list[str] = []
+    first = train(fine, strokes, tmp_path / "first", note=notes.append)
+    (stored,) = cache.glob("*/features.npy")
+    assert np.load(stored).shape == (60, 1, 1, 102) and "frozen up to conv_dw_13_relu: its features" in notes[1]
+    model = keras.models.load_model(first.model_path)
+    np.testing.assert_allclose(model.predict(strokes.test.images, verbose=0), first.test_probabilities, atol=1e-6)
+
+    monkeypatch.setattr(features_module, "_MAX_BYTES", 1000)
+    whole = train(fine, strokes, tmp_path / "whole", note=notes.append)
+    assert "not stored" in notes[-1]
+    for ours, theirs in zip(first.history, whole.history, strict=True):
+        assert ours["val_loss"] == pytest.approx(theirs["val_loss"], rel=1e-2)
+    for key in ("train_accuracy", "test_accuracy", "best_epoch"):  # of the best epoch, not of the last
+        assert first.metrics[key] == whole.metrics[key]
+    assert first.metrics["best_epoch"] < 3
+
+
+@pytest.mark.parametrize(
+    ("name", "freeze", "unfreeze", "last"),
+    [
+        ("mobilenet-v2", "backbone", ("block_16", "Conv_1"), "block_15_add"),
+        ("mobilenet-v2", "backbone", (), "features"),
+        ("mobilenet-v2", "backbone", ("block_14",), "block_13_project_BN"),
+        ("mobilenet-v2", "backbone", ("block_15_project",), "block_14_add"),  # block 15 adds what comes from block 14
+        ("vgg16", ("block1", "block2"), (), "block2_pool"),
+        ("vgg16", ("block2",), (), None),
+        ("vgg16", "backbone", ("block1",), None),
+    ],
+)
+def test_training_begins_where_nothing_trained_comes_before(
+    name: str, freeze: str | tuple[str, ...], unfreeze: tuple[str, ...], last: str | None
+) -> None:
+    options = {"alpha": 0.1, "size": 32} if name == "mobilenet-v2" else {}
+    model = build_model(name, input_shape=(28, 28, 1), classes=3, **options)
+    freeze_layers(model, (freeze,) if isinstance(freeze, str) else freeze, unfreeze)
+    found = last_frozen_operation(model)
+    assert (found.name if found is not None else None) == last
+
+
 def test_a_stopped_run_goes_on_to_the_same_weights(
     recipe: Recipe, strokes: Dataset, tmp_path: Path, cache: Path
 ) -> None:
@@ -158,7 +206,7 @@ def test_images_that_change_are_said_to_keep_features_from_being_kept(
         ({"training": TrainingPart(ema=0.99)}, "ema"),
         ({"training": TrainingPart(precision="mixed_bfloat16")}, "mixed_bfloat16"),
         ({"distillation": DistillationPart(teacher=("runs/big",))}, "teachers"),
-        ({"model": ModelPart("resnet18", weights="imagenet")}, "layer4 of the backbone is trained"),
+        ({"model": ModelPart("resnet18", weights="imagenet")}, None),
         ({"model": ModelPart("resnet18", weights="imagenet", freeze="backbone")}, None),
         ({"model": ModelPart("vgg16", weights="none")}, "no backbone is frozen"),
         ({"model": ModelPart("cnn3", weights="file.h5")}, "no backbone is frozen"),
