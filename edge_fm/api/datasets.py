@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.atomic_write import writing
@@ -98,21 +99,29 @@ def describe_data(
     *,
     size: tuple[int, int, int] | None = None,
     skip_unreadable: float | None = None,
+    group: str | None = None,
+    label_column: str | None = None,
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> DataDescription:
     """Count a dataset's images, labels and copies.
 
     Args:
-        source: fashion-mnist, fashion-mnist-mini, an image folder, a .npz, .npy or .csv file, or a folder of IDX files.
+        source: fashion-mnist, fashion-mnist-mini, an image folder, a manifest, a .npz, .npy or .csv file, or a folder
+            of IDX files.
         size: height, width and channels that images are brought to.
-        skip_unreadable: share of a folder's images that may be left out because they cannot be read.
+        skip_unreadable: share of the images of a folder or a manifest that may be left out as they cannot be read.
+        group: what images come from, which splits keep together: a column of a manifest, `FILE:COLUMN` of a file in
+            an image folder, or a pattern of the paths; None for a manifest's column called group.
+        label_column: column of a manifest that holds the labels; None to tell by the names.
         progress: called as images are read.
         note: called with what was left out, and what is tried.
     """
     from edge_fm.data import dataset_info
 
-    return DataDescription(dataset_info(_load(source, size, skip_unreadable, progress, note)))
+    return DataDescription(
+        dataset_info(_load(source, size, Reading(skip_unreadable, group, label_column), progress, note))
+    )
 
 
 def draw_data(
@@ -123,6 +132,8 @@ def draw_data(
     per_class: int = PER_CLASS,
     out: str | Path = CONTACT_SHEET,
     skip_unreadable: float | None = None,
+    group: str | None = None,
+    label_column: str | None = None,
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> ContactSheet:
@@ -135,12 +146,15 @@ def draw_data(
         per_class: images of each class.
         out: PNG to write.
         skip_unreadable: as for `describe_data`.
+        group: likewise.
+        label_column: likewise.
         progress: likewise.
         note: likewise.
     """
     from edge_fm.data import contact_sheet
 
-    sheet = contact_sheet(_load(source, size, skip_unreadable, progress, note), split, per_class=per_class)
+    reading = Reading(skip_unreadable, group, label_column)
+    sheet = contact_sheet(_load(source, size, reading, progress, note), split, per_class=per_class)
     file = Path(out)
     file.parent.mkdir(parents=True, exist_ok=True)
     with writing(file):
@@ -151,10 +165,10 @@ def draw_data(
 def _load(
     source: str,
     size: tuple[int, int, int] | None,
-    skip_unreadable: float | None,
+    reading: Reading,
     progress: ProgressFn,
     note: MessageFn,
 ) -> Dataset:
     from edge_fm.data import load_dataset
 
-    return load_dataset(source, shape=size, skip_unreadable=skip_unreadable or 0.0, progress=progress, note=note)
+    return load_dataset(source, shape=size, **reading.of(source, None), progress=progress, note=note)

@@ -81,6 +81,8 @@ def evaluate(
     layer: str | None = None,
     batch_size: int = BATCH_SIZE,
     skip_unreadable: float | None = None,
+    group: str | None = None,
+    label_column: str | None = None,
     engine: str = "auto",
     device: str = "CPU",
     threads: int | None = None,
@@ -99,6 +101,9 @@ def evaluate(
         layer: layer of a run whose feature maps the report draws; None for the first convolution.
         batch_size: images through the engine at once.
         skip_unreadable: share of a folder's images that may be left out; None for what the run's training left out.
+        group: what images come from, which splits keep together: a column of a manifest, `FILE:COLUMN` of a file in
+            an image folder, or a pattern of the paths; None for what the run's training said of the same source.
+        label_column: column of a manifest that holds the labels; None for what it said, else to tell by the names.
         engine: library that runs an artifact.
         device: where to run; never replaced by another.
         threads: compute threads; None for as many as this process may use.
@@ -111,6 +116,7 @@ def evaluate(
     """
     from edge_fm.api.common.labelled import load_labelled, select_images
     from edge_fm.api.common.original import own_data
+    from edge_fm.api.common.reading import Reading
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.records import trained_model
     from edge_fm_runtime.engines import EngineOptions
@@ -131,7 +137,8 @@ def evaluate(
         raise DataError(
             f"{named} does not name the data it was trained on.", hint="Name labelled images: --data SOURCE"
         )
-    dataset = load_labelled(name, shape, photo, training, skip_unreadable, progress=progress, note=note)
+    reading = Reading(skip_unreadable, group, label_column)
+    dataset = load_labelled(name, shape, photo, training, reading, progress=progress, note=note)
     selected = select_images(dataset, split, labels, shape)
     images, truth = selected.images, selected.labels
     maps = None if report is None else _feature_maps(original, layer, images)

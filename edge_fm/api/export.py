@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.common.places import EXPORTS, RUNS, is_run
+from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class ExportOptions:
         any_cpu: int8 for ONNX that predicts the same on CPUs without VNNI: weights of 7 bits.
         data: source of the evaluation set; None for the run's own.
         skip_unreadable: share of a folder's images that may be left out; None for what the run's training left out.
+        group: what images come from, which splits keep together: a column of a manifest, `FILE:COLUMN` of a file in
+            an image folder, or a pattern of the paths; None for what the run's training said of the same source.
+        label_column: column of a manifest that holds the labels; None for what it said, else to tell by the names.
         labels: label names in the order of the output, or a file with one a line; None for the model's own.
         preprocessing: scaling that is put into the graph before the model; None for none.
         input_size: height and width of a model that takes any; None for the model's own.
@@ -54,6 +58,8 @@ class ExportOptions:
     any_cpu: bool = False
     data: str | None = None
     skip_unreadable: float | None = None
+    group: str | None = None
+    label_column: str | None = None
     labels: str | Path | Sequence[str] | None = None
     preprocessing: Preprocessing | None = None
     input_size: tuple[int, int] | None = None
@@ -183,7 +189,7 @@ def _export(
             warn(text)
         else:
             note(f"Note: {text}")
-    sets = evaluation_data(options.data, original, progress, skip_unreadable=options.skip_unreadable, note=note)
+    sets = evaluation_data(options.data, original, progress, reading=Reading.chosen(options), note=note)
     if sets.note:
         note(f"Note: {sets.note}")
     if sets.labels is not None:
@@ -254,7 +260,7 @@ def _calibration(
             samples=options.samples,
             hold_out=options.accuracy_control,
             seed=options.seed,
-            skip_unreadable=options.skip_unreadable,
+            reading=Reading.chosen(options).for_other(options.calibration, options.data),
             progress=progress,
             note=note,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.benchmark import DURATION_S, newest_exports
 from edge_fm.api.common.engines import select_engine
+from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.atomic_write import writing
 from edge_fm_runtime.system.scratch import scratch_folder
@@ -75,6 +76,9 @@ def benchmark_scenarios(
     target_latency_ms: float | None = None,
     official: bool = False,
     data: str | None = None,
+    skip_unreadable: float | None = None,
+    group: str | None = None,
+    label_column: str | None = None,
     batch: int | None = None,
     duration_s: float = DURATION_S,
     out: str | Path | None = None,
@@ -93,6 +97,10 @@ def benchmark_scenarios(
         target_latency_ms: bound of the 99th percentile in the server scenario; None for MLPerf's 10 ms.
         official: run by MLPerf's durations and counts (600 s a scenario) instead of `duration_s`.
         data: source of the images; None for what the model was trained on.
+        skip_unreadable: share of a folder's images that may be left out; None for what the run's training left out.
+        group: what images come from, which splits keep together: a column of a manifest, `FILE:COLUMN` of a file in
+            an image folder, or a pattern of the paths; None for what the run's training said of the same source.
+        label_column: column of a manifest that holds the labels; None for what it said, else to tell by the names.
         batch: images at once offline; None for the size that a short trial finds fastest.
         duration_s: least seconds of a performance run.
         out: folder for mlperf.json and LoadGen's logs; None writes nothing.
@@ -121,7 +129,8 @@ def benchmark_scenarios(
     opened = [load_artifact(a) for a in artifacts or newest_exports(note)]
     options = EngineOptions(device, threads)
     plan = Plan(None if official else duration_s, target_qps, target_latency_ms, batch)
-    subjects = [_subject(a, engine, options, data, progress, note) for a in opened]
+    reading = Reading(skip_unreadable, group, label_column)
+    subjects = [_subject(a, engine, options, data, reading, progress, note) for a in opened]
     folder = None if out is None else Path(out)
     with _log_folder(folder, note) as logs:
         results = run_scenarios(_distinct(subjects), selected, plan, logs, progress=progress)
@@ -150,6 +159,7 @@ def _subject(
     engine: str,
     options: EngineOptions,
     data: str | None,
+    reading: Reading,
     progress: ProgressFn,
     note: MessageFn,
 ) -> Subject:
@@ -166,7 +176,7 @@ def _subject(
         note(f"{metadata.name} does not name its data: LoadGen asks its golden inputs, unscored. Give --data.")
         images, labels = example_images(artifact), None
     else:
-        dataset = load_labelled(name, shape, metadata.photo, metadata.training, progress=progress, note=note)
+        dataset = load_labelled(name, shape, metadata.photo, metadata.training, reading, progress=progress, note=note)
         chosen_images = select_images(dataset, "test", metadata.labels, shape)
         images, labels = chosen_images.images, chosen_images.labels
     path = str(artifact.path.resolve())

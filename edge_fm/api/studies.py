@@ -47,6 +47,10 @@ def search(
     storage: str | None = None,
     study: str | None = None,
     data: str | None = None,
+    size: tuple[int, int, int] | None = None,
+    skip_unreadable: float | None = None,
+    group: str | None = None,
+    label_column: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
@@ -63,6 +67,11 @@ def search(
         storage: URL of a database that several processes share; None for study.db in `out`.
         study: name of the study in the storage; None for the recipe's.
         data: what to learn from; None for the recipe's.
+        size: height, width and channels that images are brought to; None for the recipe's.
+        skip_unreadable: share of the images of a folder or a manifest that may be left out; None for the recipe's.
+        group: what images come from, which splits keep together: a column of a manifest, `FILE:COLUMN` of a file in
+            an image folder, or a pattern of the paths; None for what the recipe says.
+        label_column: column of a manifest that holds the labels; None for what it says.
         epochs: passes over the training images; None for the recipe's.
         seed: of everything random; None for the recipe's.
         out: folder of the trials; None for runs/search-RECIPE.
@@ -80,7 +89,16 @@ def search(
     from edge_fm.training.search.search import search as run_search
 
     shipped, plan = load_search(recipe)
-    edited = with_overrides(shipped, data=data, epochs=epochs, seed=seed)
+    edited = with_overrides(
+        shipped,
+        data=data,
+        size=size,
+        skip_unreadable=skip_unreadable,
+        group=group,
+        label_column=label_column,
+        epochs=epochs,
+        seed=seed,
+    )
     folder = RUNS / f"search-{edited.name}" if out is None else Path(out)
     require_keras_installed("The search")
     dataset = load_recipe_data(edited, progress=progress, note=note)
@@ -134,6 +152,10 @@ def sweep(
     recipe: str | Path | None = None,
     *,
     data: str | None = None,
+    size: tuple[int, int, int] | None = None,
+    skip_unreadable: float | None = None,
+    group: str | None = None,
+    label_column: str | None = None,
     epochs: int | None = None,
     test: bool = False,
     out: str | Path | None = None,
@@ -147,6 +169,11 @@ def sweep(
         grid: key of the recipe -> its values, such as {"optimizer.name": ["sgd", "adam"]}.
         recipe: name or file; None for the usual one.
         data: what to learn from; None for the recipe's.
+        size: height, width and channels that images are brought to; None for the recipe's.
+        skip_unreadable: share of the images of a folder or a manifest that may be left out; None for the recipe's.
+        group: what images come from, which splits keep together: a column of a manifest, `FILE:COLUMN` of a file in
+            an image folder, or a pattern of the paths; None for what the recipe says.
+        label_column: column of a manifest that holds the labels; None for what it says.
         epochs: passes over the training images; None for the recipe's.
         test: also find each run's test accuracy, by which nothing is selected.
         out: folder of the runs; None for runs/sweep-RECIPE.
@@ -162,7 +189,15 @@ def sweep(
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
     from edge_fm.training.search.sweep import sweep as run_sweep
 
-    edited = with_overrides(load_recipe(recipe or DEFAULT_RECIPE), data=data, epochs=epochs)
+    edited = with_overrides(
+        load_recipe(recipe or DEFAULT_RECIPE),
+        data=data,
+        size=size,
+        skip_unreadable=skip_unreadable,
+        group=group,
+        label_column=label_column,
+        epochs=epochs,
+    )
     folder = RUNS / f"sweep-{edited.name}" if out is None else Path(out)
     require_keras_installed("The sweep")
 
@@ -186,6 +221,10 @@ def crossval(
     *,
     folds: int = FOLDS,
     data: str | None = None,
+    size: tuple[int, int, int] | None = None,
+    skip_unreadable: float | None = None,
+    group: str | None = None,
+    label_column: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
@@ -199,6 +238,11 @@ def crossval(
         recipe: name or file; None for the usual one.
         folds: parts, each held out once.
         data: what to learn from; None for the recipe's.
+        size: height, width and channels that images are brought to; None for the recipe's.
+        skip_unreadable: share of the images of a folder or a manifest that may be left out; None for the recipe's.
+        group: what images come from, which splits keep together: a column of a manifest, `FILE:COLUMN` of a file in
+            an image folder, or a pattern of the paths; None for what the recipe says.
+        label_column: column of a manifest that holds the labels; None for what it says.
         epochs: passes over the training images; None for the recipe's.
         seed: of everything random, the folds too; None for the recipe's.
         out: folder of the runs; None for runs/crossval-RECIPE.
@@ -216,7 +260,16 @@ def crossval(
     from edge_fm.training.search.crossval import cross_validate
 
     shipped = load_recipe(recipe or DEFAULT_RECIPE)
-    edited = with_overrides(shipped, data=data, epochs=epochs, seed=seed)
+    edited = with_overrides(
+        shipped,
+        data=data,
+        size=size,
+        skip_unreadable=skip_unreadable,
+        group=group,
+        label_column=label_column,
+        epochs=epochs,
+        seed=seed,
+    )
     folder = RUNS / f"crossval-{edited.name}" if out is None else Path(out)
     require_keras_installed("Cross-validation")
     dataset = load_recipe_data(edited, progress=progress, note=note)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,10 @@ class TrainOptions:
     Attributes:
         model: name of the model.
         size: height, width and channels that images are brought to.
-        skip_unreadable: share of a folder's images that may be left out because they cannot be read.
+        skip_unreadable: share of the images of a folder or a manifest that may be left out as they cannot be read.
+        group: what images come from, which splits keep together: a column of a manifest, `FILE:COLUMN` of a file in
+            an image folder, or a pattern of the paths; None for what the recipe says.
+        label_column: column of a manifest that holds the labels; None for what it says.
         epochs: passes over the training images.
         batch_size: images of one step.
         optimizer: "adam", "adamw", "sgd", "rmsprop" or "muon".
@@ -40,6 +43,8 @@ class TrainOptions:
     model: str | None = None
     size: tuple[int, int, int] | None = None
     skip_unreadable: float | None = None
+    group: str | None = None
+    label_column: str | None = None
     epochs: int | None = None
     batch_size: int | None = None
     optimizer: str | None = None
@@ -154,7 +159,10 @@ def prepare_training(
         shipped,
         model=options.model,
         data=data,
+        size=options.size,
         skip_unreadable=options.skip_unreadable,
+        group=options.group,
+        label_column=options.label_column,
         epochs=options.epochs,
         batch_size=options.batch_size,
         optimizer=options.optimizer,
@@ -167,8 +175,6 @@ def prepare_training(
     )
     if options.settings:
         edited = with_keys(edited, options.settings)
-    if options.size is not None:
-        edited = replace(edited, data=replace(edited.data, shape=options.size))
     require_keras_installed("Training")
     dataset = load_recipe_data(edited, progress=progress, note=note)
     for line in notes_of_preparation(edited, dataset):

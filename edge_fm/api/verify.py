@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_fm.api.common.places import select_artifact
+from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ def verify(
     against: str | Path | None = None,
     data: str | None = None,
     skip_unreadable: float | None = None,
+    group: str | None = None,
+    label_column: str | None = None,
     engine: str = "auto",
     device: str = "CPU",
     threads: int | None = None,
@@ -34,6 +37,9 @@ def verify(
         against: a run, a Keras file or a trained model of the package to compare with; None for the golden predictions.
         data: source of the images for `against`; None for the run's own test split.
         skip_unreadable: share of a folder's images that may be left out; None for what the run's training left out.
+        group: what images come from, which splits keep together: a column of a manifest, `FILE:COLUMN` of a file in
+            an image folder, or a pattern of the paths; None for what the run's training said of the same source.
+        label_column: column of a manifest that holds the labels; None for what it said, else to tell by the names.
         engine: library that runs the artifact.
         device: where to run; never replaced by another.
         threads: compute threads; None for as many as this process may use.
@@ -52,7 +58,8 @@ def verify(
     from edge_fm_runtime.errors import DataError
     from edge_fm_runtime.parity.verification import verify_golden
 
-    if against is None and (data is not None or skip_unreadable is not None):
+    reading = Reading(skip_unreadable, group, label_column)
+    if against is None and (data is not None or reading != Reading()):
         raise DataError(
             "Images were named for a check that carries its own: the golden predictions.",
             hint="Name the original too: edgefm verify ARTIFACT --against RUN --data SOURCE",
@@ -62,7 +69,7 @@ def verify(
     try:
         if against is None:
             return verify_golden(opened, runner)
-        return _against(opened, runner, against, data, skip_unreadable, progress, note)
+        return _against(opened, runner, against, data, reading, progress, note)
     finally:
         runner.close()
 
@@ -72,7 +79,7 @@ def _against(
     engine: Engine,
     against: str | Path,
     data: str | None,
-    skip_unreadable: float | None,
+    reading: Reading,
     progress: ProgressFn,
     note: MessageFn,
 ) -> Verification:
@@ -82,7 +89,7 @@ def _against(
     from edge_fm_export.gate.same_original import check_same_original
 
     original = load_original(trained_model(against), artifact.metadata)
-    sets = evaluation_data(data, original, progress, skip_unreadable=skip_unreadable, note=note)
+    sets = evaluation_data(data, original, progress, reading=reading, note=note)
     result = verify_against(artifact, original, sets.test, engine, progress=progress)
     same = check_same_original(artifact, original, result.parity)
     if same is None:

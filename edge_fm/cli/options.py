@@ -107,8 +107,22 @@ skip_unreadable_option = click.option(
     "--skip-unreadable",
     type=click.FloatRange(0, 1, max_open=True),
     metavar="SHARE",
-    help="Leave out images of a folder that cannot be read, up to this share of them, such as 0.02; they are "
+    help="Leave out images of a folder or a manifest that cannot be read, up to this share, such as 0.02; they are "
     "listed. Default: none, or what the run's training left out.",
+)
+
+group_option = click.option(
+    "--group",
+    metavar="COLUMN|FILE:COLUMN|PATTERN",
+    help="What images come from (a person, a camera, a day): splits keep a group together. A column of a manifest, a "
+    "column of a file in an image folder (index.csv:sender), or a pattern of the files' paths whose parentheses hold "
+    "the group; none for no groups. Default: a manifest's column called group, or what the run's training said.",
+)
+label_column_option = click.option(
+    "--label-column",
+    metavar="COLUMN",
+    help="Column of a manifest that holds the labels. Default: the one called label or class, or what the run's "
+    "training said.",
 )
 
 size_option = click.option(
@@ -118,8 +132,12 @@ size_option = click.option(
     help="Bring images to this height, width and channels, such as 28x28x1.",
 )
 
+source_options = option_group(skip_unreadable_option, group_option, label_column_option)
+
 study_options = option_group(
     click.option("--data", metavar="SOURCE", help="What to learn from. Default: the recipe's."),
+    size_option,
+    source_options,
     click.option("--epochs", type=COUNT, help="Passes over the training images. Default: the recipe's."),
 )
 

@@ -16,6 +16,8 @@ from edge_fm_runtime.errors import DataError
 Images: TypeAlias = npt.NDArray[np.uint8]
 Labels: TypeAlias = npt.NDArray[np.int64]
 
+_LISTED = 5
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -25,11 +27,14 @@ class Split:
         images: uint8 `[N,H,W,C]`.
         labels: int64 `[N]`, positions in the dataset's label names.
         files: the file of each image, relative to the source's folder; empty where images are not files.
+        groups: what each image comes from (a person, a camera, a day), which splits keep together; empty where that is
+            not known.
     """
 
     images: Images
     labels: Labels
     files: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -37,15 +42,16 @@ class Split:
     def take(self, indices: npt.NDArray[np.integer[Any]]) -> Split:
         """The images at `indices`, in that order."""
         files = tuple(self.files[i] for i in indices.tolist()) if self.files else ()
-        return Split(self.images[indices], self.labels[indices], files)
+        groups = tuple(self.groups[i] for i in indices.tolist()) if self.groups else ()
+        return Split(self.images[indices], self.labels[indices], files, groups)
 
 
 def join(splits: Sequence[Split]) -> Split:
-    """The images of several splits, one after another; files are only known where they are known of all."""
+    """The images of several splits, one after another; files and groups are only known where they are known of all."""
     files = tuple(file for split in splits for file in split.files) if all(split.files for split in splits) else ()
-    return Split(
-        np.concatenate([split.images for split in splits]), np.concatenate([split.labels for split in splits]), files
-    )
+    groups = tuple(name for split in splits for name in split.groups) if all(split.groups for split in splits) else ()
+    images = np.concatenate([split.images for split in splits])
+    return Split(images, np.concatenate([split.labels for split in splits]), files, groups)
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,7 @@ def make_dataset(
                 hint="Rename the class: its folder, or the label in the file.",
             )
     own = {} if validation is None else {"validation": validation}
+    check_groups(name, {"training": train, **own, "test": test})
     for what, split in {"training": train, **own, "test": test}.items():
         _check_split(split, f"{name}: the {what} split", len(label_names))
         if train.images.shape[1:] != split.images.shape[1:]:
@@ -169,6 +176,27 @@ def make_dataset(
         files=files or {},
         validation=validation,
     )
+
+
+def check_groups(name: str, splits: Mapping[str, Split]) -> None:
+    """Refuse splits that share a group.
+
+    Raises:
+        DataError: a group has images in two of them; names some.
+    """
+    seen: dict[str, str] = {}
+    for what, split in splits.items():
+        shared = sorted({group for group in set(split.groups) if group in seen})
+        if shared:
+            those = ", ".join(shared[:_LISTED]) + (f" and {len(shared) - _LISTED} more" if shared[_LISTED:] else "")
+            first, images = seen[shared[0]], sum(group in set(shared) for group in split.groups)
+            raise DataError(
+                f"{name}: {len(shared):,} group{'s have' if shared[1:] else ' has'} images in the {first} split and in "
+                f"the {what} split: {those} ({images:,} {what} images).",
+                hint="Put all images of a group into one split, have the splits drawn by group (without splits of the "
+                "source's own), or read the source without groups: --group none",
+            )
+        seen |= dict.fromkeys(split.groups, what)
 
 
 def _check_split(split: Split, where: str, classes: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_fm.data.dataset import Dataset, balance
-from edge_fm.data.readers.unreadable import unreadable_in_words
+from edge_fm.data.pictures.unreadable import unreadable_in_words
 from edge_fm_export.gate.fingerprints import fingerprints
 
 _LISTED = 6
@@ -26,6 +26,8 @@ _TITLES = {
     "test": "Test images",
     "labels": "Labels",
     "relabelled": "Labels that do not run from 0 were numbered again",
+    "groups": "Groups",
+    "outside": "Outside",
     "arrays": "Arrays",
     "columns": "Columns",
     "axes": "Axes of the images",
@@ -60,7 +62,7 @@ def dataset_info(dataset: Dataset) -> dict[str, Any]:
     """Describe a dataset as JSON values, for `edgefm data info --json`.
 
     Returns:
-        `name, source, shape, classes, label_names, hash, splits` (of each its `n` and the `balance` of its classes),
+        `name, source, shape, classes, label_names, hash, splits` (of each its `n`, the `balance` of its classes and, where it has groups, how many),
         `duplicates` (copies beyond the first, and test and validation images that training has too), `files` (name ->
         `path, bytes, sha256`), `notes`, and `licence, homepage, citation` where they are known.
 
@@ -80,7 +82,11 @@ def dataset_info(dataset: Dataset) -> dict[str, Any]:
         "label_names": list(dataset.label_names),
         "hash": dataset.content_hash,
         "splits": {
-            name: {"n": len(split), "balance": balance(split, dataset.label_names)}
+            name: {
+                "n": len(split),
+                "balance": balance(split, dataset.label_names),
+                **({"groups": len(set(split.groups))} if split.groups else {}),
+            }
             for name, split in dataset.splits.items()
         },
         "duplicates": {

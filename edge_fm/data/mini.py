@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_fm.data.dataset import Dataset, Images, Labels, SourceFile, Split, make_dataset
 from edge_fm.data.fashion_mnist import LABEL_NAMES
-from edge_fm.data.splits import permutation
+from edge_fm.data.splitting.order import permutation
 from edge_fm_runtime.errors import DataError
 
 NAME = "fashion-mnist-mini"

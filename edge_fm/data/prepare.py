@@ -15,6 +15,7 @@ import numpy as np
 from edge_fm.data.dataset import Dataset, Split, join, make_dataset
 from edge_fm.data.sources import absolute_source
 from edge_fm.data.splits import Indices, hold_out_count
+from edge_fm.data.splitting.groups import hold_out_groups
 from edge_fm_export.gate.fingerprints import fingerprints
 from edge_fm_runtime.errors import DataError
 
@@ -93,7 +94,7 @@ def prepare(dataset: Dataset, preparation: Preparation) -> Dataset:
         names, table = _classes(dataset, preparation)
         train, test = _renumbered(train, table), _renumbered(test, table)
         validation = None if validation is None else _renumbered(validation, table)
-        notes["classes"] = _say_classes(dataset.label_names, names, table)
+        notes["classes"] = _say_classes(dataset, names, table)
     if preparation.split:
         if preparation.pool:
             pooled = [split for split in (train, validation, test) if split is not None]
@@ -179,13 +180,17 @@ def _renumbered(split: Split, table: np.ndarray[Any, Any]) -> Split:
     return replace(split.take(kept), labels=labels[kept])
 
 
-def _say_classes(old: tuple[str, ...], new: tuple[str, ...], table: np.ndarray[Any, Any]) -> str:
+def _say_classes(dataset: Dataset, new: tuple[str, ...], table: np.ndarray[Any, Any]) -> str:
+    old = dataset.label_names
     members = [[name for name, number in zip(old, table, strict=True) if number == label] for label in range(len(new))]
     given = [
         name if those == [name] else f"{name} ({' + '.join(those)})" for name, those in zip(new, members, strict=True)
     ]
     left_out = int((table < 0).sum())
-    return ", ".join(given) + (f"; {left_out} class{'es' * (left_out != 1)} left out" if left_out else "")
+    if not left_out:
+        return ", ".join(given)
+    images = sum(int((table[split.labels] < 0).sum()) for split in dataset.splits.values())
+    return f"{', '.join(given)}; {left_out} class{'es' * (left_out != 1)} left out, with {images:,} images"
 
 
 def _without_copies(
@@ -218,7 +223,11 @@ def _split(dataset: Dataset, split: Split, preparation: Preparation, notes: dict
             hint="Give shares, such as split = [0.8, 0.1, 0.1], or smaller counts, in the recipe's [data].",
         )
     keys = fingerprints(split.images)
-    held = hold_out_count(keys, split.labels, count=counts[2], seed=preparation.split_seed)
+    if split.groups:
+        share = counts[2] / total
+        held = hold_out_groups(split.labels, split.groups, fraction=share, seed=preparation.split_seed, leave=2)
+    else:
+        held = hold_out_count(keys, split.labels, count=counts[2], seed=preparation.split_seed)
     rest = np.setdiff1d(np.arange(total), held)
     if (learned := min(counts[0] + counts[1], len(rest))) < len(rest):
         rest = _stratified(split, rest, learned, preparation.split_seed)
@@ -229,6 +238,9 @@ def _split(dataset: Dataset, split: Split, preparation: Preparation, notes: dict
             hint="Drop copies: deduplicate = true in the recipe's [data].",
         )
     notes["test"] = f"{len(held):,} of {what} ({total:,}), stratified, drawn with seed {preparation.split_seed}"
+    if split.groups:
+        tested = len({split.groups[i] for i in held.tolist()})
+        notes["test"] += f", those of {tested:,} of the {len(set(split.groups)):,} groups"
     for part in ("train", "validation"):  # said of the source's own
         notes.pop(part, None)
     if not preparation.pool:

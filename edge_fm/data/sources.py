@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,11 +14,15 @@ from edge_fm.data.dataset import Dataset, Split, make_dataset
 from edge_fm.data.describe import note_lines
 from edge_fm.data.readers.raw import Raw, Shape
 from edge_fm.data.splits import hold_out
+from edge_fm.data.splitting.groups import hold_out_groups
 from edge_fm_export.gate.fingerprints import fingerprints
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.user_cache import expand_home
+
+if TYPE_CHECKING:
+    from edge_fm.data.pictures.listing import Listing
 
 DATASETS: Mapping[str, str] = {
     fashion_mnist.NAME: "60,000 training and 10,000 test images of ten garments, fetched on first use",
@@ -49,6 +53,8 @@ def load_dataset(
     test_fraction: float = TEST_FRACTION,
     test_seed: int = TEST_SEED,
     skip_unreadable: float = 0.0,
+    group: str = "",
+    label_column: str = "",
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> Dataset:
@@ -62,15 +68,21 @@ def load_dataset(
               x_train.npy, y_train.npy and so on;
             - .csv: a label column and a column for each pixel, with or without a header;
             - .npz: `x_train, y_train, x_test, y_test`, or `images, labels`, and other names in use;
-            - .npy: images with a labels file beside them, or a pickled dict of `features` and `target`.
+            - .npy: images with a labels file beside them, or a pickled dict of `features` and `target`;
+            - a manifest, .csv or .jsonl: a row for each picture, with its file and its label, and where known its group
+              and its split.
 
-            A `labels.txt` beside an array file or among IDX files names the classes, one a line.
+            A `labels.txt` beside an array file, a manifest or among IDX files names the classes, one a line.
         shape: height, width, channels to bring every image to; None for the source's own.
         photo: how a picture of another size meets that shape; by default it is fitted in whole.
         test_fraction: share of each class that is held out where the source has no test split of its own.
         test_seed: which images those are; the same seed means the same images always.
-        skip_unreadable: share of an image folder's pictures, 0..1, that may be left out because they cannot be read;
-            the notes list them.
+        skip_unreadable: share of the pictures of a folder or a manifest, 0..1, that may be left out because they cannot
+            be read; the notes list them.
+        group: what pictures come from, which the splits keep together: a column of a manifest; for an image folder
+            `FILE:COLUMN` of a file in it; for both a pattern of the files' paths whose parentheses hold the group.
+            Empty for a manifest's column called group, where there is one; "none" for no groups.
+        label_column: the column of a manifest that holds the labels; empty to tell by the columns' names.
         progress: called as work goes on.
         note: called with what is tried when something is fetched, and what was done to the source's own data.
 
@@ -87,20 +99,30 @@ def load_dataset(
     if not source:  # which Path would take for the current folder
         raise DataError("The name of the dataset is empty.", hint="Name a dataset, a file or a folder.")
     spec = photo or PhotoSpec()
+    if source in DATASETS:
+        _refuse_columns(source, group, label_column)
     if source == fashion_mnist.NAME:
         return _bring_to(fashion_mnist.load(progress=progress, note=note), shape, spec, progress)
     if source == mini.NAME:
         return _bring_to(mini.load(), shape, spec, progress)
     path = expand_home(source)
-    raw = _read(path, source, shape, spec, progress, skip_unreadable)
+    raw = _read(path, source, shape, spec, progress, skip_unreadable, group, label_column)
     name = path.resolve().name
     notes = dict(raw.notes)
     if raw.test is None:
-        keys = raw.keys if raw.keys is not None else fingerprints(raw.train.images)
-        held = hold_out(keys, raw.train.labels, fraction=test_fraction, seed=test_seed)
+        labels, groups = raw.train.labels, raw.train.groups
+        drawn = f"{test_fraction:.0%} of each class"
+        if groups:
+            leave = 1 if raw.validation is not None else 2  # another one for validation
+            held = hold_out_groups(labels, groups, fraction=test_fraction, seed=test_seed, leave=leave)
+            tested = len({groups[i] for i in held.tolist()})
+            drawn = f"those of {tested:,} of the {len(set(groups)):,} groups, {drawn} as far as groups allow"
+        else:
+            keys = raw.keys if raw.keys is not None else fingerprints(raw.train.images)
+            held = hold_out(keys, labels, fraction=test_fraction, seed=test_seed)
         train = raw.train.take(np.setdiff1d(np.arange(len(raw.train)), held))
         test = raw.train.take(held)
-        notes["test"] = f"{test_fraction:.0%} of each class, drawn with seed {test_seed}"
+        notes["test"] = f"{drawn}, drawn with seed {test_seed}"
         if "train" in notes:
             notes["test"] = f"{len(test):,} out of the {notes['train']}: {notes['test']}"
             notes["train"] = f"the other {len(train):,}"
@@ -115,29 +137,73 @@ def load_dataset(
 
 
 def _read(
-    path: Path, source: str, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn, skip_unreadable: float
+    path: Path,
+    source: str,
+    shape: Shape | None,
+    photo: PhotoSpec,
+    progress: ProgressFn,
+    skip_unreadable: float,
+    group: str,
+    label_column: str,
 ) -> Raw:
     """Choose the reader by what is there; each is imported when it is needed."""
+    listing: Listing
     if path.is_dir():
-        from edge_fm.data.readers.csv_file import find_csv_folder, read_csv_folder
+        from edge_fm.data.pictures.picture_files import has_pictures
         from edge_fm.data.readers.idx_folder import find_idx, read_idx_folder
-        from edge_fm.data.readers.image_folder import read_image_folder
-        from edge_fm.data.readers.npy_file import find_npy_parts, read_npy_folder
-        from edge_fm.data.readers.picture_files import has_pictures
 
         if find_idx(path) or any(path.glob("*-idx[0-9]-*")):
+            _refuse_columns(source, group, label_column)
             known = dict.fromkeys((spec.sha256 for spec in fashion_mnist.FILES), fashion_mnist.LABEL_NAMES)
             return read_idx_folder(path, shape=shape, progress=progress, known=known)
-        if has_pictures(path):
-            return read_image_folder(path, shape=shape, photo=photo, progress=progress, skip_unreadable=skip_unreadable)
-        if (files := find_csv_folder(path)) is not None:
-            return read_csv_folder(files, shape=shape, progress=progress)
-        if (choice := find_npy_parts(path)) is not None:
-            return read_npy_folder(path, choice, shape=shape, progress=progress)
-        raise DataError(f"{path} is a folder, but holds no dataset that is known.", hint=_SUPPORTED)
-    if not path.is_file():
+        if not has_pictures(path):
+            _refuse_columns(source, group, label_column)
+            return _read_folder_of_arrays(path, shape, progress)
+        from edge_fm.data.pictures.image_folder import list_image_folder
+
+        if label_column:
+            raise DataError(
+                f"{source} is an image folder, whose labels are the names of its subfolders; it has no column "
+                f"{label_column!r}.",
+                hint="Leave --label-column out, or give the manifest that has this column.",
+            )
+        listing = list_image_folder(path, group=group)
+    elif not path.is_file():
         raise DataError(f"There is no dataset {source!r}, and no file or folder of that name.", hint=_guess(source))
-    return _read_file(path, shape, progress)
+    else:
+        from edge_fm.data.pictures.manifest import list_manifest
+        from edge_fm.data.pictures.manifest_file import is_manifest
+
+        if path.suffix.lower() not in (".npz", ".npy") and is_manifest(path):
+            listing = list_manifest(path, group=group, label_column=label_column)
+        else:
+            _refuse_columns(source, group, label_column)
+            return _read_file(path, shape, progress)
+    from edge_fm.data.pictures.reading import read_pictures
+
+    return read_pictures(listing, shape=shape, photo=photo, progress=progress, skip_unreadable=skip_unreadable)
+
+
+def _refuse_columns(source: str, group: str, label_column: str) -> None:
+    """Refuse options of manifests and image folders for a source of another kind."""
+    for option, value in (("--group", group), ("--label-column", label_column)):
+        if value and not (option == "--group" and value == "none"):
+            raise DataError(
+                f"{source} holds arrays of pixels: {option} {value} has no meaning for it.",
+                hint=f"{option} is for manifests (.csv or .jsonl, a row for each picture file)"
+                + (" and image folders." if option == "--group" else "."),
+            )
+
+
+def _read_folder_of_arrays(path: Path, shape: Shape | None, progress: ProgressFn) -> Raw:
+    from edge_fm.data.readers.csv_file import find_csv_folder, read_csv_folder
+    from edge_fm.data.readers.npy_file import find_npy_parts, read_npy_folder
+
+    if (files := find_csv_folder(path)) is not None:
+        return read_csv_folder(files, shape=shape, progress=progress)
+    if (choice := find_npy_parts(path)) is not None:
+        return read_npy_folder(path, choice, shape=shape, progress=progress)
+    raise DataError(f"{path} is a folder, but holds no dataset that is known.", hint=_SUPPORTED)
 
 
 def _read_file(path: Path, shape: Shape | None, progress: ProgressFn) -> Raw:
@@ -172,7 +238,7 @@ def _read_file(path: Path, shape: Shape | None, progress: ProgressFn) -> Raw:
 
 _SUPPORTED = (
     f"Supported are {', '.join(DATASETS)}, a folder with one subfolder of pictures for each class, a folder of IDX "
-    "files, and .npz, .npy and .csv files."
+    "files, .npz, .npy and .csv files, and manifests (.csv or .jsonl: a row for each picture file)."
 )
 
 

@@ -1,8 +1,4 @@
-"""Divide images so that each class keeps its share, the same way every time, and no copy leaks across.
-
-The order is drawn from the raw stream of PCG64, which NumPy promises never to change (NEP 19), so that a seed means the
-same split with every version of NumPy.
-"""
+"""Divide images so that each class keeps its share, the same way every time, and no copy and no group leaks across."""
 
 from __future__ import annotations
 
@@ -13,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm.data.dataset import Labels, Split
+from edge_fm.data.splitting.groups import hold_out_groups
+from edge_fm.data.splitting.order import permutation
 from edge_fm_export.gate.fingerprints import fingerprints
 from edge_fm_runtime.errors import DataError
 
@@ -24,8 +22,9 @@ def split_validation(
 ) -> tuple[Split, Split]:
     """Hold out a share of each class.
 
-    Images that occur more than once stay in the first part as far as others are left, so that no copy of a held-out
-    image is learned from.
+    Where images have groups, whole groups are held out, each class in its share as far as they allow. Else images that
+    occur more than once stay in the first part as far as others are left, so that no copy of a held-out image is
+    learned from.
 
     Args:
         split: what to divide; stays as it is.
@@ -45,10 +44,13 @@ def split_validation(
         >>> len(train), np.bincount(validation.labels).tolist()
         (16, [2, 2])
     """
-    keys = fingerprints(split.images)
     if (fraction is None) == (count is None):
         raise DataError(f"Either a share or a count is held out; got {fraction} and {count}.")
-    if fraction is not None:
+    keys = fingerprints(split.images)
+    if split.groups:
+        share = fraction if fraction is not None else (count or 0) / len(split)
+        held = hold_out_groups(split.labels, split.groups, fraction=share, seed=seed)
+    elif fraction is not None:
         held = hold_out(keys, split.labels, fraction=fraction, seed=seed)
     else:
         held = hold_out_count(keys, split.labels, count=count or 0, seed=seed)
@@ -98,8 +100,3 @@ def _held(keys: Sequence[bytes], labels: Labels, counts: Mapping[int, int], seed
         # A stable sort: what occurs once comes first, in the drawn order.
         held.append(shuffled[np.argsort(repeated[shuffled], kind="stable")][:count])
     return np.sort(np.concatenate(held))
-
-
-def permutation(n: int, *seed: int) -> Indices:
-    """0..n-1 in an order that the seed decides, the same with every version of NumPy."""
-    return np.argsort(np.random.PCG64(list(seed)).random_raw(n), kind="stable")

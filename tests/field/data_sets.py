@@ -293,7 +293,7 @@ _TABLES: tuple[DataCase, ...] = (
     DataCase(
         "csv-of-file-names",
         _csv(["image_id", "label"], lambda i, pixels, label: [f"photo{i}.jpg", CLASSES[label]]),
-        error="names picture files, such as 'photo0.jpg'.*Put the pictures of each class into a folder",
+        error="None of the .* pictures that .* names is there, such as .*photo0.jpg",
     ),
     DataCase(
         "csv-in-utf-16-with-windows-line-ends",

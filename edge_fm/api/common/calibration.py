@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm.api.common.labelled import AS_TRAINED
 from edge_fm.api.common.original import Sets, evaluation_data, unlabelled_set
+from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.errors import DataError, EdgeFMError
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
@@ -43,7 +45,7 @@ def calibration_sets(
     samples: int | None,
     hold_out: bool,
     seed: int,
-    skip_unreadable: float | None = None,
+    reading: Reading = AS_TRAINED,
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> Calibration:
@@ -61,7 +63,7 @@ def calibration_sets(
         samples: how many images to calibrate on, or as many as there are; None for the usual number.
         hold_out: whether images are needed for accuracy control.
         seed: of the choice.
-        skip_unreadable: see `evaluation_data`.
+        reading: how `source` is read.
         progress: called as images are read.
         note: called with what was done to the source's own data.
 
@@ -75,9 +77,11 @@ def calibration_sets(
     train = sets.train
     if source is not None:
         if is_flat_folder(source):
-            train = unlabelled_set(source, original, progress, skip_unreadable=skip_unreadable or 0.0, note=note)
+            train = unlabelled_set(
+                source, original, progress, skip_unreadable=reading.skip_unreadable or 0.0, note=note
+            )
         else:
-            named = evaluation_data(source, original, progress, skip_unreadable=skip_unreadable, note=note)
+            named = evaluation_data(source, original, progress, reading=reading, note=note)
             train = named.train
     if train is None:
         return Calibration()

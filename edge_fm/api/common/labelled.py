@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
     from edge_fm_runtime.artifacts.metadata import PhotoSpec
 
+AS_TRAINED = Reading()
+
 
 def load_labelled(
     name: str,
     shape: tuple[int, int, int],
     photo: PhotoSpec,
     training: Mapping[str, Any] | None,
-    skip_unreadable: float | None = None,
+    reading: Reading = AS_TRAINED,
     *,
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
@@ -27,14 +30,7 @@ def load_labelled(
     """Load the images that a model of `shape` is evaluated on, with the classes and splits of its training."""
     from edge_fm.data import load_dataset
 
-    dataset = load_dataset(
-        name,
-        shape=shape,
-        photo=photo,
-        skip_unreadable=share_to_skip(skip_unreadable, name, training),
-        progress=progress,
-        note=note,
-    )
+    dataset = load_dataset(name, shape=shape, photo=photo, **reading.of(name, training), progress=progress, note=note)
     return as_trained(dataset, training)
 
 
@@ -69,15 +65,6 @@ def require_shape(name: str, images: Split, shape: tuple[int, int, int]) -> None
             f"{name} has images of shape {list(images.images.shape[1:])}; the model takes {list(shape)}.",
             hint="Give another --data SOURCE; an image folder is brought to the model's size.",
         )
-
-
-def share_to_skip(given: float | None, source: str, training: Mapping[str, Any] | None) -> float:
-    """What share of a source's images may be left out: as given, else as the training that used the same source."""
-    data = (training or {}).get("data")
-    stored = data.get("skip_unreadable") if isinstance(data, dict) and data.get("source") == source else None
-    return (
-        given if given is not None else float(stored) if isinstance(stored, int | float) and 0 <= stored <= 1 else 0.0
-    )
 
 
 def as_trained(dataset: Dataset, training: Mapping[str, Any] | None) -> Dataset:

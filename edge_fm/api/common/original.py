@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_fm.api.common.labelled import load_labelled, require_shape
+from edge_fm.api.common.labelled import AS_TRAINED, load_labelled, require_shape
 from edge_fm.api.common.places import EXPORTS, is_run
+from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
@@ -66,7 +67,7 @@ def evaluation_data(
     original: SourceModel,
     progress: ProgressFn = silent,
     *,
-    skip_unreadable: float | None = None,
+    reading: Reading = AS_TRAINED,
     note: MessageFn = ignore_message,
 ) -> Sets:
     """Select the evaluation set for an export of `original`.
@@ -75,8 +76,7 @@ def evaluation_data(
         source: as `--data` takes it; None for the run's own dataset, or, for a third-party model, random pixels.
         original: the model.
         progress: called as images are read.
-        skip_unreadable: share of a folder's images that may be left out because they cannot be read; None for what
-            the run's training left out of the same source.
+        reading: how the source is read.
         note: called with what is tried when a dataset must be fetched.
 
     Raises:
@@ -89,10 +89,10 @@ def evaluation_data(
     from edge_fm.data.unlabelled import is_flat_folder
 
     if is_flat_folder(name):
-        unlabelled = unlabelled_set(name, original, progress, skip_unreadable=skip_unreadable or 0.0, note=note)
+        unlabelled = unlabelled_set(name, original, progress, skip_unreadable=reading.skip_unreadable or 0.0, note=note)
         return Sets(unlabelled, None, UNLABELLED_NOTE)
     training, shape = original.training, original.input.shape
-    dataset = load_labelled(name, shape, original.photo, training, skip_unreadable, progress=progress, note=note)
+    dataset = load_labelled(name, shape, original.photo, training, reading, progress=progress, note=note)
     if source is None and dataset.content_hash != trained_on.get("hash"):
         raise DataError(
             f"{name} is not what this run was trained on: its content hash is {dataset.content_hash[:16]}, "

@@ -10,10 +10,10 @@ from click.core import ParameterSource
 from edge_fm.api.loadgen import OFFICIAL_DURATION_S, OFFICIAL_LATENCY_MS, SCENARIO_NAMES, benchmark_scenarios
 from edge_fm.cli.console.benchmark_tables import print_scenarios
 from edge_fm.cli.console.console import Console, artifact_name
-from edge_fm.cli.options import option_group
+from edge_fm.cli.options import option_group, source_options
 
 _SHARED = {"artifacts", "batches", "duration_s", "strict", "out", "engine", "device", "threads", "as_json", "quiet"}
-_OWN = {"scenarios", "target_qps", "target_latency_ms", "official", "data"}
+_OWN = {"scenarios", "target_qps", "target_latency_ms", "official", "data", "skip_unreadable", "group", "label_column"}
 
 scenario_options = option_group(
     click.option(
@@ -40,6 +40,7 @@ scenario_options = option_group(
         "--duration.",
     ),
     click.option("--data", metavar="SOURCE", help="Images for LoadGen. Default: what the model was trained on."),
+    source_options,
 )
 
 

@@ -9,7 +9,7 @@ import click
 from edge_fm.api.evaluate import BATCH_SIZE, evaluate
 from edge_fm.cli.console.artifact_tables import print_evaluation
 from edge_fm.cli.console.console import Console, artifact_name
-from edge_fm.cli.options import PATH, batch_size_option, console_options, engine_options, skip_unreadable_option
+from edge_fm.cli.options import PATH, batch_size_option, console_options, engine_options, source_options
 
 
 @click.command("evaluate")
@@ -29,7 +29,7 @@ from edge_fm.cli.options import PATH, batch_size_option, console_options, engine
     help="Layer of a run whose feature maps the report draws. Default: the first convolution.",
 )
 @batch_size_option(BATCH_SIZE)
-@skip_unreadable_option
+@source_options
 @engine_options
 @console_options
 def command(console: Console, **options: Any) -> None:

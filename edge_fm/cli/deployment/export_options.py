@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from edge_fm.cli.options import COUNT, PATH, SIZE, option_group, skip_unreadable_option
+from edge_fm.cli.options import COUNT, PATH, SIZE, option_group, source_options
 from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES
 from edge_fm_runtime.parity.checks import default_limits
 
@@ -74,7 +74,7 @@ export_options = option_group(
         help="int8 for ONNX that predicts the same on CPUs without VNNI: weights of 7 bits.",
     ),
     click.option("--data", metavar="SOURCE", help="Labelled images: the evaluation set. Default: the run's own."),
-    skip_unreadable_option,
+    source_options,
     click.option("--labels", type=PATH, metavar="FILE", help="Label names, one a line, in the order of the output."),
     click.option(
         "--preset",

@@ -9,7 +9,7 @@ import click
 
 from edge_fm.cli.console.artifact_tables import print_verification
 from edge_fm.cli.console.console import Console, artifact_name
-from edge_fm.cli.options import console_options, engine_options, skip_unreadable_option
+from edge_fm.cli.options import console_options, engine_options, source_options
 
 if TYPE_CHECKING:
     from edge_fm_runtime.parity.verification import Verification
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("artifact", metavar="[ARTIFACT]", required=False)
 @click.option("--against", metavar="RUN|MODEL.keras", help="Compare with the original on a test set.")
 @click.option("--data", metavar="SOURCE", help="Images for --against. Default: the run's own test split.")
-@skip_unreadable_option
+@source_options
 @engine_options
 @console_options
 def command(console: Console, **options: Any) -> None:
@@ -33,8 +33,9 @@ def command(console: Console, **options: Any) -> None:
     from edge_fm.api.verify import verify
     from edge_fm_runtime.parity.checks import doubts
 
-    if options["against"] is None and (options["data"] is not None or options["skip_unreadable"] is not None):
-        option = "--data" if options["data"] is not None else "--skip-unreadable"
+    of_images = ("data", "skip_unreadable", "group", "label_column")
+    if options["against"] is None and (given := [name for name in of_images if options[name] is not None]):
+        option = "--" + given[0].replace("_", "-")
         raise click.UsageError(f"{option} goes with --against: the golden predictions carry their own images.")
     result = console.call(verify, **options)
     console.show(result, print_verification)

@@ -10,14 +10,15 @@ import click
 from edge_fm.api.datasets import CONTACT_SHEET, PER_CLASS
 from edge_fm.cli.console.console import Console, print_line, shell_word
 from edge_fm.cli.console.dataset_tables import print_dataset
-from edge_fm.cli.options import COUNT, PATH, console_options, size_option, skip_unreadable_option
+from edge_fm.cli.options import COUNT, PATH, console_options, size_option, source_options
 
 
 @click.group("data")
 def command() -> None:
     """Fetch a dataset, print its counts and hashes, or look at it.
 
-    SOURCE is fashion-mnist, fashion-mnist-mini, an image folder, a .npz, .npy or .csv file, or a folder of IDX files.
+    SOURCE is fashion-mnist, fashion-mnist-mini, an image folder, a manifest (.csv or .jsonl: a row for each
+    image file), a .npz, .npy or .csv file, or a folder of IDX files.
     """
 
 
@@ -40,7 +41,7 @@ def fetch_command(console: Console, name: str) -> None:
 @command.command("info")
 @click.argument("source", metavar="SOURCE")
 @size_option
-@skip_unreadable_option
+@source_options
 @console_options
 def info_command(console: Console, **options: Any) -> None:
     """Print counts, label balance, copies and hashes."""
@@ -69,7 +70,7 @@ def info_command(console: Console, **options: Any) -> None:
 )
 @click.option("--per-class", type=COUNT, default=PER_CLASS, show_default=True, help="Images of each class.")
 @click.option("--out", type=PATH, default=CONTACT_SHEET, show_default=True, help="PNG to write.")
-@skip_unreadable_option
+@source_options
 @console_options
 def show_command(console: Console, split: str, per_class: int, out: Path, **options: Any) -> None:
     """Write a contact sheet: some images of each class."""
@@ -80,7 +81,16 @@ def show_command(console: Console, split: str, per_class: int, out: Path, **opti
     console.next(f"edgefm train --data {_pasted(**options)}")
 
 
-def _pasted(source: str, size: tuple[int, ...] | None, skip_unreadable: float | None) -> str:
+def _pasted(
+    source: str,
+    size: tuple[int, ...] | None,
+    skip_unreadable: float | None,
+    group: str | None,
+    label_column: str | None,
+) -> str:
     """A source with the options without which it could not be read, for the next commands."""
     sized = f" --size {'x'.join(map(str, size))}" if size else ""
-    return shell_word(source) + sized + (f" --skip-unreadable {skip_unreadable:g}" if skip_unreadable else "")
+    named = (("--group", group), ("--label-column", label_column))
+    columns = "".join(f" {option} {shell_word(value)}" for option, value in named if value)
+    skipped = f" --skip-unreadable {skip_unreadable:g}" if skip_unreadable else ""
+    return shell_word(source) + sized + columns + skipped

@@ -9,14 +9,14 @@ import click
 
 from edge_fm.cli.console.console import Console, shell_word
 from edge_fm.cli.console.study_tables import print_run
-from edge_fm.cli.options import PATH, console_options, setting, size_option, skip_unreadable_option
+from edge_fm.cli.options import PATH, console_options, setting, size_option, source_options
 
 
 @click.command("train")
 @click.option("--model", metavar="NAME", help="Model to train; `edgefm models` lists them. Default: the recipe's.")
 @click.option("--data", metavar="SOURCE", help="What to learn from; see `edgefm data`. Default: the recipe's.")
 @size_option
-@skip_unreadable_option
+@source_options
 @click.option("--epochs", type=int, help="Passes over the training images. Default: the recipe's.")
 @click.option("--batch-size", type=int, help="Images of one step. Default: the recipe's.")
 @click.option("--optimizer", metavar="NAME", help="adam, adamw, sgd, rmsprop or muon. Default: the recipe's.")

@@ -14,9 +14,9 @@ from edge_fm.data.readers.raw import Shape, square
 from edge_fm.data.readers.split_names import PART_NAMES
 from edge_fm_runtime.errors import DataError
 
-_LABELS = ("label", "labels", "class", "class_name", "classname", "category", "target", "targets", "y")
+LABEL_COLUMNS = ("label", "labels", "class", "class_name", "classname", "category", "target", "targets", "y")
 _COUNTERS = ("", "unnamed: 0", "index", "idx", "id", "imageid", "image_id", "row", "row_id", "rownames", "#")
-_PICTURE = re.compile(r".+\.(jpe?g|png|gif|bmp|webp|tiff?|avif|heic|heif|ppm|pgm)", re.IGNORECASE)
+PICTURE_NAME = re.compile(r".+\.(jpe?g|png|gif|bmp|webp|tiff?|avif|heic|heif|ppm|pgm)", re.IGNORECASE)
 _LOOKED_AT = 200
 _SHOWN = 5
 
@@ -80,7 +80,7 @@ def find_layout(path: Path, chunk: list[tuple[int, str]], shape: Shape | None) -
     lowered = [cell.lower() for cell in cells]
     # As pandas names the columns of an array.
     numbered = len(cells) > 2 and cells in (_count(0, len(cells)), ["", *_count(0, len(cells) - 1)])
-    header = numbered or any(n in _LABELS for n in lowered) or sum(not is_number(cell) for cell in cells) > 1
+    header = numbered or any(n in LABEL_COLUMNS for n in lowered) or sum(not is_number(cell) for cell in cells) > 1
     if header:
         chunk[:] = chunk[chunk.index(first) :]
         rows = rows[1:]
@@ -125,7 +125,7 @@ _Found = tuple[int, tuple[int, ...], str | None]
 def _by_header(path: Path, cells: Sequence[str], shape: Shape | None) -> _Found | None:
     """Label and left out columns as the header's names have it; None where they do not show them."""
     lowered = [cell.lower() for cell in cells]
-    labels = [i for i, name in enumerate(lowered) if name in _LABELS]
+    labels = [i for i, name in enumerate(lowered) if name in LABEL_COLUMNS]
     others = [i for i in _unlike_pixels(lowered) if i not in labels]
     counters = tuple(i for i in others if lowered[i] in _COUNTERS)
     unknown = [i for i in others if i not in counters]
@@ -181,11 +181,11 @@ def _unlike_pixels(lowered: Sequence[str]) -> list[int]:
 
 
 def _refuse_file_names(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    named = next((cell for row in rows[:3] for cell in row if _PICTURE.fullmatch(cell)), None)
+    named = next((cell for row in rows[:3] for cell in row if PICTURE_NAME.fullmatch(cell)), None)
     if named is not None:
         raise DataError(
-            f"{path} names picture files, such as {named!r}; a CSV file is read where it holds the pixels themselves.",
-            hint="Put the pictures of each class into a folder called by its label, and give the folder of these.",
+            f"{path} names picture files, such as {named!r}, where pixels are expected.",
+            hint="Give a manifest alone, as one file: --data FILE, with a column split for its own splits.",
         )
 
 

@@ -85,7 +85,7 @@ def check_classes(dataset: Dataset, learn: Split, choose: Split) -> None:
     """
     classes = len(dataset.label_names)
     total = np.bincount(dataset.train.labels, minlength=classes)
-    own = dataset.validation is not None  # and may lack a class
+    own = dataset.validation is not None or bool(choose.groups)  # which may lack a class
     parts = [np.bincount(part.labels, minlength=classes) for part in ((learn,) if own else (learn, choose))]
     few = [f"{dataset.label_names[i]} ({total[i]})" for i in range(classes) if not all(part[i] for part in parts)]
     if few:

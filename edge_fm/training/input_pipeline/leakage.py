@@ -187,7 +187,12 @@ def _their_data(theirs: Recipe, ours: Recipe, dataset: Dataset) -> Dataset | Non
         if theirs.data.source == fashion_mnist.NAME:
             fashion_mnist.fetch(sources=())  # raises where it would have to be downloaded
         loaded = load_dataset(
-            theirs.data.source, shape=dataset.shape, photo=ours.photo, skip_unreadable=theirs.data.skip_unreadable
+            theirs.data.source,
+            shape=dataset.shape,
+            photo=ours.photo,
+            skip_unreadable=theirs.data.skip_unreadable,
+            group=theirs.data.group,
+            label_column=theirs.data.label_column,
         )
         return prepare(loaded, theirs.data.preparation)
     except (DataError, DownloadError):

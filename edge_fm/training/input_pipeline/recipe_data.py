@@ -38,6 +38,8 @@ def load_recipe_data(
         shape=cast("tuple[int, int, int] | None", recipe.data.shape or None),
         photo=recipe.photo,
         skip_unreadable=recipe.data.skip_unreadable,
+        group=recipe.data.group,
+        label_column=recipe.data.label_column,
         progress=progress,
         note=note or (lambda _: None),
     )
@@ -60,7 +62,13 @@ def notes_of_preparation(recipe: Recipe, dataset: Dataset) -> list[str]:
         lines.append(f"Test images: {notes['test']}.")
     if part.samples:
         lines.append(f"Training images: {notes['samples']}.")
-    if dataset.validation is None and not part.split:
+    if dataset.validation is None and not part.split and dataset.train.groups:
+        lines.append(
+            f"Validation images: whole groups with about {100 * part.validation:g}% of each class's training images, "
+            f"drawn with seed {_validation_seed(recipe)}; they select the best epoch. Another share: "
+            "--set data.validation=0.2"
+        )
+    elif dataset.validation is None and not part.split:
         lines.append(
             f"Validation images: {100 * part.validation:g}% of each class's training images, drawn with seed "
             f"{_validation_seed(recipe)}; they select the best epoch. Another share: --set data.validation=0.2"

@@ -9,6 +9,9 @@ from edge_fm.data import Preparation
 from edge_fm.training.recipe.checks import check
 from edge_fm_runtime.artifacts.metadata_parser import MAX_CHANNELS, MAX_SIDE
 
+READING = ("skip_unreadable", "group", "label_column")
+"""Keys that say how a source is read, and again when the model is evaluated on it."""
+
 
 @dataclass(frozen=True)
 class DataPart:
@@ -32,8 +35,12 @@ class DataPart:
         deduplicate: drop training images that occur before, or in the source's validation or test split.
         samples: use so many of the training images, each class in its share; 0 for all. Validation images come out of
             them.
-        skip_unreadable: share of an image folder's pictures that may be left out because they cannot be read; training
-            lists them, and fails where there are more.
+        skip_unreadable: share of the pictures of a folder or a manifest that may be left out because they cannot be
+            read; training lists them, and fails where there are more.
+        group: what pictures come from (a person, a camera, a day), which every split keeps together: a column of a
+            manifest, `FILE:COLUMN` of a file in an image folder, or a pattern of the files' paths whose parentheses
+            hold the group. Empty for a manifest's column called group; "none" for no groups.
+        label_column: column of a manifest that holds the labels; empty to tell by the columns' names.
     """
 
     source: str = "fashion-mnist"
@@ -48,6 +55,8 @@ class DataPart:
     deduplicate: bool = False
     samples: int = 0
     skip_unreadable: float = 0.0
+    group: str = ""
+    label_column: str = ""
 
     def __post_init__(self) -> None:
         check(bool(self.source), "[data] source is empty.", "`edgefm data info --help` lists the kinds of source.")

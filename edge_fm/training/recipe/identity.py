@@ -42,6 +42,8 @@ AS_BEFORE: Mapping[str, Mapping[str, Any]] = {
         "deduplicate": False,
         "samples": 0,
         "skip_unreadable": 0.0,
+        "group": "",
+        "label_column": "",
     },
     "training": {"ema": 0.0, "keep": "best", "patience": 0, "tensorboard": False, "precision": "float32"},
     "distillation": {"teacher": [], "temperature": 1.0, "weight": 0.5, "views": 0, "sha256": []},

@@ -31,7 +31,10 @@ def with_overrides(
     *,
     model: str | None = None,
     data: str | None = None,
+    size: tuple[int, int, int] | None = None,
     skip_unreadable: float | None = None,
+    group: str | None = None,
+    label_column: str | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     optimizer: OptimizerName | str | None = None,
@@ -75,7 +78,7 @@ def with_overrides(
             unfreeze=part.unfreeze if unfreeze is None else tuple(unfreeze),
         )
     if data is not None and data != recipe.data.source:
-        parts["data"] = dataclasses.replace(recipe.data, source=data, shape=())
+        parts["data"] = dataclasses.replace(recipe.data, source=data, shape=(), group="", label_column="")
         fashion = data.startswith("fashion-mnist")
         if fashion != recipe.data.source.startswith("fashion-mnist"):
             # Classes and counts of the former data mean nothing in these.
@@ -83,9 +86,14 @@ def with_overrides(
                 source=data, validation=recipe.data.validation, validation_seed=recipe.data.validation_seed
             )
             parts["photo"] = _FASHION_PHOTO if fashion else PhotoSpec(mode="fit", background="any", fill=0)
-    if skip_unreadable is not None:
-        part_of_data = parts.get("data", recipe.data)
-        parts["data"] = dataclasses.replace(part_of_data, skip_unreadable=skip_unreadable)
+    reading: dict[str, Any] = {
+        "shape": size,
+        "skip_unreadable": skip_unreadable,
+        "group": group,
+        "label_column": label_column,
+    }
+    if given := {key: value for key, value in reading.items() if value is not None}:
+        parts["data"] = dataclasses.replace(parts.get("data", recipe.data), **given)
     if epochs is not None or batch_size is not None:
         parts["training"] = dataclasses.replace(
             recipe.training,

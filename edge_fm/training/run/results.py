@@ -16,6 +16,7 @@ from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE
 from edge_fm.training.input_pipeline.leakage import Leak
 from edge_fm.training.optimization.schedules import stops_early
 from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe.data import READING
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.checkpoint import RunState
 from edge_fm.training.run.learner import Learner, score
@@ -107,7 +108,7 @@ def finalize_run(
             "source": dataset.source,
             "hash": dataset.content_hash,
             "preparation": recipe.data.preparation.to_json(),
-            **({"skip_unreadable": recipe.data.skip_unreadable} if recipe.data.skip_unreadable else {}),
+            **{key: value for key in READING if (value := getattr(recipe.data, key))},
             "notes": dict(dataset.notes),
         },
         "recipe_hash": state.recipe_hash,

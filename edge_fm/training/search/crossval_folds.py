@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def assign_folds(split: Split, *, folds: int, seed: int) -> NDArray[np.int64]:
     """Assign each image to the fold that holds it out.
 
-    Images that are equal, pixel for pixel, share a fold, so that no fold is evaluated on a copy of a training image.
+    Where images have groups, a group is in one fold, and classes have equal shares as far as groups allow. Else images
+    that are equal, pixel for pixel, share a fold, so that no fold is evaluated on a copy of a training image.
 
     Args:
         split: what to divide.
@@ -37,11 +38,14 @@ def assign_folds(split: Split, *, folds: int, seed: int) -> NDArray[np.int64]:
         >>> np.bincount(assign_folds(load_dataset("fashion-mnist-mini").train, folds=5, seed=0)).tolist()
         [1200, 1200, 1200, 1200, 1200]
     """
-    from edge_fm.data.splits import permutation
+    from edge_fm.data.splitting.groups import fold_groups
+    from edge_fm.data.splitting.order import permutation
     from edge_fm_export.gate.fingerprints import fingerprints
 
     if folds < 2:
         raise TrainingError(f"Cross-validation over {folds} folds was asked for; it takes at least 2.")
+    if split.groups:
+        return fold_groups(split.labels, split.groups, folds=folds, seed=seed)
     groups: dict[bytes, list[int]] = {}
     for index, key in enumerate(fingerprints(split.images)):
         groups.setdefault(key, []).append(index)

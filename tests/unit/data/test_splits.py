@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_fm.data import Split, split_validation
-from edge_fm.data.splits import permutation
+from edge_fm.data.splitting.order import permutation
 from edge_fm_runtime.errors import DataError
 
 

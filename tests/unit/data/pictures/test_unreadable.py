@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from datafiles import write_pictures
 from PIL import Image
 
-from edge_fm.api.common.labelled import share_to_skip
+from edge_fm.api.common.reading import Reading
 from edge_fm.cli import cli
 from edge_fm.data import load_dataset
 from edge_fm.data.unlabelled import load_images
@@ -134,11 +134,11 @@ def test_a_recipe_keeps_the_share(folder: Path) -> None:
 
 def test_a_runs_own_source_is_read_as_its_training_read_it() -> None:
     training = {"data": {"source": "photos", "skip_unreadable": 0.05}}
-    assert share_to_skip(None, "photos", training) == 0.05
-    assert share_to_skip(None, "others", training) == 0.0
-    assert share_to_skip(0.1, "photos", training) == 0.1
+    assert Reading(None).of("photos", training)["skip_unreadable"] == 0.05
+    assert Reading(None).of("others", training)["skip_unreadable"] == 0.0
+    assert Reading(0.1).of("photos", training)["skip_unreadable"] == 0.1
     for odd in (None, {}, {"data": {"source": "photos", "skip_unreadable": "many"}}):
-        assert share_to_skip(None, "photos", odd) == 0.0
+        assert Reading(None).of("photos", odd)["skip_unreadable"] == 0.0
 
 
 def test_infer_counts_what_it_passes_over(folder: Path) -> None:

@@ -1,0 +1,69 @@
+"""The pictures of a source, before any of them is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_fm.data.pictures.picture_files import MAX_LISTED
+from edge_fm.data.readers.split_names import PartName
+from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.photos.suffixes import LISTED
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file and what is known of it.
+
+    Attributes:
+        path: where it lies.
+        label: number of its class.
+        name: what the source calls it: its path below the source's folder, with slashes.
+        group: what it comes from; empty where that is not known.
+    """
+
+    path: Path
+    label: int
+    name: str
+    group: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """The pictures of a folder or a manifest.
+
+    Attributes:
+        source: the folder or the manifest.
+        label_names: one for each class.
+        parts: the pictures of the source's own splits; "train" alone where it has none.
+        notes: what was done to the source's own data.
+        advice: what to do about a class that has too few pictures.
+    """
+
+    source: Path
+    label_names: tuple[str, ...]
+    parts: Mapping[PartName, Sequence[Picture]]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    advice: str = ""
+
+    def check_counts(self) -> None:
+        """Refuse classes that cannot be learned, or not tested.
+
+        Raises:
+            DataError: a class has too few training pictures; names them.
+        """
+        train, alone = self.parts["train"], "test" not in self.parts
+        counts = np.bincount([picture.label for picture in train], minlength=len(self.label_names))
+        least = 2 if alone else 1
+        few = [f"{name} ({count})" for name, count in zip(self.label_names, counts, strict=True) if count < least]
+        if few:
+            why = "one for training and one for the test" if alone else "to learn from"
+            raise DataError(
+                f"{self.source}: {len(few)} of {len(self.label_names)} classes have too few training pictures: "
+                f"{', '.join(few[:MAX_LISTED])}. Each needs at least {least}, {why}.",
+                hint=f"Add pictures ({LISTED}), or {self.advice}",
+            )

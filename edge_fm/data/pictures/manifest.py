@@ -1,0 +1,145 @@
+"""A manifest: a CSV or JSON Lines file that names each picture's file, its label and, where known, group and split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_fm.data.pictures.group_rules import NO_GROUPS, groups_by_pattern, is_pattern, note_of_groups
+from edge_fm.data.pictures.listing import Listing, Picture
+from edge_fm.data.pictures.manifest_file import GROUP_COLUMN, Table, read_table
+from edge_fm.data.readers.class_numbers import number_labels
+from edge_fm.data.readers.raw import read_names
+from edge_fm.data.readers.split_names import DESCRIPTION, ORDER, PART_NAMES, Part, PartName, notes_of_parts
+from edge_fm_runtime.errors import DataError
+
+
+def list_manifest(path: Path, *, group: str = "", label_column: str = "") -> Listing:
+    """List the pictures of a manifest; see `edge_fm.data.sources.load_dataset`.
+
+    Paths are relative to the manifest's folder; absolute ones, and ones that lead out of it, are read too, and counted
+    in a note.
+
+    Args:
+        path: the manifest.
+        group: a column, or a pattern of the paths; empty for the column called group, if there is one.
+        label_column: the column of the labels; empty to tell by the names.
+
+    Raises:
+        DataError: columns that are missing or ambiguous, empty cells, files listed twice; names columns and lines.
+    """
+    table = read_table(path)
+    column = _group_column(table, group)
+    files = table.path_column(group=column, label=label_column)
+    split = table.split_column(taken=(files, column, label_column))
+    label = table.label_column(label_column, taken=[c for c in (files, column, split) if c])
+    _check_rows(table, files, label, column)
+    labels, names, notes = _labels(table, label)
+    parts: dict[PartName, list[Picture]] = {}
+    folder = path.parent
+    root = folder.resolve()
+    outside = 0
+    for number, row in enumerate(table.rows):
+        part: PartName = "train" if split is None else _part(table, number, split)
+        name = row[files].replace("\\", "/").removeprefix("./")
+        outside += not (folder / name).resolve().is_relative_to(root)
+        picture = Picture(folder / name, int(labels[number]), name, row[column] if column else "")
+        parts.setdefault(part, []).append(picture)
+    if split is not None:
+        parts = _own_splits(path, split, parts, notes)
+    _check_files(path, parts)
+    unused = [c for c in table.columns if c not in (files, label, split, column)]
+    notes["columns"] = (
+        f"pictures are in {files}, labels in {label}"
+        + (f", splits in {split}" if split else "")
+        + (f"; not used: {', '.join(unused)}" if unused else "")
+    )
+    if outside:
+        notes["outside"] = f"{outside:,} pictures, which the manifest names by paths that lead out of its folder"
+    if is_pattern(group) and not column:
+        parts, found = groups_by_pattern(parts, group)
+        notes |= found
+    elif column:
+        notes |= note_of_groups(parts, f"column {column}")
+    return Listing(path, names, parts, notes, "leave the class out.")
+
+
+def _group_column(table: Table, group: str) -> str:
+    """The column of the groups; empty where there is none."""
+    if group == NO_GROUPS:
+        return ""
+    if not group:
+        return next((c for c in table.columns if c.lower() == GROUP_COLUMN), "")
+    if is_pattern(group) and group not in table.columns:
+        return ""
+    return table.column(group, "groups", "--group")
+
+
+def _check_rows(table: Table, files: str, label: str, group: str) -> None:
+    """Refuse empty cells and files that are listed twice."""
+    first: dict[str, int] = {}
+    for number, row in enumerate(table.rows):
+        for column, what in ((files, "file"), (label, "label"), (group, "group")):
+            if column and not row[column]:
+                raise DataError(
+                    f"{table.where(number)}: the {what} (column {column}) is empty.",
+                    hint="Fill it in, or leave the row out."
+                    + (" To read the source without groups: --group none" if what == "group" else ""),
+                )
+        before = first.setdefault(row[files], number)
+        if before != number:
+            theirs, ours = table.rows[before][label], row[label]
+            raise DataError(
+                f"{table.where(number)}: {row[files]} was listed before, in line {table.lines[before]}"
+                + ("." if theirs == ours else f", as {theirs}; here it is {ours}."),
+                hint="List each picture once: leave one of the rows out.",
+            )
+
+
+def _labels(table: Table, label: str) -> tuple[Any, tuple[str, ...], dict[str, Any]]:
+    """Class numbers from 0, the classes' names, and a note where numbers were given others."""
+    texts = np.array([row[label] for row in table.rows])
+    part = Part(texts, texts, table.where)
+    (labels,), names, notes = number_labels([part], read_names(table.path.parent))
+    return labels, names, notes
+
+
+def _part(table: Table, number: int, split: str) -> PartName:
+    value = table.rows[number][split]
+    part = PART_NAMES.get(value.lower())
+    if part is None:
+        raise DataError(
+            f"{table.where(number)}: the split (column {split}) is {value!r}; splits are called {DESCRIPTION}.",
+            hint="Correct it, or leave the row out.",
+        )
+    return part
+
+
+def _own_splits(
+    path: Path, split: str, parts: dict[PartName, list[Picture]], notes: dict[str, Any]
+) -> dict[PartName, list[Picture]]:
+    """The splits that the manifest names, in their order."""
+    counts = Counter({part: len(those) for part, those in parts.items()})
+    if "train" not in parts:
+        raise DataError(
+            f"{path} has no training pictures: its column {split} says {', '.join(counts)} alone.",
+            hint="Name the training pictures too, with train in that column.",
+        )
+    parts = {part: parts[part] for part in ORDER if part in parts}
+    if len(parts) > 1:
+        notes |= notes_of_parts({part: f"{split} = {part}" for part in parts}, counts)
+    return parts
+
+
+def _check_files(path: Path, parts: dict[PartName, list[Picture]]) -> None:
+    """Refuse a manifest of which no file is there, as it lies in the wrong folder; single ones are unreadable later."""
+    pictures = [picture for those in parts.values() for picture in those]
+    if not any(picture.path.exists() for picture in pictures[:1000]) and not any(p.path.exists() for p in pictures):
+        raise DataError(
+            f"None of the {len(pictures):,} pictures that {path} names is there, such as {pictures[0].path}.",
+            hint=f"Paths are relative to the manifest's folder, {path.parent}: put it beside the pictures, or give "
+            "absolute paths.",
+        )

@@ -1,0 +1,1 @@
+"""How images are divided: orders that a seed decides, and divisions that keep groups together."""
