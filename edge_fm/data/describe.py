@@ -62,7 +62,8 @@ def dataset_info(dataset: Dataset) -> dict[str, Any]:
     """Describe a dataset as JSON values, for `edgefm data info --json`.
 
     Returns:
-        `name, source, shape, classes, label_names, hash, splits` (of each its `n`, the `balance` of its classes and, where it has groups, how many),
+        `name, source, shape, classes, label_names, hash, splits` (of each its `n`, the `balance` of its classes and,
+        where it has `groups`, how many),
         `duplicates` (copies beyond the first, and test and validation images that training has too), `files` (name ->
         `path, bytes, sha256`), `notes`, and `licence, homepage, citation` where they are known.
 

@@ -32,7 +32,7 @@ def check_unreadable(failures: Sequence[str], total: int, allowed: float) -> Non
         f"{len(failures)} of {total} pictures cannot be read{over}:\n{listed}{more}",
         hint="Mend them, or move them away."
         + (
-            f" To leave out up to a share of them, with train, export, evaluate, verify and data: --skip-unreadable "
+            f" To leave out up to a share of them, --skip-unreadable "
             f"{share:g} (in a recipe: skip_unreadable = {share:g} under [data])"
             if len(failures) < total
             else ""
