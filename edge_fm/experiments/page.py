@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from edge_fm.experiments.studies import Study
 
 FILE = "experiments.html"
-_COLUMNS = ("row", "model", "reported %", "achieved %", "difference", "spread", "seeds", "seconds")
-_TEXT = (0, 1)
+_COLUMNS = ("row", "reported %", "achieved %", "difference", "spread", "seeds", "seconds", "model")
+_TEXT = (0, 7)
+_LEGEND = (
+    "Achieved is the median of the seeds, spread their highest less their lowest, in points; ~ marks a difference that "
+    "is no larger than the spread."
+)
 _USES = ("train on", "validate on", "test on")
 
 
@@ -76,6 +80,7 @@ def _page(rows: Sequence[Mapping[str, Any]], studies: Sequence[Study], results: 
                 "rows of ours beside them": str(len(rows) - len(published)),
             }
         ),
+        page.paragraph(_LEGEND, kind="dim"),
         page.part("contents", {parts.anchor(title): title for title in sections}),
         *(parts.section(title, body) for title, body in sections.items()),
         page.paragraph("Written by edgefm experiments --report. All of this page is inside this file.", kind="dim"),
@@ -113,13 +118,13 @@ def _report(rows: Sequence[Mapping[str, Any]]) -> Markup:
     cells = [
         [
             row["name"] if row["variant_of"] is None else f"{row['name']} (ours)",
-            row["model"],
             "-" if row["reported_accuracy"] is None else f"{100 * row['reported_accuracy']:.2f}",
             row["status"] if row["achieved_accuracy"] is None else f"{100 * row['achieved_accuracy']:.2f}",
-            "-" if row["difference_points"] is None else f"{row['difference_points']:+.2f}",
+            _difference(row),
             "-" if row["spread_points"] is None else f"{row['spread_points']:.2f}",
             ", ".join(str(one["seed"]) for one in row["seeds"]) or "-",
             f"{row['seconds']:,.0f}" if row["seeds"] else "-",
+            row["model"],
         ]
         for row in rows
     ]
@@ -132,6 +137,12 @@ def _report(rows: Sequence[Mapping[str, Any]]) -> Markup:
     )
 
 
+def _difference(row: Mapping[str, Any]) -> str:
+    if row["difference_points"] is None:
+        return "-"
+    return f"{'~ ' if row['within_spread'] else ''}{row['difference_points']:+.2f}"
+
+
 def _reasons(rows: Sequence[Mapping[str, Any]], shared: str) -> dict[str, list[str]]:
     """What differs and why -> the rows that it applies to."""
     found: dict[str, list[str]] = {}
@@ -141,9 +152,10 @@ def _reasons(rows: Sequence[Mapping[str, Any]], shared: str) -> dict[str, list[s
 
 
 def _shared_note(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What all notes of the published rows of a report have in common, shown once above the table."""
-    notes = {find_experiment(row["name"]).note for row in rows if row["variant_of"] is None}
-    return notes.pop() if len(notes) == 1 and len(rows) > 1 else ""
+    """What all notes of the published rows of a report begin with, shown once above the table."""
+    notes = [find_experiment(row["name"]).note for row in rows if row["variant_of"] is None]
+    shortest = min(notes, key=len)
+    return shortest if len(notes) > 1 and all(note.startswith(shortest) for note in notes) else ""
 
 
 def _why(row: Mapping[str, Any], shared: str) -> str:
@@ -170,7 +182,6 @@ def _studies(studies: Sequence[Study]) -> Markup:
             "Rows of report A that differ in one setting alone; bars are the range of the seeds.", kind="dim"
         ),
         page.figures(*(study_plot(study) for study in studies)),
-        page.listing([study.finding for study in studies]),
     )
 
 

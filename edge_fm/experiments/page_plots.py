@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def study_plot(study: Study) -> Markup:
-    """Accuracy against one setting: the report's line, and ours where rows were run, with the range of the seeds."""
+    """Accuracy against one setting: the report's line, and ours with the range of the seeds; the finding below."""
     with drawn() as (drawing, axes):
         places = range(len(study.points))
         line = "" if study.name == "optimizer" else "-"  # nothing lies between two optimizers
@@ -34,9 +34,7 @@ def study_plot(study: Study) -> Markup:
         axes.margins(x=0.15, y=0.2)
         axes.set(xlabel=study.name, ylabel="accuracy, %")
         axes.legend()
-        left = len(study.points) - len(run)
-        missing = "" if not left else f" {left} of {len(study.points)} were not run here."
-        return figure(drawing, f"Accuracy by {study.name}.{missing}")
+        return figure(drawing, f"Accuracy by {study.name}. {study.finding}")
 
 
 def curves_plot(name: str, history: Mapping[str, Sequence[float]]) -> Markup:

@@ -88,7 +88,10 @@ def _point(setting: str, row: Mapping[str, Any]) -> Point:
 
 
 def _finding(study: str, points: Sequence[Point]) -> str:
-    """Best and worst of the report, and the same two here; and which are best and worst here, once all have run."""
+    """Best and worst of the report, and the same two here; and which are best and worst here, once all have run.
+
+    Where one of the two was not run, what the others achieved is stated instead.
+    """
     best, worst = (extreme(points, key=lambda p: p.reported) for extreme in (max, min))
     named = {p.setting: _WORDS[study].format(p.setting) for p in points}
     plural = study == "epochs"
@@ -100,7 +103,9 @@ def _finding(study: str, points: Sequence[Point]) -> str:
     missing = [named[p.setting] for p in points if p.achieved is None]
     not_run = f"; not run here: {', '.join(missing)}" if missing else ""
     if best.achieved is None or worst.achieved is None:
-        return f"{text[0].upper()}{text[1:]}{not_run}."
+        achieved = ", ".join(f"{named[p.setting]} {_percent(p)}" for p in points if p.achieved is not None)
+        here = f"; here: {achieved}" if achieved else ""
+        return f"{text[0].upper()}{text[1:]}{here}{not_run}."
     gap = round(100 * (best.achieved - worst.achieved), 2)
     text += f", {'by' if gap >= 0 else 'above by'} {abs(gap):.2f} here"
     spreads = [p.spread_points for p in (best, worst) if p.spread_points is not None]

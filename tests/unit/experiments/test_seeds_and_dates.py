@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,10 @@ def test_studies_say_what_the_report_found_and_what_is_found_here() -> None:
 
     assert finding("optimizer") == "SGD is below Adam by 2.77 points in the report; not run here: Adam, SGD."
     adam, sgd = "report-a-cnn4-l2-adam", "report-a-cnn4-l2-sgd"
+    assert finding("epochs", made_up("report-a-cnn4-l2-epochs-10", accuracy=0.922)) == (
+        "10 epochs are below 50 epochs by 4.83 points in the report; here: 10 epochs 92.20%; "
+        "not run here: 30 epochs, 50 epochs, 70 epochs."
+    )
     both = made_up(adam, accuracy=0.93), made_up(sgd, accuracy=0.90)
     assert finding("optimizer", *both) == "SGD is below Adam by 2.77 points in the report, by 3.00 here."
     above = made_up(adam, accuracy=0.90), made_up(sgd, accuracy=0.91)
@@ -192,6 +197,7 @@ def test_the_page_shows_every_row_and_what_is_known_of_it(tmp_path: Path) -> Non
     kept = [
         *seeds(0.91, 0.92, 0.93, name="report-a-cnn4-l2"),
         made_up(NAME, labels=["<a>", "b"], confusion=[[41, 2], [3, 57]], history={"loss": [1.0, 0.5]}),
+        *seeds(0.92, 0.90, 0.91, name="report-d-convnet5"),
         made_up("report-g-vgg19", changes={"training.epochs": 1}),
         made_up("report-b-cnn2-dense", recipe_hash="0" * 64),
     ]
@@ -201,7 +207,11 @@ def test_the_page_shows_every_row_and_what_is_known_of_it(tmp_path: Path) -> Non
         assert row.name in page
     for part in ("not run", "tried", "out of date", "(ours)", "2.00", "0, 1, 2", "&lt;a&gt;", ">57</td>"):
         assert part in page, part
-    assert "SGD is below Adam by 2.77 points in the report; not run here: SGD." in page
+    assert "Accuracy by optimizer. SGD is below Adam by 2.77 points in the report; here: Adam 92.00%; " in page
+    within = [row for row in rows if row["within_spread"]]
+    assert len(within) == 6 == len(re.findall(r">~ [+-]\d\.\d\d<", page)) and "~ +0.10<" in page  # 90.90% reported
+    assert "edgefm experiments --run report-g-vgg19 downloads them" in page
+    assert page.count("Pairs of classes were merged") == 1  # said once for the report, not for each of its rows
     assert "http" not in page and page.count("<svg") >= 5  # four studies and a run's curves
 
 
