@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge_fm.models.architectures.transfer import FEATURES
+from edge_fm.models.keras_import import require_keras
 from edge_fm.models.registry import find_model
 from edge_fm_runtime.errors import ModelError
 
@@ -48,17 +49,35 @@ def frozen_parts(
     return ((freeze,) if isinstance(freeze, str) else tuple(freeze)), tuple(unfreeze)
 
 
-def freeze_layers(model: Any, frozen: Sequence[str], unfrozen: Sequence[str] = ()) -> None:
+def freeze_layers(
+    model: Any,
+    frozen: Sequence[str],
+    unfrozen: Sequence[str] = (),
+    *,
+    until: str = "",
+    statistics: bool = False,
+) -> None:
     """Freeze layers of a model, in place; before it is compiled.
 
     Args:
         model: of the zoo.
         frozen: names of layers or stages, or "backbone".
         unfrozen: those of them that are trained nevertheless.
+        until: the first layer or stage that is trained: all before it are frozen; empty for none.
+        statistics: freeze the backbone's batch normalization.
 
     Raises:
         ModelError: a name is no layer's or stage's, or nothing is left to train.
     """
+    if until:
+        first = named(model, until)[0]
+        for layer in model.layers[: model.layers.index(first)]:
+            layer.trainable = False
+    if statistics:
+        normalization = require_keras("training").layers.BatchNormalization
+        for layer in named(model, BACKBONE):
+            if isinstance(layer, normalization):
+                layer.trainable = False
     for layers, trained in (*((named(model, n), False) for n in frozen), *((named(model, n), True) for n in unfrozen)):
         for layer in layers:
             layer.trainable = trained

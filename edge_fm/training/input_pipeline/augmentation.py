@@ -1,10 +1,18 @@
-"""Random changes to training images, on whole batches in NumPy, the same on every backend."""
+"""Random changes to training images, in NumPy and Pillow, the same on every backend.
+
+What small images need works on whole batches in NumPy; what photos need works image by image in Pillow. Keras's own
+layers were measured beside them (`benchmarks/augmentation_speed.py`): they took several times as long on a CPU, and its
+RandAugment draws its operations once for the whole batch.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_fm.training.augmentation.colour import colour_images, has_colour
+from edge_fm.training.augmentation.geometry import has_warp, warp_images
+from edge_fm.training.augmentation.policy import apply_policy
 from edge_fm.training.input_pipeline.warp import warp
 from edge_fm.training.recipe import AugmentationPart
 
@@ -19,7 +27,7 @@ def augment(
 
     Args:
         images: uint8 `[N,H,W,C]`; never written to.
-        part: the recipe's [augmentation]; `clean_epochs` and `mixup` are the caller's.
+        part: the recipe's [augmentation]; `clean_epochs`, `mixup` and `cutmix` are the caller's.
         rng: decides everything; what is not asked for draws nothing from it.
         fill: value of pixels that come in from outside or are erased.
 
@@ -35,7 +43,9 @@ def augment(
     """
     count = len(images)
     out = images
-    if part.rotation or part.zoom:
+    if has_warp(part):
+        out = warp_images(out, part, rng, fill=fill)
+    elif part.rotation or part.zoom:
         angles = np.deg2rad(rng.uniform(-part.rotation, part.rotation, count)).astype(np.float32)
         out = warp(out, angles, rng.uniform(1 - part.zoom, 1 + part.zoom, count).astype(np.float32), fill=fill)
     if part.shift:
@@ -45,44 +55,15 @@ def augment(
         out = np.where(mirrored[:, None, None, None], out[:, :, ::-1], out)
     if part.brightness or part.contrast:
         out = _light(out, part, rng)
+    if has_colour(part):
+        out = colour_images(out, part, rng)
+    if part.policy != "none":
+        out = apply_policy(out, part, rng, fill=fill)
     if part.erase or part.cutout:
         out = out.copy() if out is images else out
         _erase(out, part.erase, rng, fill)
         _cut(out, part.cutout, rng, fill)
     return np.ascontiguousarray(out)
-
-
-def mix(
-    images: NDArray[np.uint8], targets: NDArray[np.float32], alpha: float, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Mix each image and its target with another one's of the batch (mixup, Zhang et al. 2018).
-
-    The share of an image's own is drawn for each one from Beta(alpha, alpha), or what is left to 1 where that is more.
-
-    Args:
-        images: uint8 `[N,H,W,C]`; never written to.
-        targets: float32 `[N,classes]`.
-        alpha: 0 leaves both as they are.
-        rng: decides the shares and the partners.
-
-    Returns:
-        Mixed images, rounded to uint8, and targets.
-
-    Example:
-        >>> import numpy as np
-        >>> from edge_fm.training.input_pipeline.augmentation import mix
-        >>> _, targets = mix(np.zeros((2, 8, 8, 1), np.uint8), np.eye(2, dtype="f4"), 0.2, np.random.default_rng(0))
-        >>> targets.sum(axis=1).tolist()
-        [1.0, 1.0]
-    """
-    if not alpha:
-        return images, targets
-    drawn = rng.beta(alpha, alpha, len(images)).astype(np.float32)
-    own = np.maximum(drawn, 1 - drawn)[:, None]
-    partner = rng.permutation(len(images))
-    flat = images.reshape(len(images), -1)
-    mixed = np.rint(flat * own + flat[partner] * (1 - own)).astype(np.uint8).reshape(images.shape)
-    return mixed, targets * own + targets[partner] * (1 - own)
 
 
 def _light(images: NDArray[np.uint8], part: AugmentationPart, rng: np.random.Generator) -> NDArray[np.uint8]:

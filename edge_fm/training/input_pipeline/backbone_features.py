@@ -45,7 +45,7 @@ def why_not_stored(recipe: Recipe) -> str | None:
         'the precision is mixed_bfloat16'
     """
     frozen, _ = recipe.model.frozen
-    if not find_model(recipe.model.name).backbone or not frozen:
+    if not find_model(recipe.model.name).backbone or not (frozen or recipe.model.freeze_until):
         return NO_BACKBONE
     plain = AugmentationPart(clean_epochs=recipe.augmentation.clean_epochs)
     for reason, applies in (
@@ -89,15 +89,20 @@ def split_at_features(model: Any, recipe: Recipe, *, images: int) -> tuple[Halve
     reason = why_not_stored(recipe)
     if reason is not None:
         return None, reason
-    keras = require_keras("training")
     last = last_frozen_operation(model)
     if last is None:
         return None, "the backbone's first layers are trained"
-    features = last.output
-    shape = tuple(map(int, features.shape[1:]))
-    size = images * math.prod(shape) * 4
+    size = images * math.prod(map(int, last.output.shape[1:])) * 4
     if size > _MAX_BYTES:
         return None, f"those of {images:,} images would take {size / 2**30:.1f} GiB"
+    return halves_at(model, last), None
+
+
+def halves_at(model: Any, last: Any) -> Halves:
+    """Split a model behind one of its layers, which everything behind it goes through."""
+    keras = require_keras("training")
+    features = last.output
+    shape = tuple(map(int, features.shape[1:]))
     place = shape if len(shape) == 3 else (1, 1, *shape)
     stored = keras.Input(place, name="stored_features")
     head = keras.Model(features, model.output, name="head")
@@ -106,7 +111,7 @@ def split_at_features(model: Any, recipe: Recipe, *, images: int) -> tuple[Halve
         keras.Model(model.inputs, features, name="trunk"),
         keras.Model(stored, head(inputs), name="head_on_features"),
         last.name,
-    ), None
+    )
 
 
 def last_frozen_operation(model: Any) -> Any:
@@ -146,6 +151,7 @@ def with_features(
     *,
     progress: ProgressFn,
     note: MessageFn,
+    reason: str = "",
 ) -> tuple[Split, ...]:
     """Replace images by their features.
 
@@ -157,6 +163,7 @@ def with_features(
         parts: some of these images each.
         progress: called with "computing features".
         note: called with where they come from.
+        reason: why they stand for the images, as that sentence begins; empty where the backbone is frozen.
 
     Returns:
         The parts with float32 `[N,1,1,F]` or `[N,h,w,c]` for images, labels as they were.
@@ -166,7 +173,8 @@ def with_features(
     shape = tuple(map(int, halves.trunk.output_shape[1:]))
     cache = ArrayCache("features", _facts(halves, recipe, images), what="features")
     features = cache.read(_FILE, (len(images), *shape), mmap=True)
-    whose = "The backbone is frozen" if halves.layer == FEATURES else f"The backbone is frozen up to {halves.layer}"
+    frozen = "The backbone is frozen" if halves.layer == FEATURES else f"The backbone is frozen up to {halves.layer}"
+    whose = reason or frozen
     if features is None:
         features = _compute(halves.trunk, images, progress)
         stored = cache.write(_FILE, features)

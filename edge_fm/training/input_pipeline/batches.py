@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_fm.models.keras_import import require_keras
-from edge_fm.training.input_pipeline.augmentation import augment, mix
+from edge_fm.training.augmentation.mixing import mix
+from edge_fm.training.input_pipeline.augmentation import augment
+from edge_fm.training.input_pipeline.class_balance import balanced_order, class_weights
 from edge_fm.training.input_pipeline.photo_augmentation import PhotoClasses, photo_classes, photograph
 from edge_fm.training.recipe import AugmentationPart, Recipe
 
@@ -62,8 +64,9 @@ def epoch_batches(
         photo_like: False leaves those images as they are that the recipe makes photo-like.
 
     Returns:
-        keras.utils.PyDataset of (uint8 `[B,H,W,C]`, float32 `[B,classes]`): one-hot targets, or mixed ones with mixup;
-        with teacher predictions, `[B,2*classes]`: targets and predictions side by side.
+        keras.utils.PyDataset of (uint8 `[B,H,W,C]`, float32 `[B,classes]`): one-hot targets, or mixed ones with mixup
+        or CutMix; with teacher predictions, `[B,2*classes]`: targets and predictions side by side. With class weights
+        each image's weight comes third, float32 `[B]`.
     """
     part = recipe.augmentation
     photos = photo_classes(part, label_names) if photo_like else None
@@ -97,7 +100,10 @@ def _batches_class() -> Any:
             self._size, self._fill = recipe.training.batch_size, recipe.photo.fill
             self._part, self._photos, self._seed = part, photos, recipe.seed
             self._teacher_predictions, self._epoch, self._view = teacher_predictions, epoch, view_of(recipe, epoch)
-            self._order = np.random.default_rng([_ORDER, recipe.seed, self._view, 0]).permutation(len(images))
+            rng = np.random.default_rng([_ORDER, recipe.seed, self._view, 0])
+            balanced = recipe.training.balanced_sampling
+            self._order = balanced_order(labels, rng) if balanced else rng.permutation(len(images))
+            self._weights = class_weights(recipe, labels, targets.shape[1])
             # A view that was shown before comes in another order of its batches.
             again = np.random.default_rng([_ORDER, recipe.seed, epoch, 1])
             self._sequence = range(len(self)) if epoch == self._view else again.permutation(len(self)).tolist()
@@ -105,7 +111,7 @@ def _batches_class() -> Any:
         def __len__(self) -> int:
             return steps_per_epoch(len(self._images), self._size)
 
-        def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
             batch = self._sequence[index]
             rows = slice(batch * self._size, (batch + 1) * self._size)
             selected = self._order[rows]
@@ -116,10 +122,12 @@ def _batches_class() -> Any:
             images, first = augment(images[photos:], self._part, rng, fill=self._fill), images[:photos]
             if photos:
                 images = np.concatenate([self._photographed(first, self._labels[selected[:photos]], batch), images])
-            images, targets = mix(images, self._targets[self._labels[selected]], self._part.mixup, rng)
+            images, targets = mix(images, self._targets[self._labels[selected]], self._part, rng)
+            # A mixture weighs what its parts weigh.
+            weights = () if self._weights is None else (targets @ self._weights,)
             if self._teacher_predictions is not None:
                 targets = np.concatenate([targets, self._teacher_predictions[rows]], axis=1)
-            return images, targets
+            return images, targets, *weights
 
         def _photographed(self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int) -> NDArray[np.uint8]:
             if self._photos is None:

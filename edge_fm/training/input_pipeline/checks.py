@@ -11,6 +11,7 @@ from edge_fm_runtime.errors import TrainingError
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
+    from edge_fm.training.recipe import AugmentationPart
 
 
 def check_dataset(dataset: Dataset) -> None:
@@ -63,13 +64,26 @@ def check_clock() -> None:
         )
 
 
-def check_shift(shift: int, shape: tuple[int, ...]) -> None:
-    """Check that images that are moved by up to `shift` pixels stay in sight.
+def check_augmentation(part: AugmentationPart, shape: tuple[int, ...]) -> None:
+    """Check that images can be changed as the recipe says.
+
+    Args:
+        part: the recipe's [augmentation].
+        shape: height, width and channels of the images.
 
     Raises:
-        TrainingError: they may leave the frame.
+        TrainingError: images that are moved may leave the frame, or have no colour that could be changed.
     """
-    side = min(shape[:2])
+    coloured = ("saturation", "hue", "grey")
+    given = [name for name in coloured if getattr(part, name)] + (["policy"] if part.policy != "none" else [])
+    if given and shape[2] != 3:
+        raise TrainingError(
+            f"[augmentation] {', '.join(given)} {'changes' if len(given) == 1 else 'change'} colours; the images have "
+            f"{shape[2]} {'channel' if shape[2] == 1 else 'channels'}, not the 3 of RGB.",
+            hint="Leave out: "
+            + " ".join(f"--set augmentation.{name}={'none' if name == 'policy' else 0}" for name in given),
+        )
+    side, shift = min(shape[:2]), part.shift
     if shift >= side:
         raise TrainingError(
             f"[augmentation] shift is {shift} pixels; the images are {shape[0]}x{shape[1]} and would leave the frame.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shlex
 from typing import TYPE_CHECKING
@@ -29,6 +30,21 @@ _BACKBONE_SIDE = 128
 def is_recipe_file(name: str) -> bool:
     """Whether a recipe was named as a file, whose number of epochs is kept."""
     return "/" in name or name.endswith(".toml")
+
+
+def with_epochs_of_steps(recipe: Recipe, images: int) -> Recipe:
+    """Turn `steps` of [training] into the whole epochs that come nearest, at least one.
+
+    Args:
+        recipe: whose `steps` is used, and 0 afterwards.
+        images: that are learned from.
+    """
+    part = recipe.training
+    if not part.steps:
+        return recipe
+    epochs = max(1, round(part.steps / steps_per_epoch(images, part.batch_size)))
+    recipe = with_overrides(recipe, epochs=epochs)
+    return dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, steps=0))
 
 
 def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, given: bool) -> tuple[Recipe, list[str]]:

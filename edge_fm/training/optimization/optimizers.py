@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from edge_fm.models.keras_import import require_keras
+from edge_fm.training.optimization.layer_rates import NOT_DECAYED, with_rates
 from edge_fm.training.optimization.weight_averaging import averaging_class
 from edge_fm.training.recipe import OptimizerPart
 from edge_fm.training.recipe.optimizer import USUAL
 
 
-def build_optimizer(part: OptimizerPart, learning_rate: Any, *, ema: float = 0.0) -> Any:
+def build_optimizer(
+    part: OptimizerPart, learning_rate: Any, *, ema: float = 0.0, rates: Mapping[str, float] | None = None
+) -> Any:
     """Build the recipe's optimizer.
 
     Biases and the scales of batch normalization are not decayed.
@@ -21,6 +25,7 @@ def build_optimizer(part: OptimizerPart, learning_rate: Any, *, ema: float = 0.0
         part: the recipe's [optimizer].
         learning_rate: a number or a Keras schedule.
         ema: decay of the running average of the weights that it keeps in `averages`; 0 for none.
+        rates: path of a variable -> its learning rate relative to `learning_rate`; None for one rate.
 
     Returns:
         keras.optimizers.Optimizer, not built yet.
@@ -47,8 +52,12 @@ def build_optimizer(part: OptimizerPart, learning_rate: Any, *, ema: float = 0.0
         cls = _conv_muon_class()
         settings |= {"momentum": momentum, "nesterov": nesterov}
         settings |= {"adam_lr_ratio": ratio, "adam_weight_decay": decay or None}
+    if rates is not None:
+        # Each layer's decay follows its rate; AdamW, which is Adam with a decay, insists on its own.
+        cls = with_rates(optimizers.Adam if part.name == "adamw" else cls, rates, decay=decay)
+        settings |= dict.fromkeys({"weight_decay", "adam_weight_decay"} & set(settings))
     optimizer = (averaging_class(cls, ema) if ema else cls)(**settings)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
     return optimizer
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from edge_fm.models import find_model
 from edge_fm.training.recipe.augmentation import AugmentationPart
 from edge_fm.training.recipe.checks import check, nearest
 from edge_fm.training.recipe.data import DataPart
@@ -76,5 +77,11 @@ class Recipe:
             "[distillation] has teachers, and [augmentation] photo is set, but views is 0.",
             "Set views of [distillation], such as 8: teachers then predict for images before they are made "
             "photo-like, which they may never have learned.",
+        )
+        check(
+            not self.training.head_epochs or (find_model(self.model.name).backbone and self.model.weights != "none"),
+            f"[training] head_epochs is {self.training.head_epochs}, but {self.model.name} has no trained backbone "
+            "whose features a head could be fitted on.",
+            "Start from trained weights (weights of [model]), or leave head_epochs out.",
         )
         check(0 <= self.photo.fill <= 255, f"[photo] fill is {self.photo.fill}; supported: 0 to 255.")

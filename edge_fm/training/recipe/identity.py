@@ -31,7 +31,7 @@ _ALWAYS = {
 """Keys that every hash counts."""
 
 AS_BEFORE: Mapping[str, Mapping[str, Any]] = {
-    "model": {"freeze": "auto", "unfreeze": []},
+    "model": {"freeze": "auto", "unfreeze": [], "freeze_until": "", "frozen_statistics": False},
     "data": {
         "validation_seed": None,
         "relabel": {},
@@ -45,9 +45,20 @@ AS_BEFORE: Mapping[str, Mapping[str, Any]] = {
         "group": "",
         "label_column": "",
     },
-    "training": {"ema": 0.0, "keep": "best", "patience": 0, "tensorboard": False, "precision": "float32"},
+    "training": {
+        "ema": 0.0,
+        "keep": "best",
+        "patience": 0,
+        "tensorboard": False,
+        "precision": "float32",
+        "steps": 0,
+        "head_epochs": 0,
+        "class_weights": "none",
+        "balanced_sampling": False,
+        "select_by": "accuracy",
+    },
     "distillation": {"teacher": [], "temperature": 1.0, "weight": 0.5, "views": 0, "sha256": []},
-    "optimizer": {},
+    "optimizer": {"backbone_rate": 1.0, "first_layer_rate": 1.0, "rates": {}},
     "schedule": {"after": 0},
     "augmentation": {
         "rotation": 0.0,
@@ -56,6 +67,16 @@ AS_BEFORE: Mapping[str, Mapping[str, Any]] = {
         "contrast": 0.0,
         "cutout": 0,
         "mixup": 0.0,
+        "crop": 0.0,
+        "perspective": 0.0,
+        "saturation": 0.0,
+        "hue": 0.0,
+        "grey": 0.0,
+        "blur": 0.0,
+        "policy": "none",
+        "policy_operations": 2,
+        "policy_magnitude": 9,
+        "cutmix": 0.0,
         "photo": 0.0,
         "photo_spread": [],
         "photo_paired": [],

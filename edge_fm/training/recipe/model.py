@@ -22,6 +22,10 @@ class ModelPart:
         freeze: what is not trained: "backbone", "none", names of layers or stages, or "auto": the backbone (but for
             the stages that the model's publication trains) where it does not start from fresh weights.
         unfreeze: layers or stages that are trained nevertheless.
+        freeze_until: the first layer or stage that is trained, such as "block4a"; all before it is frozen, in place of
+            `freeze`. Empty freezes by `freeze`.
+        frozen_statistics: leave the batch normalization of the backbone as it is, its statistics, scales and offsets:
+            a few photos make bad ones.
     """
 
     name: str = "edgenet-s"
@@ -29,6 +33,8 @@ class ModelPart:
     options: Mapping[str, Any] = field(default_factory=dict)
     freeze: str | tuple[str, ...] = "auto"
     unfreeze: tuple[str, ...] = ()
+    freeze_until: str = ""
+    frozen_statistics: bool = False
 
     def __post_init__(self) -> None:
         entry = find_model(self.name)
@@ -54,7 +60,26 @@ class ModelPart:
             "Leave `unfreeze` out, or freeze something.",
         )
 
+        check(
+            not self.freeze_until or (self.freeze in ("auto", "none") and not self.unfreeze),
+            f"[model] freeze_until is {self.freeze_until!r}, and freeze or unfreeze name layers too.",
+            "Use freeze_until alone, or the others.",
+        )
+        check(
+            not self.freeze_until or self.weights != "none",
+            f"[model] freeze_until is {self.freeze_until!r}, but weights is none: what is frozen would stay random.",
+            "Start from trained weights, or leave freeze_until out.",
+        )
+        check(
+            not self.frozen_statistics or (entry.backbone and self.weights != "none"),
+            "[model] frozen_statistics is true, but there are none: "
+            f"{self.name} {'starts from fresh weights' if entry.backbone else 'has no backbone'}.",
+            "Leave it out, or start from trained weights.",
+        )
+
     @property
     def frozen(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names of layers and stages that are frozen, and of those of them that are trained nevertheless."""
+        if self.freeze_until:
+            return (), ()
         return frozen_parts(self.name, weights=self.weights, freeze=self.freeze, unfreeze=self.unfreeze)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from edge_fm.training.recipe.checks import check, check_choice
@@ -44,6 +45,11 @@ class OptimizerPart:
         momentum: for sgd, rmsprop and muon; None for the usual one.
         nesterov: for sgd and muon: whether momentum looks ahead; None for yes, where there is momentum.
         vector_ratio: muon alone: learning rate of what is not a convolution, relative to `learning_rate`.
+        backbone_rate: learning rate of the backbone's last layer, relative to `learning_rate`, which the head has.
+        first_layer_rate: learning rate of the backbone's first layer, relative to its last one's; between them it falls
+            evenly with depth (by a factor from layer to layer).
+        rates: layers or stages -> their learning rate, relative to `learning_rate`, in place of what these say, such as
+            { "stem" = 0.0, "block7a" = 0.5 }.
     """
 
     name: OptimizerName = "adamw"
@@ -52,6 +58,9 @@ class OptimizerPart:
     momentum: float | None = None
     nesterov: bool | None = None
     vector_ratio: float | None = None
+    backbone_rate: float = 1.0
+    first_layer_rate: float = 1.0
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_choice(self.name, get_args(OptimizerName), "optimizer")
@@ -94,6 +103,20 @@ class OptimizerPart:
             f"[optimizer] vector_ratio belongs to muon; the optimizer is {self.name}.",
             "Leave it out.",
         )
+
+        for name in ("backbone_rate", "first_layer_rate"):
+            share = getattr(self, name)
+            check(0 < share <= 10, f"[optimizer] {name} is {share}; supported: above 0, at most 10.")
+        for layer, share in self.rates.items():
+            check(
+                isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 10,
+                f"[optimizer] rates: {layer} has {share!r}; supported: a number, 0 to 10.",
+            )
+
+    @property
+    def one_rate(self) -> bool:
+        """Whether all layers learn at one rate."""
+        return self.backbone_rate == 1 and self.first_layer_rate == 1 and not self.rates
 
     @property
     def peak_rate(self) -> float:

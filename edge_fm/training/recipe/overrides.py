@@ -49,7 +49,8 @@ def with_overrides(
 
     Another optimizer brings its own usual learning rate, decay and momentum, as those of the former would not fit it.
     Other data than Fashion-MNIST brings the plain photo preprocessing (whole picture, polarity left alone). Fewer
-    epochs than `clean_epochs` shorten that too.
+    epochs than `clean_epochs` shorten that too. Fresh weights (`weights` "none") have no trained backbone: they bring
+    one learning rate, and no head that is fitted first.
 
     Raises:
         RecipeError, ModelError: as for a recipe that is read from a file.
@@ -61,11 +62,17 @@ def with_overrides(
     """
     parts: dict[str, Any] = {}
     if model is not None and model != recipe.model.name:
-        parts["model"] = ModelPart(name=model, weights=recipe.model.weights)
+        parts["model"] = _other_model(recipe.model, model)
         # A run is called by its recipe, which was written for the other model.
         parts["name"] = model
     if weights is not None:
-        parts["model"] = dataclasses.replace(parts.get("model", recipe.model), weights=weights)
+        part = parts.get("model", recipe.model)
+        if weights == "none":
+            # There is no trained backbone to be careful with.
+            part = dataclasses.replace(part, freeze_until="", frozen_statistics=False)
+            parts["training"] = dataclasses.replace(recipe.training, head_epochs=0)
+            parts["optimizer"] = dataclasses.replace(recipe.optimizer, backbone_rate=1.0, first_layer_rate=1.0)
+        parts["model"] = dataclasses.replace(part, weights=weights)
     if options:
         part = parts.get("model", recipe.model)
         parts["model"] = dataclasses.replace(part, options={**part.options, **options})
@@ -96,16 +103,34 @@ def with_overrides(
         parts["data"] = dataclasses.replace(parts.get("data", recipe.data), **given)
     if epochs is not None or batch_size is not None:
         parts["training"] = dataclasses.replace(
-            recipe.training,
+            parts.get("training", recipe.training),
             epochs=recipe.training.epochs if epochs is None else epochs,
             batch_size=recipe.training.batch_size if batch_size is None else batch_size,
+            steps=recipe.training.steps if epochs is None else 0,
         )
         clean = min(recipe.augmentation.clean_epochs, max(parts["training"].epochs - 1, 0))
         parts["augmentation"] = dataclasses.replace(recipe.augmentation, clean_epochs=clean)
     if optimizer is not None and optimizer != recipe.optimizer.name:
-        parts["optimizer"] = OptimizerPart(name=optimizer)  # type: ignore[arg-type]  # checked by the class itself
+        rates = parts.get("optimizer", recipe.optimizer)
+        parts["optimizer"] = OptimizerPart(
+            name=optimizer,  # type: ignore[arg-type]  # checked by the class itself
+            backbone_rate=rates.backbone_rate,
+            first_layer_rate=rates.first_layer_rate,
+            rates=rates.rates,
+        )
     if learning_rate is not None:
         parts["optimizer"] = dataclasses.replace(parts.get("optimizer", recipe.optimizer), learning_rate=learning_rate)
     if seed is not None:
         parts["seed"] = seed
     return dataclasses.replace(recipe, **parts)
+
+
+def _other_model(part: ModelPart, name: str) -> ModelPart:
+    """Another model, which has other layers and options; what is said of a backbone as such holds for its own."""
+    backbone = find_model(name).backbone
+    return ModelPart(
+        name=name,
+        weights=part.weights,
+        freeze=part.freeze if isinstance(part.freeze, str) and backbone else "auto",
+        frozen_statistics=part.frozen_statistics and backbone,
+    )

@@ -10,6 +10,8 @@ from edge_fm.training.recipe.checks import check, check_choice
 
 Precision = Literal["float32", "mixed_bfloat16"]
 Keep = Literal["best", "last"]
+ClassWeights = Literal["none", "balanced"]
+SelectBy = Literal["accuracy", "macro_f1", "balanced_accuracy", "loss"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,18 @@ class TrainingPart:
         label_smoothing: share of each target that is spread over all classes.
         ema: decay of the running average of the weights that is evaluated and saved in their place, such as 0.999;
             0 saves the weights themselves.
-        keep: the weights of which epoch: that with the best validation accuracy, or the last one. The last is as good
-            where the rate ends at 0, and a few validation images select badly.
+        steps: updates in all; a run turns them into whole epochs of its data, and writes these into its recipe. 0 takes
+            `epochs`.
+        head_epochs: epochs in which the fresh head alone is fitted first, on the stored features of the backbone
+            (which starts from trained weights) for the images as they are; then the rest follows.
+        keep: the weights of which epoch: that with the best validation figure of `select_by`, or the last one. The last
+            is as good where the rate ends at 0, and a few validation images select badly.
+        select_by: the validation figure of the best epoch, trial or combination: accuracy, macro_f1 (mean F1 of the
+            classes), balanced_accuracy (mean recall of the classes), or loss (the lowest).
+        class_weights: "balanced" weighs each image by the inverse of its class's count, so that all classes weigh the
+            same in the loss; "none" all images alike.
+        balanced_sampling: draw each epoch's images so that every class has its equal share: of large classes some are
+            left out, those of small ones are repeated.
         patience: stop after so many epochs in a row without a better validation loss; 0 runs all epochs. `keep`
             decides which weights are saved in either case.
         tensorboard: write TensorBoard logs into the run's folder too, beside history.csv.
@@ -35,7 +47,12 @@ class TrainingPart:
     batch_size: int = 128
     label_smoothing: float = 0.0
     ema: float = 0.0
+    steps: int = 0
+    head_epochs: int = 0
     keep: Keep = "best"
+    select_by: SelectBy = "accuracy"
+    class_weights: ClassWeights = "none"
+    balanced_sampling: bool = False
     patience: int = 0
     tensorboard: bool = False
     precision: Precision = "float32"
@@ -53,7 +70,16 @@ class TrainingPart:
             "0.999 averages over about the last 1,000 steps.",
         )
         check(self.patience >= 0, f"[training] patience is {self.patience}; supported: 0 (off) or more epochs.")
+        check(self.steps >= 0, f"[training] steps is {self.steps}; supported: 0 (as `epochs` says) or more updates.")
+        check(self.head_epochs >= 0, f"[training] head_epochs is {self.head_epochs}; supported: 0 (none) or more.")
         check_choice(self.keep, get_args(Keep), "keep")
+        check_choice(self.select_by, get_args(SelectBy), "select_by")
+        check_choice(self.class_weights, get_args(ClassWeights), "class_weights")
+        check(
+            not self.balanced_sampling or self.class_weights == "none",
+            "[training] balanced_sampling and class_weights both balance the classes; together they would do it twice.",
+            "Leave one of them out.",
+        )
         check_choice(self.precision, get_args(Precision), "precision")
 
 

@@ -23,7 +23,8 @@ from edge_fm.models.run_files import HISTORY_FILE, RECIPE_FILE
 from edge_fm.training.distillation.distillation import with_teacher_hashes
 from edge_fm.training.distillation.teacher_predictions import TeacherPredictions
 from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epoch
-from edge_fm.training.input_pipeline.checks import check_classes, check_clock, check_dataset, check_shift
+from edge_fm.training.input_pipeline.checks import check_augmentation, check_classes, check_clock, check_dataset
+from edge_fm.training.input_pipeline.enough_epochs import with_epochs_of_steps
 from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
 from edge_fm.training.input_pipeline.photo_augmentation import photo_classes
 from edge_fm.training.input_pipeline.recipe_data import training_and_validation
@@ -38,9 +39,10 @@ from edge_fm.training.run import run_folder
 from edge_fm.training.run.callback import batch_callback
 from edge_fm.training.run.checkpoint import RunState, save_state
 from edge_fm.training.run.folder_lock import locked_folder
-from edge_fm.training.run.learner import Learner, score
+from edge_fm.training.run.learner import Learner
 from edge_fm.training.run.results import RunResult, finalize_run, is_over
 from edge_fm.training.run.resume import open_run
+from edge_fm.training.run.selection import rank, score
 from edge_fm.training.run.tensorboard import EpochLog, require_writer
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
@@ -103,12 +105,13 @@ def train(
     with locked_folder(out_dir):
         keras = require_keras("training")
         recipe = with_teacher_hashes(with_absolute_paths(with_overrides(recipe, weights=weights)))
+        check_dataset(dataset)
+        check_augmentation(recipe.augmentation, dataset.train.images.shape[1:])
+        train_split, validation_split = training_and_validation(recipe, dataset)
+        recipe = with_epochs_of_steps(recipe, len(train_split.images))
         state = open_run(recipe, dataset, out_dir, resume=resume)
         started = time.monotonic() - (state.duration_s if state else 0.0)
 
-        check_dataset(dataset)
-        check_shift(recipe.augmentation.shift, dataset.train.images.shape[1:])
-        train_split, validation_split = training_and_validation(recipe, dataset)
         check_classes(dataset, train_split, validation_split)
         photo_classes(recipe.augmentation, dataset.label_names)
         leaks = find_leaks(recipe, dataset, validation_split, test=test)
@@ -129,6 +132,10 @@ def train(
             run_folder.write_text(out_dir / RECIPE_FILE, recipe_toml(recipe))
         else:
             learner.restore(state)
+        if learner.weights_note:
+            note(learner.weights_note)
+        if state is None and recipe.training.head_epochs:
+            learner.fit_head_first(dataset, train_split, progress=progress, note=note)
         train_split, validation_split = learner.inputs_of(
             dataset, train_split, validation_split, progress=progress, note=note
         )
@@ -181,26 +188,31 @@ def _one_epoch(
         label_names=dataset.label_names,
         teacher_predictions=teachers.of_epoch(epoch, progress) if teachers else None,
     )
+    learned = time.monotonic()
     logs = learner.fitted.fit(
         batches,
         shuffle=False,  # The order is the batches' own.
         verbose=0,
         callbacks=[batch_callback(progress, epoch, recipe.training.epochs, learner.steps, recipe.optimizer)],
     ).history
+    trained = time.monotonic() - learned
     weights = learner.update_evaluated(batches)
-    accuracy, loss = score(learner.probabilities(validation_split.images), validation_split.labels)
+    validation = score(learner.probabilities(validation_split.images), validation_split.labels)
     row = {
         "epoch": epoch + 1,
         "loss": float(logs["loss"][-1]),
         "accuracy": float(logs["accuracy"][-1]),
-        "val_loss": loss,
-        "val_accuracy": accuracy,
+        "val_loss": validation.loss,
+        "val_accuracy": validation.accuracy,
+        "val_balanced_accuracy": validation.balanced_accuracy,
+        "val_macro_f1": validation.macro_f1,
         "learning_rate": float(keras.ops.convert_to_numpy(learner.optimizer.learning_rate)),
         "seconds": round(time.monotonic() - began, 3),
+        "images_per_s": round(learner.steps * recipe.training.batch_size / trained, 1),
     }
     before = history[state.best_epoch - 1] if state else None
-    # Of equals in accuracy, the one that is less wrong; rank is (accuracy, -loss).
-    better = before is None or (accuracy, -loss) > (before["val_accuracy"], -before["val_loss"])
+    by = recipe.training.select_by
+    better = before is None or rank(row, by) > rank(before, by)
     better |= recipe.training.keep == "last"
     return row, RunState(
         epoch=epoch + 1,

@@ -21,13 +21,14 @@ from edge_fm.training.distillation.distillation import (
 from edge_fm.training.input_pipeline.backbone_features import NO_BACKBONE, split_at_features, with_features
 from edge_fm.training.optimization.fast_layers import with_fast_layers
 from edge_fm.training.optimization.initial_weights import load_weights
+from edge_fm.training.optimization.layer_rates import layer_rates
 from edge_fm.training.optimization.optimizers import build_optimizer
 from edge_fm.training.optimization.schedules import build_schedule
 from edge_fm.training.optimization.weight_averaging import recompute_statistics, statistics_batches
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.run.checkpoint import RunState
+from edge_fm.training.run.head_first import copy_head, fit_head
 from edge_fm_runtime.errors import TrainingError
-from edge_fm_runtime.parity.likelihood import negative_log_likelihood
 from edge_fm_runtime.progress import MessageFn, ProgressFn
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Learner:
         with _policy(recipe.training.precision):
             built = self.fresh_model()
         self.weights_note = load_weights(built, weights, name=recipe.model.name, options=recipe.model.options)
-        freeze_layers(built, *recipe.model.frozen)
+        _freeze(built, recipe)
         self.model = with_fast_layers(built)
         schedule = build_schedule(
             recipe.schedule,
@@ -65,10 +66,11 @@ class Learner:
             steps_per_epoch=steps,
             epochs=recipe.training.epochs,
         )
-        self.optimizer = build_optimizer(recipe.optimizer, schedule, ema=recipe.training.ema)
+        rates = layer_rates(self.model, recipe.optimizer)
+        self.optimizer = build_optimizer(recipe.optimizer, schedule, ema=recipe.training.ema, rates=rates)
         plain = recipe.training.precision == "float32" and not recipe.training.ema and self.model is built
         self.evaluated = self.model if plain else self.fresh_model()
-        freeze_layers(self.evaluated, *recipe.model.frozen)
+        _freeze(self.evaluated, recipe)
         self.halves, self.why_not_split = split_at_features(
             self.model, recipe, images=len(_train_and_validation_images(dataset))
         )
@@ -126,10 +128,8 @@ class Learner:
             dataset: whose training and validation images the parts were taken from.
             parts: uint8 images and labels.
             progress: called as features are computed.
-            note: called with where weights and features come from.
+            note: called with where features come from.
         """
-        if self.weights_note:
-            note(self.weights_note)
         if self.halves:
             images = _train_and_validation_images(dataset)
             return with_features(self.halves, self.recipe, images, parts, progress=progress, note=note)
@@ -142,6 +142,26 @@ class Learner:
         self.evaluated.set_weights(weights)
         if self.halves:
             self.model.set_weights(weights)  # the head that evaluates stored features is a part of it
+
+    def fit_head_first(self, dataset: Dataset, train_split: Split, *, progress: ProgressFn, note: MessageFn) -> None:
+        """Fit the head alone, as `head_epochs` says; before the first epoch of a run."""
+        self.evaluated.set_weights(self.model.get_weights())
+        images = _train_and_validation_images(dataset)
+        logs = fit_head(
+            self.evaluated,
+            self.recipe,
+            images,
+            train_split,
+            classes=self.classes,
+            progress=progress,
+            note=note,
+        )
+        if self.evaluated is not self.model:
+            copy_head(self.evaluated, self.model)
+        note(
+            f"The head alone, after {self.recipe.training.head_epochs} epochs on the backbone's features: "
+            f"loss {logs['loss']:.4f}, training accuracy {100 * logs['accuracy']:.2f}%."
+        )
 
     def restore(self, state: RunState) -> None:
         """Put a checkpoint into the model and the optimizer."""
@@ -173,6 +193,11 @@ def _train_and_validation_images(dataset: Dataset) -> NDArray[np.uint8]:
     return np.concatenate([dataset.train.images, dataset.validation.images])
 
 
+def _freeze(model: Any, recipe: Recipe) -> None:
+    part = recipe.model
+    freeze_layers(model, *part.frozen, until=part.freeze_until, statistics=part.frozen_statistics)
+
+
 @contextmanager
 def _policy(precision: str) -> Iterator[None]:
     """Build layers in a precision."""
@@ -183,9 +208,3 @@ def _policy(precision: str) -> Iterator[None]:
         yield
     finally:
         config.set_dtype_policy(before)
-
-
-def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Accuracy (a fraction) and mean negative log likelihood."""
-    accuracy = float((probabilities.argmax(axis=1) == labels).mean())
-    return accuracy, negative_log_likelihood(probabilities, labels)

@@ -19,7 +19,8 @@ from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.data import READING
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.checkpoint import RunState
-from edge_fm.training.run.learner import Learner, score
+from edge_fm.training.run.learner import Learner
+from edge_fm.training.run.selection import Scores, score, selection_key
 from edge_fm_runtime.progress import ProgressFn
 from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.package_versions import package_version
@@ -80,12 +81,13 @@ def finalize_run(
     learner.select(state.best)
     stage = "testing" if test else "evaluating"
     progress(stage, 0, None)
-    train_accuracy, _ = score(learner.probabilities(train_split.images), train_split.labels)
+    learned = score(learner.probabilities(train_split.images), train_split.labels)
     probabilities = np.zeros((0, learner.classes), np.float32)
-    test_accuracy, test_loss = None, None
+    tested: dict[str, Any] = dict.fromkeys(Scores(0.0, 0.0, 0.0, 0.0).named("test"))
     if test:
         probabilities = learner.probabilities(dataset.test.images)
-        test_accuracy, test_loss = score(probabilities, dataset.test.labels)
+        tested = dict(score(probabilities, dataset.test.labels).named("test"))
+    best = state.history[state.best_epoch - 1]
     metrics = {
         "run": out_dir.name,
         "model": recipe.model.name,
@@ -93,10 +95,12 @@ def finalize_run(
         "epochs": state.epoch,
         "stopped_early": state.epoch < recipe.training.epochs,
         "seconds": round(time.monotonic() - started, 1),
-        "train_accuracy": train_accuracy,
-        "val_accuracy": state.history[state.best_epoch - 1]["val_accuracy"],
-        "test_accuracy": test_accuracy,
-        "test_loss": test_loss,
+        "train_accuracy": learned.accuracy,
+        "train_balanced_accuracy": learned.balanced_accuracy,
+        "train_macro_f1": learned.macro_f1,
+        **{key: best.get(key) for key in ("val_accuracy", "val_balanced_accuracy", "val_macro_f1")},
+        **tested,
+        "selected_by": selection_key(recipe.training.select_by),
         "validation_leaks": [{"path": leak.path, "images": leak.images} for leak in leaks if leak.images],
         "test_leaks": [{"path": leak.path, "images": leak.test_images} for leak in leaks if leak.test_images],
         "best_epoch": state.best_epoch,

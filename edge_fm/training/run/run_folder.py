@@ -115,7 +115,8 @@ def write_history(path: Path, history: Sequence[dict[str, float]]) -> None:
     """Write one CSV row for each epoch; the columns are the rows' keys."""
     text = io.StringIO()
     if history:
-        writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+        names = dict.fromkeys(key for row in history for key in row)  # the rows of an earlier version have fewer
+        writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: _short(value) for key, value in row.items()} for row in history)
     write_text(path, text.getvalue())

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE, RECIPE_FILE
 from edge_fm.training.distillation.distillation import with_teacher_hashes
+from edge_fm.training.input_pipeline.enough_epochs import with_epochs_of_steps
+from edge_fm.training.input_pipeline.recipe_data import training_and_validation
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.recipe.paths import with_absolute_paths
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.fit import EpochFn, train
 from edge_fm.training.run.folder_lock import locked_folder
-from edge_fm.training.run.learner import score
+from edge_fm.training.run.selection import score
 from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.json_text import parse_json
@@ -50,6 +52,7 @@ def train_once(
     Raises:
         TrainingError: the folder holds a run of another recipe or other data; and as for `train`.
     """
+    recipe = with_epochs_of_steps(recipe, len(training_and_validation(recipe, dataset)[0]))
     if not (folder / MODEL_FILE).exists():
         resume = (folder / RECIPE_FILE).exists()
         return train(recipe, dataset, folder, resume=resume, test=test, progress=progress, on_epoch=on_epoch).metrics
@@ -71,7 +74,7 @@ def train_once(
         with locked_folder(folder):
             model = keras.models.load_model(folder / MODEL_FILE, compile=False)
             probabilities = model.predict(dataset.test.images, batch_size=_BATCH, verbose=0)
-            metrics["test_accuracy"], metrics["test_loss"] = score(probabilities, dataset.test.labels)
+            metrics |= score(probabilities, dataset.test.labels).named("test")
             run_folder.write_json(folder / METRICS_FILE, metrics)
     return metrics
 

@@ -16,7 +16,7 @@ def weights_of(run_dir: Path) -> list[np.ndarray]:
 
 
 def untimed(history: tuple[dict[str, float], ...]) -> list[dict[str, float]]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_s")} for row in history]
 
 
 def assert_same_run(one: RunResult, other: RunResult) -> None:

@@ -12,8 +12,13 @@ from click.testing import CliRunner
 
 from edge_fm.cli import cli
 from edge_fm.data import Dataset, Split
-from edge_fm.training import Recipe, load_recipe, with_overrides
-from edge_fm.training.input_pipeline.enough_epochs import ENOUGH_STEPS, is_recipe_file, with_enough_epochs
+from edge_fm.training import Recipe, TrainingPart, load_recipe, with_overrides
+from edge_fm.training.input_pipeline.enough_epochs import (
+    ENOUGH_STEPS,
+    is_recipe_file,
+    with_enough_epochs,
+    with_epochs_of_steps,
+)
 from edge_fm_runtime.errors import RecipeError
 
 PHOTOS = "my photos"
@@ -81,3 +86,10 @@ def test_a_file_is_told_from_a_name() -> None:
     assert is_recipe_file("mine.toml") and is_recipe_file("./mine") and not is_recipe_file("edgenet-s")
     with pytest.raises(RecipeError):
         load_recipe("mine")
+
+
+def test_steps_become_the_epochs_that_come_nearest() -> None:
+    recipe = Recipe(training=TrainingPart(steps=100, batch_size=16, epochs=7))
+    assert with_epochs_of_steps(recipe, 330).training == TrainingPart(epochs=5, batch_size=16)
+    assert with_epochs_of_steps(recipe, 10_000).training.epochs == 1
+    assert with_epochs_of_steps(Recipe(), 330) == Recipe()

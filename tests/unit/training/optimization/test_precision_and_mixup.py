@@ -13,7 +13,7 @@ from strokes_data import make_recipe
 
 from edge_fm.data import Dataset
 from edge_fm.training import AugmentationPart, train
-from edge_fm.training.input_pipeline.augmentation import mix
+from edge_fm.training.augmentation.mixing import mix
 from edge_fm.training.input_pipeline.batches import epoch_batches
 from edge_fm.training.optimization.precision import precision_note
 
@@ -72,7 +72,7 @@ def test_mixup_mixes_images_and_targets_alike() -> None:
     images = np.repeat(np.arange(0, 250, 10, dtype=np.uint8), 4 * 6 * 1).reshape(25, 4, 6, 1)
     targets = np.eye(25, dtype=np.float32)
     before = images.copy()
-    mixed, soft = mix(images, targets, 0.4, np.random.default_rng(0))
+    mixed, soft = mix(images, targets, AugmentationPart(mixup=0.4), np.random.default_rng(0))
     np.testing.assert_array_equal(images, before)
     assert (mixed.dtype, mixed.shape, soft.dtype) == (np.uint8, images.shape, np.float32)
     np.testing.assert_allclose(soft.sum(axis=1), 1, rtol=1e-6)
@@ -80,7 +80,7 @@ def test_mixup_mixes_images_and_targets_alike() -> None:
     assert ((soft > 0).sum(axis=1) == 2).sum() > 15
     expected = soft @ np.arange(0, 250, 10)
     np.testing.assert_allclose(mixed.reshape(25, -1), np.broadcast_to(expected[:, None], (25, 24)), atol=0.51)
-    assert mix(images, targets, 0.0, np.random.default_rng(0))[0] is images
+    assert mix(images, targets, AugmentationPart(), np.random.default_rng(0))[0] is images
 
 
 def test_batches_are_mixed_but_for_the_clean_epochs() -> None:
