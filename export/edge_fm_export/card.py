@@ -130,10 +130,12 @@ def _notes(metadata: Metadata) -> list[str]:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, list) and any(isinstance(v, dict) for v in value):
+        return "; ".join(_value(v) for v in value)
     if isinstance(value, list):
         return ", ".join(_plain(v) for v in value) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{_plain(k)}: {_plain(v)}" for k, v in value.items())
+        return ", ".join(f"{_plain(k)}: {_value(v)}" for k, v in value.items())
     return _plain(value)
 
 

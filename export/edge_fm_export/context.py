@@ -110,7 +110,8 @@ class BuildContext:
         source: the model.
         scratch: folder shared by the builders of one export; intermediate models are stored there and built once.
         calibration: images from the training split; None where no target needs them.
-        validation: labelled images that are not of the test split, for accuracy control; None without labels.
+        validation: labelled images that are not of the test split, for accuracy control and to estimate what int8
+            loses; None without labels.
         quantize: how to quantize.
         static_batch: a fixed batch size, or None for a dynamic one.
         progress: called as work goes on.

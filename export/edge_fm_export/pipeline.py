@@ -93,7 +93,8 @@ def export_targets(
         out_dir: where the artifacts will stand; made if absent.
         test: the evaluation set: images of the test split, labelled or not.
         calibration: images from the training split; int8 needs them.
-        validation: labelled images that are not of the test split, for accuracy control.
+        validation: labelled images that are not of the test split, for accuracy control and to estimate what int8
+            loses.
         no_calibration: why there are no calibration images; int8 fails with it.
         limits_override: tolerances in place of the defaults, field by field; for all precisions or for each its own.
         quantize: how to quantize.

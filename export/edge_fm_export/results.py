@@ -42,6 +42,13 @@ class ExportResult:
     replaced: bool = False
 
     @property
+    def measures(self) -> tuple[str, ...] | None:
+        """What int8 needed beside plain calibration, such as "bias correction"; empty for nothing, None for floats."""
+        if self.metadata.quantization is None:
+            return None
+        return tuple(self.metadata.quantization.get("measures", ()))
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """One sentence for each check that the test images are too few to decide; these are among the notes, too."""
         return doubts(self.checks, self.parity.n)
@@ -55,6 +62,7 @@ class ExportResult:
             "precision": self.target.precision,
             "bytes": self.bytes,
             "parity": _parity_json(self.parity, self.checks, self.engine),
+            "int8_measures": None if self.measures is None else list(self.measures),
             "notes": list(self.notes),
             "error": None,
         }
@@ -93,6 +101,7 @@ class ExportFailure:
             "precision": self.target.precision,
             "bytes": self.bytes,
             "parity": None if self.parity is None else _parity_json(self.parity, self.checks, self.engine),
+            "int8_measures": None,
             "notes": [],
             "error": str(self.error),
         }

@@ -26,7 +26,7 @@ class Calibration:
 
     Attributes:
         calibration: calibrate; None where there are none.
-        validation: labelled, for accuracy control; None without accuracy control or labels.
+        validation: labelled, for accuracy control and for the estimated drop; None without labels or other images.
         notes: what a person should know about the choice, one sentence each.
         problem: why there is no calibration.
     """
@@ -123,12 +123,25 @@ def calibration_sets(
                 hint="Calibrate on other images (--calibration SOURCE), or evaluate on others (--data SOURCE).",
             )
         drawn = draw(among)
+    if validation is None:
+        validation = _held_out(sets.validation, train, order, evaluated | set(fingerprints(drawn.images)))
     if len(drawn.images) < wanted:
         requested = "" if samples is None else f"; {samples:,} were requested"
         notes.append(
             f"int8 is calibrated on {len(drawn.images):,} images, all that there are in {train.name}{requested}."
         )
     return Calibration(drawn, validation, tuple(notes))
+
+
+def _held_out(
+    validation: EvaluationSet | None, train: EvaluationSet, order: npt.NDArray[np.intp], used: set[bytes]
+) -> EvaluationSet | None:
+    """Images on which the drop of int8 is estimated: those of the validation split, else what calibration left over."""
+    if validation is not None and validation.labels is not None:
+        return _validation_set(validation, np.arange(len(validation.images))[:VALIDATION_IMAGES], used)
+    if train.labels is None:
+        return None
+    return _validation_set(replace(train, name=f"{train.name}, held out"), np.sort(order[:VALIDATION_IMAGES]), used)
 
 
 def _validation_set(

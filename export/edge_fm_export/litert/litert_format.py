@@ -6,14 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge_fm_export.context import BuildContext, Built
+from edge_fm_export.litert.bias_correction import correct_biases
 from edge_fm_export.litert.converter_process import convert
 from edge_fm_export.packages import require_package
-from edge_fm_export.quantization.calibration import require_calibration
+from edge_fm_export.quantization.calibration import batches, require_calibration
+from edge_fm_export.quantization.measures import Measure, Predict, select_measures
+from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
 from edge_fm_runtime.errors import ExportError
 
 PAYLOAD = "model.tflite"
+LADDER: tuple[tuple[Measure, ...], ...] = (("bias correction",),)
+_CORRECTION_IMAGES = 128
+"""Means of channels have settled by then."""
 
 
 def build_fp32(context: BuildContext, folder: Path) -> Built:
@@ -53,7 +61,54 @@ def build_int8(context: BuildContext, folder: Path) -> Built:
         "seed": context.quantize.seed,
         "kept_float": [],
     }
-    return _write(folder, convert(context, "int8"), quantization=recorded)
+    trials: dict[tuple[Measure, ...], bytes] = {}
+    original = _Floats(context)
+
+    def make(measures: tuple[Measure, ...]) -> Predict:
+        if measures:
+            images = batches(calibration.images[:_CORRECTION_IMAGES], static=context.static_batch, size=8)
+            trials[measures] = correct_biases(trials[()], original.model(), images)
+        else:
+            trials[()] = convert(context, "int8")
+        return predictor(trials[measures])
+
+    selected = select_measures(context, LADDER, make, original.predict)
+    return _write(folder, trials[selected.measures], quantization={**recorded, **selected.record}, notes=selected.notes)
+
+
+class _Floats:
+    """The float model, converted when it is asked for."""
+
+    def __init__(self, context: BuildContext) -> None:
+        self._context = context
+
+    def model(self) -> bytes:
+        """The `.tflite` file's bytes."""
+        path = self._context.scratch / "fp32.tflite"
+        if not path.exists():
+            path.write_bytes(convert(self._context, "fp32"))
+        return path.read_bytes()
+
+    def predict(self, batch: Pixels) -> Probabilities:
+        """Probabilities `[N,classes]`, by the Keras original itself."""
+        return np.asarray(self._context.source.model(batch, training=False), np.float32)
+
+
+def predictor(model: bytes) -> Predict:
+    """A function from pixels `[N,H,W,C]` to probabilities `[N,classes]`: `model` in LiteRT on this CPU."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(model_content=model)
+    (given,), (result,) = runner.get_input_details(), runner.get_output_details()
+
+    def predict(batch: Pixels) -> Probabilities:
+        runner.resize_tensor_input(given["index"], batch.shape)
+        runner.allocate_tensors()
+        runner.set_tensor(given["index"], batch)
+        runner.invoke()
+        return np.asarray(runner.get_tensor(result["index"]), np.float32)
+
+    return predict
 
 
 def embed(payload: Path, text: str, metadata: Metadata) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge_fm_export.onnx import quantizable_nodes as onnx_graph
+from edge_fm_export.onnx.corrections.bias_correction import correct_biases
 from edge_fm_export.onnx.graph_edits import reset_header, to_bytes
 from edge_fm_export.onnx.int8_load_check import require_no_crash
 from edge_fm_export.onnx.int8_rewrites import assign_short_names, fold_prologue, unquantize_logits
@@ -42,6 +43,7 @@ def quantize_file(
     *,
     settings: IntegerSettings,
     exclude: Collection[str] = (),
+    correction: Callable[[], Iterator[Pixels]] | None = None,
     final: bool = True,
 ) -> None:
     """Quantize the float model `prepared` into `target`.
@@ -52,6 +54,7 @@ def quantize_file(
         pixels: batches of uint8 `[N,H,W,C]` that calibrate.
         settings: see `integer_settings`.
         exclude: names of nodes that stay in float.
+        correction: gives batches of images with which biases are corrected; None leaves them as they were rounded.
         final: finalize the graph for a device; ORT's debugging tools need its own names instead.
 
     Raises:
@@ -104,9 +107,12 @@ def quantize_file(
             f"ONNX Runtime cannot quantize the model: {brief(error)}",
             hint="Use --precision fp16, or --format openvino.",
         ) from error
-    if settings.reduce_range:
+    if settings.reduce_range or correction is not None:
         quantized = onnx.load(target)
-        round_pixel_kernels(quantized, model)
+        if settings.reduce_range:
+            round_pixel_kernels(quantized, model)
+        if correction is not None:
+            correct_biases(quantized, model, correction())
         target.write_bytes(quantized.SerializeToString())
     if final:
         finalize_int8(target, prologue)

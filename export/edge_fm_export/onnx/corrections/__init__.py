@@ -1,0 +1,1 @@
+"""What is done to an ONNX model where plain calibration loses too much."""
