@@ -122,7 +122,6 @@ def write_manifest(
             progress("rendering Fashion-MNIST", done + 1, len(rows))
         _write(folder / OTHER_THINGS, (photo for photo in photos if photo.label not in LABEL_NAMES))
         _write(folder / MANIFEST, [*ours, *rendered])
-        (folder / "labels.txt").write_text("\n".join(LABEL_NAMES) + "\n", encoding="utf-8")
     except OSError as error:
         raise DataError(f"{folder} cannot be written to: {error.strerror}.", hint="Name another folder.") from error
     return folder / MANIFEST

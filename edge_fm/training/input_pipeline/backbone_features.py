@@ -50,6 +50,7 @@ def why_not_stored(recipe: Recipe) -> str | None:
     plain = AugmentationPart(clean_epochs=recipe.augmentation.clean_epochs)
     for reason, applies in (
         ("augmentation changes the images from epoch to epoch", recipe.augmentation != plain),
+        ("other things are learned from too", bool(recipe.data.other_things)),
         ("the teachers need the images", bool(recipe.distillation.teacher)),
         ("weights are averaged (ema)", bool(recipe.training.ema)),
         (f"the precision is {recipe.training.precision}", recipe.training.precision != "float32"),

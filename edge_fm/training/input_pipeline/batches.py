@@ -55,7 +55,7 @@ def epoch_batches(
 
     Args:
         images: uint8 `[N,H,W,C]`.
-        labels: int64 `[N]`.
+        labels: int64 `[N]`; `classes` for other things, see `other_things`.
         recipe: whose seed, batch size and augmentation are used.
         classes: length of a target.
         epoch: from 0.
@@ -66,7 +66,7 @@ def epoch_batches(
     Returns:
         keras.utils.PyDataset of (uint8 `[B,H,W,C]`, float32 `[B,classes]`): one-hot targets, or mixed ones with mixup
         or CutMix; with teacher predictions, `[B,2*classes]`: targets and predictions side by side. With class weights
-        each image's weight comes third, float32 `[B]`.
+        or other things each image's weight comes third, float32 `[B]`.
     """
     part = recipe.augmentation
     photos = photo_classes(part, label_names) if photo_like else None
@@ -74,9 +74,10 @@ def epoch_batches(
         part = AugmentationPart(
             flip=part.flip, photo=part.photo, photo_spread=part.photo_spread, photo_paired=part.photo_paired
         )
-    return _batches_class()(
-        images, labels, recipe, np.eye(classes, dtype=np.float32), part, photos, epoch, teacher_predictions
-    )
+    targets = np.eye(classes, dtype=np.float32)
+    if recipe.data.other_things:
+        targets = np.concatenate([targets, np.full((1, classes), 1 / classes, np.float32)])
+    return _batches_class()(images, labels, recipe, targets, part, photos, epoch, teacher_predictions)
 
 
 @functools.cache
@@ -103,7 +104,9 @@ def _batches_class() -> Any:
             rng = np.random.default_rng([_ORDER, recipe.seed, self._view, 0])
             balanced = recipe.training.balanced_sampling
             self._order = balanced_order(labels, rng) if balanced else rng.permutation(len(images))
-            self._weights = class_weights(recipe, labels, targets.shape[1])
+            classes = targets.shape[1]
+            self._weights = class_weights(recipe, labels[labels < classes], classes)
+            self._part_of_others = recipe.data.other_things_weight if recipe.data.other_things else 0.0
             # A view that was shown before comes in another order of its batches.
             again = np.random.default_rng([_ORDER, recipe.seed, epoch, 1])
             self._sequence = range(len(self)) if epoch == self._view else again.permutation(len(self)).tolist()
@@ -125,6 +128,10 @@ def _batches_class() -> Any:
             images, targets = mix(images, self._targets[self._labels[selected]], self._part, rng)
             # A mixture weighs what its parts weigh.
             weights = () if self._weights is None else (targets @ self._weights,)
+            if self._part_of_others:
+                other = self._labels[selected] == self._targets.shape[1]
+                own = weights[0] if weights else np.ones(len(images), np.float32)
+                weights = (np.where(other, np.float32(self._part_of_others), own),)
             if self._teacher_predictions is not None:
                 targets = np.concatenate([targets, self._teacher_predictions[rows]], axis=1)
             return images, targets, *weights

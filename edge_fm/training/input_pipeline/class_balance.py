@@ -25,6 +25,9 @@ def class_weights(recipe: Recipe, labels: NDArray[np.int64], classes: int) -> ND
     weights = np.zeros(classes, np.float32)
     there = counts > 0
     weights[there] = len(labels) / (there.sum() * counts[there])
+    if recipe.training.class_weights == "square-root":
+        weights = np.sqrt(weights)
+        weights *= len(labels) / (weights * counts).sum()
     return weights
 
 

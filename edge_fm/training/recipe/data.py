@@ -41,6 +41,10 @@ class DataPart:
             manifest, `FILE:COLUMN` of a file in an image folder, or a pattern of the files' paths whose parentheses
             hold the group. Empty for a manifest's column called group; "none" for no groups.
         label_column: column of a manifest that holds the labels; empty to tell by the columns' names.
+        other_things: a second source, images of what is none of the classes, whatever its labels: the model learns to
+            find all classes equally probable there, so that its scores are low. Those of groups that are held out are
+            left out. Keras counts them in the accuracy on training batches. Empty for none.
+        other_things_weight: what such an image weighs in the loss, beside 1 on average for one of a class.
     """
 
     source: str = "fashion-mnist"
@@ -57,6 +61,8 @@ class DataPart:
     skip_unreadable: float = 0.0
     group: str = ""
     label_column: str = ""
+    other_things: str = ""
+    other_things_weight: float = 0.5
 
     def __post_init__(self) -> None:
         check(bool(self.source), "[data] source is empty.", "`edgefm data info --help` lists the kinds of source.")
@@ -89,6 +95,11 @@ class DataPart:
             0 <= self.skip_unreadable < 1,
             f"[data] skip_unreadable is {self.skip_unreadable}; supported: a share of 0 (none) up to, but not, 1.",
             "0.02 leaves out up to two pictures of a hundred.",
+        )
+        check(
+            0 < self.other_things_weight <= 10,
+            f"[data] other_things_weight is {self.other_things_weight}; supported: above 0, at most 10.",
+            "Leave other_things out to learn from none.",
         )
         check(self.samples >= 0, f"[data] samples is {self.samples}; supported: 0 (all) or more images.")
 

@@ -44,6 +44,8 @@ AS_BEFORE: Mapping[str, Mapping[str, Any]] = {
         "skip_unreadable": 0.0,
         "group": "",
         "label_column": "",
+        "other_things": "",
+        "other_things_weight": 0.5,
     },
     "training": {
         "ema": 0.0,

@@ -17,7 +17,11 @@ def with_absolute_paths(recipe: Recipe) -> Recipe:
     part = recipe.distillation
     return dataclasses.replace(
         recipe,
-        data=dataclasses.replace(recipe.data, source=absolute_source(recipe.data.source)),
+        data=dataclasses.replace(
+            recipe.data,
+            source=absolute_source(recipe.data.source),
+            other_things=recipe.data.other_things and absolute_source(recipe.data.other_things),
+        ),
         model=dataclasses.replace(recipe.model, weights=_absolute(recipe.model.weights)),
         distillation=dataclasses.replace(part, teacher=tuple(_absolute(path) for path in part.teacher)),
     )

@@ -10,7 +10,7 @@ from edge_fm.training.recipe.checks import check, check_choice
 
 Precision = Literal["float32", "mixed_bfloat16"]
 Keep = Literal["best", "last"]
-ClassWeights = Literal["none", "balanced"]
+ClassWeights = Literal["none", "balanced", "square-root"]
 SelectBy = Literal["accuracy", "macro_f1", "balanced_accuracy", "loss"]
 
 
@@ -33,7 +33,7 @@ class TrainingPart:
         select_by: the validation figure of the best epoch, trial or combination: accuracy, macro_f1 (mean F1 of the
             classes), balanced_accuracy (mean recall of the classes), or loss (the lowest).
         class_weights: "balanced" weighs each image by the inverse of its class's count, so that all classes weigh the
-            same in the loss; "none" all images alike.
+            same in the loss; "square-root" by its square root, half way to that; "none" all images alike.
         balanced_sampling: draw each epoch's images so that every class has its equal share: of large classes some are
             left out, those of small ones are repeated.
         patience: stop after so many epochs in a row without a better validation loss; 0 runs all epochs. `keep`

@@ -26,6 +26,7 @@ from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epo
 from edge_fm.training.input_pipeline.checks import check_augmentation, check_classes, check_clock, check_dataset
 from edge_fm.training.input_pipeline.enough_epochs import with_epochs_of_steps
 from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
+from edge_fm.training.input_pipeline.other_things import with_other_things
 from edge_fm.training.input_pipeline.photo_augmentation import photo_classes
 from edge_fm.training.input_pipeline.recipe_data import training_and_validation
 from edge_fm.training.optimization.precision import precision_note
@@ -108,7 +109,8 @@ def train(
         check_dataset(dataset)
         check_augmentation(recipe.augmentation, dataset.train.images.shape[1:])
         train_split, validation_split = training_and_validation(recipe, dataset)
-        recipe = with_epochs_of_steps(recipe, len(train_split.images))
+        learned = with_other_things(recipe, dataset, train_split, validation_split, progress=progress, note=note)
+        recipe = with_epochs_of_steps(recipe, len(learned.images))
         state = open_run(recipe, dataset, out_dir, resume=resume)
         started = time.monotonic() - (state.duration_s if state else 0.0)
 
@@ -126,7 +128,7 @@ def train(
             require_writer()  # raised now, not when the folder is made
 
         keras.utils.set_random_seed(recipe.seed)
-        steps = steps_per_epoch(len(train_split.images), recipe.training.batch_size)
+        steps = steps_per_epoch(len(learned.images), recipe.training.batch_size)
         learner = Learner(recipe, dataset, steps, weights="none" if state else recipe.model.weights)
         if state is None:
             run_folder.write_text(out_dir / RECIPE_FILE, recipe_toml(recipe))
@@ -139,6 +141,8 @@ def train(
         train_split, validation_split = learner.inputs_of(
             dataset, train_split, validation_split, progress=progress, note=note
         )
+        if not recipe.data.other_things:
+            learned = train_split  # or the features that stand for it
 
         epochs = recipe.training.epochs
         teachers = None
@@ -147,9 +151,7 @@ def train(
             note(teachers.note)
         with EpochLog(recipe, out_dir, done=state.epoch if state else 0) as log:
             while state is None or not is_over(recipe, state):
-                row, state = _one_epoch(
-                    learner, state, train_split, validation_split, dataset, teachers, progress, started
-                )
+                row, state = _one_epoch(learner, state, learned, validation_split, dataset, teachers, progress, started)
                 save_state(out_dir, state)
                 run_folder.write_history(out_dir / HISTORY_FILE, state.history)
                 log.write(row)
