@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edge_fm.api.common.photo_list import PhotoList, lone_file
 from edge_fm.api.common.places import select_artifact
@@ -46,6 +46,7 @@ def classify(
     top_k: int = 1,
     recursive: bool = False,
     max_pixels: int | None = None,
+    min_score: float | Literal["auto"] | None = None,
     note: MessageFn = ignore_message,
 ) -> Iterator[Classification | Failure]:
     """Classify photos with an exported artifact, lazily and in order.
@@ -62,6 +63,8 @@ def classify(
         top_k: how many classes each photo gets.
         recursive: look into subfolders too.
         max_pixels: refuse larger photos; None for `DEFAULT_MAX_PIXELS`, 50,000,000.
+        min_score: give no label to a photo whose best score is below this; "auto" for the threshold that the artifact
+            records, None to label every photo.
         note: called with the choices that were made.
 
     Yields:
@@ -81,6 +84,7 @@ def classify(
         top_k=top_k,
         recursive=recursive,
         max_pixels=max_pixels,
+        min_score=min_score,
         note=note,
     ) as opened:
         yield from opened.predictions

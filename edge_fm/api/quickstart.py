@@ -113,9 +113,9 @@ def quickstart(
     photo = _sample_photo(dataset, run / "photo.jpg")
     artifact = next(r.path for r in exported if (r.target.format, r.target.precision) == ("onnx", "fp32"))
     with Classifier.load(artifact) as classifier:
-        found = classifier.classify(photo)
+        best = classifier.classify(photo).top[0]
     seconds = time.monotonic() - started
-    return QuickstartResult(trained, seconds, tuple(rows), verdict, artifact, photo, found.label, found.score, _SAMPLE)
+    return QuickstartResult(trained, seconds, tuple(rows), verdict, artifact, photo, best.label, best.score, _SAMPLE)
 
 
 def _measure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -63,6 +64,26 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 
 SIZE = Parsed("size", _parse_size)
+
+
+def number_or_auto(low: float, high: float, wanted: str) -> Callable[[str], float | str]:
+    """A reader of "auto" or of a number from `low` to `high`; `wanted` says what that is."""
+
+    def parse(text: str) -> float | str:
+        if text == "auto":
+            return text
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise ValueError(f"{text!r} is not {wanted}.")
+        return value
+
+    return parse
+
+
+MIN_SCORE = Parsed("score", number_or_auto(0.0, 1.0, "a number from 0 to 1, or auto"))
 
 
 def setting(example: str) -> Parsed:

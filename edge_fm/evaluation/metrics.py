@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_export.scores.figures import CalibrationBin, brier_score, calibration_bins, calibration_error
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.parity.likelihood import negative_log_likelihood
 
-_BINS = 15
 _LISTED = 10
 _Z95 = 1.959964
 _SLACK = 1e-3
@@ -53,24 +53,6 @@ class WrongPrediction:
         return {"answered" if name == "predicted" else name: value for name, value in asdict(self).items()}
 
 
-@dataclass(frozen=True)
-class CalibrationBin:
-    """Predictions of about the same confidence.
-
-    Attributes:
-        low, high: ends of the bin of confidences, a confidence being the highest probability of a prediction.
-        count: predictions in it.
-        confidence: their mean confidence; None for an empty bin.
-        accuracy: fraction of them that is right; None for an empty bin.
-    """
-
-    low: float
-    high: float
-    count: int
-    confidence: float | None
-    accuracy: float | None
-
-
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """How good a model's predictions are; accuracies and ratios are fractions.
@@ -83,6 +65,7 @@ class Evaluation:
         per_class: label -> its figures.
         macro: mean precision, recall and F1 of the classes that occur.
         confusion: int64 `[classes,classes]`; rows are true, columns predicted.
+        brier: mean squared distance of the probabilities from the truth, summed over the classes (Brier 1950).
         calibration_error: expected calibration error over 15 equal bins (Guo et al. 2017).
         calibration: those bins, the least confident first.
         most_confused: (true, predicted, count), the most frequent first.
@@ -96,6 +79,7 @@ class Evaluation:
     per_class: dict[str, ClassScore]
     macro: dict[str, float]
     confusion: npt.NDArray[np.int64]
+    brier: float
     calibration_error: float
     calibration: tuple[CalibrationBin, ...]
     most_confused: tuple[tuple[str, str, int], ...]
@@ -111,7 +95,9 @@ class Evaluation:
             "per_class": {label: asdict(score) for label, score in self.per_class.items()},
             "macro": dict(self.macro),
             "confusion": self.confusion.tolist(),
+            "brier": self.brier,
             "calibration_error": self.calibration_error,
+            "calibration_bins": len(self.calibration),
             "calibration": [asdict(bin_) for bin_ in self.calibration],
             "most_confused": [{"true": t, "answered": a, "count": c} for t, a, c in self.most_confused],
             "worst": [one.to_json() for one in self.worst],
@@ -149,7 +135,7 @@ def evaluate_probabilities(
     right = predicted == truth
     confidence = np.clip(predictions.max(axis=1), 0.0, 1.0)
     per_class = _per_class(confusion, label_names)
-    calibration = _calibration(confidence, right)
+    calibration = calibration_bins(confidence, right)
     occurring = [score for score in per_class.values() if score.support]
     return Evaluation(
         n=len(truth),
@@ -162,10 +148,8 @@ def evaluate_probabilities(
             for key in ("precision", "recall", "f1")
         },
         confusion=confusion.astype(np.int64),
-        calibration_error=math.fsum(
-            bin_.count * abs((bin_.accuracy or 0.0) - (bin_.confidence or 0.0)) for bin_ in calibration
-        )
-        / len(truth),
+        brier=brier_score(predictions, truth),
+        calibration_error=calibration_error(calibration),
         calibration=calibration,
         most_confused=_most_confused(confusion, label_names),
         worst=_worst(truth, predicted, confidence, label_names, files),
@@ -220,20 +204,6 @@ def _wilson(hits: int, n: int) -> tuple[float, float]:
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def _calibration(confidence: npt.NDArray[np.floating[Any]], right: npt.NDArray[np.bool_]) -> tuple[CalibrationBin, ...]:
-    """Confidence beside accuracy in bins of equal width."""
-    places = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    counts = np.bincount(places, minlength=_BINS)
-    sure = np.bincount(places, weights=confidence, minlength=_BINS)
-    hits = np.bincount(places, weights=right, minlength=_BINS)
-    return tuple(
-        CalibrationBin(i / _BINS, (i + 1) / _BINS, int(n), float(sure[i] / n), float(hits[i] / n))
-        if n
-        else CalibrationBin(i / _BINS, (i + 1) / _BINS, 0, None, None)
-        for i, n in enumerate(counts)
-    )
 
 
 def _most_confused(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> tuple[tuple[str, str, int], ...]:

@@ -32,17 +32,19 @@ class Classification:
         top: the most probable classes, best first.
         decode_ms: time from file to canvas.
         infer_ms: time in the engine; in a batch, the batch's time divided by its size.
+        rejected: whether the best score is below the classifier's `min_score`; None where it has none.
     """
 
     input: str
     top: tuple[Prediction, ...]
     decode_ms: float
     infer_ms: float
+    rejected: bool | None = None
 
     @property
-    def label(self) -> str:
-        """Label of the most probable class."""
-        return self.top[0].label
+    def label(self) -> str | None:
+        """Label of the most probable class; None where the classification is rejected."""
+        return None if self.rejected else self.top[0].label
 
     @property
     def index(self) -> int:
@@ -59,7 +61,8 @@ class Classification:
         row: dict[str, Any] = {"input": _utf8(self.input), "label": self.label, "index": self.index}
         row["score"] = round(self.score, 6)
         row["top"] = [{"label": p.label, "index": p.index, "score": round(p.score, 6)} for p in self.top]
-        return row | {"error": None, "decode_ms": round(self.decode_ms, 3), "infer_ms": round(self.infer_ms, 3)}
+        row |= {"error": None, "decode_ms": round(self.decode_ms, 3), "infer_ms": round(self.infer_ms, 3)}
+        return row if self.rejected is None else row | {"rejected": self.rejected}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from time import perf_counter_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,7 @@ class Classifier:
         artifact: what was opened.
         engine: what runs it.
         max_pixels: larger photos are refused; see `photo.load_canvas`.
+        min_score: a photo whose best score is below this is rejected: it gets no label. None rejects none.
         profile_note: why a device profile for this artifact was not used, such as a changed machine; None otherwise.
 
     Example:
@@ -63,6 +64,7 @@ class Classifier:
         self.artifact = artifact
         self.engine = as_engine(engine, fixed_batch=artifact.metadata.input.batch)
         self.max_pixels = max_pixels
+        self.min_score: float | None = None
         self.profile_note: str | None = None
         self._shape = artifact.metadata.input.shape
         self._labels = artifact.metadata.labels
@@ -79,6 +81,7 @@ class Classifier:
         one_shot: bool = False,
         profile: bool = True,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        min_score: float | Literal["auto"] | None = None,
         registry: Registry = ENGINES,
     ) -> Classifier:
         """Open an artifact and start its engine.
@@ -94,6 +97,8 @@ class Classifier:
                 decodes photos meanwhile.
             profile: follow the device profile that `edgefm autotune` wrote.
             max_pixels: larger photos are refused; see `photo.load_canvas`.
+            min_score: a photo whose best score is below this gets no label (`rejected`, and None as its label): a
+                number from 0 to 1, or "auto" for the threshold that the artifact records. None rejects none.
             registry: the engines known.
 
         Raises:
@@ -101,6 +106,10 @@ class Classifier:
         """
         # Not by its name: in the current folder there may be one that is called the same.
         artifact = load_artifact(MODELS / DEFAULT_MODEL if path is None else path)
+        if min_score is not None:
+            from edge_fm_runtime.rejection import resolve_min_score
+
+            min_score = resolve_min_score(artifact, min_score)
         options = EngineOptions(device=device, threads=threads, one_shot=one_shot)
         note = None
         if profile and engine == "auto" and device == "CPU" and threads is None:
@@ -112,6 +121,7 @@ class Classifier:
                 options = EngineOptions(threads=choice.threads, one_shot=one_shot, batch=choice.batch)
         created = create_engine(artifact, engine, options=options, registry=registry)
         classifier = cls(artifact, created, max_pixels=max_pixels)
+        classifier.min_score = min_score
         classifier.profile_note = note
         return classifier
 
@@ -251,9 +261,12 @@ class Classifier:
         probabilities = self._checked(self.engine.predict_all(np.stack([d.canvas for d in decoded])), len(decoded))
         infer_ms = (perf_counter_ns() - start) / 1e6 / len(decoded)
         return [
-            Classification(d.name, self.best(row, top_k), d.decode_ms, infer_ms)
+            Classification(d.name, top := self.best(row, top_k), d.decode_ms, infer_ms, self._rejected(top))
             for d, row in zip(decoded, probabilities, strict=True)
         ]
+
+    def _rejected(self, top: tuple[Prediction, ...]) -> bool | None:
+        return None if self.min_score is None else top[0].score < self.min_score
 
     def _checked(self, probabilities: Probabilities, n: int) -> Probabilities:
         """Refuse what no label or score could be made of: a damaged or hostile model computes anything."""

@@ -16,6 +16,8 @@ from edge_fm_runtime.classifier import Classifier
 if TYPE_CHECKING:
     from edge_fm.api.classify import OpenedPhotos
 
+UNKNOWN = "unknown"
+"""What stands for the label of a photo that was rejected."""
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What a cell begins with that a spreadsheet takes for a formula, which can read other files and run programs."""
 
@@ -40,7 +42,9 @@ def print_predictions(
         from edge_fm.cli.console.follow import follow
 
         predictions = follow(predictions, console, opened.photos.count)
-    rows = CsvRows(min(top_k, len(opened.classifier.artifact.metadata.labels)))
+    classifier = opened.classifier
+    classes = min(top_k, len(classifier.artifact.metadata.labels))
+    rows = CsvRows(classes, rejecting=classifier.min_score is not None)
     row = json_row if console.as_json else rows.row if as_csv else text_row
     if as_csv:
         click.echo(rows.header())
@@ -58,7 +62,7 @@ def print_predictions(
                 console.note(hint)
         else:
             if show is not None:
-                _write_canvas(opened.classifier, prediction.input, show, classified + failed)
+                _write_canvas(classifier, prediction.input, show, classified + failed)
             classified += 1
     return classified, failed
 
@@ -80,11 +84,12 @@ def _write_canvas(classifier: Classifier, path: str, folder: Path, number: int) 
 
 
 def text_row(prediction: Classification | Failure) -> str:
-    """The photo and its classes in percent, or the error."""
+    """The photo and its classes in percent, or the error; of a rejected one `unknown`, the classes in parentheses."""
     name = printable(prediction.input)
     if isinstance(prediction, Failure):
         return f"{name}: error: {printable(prediction.error.message)}"
-    return f"{name}: " + ", ".join(f"{printable(p.label)} {100 * p.score:.1f}%" for p in prediction.top)
+    classes = ", ".join(f"{printable(p.label)} {100 * p.score:.1f}%" for p in prediction.top)
+    return f"{name}: {UNKNOWN} ({classes})" if prediction.rejected else f"{name}: {classes}"
 
 
 def json_row(prediction: Classification | Failure) -> str:
@@ -97,14 +102,16 @@ class CsvRows:
 
     Args:
         classes: how many classes a row has.
+        rejecting: whether photos may be rejected: their label is `unknown` then, and a last column says so.
     """
 
-    def __init__(self, classes: int) -> None:
-        self._classes = classes
+    def __init__(self, classes: int, *, rejecting: bool = False) -> None:
+        self._classes, self._rejecting = classes, rejecting
 
     def header(self) -> str:
         """The names of the columns; those of the second class on follow the ones of a single class."""
         more = [f"{name}_{rank}" for rank in range(2, self._classes + 1) for name in ("label", "index", "score")]
+        more += ["rejected"] * self._rejecting
         return _line(["input", "label", "index", "score", "error", "decode_ms", "infer_ms", *more])
 
     def row(self, prediction: Classification | Failure) -> str:
@@ -112,10 +119,13 @@ class CsvRows:
         name = _cell(prediction.input)
         if isinstance(prediction, Failure):
             error = _cell(" ".join(str(prediction.error).splitlines()))
-            return _line([name, "", "", "", error, "", "", *[""] * 3 * (self._classes - 1)])
+            return _line([name, "", "", "", error, "", "", *[""] * (3 * (self._classes - 1) + self._rejecting)])
         best, *others = [[_cell(p.label), str(p.index), f"{p.score:.6f}"] for p in prediction.top]
+        if prediction.rejected:
+            best[0] = UNKNOWN
+        last = [str(bool(prediction.rejected)).lower()] * self._rejecting
         times = [f"{prediction.decode_ms:.3f}", f"{prediction.infer_ms:.3f}"]
-        return _line([name, *best, "", *times, *(cell for other in others for cell in other)])
+        return _line([name, *best, "", *times, *(cell for other in others for cell in other), *last])
 
 
 def _cell(text: str) -> str:

@@ -12,7 +12,7 @@ import click
 
 from edge_fm.cli.console.console import Console
 from edge_fm.cli.console.printable import printable
-from edge_fm.cli.options import COUNT, FOLDER, batch_size_option, console_options, engine_options
+from edge_fm.cli.options import COUNT, FOLDER, MIN_SCORE, batch_size_option, console_options, engine_options
 from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 
@@ -30,6 +30,13 @@ from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 @click.option("--recursive", "-r", is_flag=True, help="Look into subfolders too.")
 @click.option("--show", type=FOLDER, metavar="DIR", help="Write there what the model saw, as PNG.")
 @click.option("--max-pixels", type=COUNT, help=f"Refuse larger photos. Default: {DEFAULT_MAX_PIXELS:,}.")
+@click.option(
+    "--min-score",
+    type=MIN_SCORE,
+    metavar="X|auto",
+    help="Label a photo `unknown` where its best score is below X (0 to 1); auto: below the threshold that the "
+    "artifact records. Default: every photo gets a label.",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV on stdout.")
 @console_options
 def command(

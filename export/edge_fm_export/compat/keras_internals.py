@@ -1,4 +1,4 @@
-"""What Keras has no public name for: the layers inside a model, and two classes of old model files.
+"""What Keras has no public name for: the layers of a model, what made a tensor, and two classes of old model files.
 
 `require_tensorflow` refuses versions of Keras that these were not tested with.
 """
@@ -48,3 +48,18 @@ def saved_reference(cls: Any) -> tuple[str, str | None]:
         return "keras.layers", None
     module = str(cls.__module__)
     return module, cls.__name__ if module.startswith("keras.src") else None
+
+
+def producer(tensor: Any) -> tuple[Any, list[Any]]:
+    """The operation (a layer, model or function) of which a symbolic tensor is the output, and what it was called with.
+
+    `Layer.input` is of a layer's own graph where it is a model, and fails where it was called twice. May go when Keras
+    names the operation of a tensor.
+    """
+    operation, node, _ = tensor._keras_history
+    return operation, list(operation._inbound_nodes[node].input_tensors)
+
+
+def times_called(operation: Any) -> int:
+    """How often a layer was called to build its graph. May go when Keras counts these calls."""
+    return len(operation._inbound_nodes)

@@ -106,6 +106,8 @@ class Metadata:
         source: name and SHA-256 of the Keras model it came from.
         versions: library versions that made it.
         parity: the gate's result at export, tolerances included.
+        scores: the temperature inside the graph, how well scores match accuracy on the validation split, and the score
+            below which `--min-score auto` gives no label; None where none of it is known.
         files: every other file of the folder by its relative name.
     """
 
@@ -123,6 +125,7 @@ class Metadata:
     source: JsonObject | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     parity: JsonObject | None = None
+    scores: JsonObject | None = None
     files: Mapping[str, FileEntry] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -154,6 +157,8 @@ class Metadata:
             "source": self.source,
             "versions": dict(self.versions),
             "parity": self.parity,
+            # Left out where there are none, as artifacts from before have it.
+            **({} if self.scores is None else {"scores": self.scores}),
             "files": {name: {"sha256": f.sha256, "bytes": f.bytes} for name, f in sorted(self.files.items())},
         }
 
@@ -185,4 +190,4 @@ def differences(metadata: Metadata, embedded: Metadata) -> list[str]:
             content.pop(key)
         # Only known once the payload's bytes are final.
         content["graph"] = {key: value for key, value in (content["graph"] or {}).items() if key != "bytes"}
-    return [key for key in one if one[key] != other[key]]
+    return [key for key in {**one, **other} if one.get(key) != other.get(key)]

@@ -110,6 +110,7 @@ def metadata_from_json(raw: object, *, where: str) -> Metadata:
             k: reader.text(v, f"versions.{k}") for k, v in reader.mapping(top.get("versions", {}), "versions").items()
         },
         parity=reader.section(top, "parity"),
+        scores=reader.section(top, "scores"),
         files=_read_files(reader, top),
     )
     if CHECKSUM_KEY in top and top[CHECKSUM_KEY] != checksum(top):

@@ -35,9 +35,31 @@ def _check(value: Any) -> bool:
     )
 
 
+def _share(value: Any) -> bool:
+    return _number(value) and 0 <= value <= 1
+
+
+def _threshold_row(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and all(_share(value.get(key)) for key in ("threshold", "coverage"))
+        and all(value.get(key) is None or _share(value[key]) for key in ("accuracy", "others_accepted"))
+    )
+
+
+def _group(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _text(value.get("name"))
+        and _integer(value.get("n"))
+        and (value.get("accepted") is None or _share(value["accepted"]))
+    )
+
+
 TEXT: Kind = ("text", _text)
 NUMBER: Kind = ("a number", _number)
-SHARE: Kind = ("a number from 0 to 1", lambda value: _number(value) and 0 <= value <= 1)
+SHARE: Kind = ("a number from 0 to 1", _share)
+POSITIVE: Kind = ("a number above 0", lambda value: _number(value) and value > 0)
 INTEGER: Kind = ("an integer", _integer)
 COUNT: Kind = ("an integer, at least 0", lambda value: _integer(value) and value >= 0)
 OBJECT: Kind = ("an object", _object)
@@ -54,6 +76,14 @@ LIMITS: Kind = (
 CHECKS: Kind = (
     "a list of objects with name, value and limit",
     lambda value: isinstance(value, list) and all(map(_check, value)),
+)
+THRESHOLDS: Kind = (
+    "a list of objects with threshold, coverage, accuracy and others_accepted",
+    lambda value: isinstance(value, list) and all(map(_threshold_row, value)),
+)
+GROUPS: Kind = (
+    "a list of objects with name, n and accepted",
+    lambda value: isinstance(value, list) and all(map(_group, value)),
 )
 
 SECTIONS: Mapping[str, Mapping[str, Kind]] = {
@@ -88,6 +118,27 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
         "drop_ci95": INTERVAL,
         "checks": CHECKS,
         "limits": LIMITS,
+    },
+    "scores": {
+        "temperature": POSITIVE,
+        "dataset": TEXT,
+        "n": COUNT,
+        "bins": COUNT,
+        **{
+            f"{when}{key}": OBJECT if not key else NUMBER
+            for when in ("before", "after")
+            for key in ("", ".loss", ".calibration_error", ".brier")
+        },
+        "note": TEXT,
+        "rejection": OBJECT,
+        "rejection.threshold": SHARE,
+        "rejection.reason": TEXT,
+        "rejection.target_accuracy": SHARE,
+        "rejection.max_others": SHARE,
+        "rejection.dataset": TEXT,
+        "rejection.n": COUNT,
+        "rejection.others": GROUPS,
+        "rejection.table": THRESHOLDS,
     },
 }
 """Section -> key (dots for inner objects) -> what its value must be where it is there and not null."""

@@ -190,3 +190,49 @@ def test_the_environment_names_a_model(artifact_folder: Path, photos: Path, monk
     assert result.exit_code == 0
     assert "$EDGEFM_MODEL" in result.stderr
     assert "$EDGEFM_MODEL" not in run("infer", photos, "--json", "--quiet").stderr
+
+
+def test_min_score_prints_unknown(artifact_folder: Path, photos: Path) -> None:
+    def infer(*more: str) -> Result:
+        return run("infer", photos, "--model", artifact_folder, *more)
+
+    plain = [json.loads(line) for line in infer("--json").stdout.splitlines()]
+    scores = sorted(row["score"] for row in plain)
+    limit = str((scores[0] + scores[1]) / 2)
+    done = infer("--json", "--min-score", limit)
+    assert done.exit_code == 0
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["rejected"] for row in rows] == [row["score"] == scores[0] for row in plain]
+    assert [row["label"] for row in rows] == [None if row["score"] == scores[0] else row["label"] for row in plain]
+    assert [[row["index"], row["score"], row["top"]] for row in rows] == [
+        [row["index"], row["score"], row["top"]] for row in plain
+    ]
+    lines = infer("--min-score", limit).stdout.splitlines()
+    for line, row in zip(lines, rows, strict=True):
+        top = f"{row['top'][0]['label']} {100 * row['score']:.1f}%"
+        assert line == f"{row['input']}: " + (f"unknown ({top})" if row["rejected"] else top)
+    table = list(csv.DictReader(io.StringIO(infer("--csv", "--top-k", "2", "--min-score", limit).stdout)))
+    assert list(table[0])[-2:] == ["score_2", "rejected"]
+    assert [row["rejected"] for row in table] == [str(row["rejected"]).lower() for row in rows]
+    assert [row["label"] for row in table] == [row["label"] or "unknown" for row in rows]
+    assert [int(row["index"]) for row in table] == [row["index"] for row in rows]
+
+
+def test_csv_rows_with_errors_have_as_many_cells(artifact_folder: Path, photos: Path) -> None:
+    (photos / "aa.jpg").write_bytes(b"no photo")
+    done = run("infer", photos, "--model", artifact_folder, "--csv", "--min-score", "0.5")
+    assert done.exit_code == 4
+    assert {len(row) for row in csv.reader(io.StringIO(done.stdout))} == {8}
+
+
+@pytest.mark.parametrize("wrong", ["1.5", "-1", "nan", "high", "AUTO"])
+def test_min_score_is_a_share_or_auto(artifact_folder: Path, photos: Path, wrong: str) -> None:
+    result = run("infer", photos, "--model", artifact_folder, "--min-score", wrong)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "a number from 0 to 1, or auto" in result.stderr
+
+
+def test_auto_without_a_recorded_threshold_is_an_error_with_a_way_out(artifact_folder: Path, photos: Path) -> None:
+    result = run("infer", photos, "--model", artifact_folder, "--min-score", "auto")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "records no threshold" in result.stderr and "--min-score 0.5" in result.stderr
