@@ -40,6 +40,8 @@ class EvaluationResult:
         split: which of its images.
         evaluation: the figures.
         inference: how long the model took: "ms_per_image", "images_per_s", "batch" and "threads".
+        scores: the model's temperature, figures of its scores without it on these images, and what its threshold does
+            to them; each None where the model has none.
         warnings: what a person should know before trusting the figures, one sentence each.
         report: the page that was written; None where none was requested.
     """
@@ -54,6 +56,7 @@ class EvaluationResult:
     split: str
     evaluation: Evaluation
     inference: Mapping[str, float | int | None]
+    scores: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
     report: Path | None = None
 
@@ -68,6 +71,7 @@ class EvaluationResult:
             "split": self.split,
             **self.evaluation.to_json(),
             "inference": dict(self.inference),
+            "scores": dict(self.scores),
             "warnings": list(self.warnings),
         }
 
@@ -118,6 +122,7 @@ def evaluate(
     from edge_fm.api.common.original import own_data
     from edge_fm.api.common.reading import Reading
     from edge_fm.evaluation import evaluate_probabilities
+    from edge_fm.evaluation.scores import evaluate_scores
     from edge_fm.models.records import trained_model
     from edge_fm_runtime.engines import EngineOptions
     from edge_fm_runtime.parity.chance import accuracy_warning
@@ -131,7 +136,9 @@ def evaluate(
         require_pages()
     path = select_artifact(None, note) if model is None else trained_model(model)
     named = path.name if model is None else str(model)
-    runner, labels, photo, shape, training, original = _open(path, engine, EngineOptions(device, threads), warn)
+    runner, labels, photo, shape, training, original, recorded = _open(
+        path, engine, EngineOptions(device, threads), warn
+    )
     name = data or own_data(path, training)
     if name is None:
         raise DataError(
@@ -156,7 +163,10 @@ def evaluate(
         trained=own_training(training, run_of(path)),
     )
     warnings = tuple(text for text in (doubt, _learned_from(dataset, split, images, training)) if text is not None)
-    result = EvaluationResult(named, path, original is None, *ran, dataset.name, split, evaluation, inference, warnings)
+    scores = evaluate_scores(probabilities, truth, recorded)
+    result = EvaluationResult(
+        named, path, original is None, *ran, dataset.name, split, evaluation, inference, scores, warnings
+    )
     if report is not None:
         from edge_fm.evaluation import Evaluated, write_report
 
@@ -243,8 +253,8 @@ def _metrics(run: Path) -> dict[str, Any]:
 
 def _open(
     path: Path, engine: str, options: EngineOptions, warn: MessageFn
-) -> tuple[Engine, tuple[str, ...], PhotoSpec, tuple[int, int, int], Any, Any]:
-    """The engine, the labels, the photo preprocessing, the input's shape, the training, and the Keras model or None."""
+) -> tuple[Engine, tuple[str, ...], PhotoSpec, tuple[int, int, int], Any, Any, Mapping[str, Any] | None]:
+    """Engine, labels, photo preprocessing, input's shape, training, Keras model or None, and the section of scores."""
     if is_run(path) or path.suffix in (".keras", ".h5"):
         from edge_fm_export.engines import reference_engine
         from edge_fm_export.sources import load_source
@@ -253,7 +263,15 @@ def _open(
         for warning in original.warnings:
             warn(warning)
         runner = reference_engine("keras", original, options)
-        return runner, original.labels, original.photo, original.input.shape, original.training, original.model
+        return (
+            runner,
+            original.labels,
+            original.photo,
+            original.input.shape,
+            original.training,
+            original.model,
+            original.scores,
+        )
     from edge_fm.api.common.engines import ALL_ENGINES
     from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.engines import create_engine
@@ -261,7 +279,7 @@ def _open(
     artifact = load_artifact(path)
     metadata = artifact.metadata
     runner = create_engine(artifact, engine, options=options, registry=ALL_ENGINES)
-    return runner, metadata.labels, metadata.photo, metadata.input.shape, metadata.training, None
+    return runner, metadata.labels, metadata.photo, metadata.input.shape, metadata.training, None, metadata.scores
 
 
 def _history(run: Path) -> list[dict[str, float]]:

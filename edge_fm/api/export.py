@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from edge_fm.api.common.places import EXPORTS, RUNS, is_run
+from edge_fm.api.common.places import EXPORTS, RUNS, is_run, select_model
 from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
@@ -33,6 +33,13 @@ class ExportOptions:
         min_agreement: least top-1 agreement, 0 to 1; None for the precision's own limit.
         max_diff: largest difference of a probability; None for the format's own limit.
         accuracy_control: leave in float what costs too much accuracy, to stay under `max_drop`.
+        temperature: divide the logits by this number before the softmax, or "auto" for what fits the validation images
+            best; None leaves the model as it is.
+        validation: source of labelled images that scores are fitted on; None for the validation split of `data`, or of
+            the run.
+        other_things: folders of images of what is none of the classes; the threshold keeps most of them out.
+        target_accuracy: share of the labels above the recorded threshold that must be right; None for 0.92.
+        max_others: largest share of images of other things that may get a label; None for 0.25.
         any_cpu: int8 for ONNX that predicts the same on CPUs without VNNI: weights of 7 bits.
         data: source of the evaluation set; None for the run's own.
         skip_unreadable: share of a folder's images that may be left out; None for what the run's training left out.
@@ -55,6 +62,11 @@ class ExportOptions:
     min_agreement: float | None = None
     max_diff: float | None = None
     accuracy_control: bool = False
+    temperature: float | Literal["auto"] | None = None
+    validation: str | None = None
+    other_things: Sequence[str | Path] = ()
+    target_accuracy: float | None = None
+    max_others: float | None = None
     any_cpu: bool = False
     data: str | None = None
     skip_unreadable: float | None = None
@@ -120,7 +132,7 @@ def export(
     from edge_fm_export.targets import parse_targets
 
     targets = parse_targets(formats, precisions)
-    path = _choose_model(model, note)
+    path = select_model(model, note)
     if out is None:
         # A model of the package is exported into the user's runs.
         beside = is_run(path) and (model is None or Path(model) == path)
@@ -148,24 +160,6 @@ def plan_export(
     return ExportPlan(tuple(plan(targets, name=name)))
 
 
-def _choose_model(given: str | Path | None, note: MessageFn) -> Path:
-    if given is not None:
-        from edge_fm.models.records import trained_model
-
-        return trained_model(given)
-    from edge_fm_runtime.errors import ModelError
-
-    latest = RUNS / "latest"
-    if not is_run(latest):
-        raise ModelError(
-            f"No model was given, and {latest} holds no finished run.",
-            hint="Train one: edgefm train   or give a file: edgefm export MODEL.keras",
-        )
-    run = latest.parent / latest.readlink() if latest.is_symlink() else latest
-    note(f"Model: {run} (the newest run)")
-    return run
-
-
 def _export(
     path: Path,
     targets: Sequence[Target],
@@ -177,6 +171,7 @@ def _export(
 ) -> ExportReport:
     """Open the model, select the evaluation set and the calibration images, export, and note what matters."""
     from edge_fm.api.common.original import evaluation_data
+    from edge_fm.api.common.score_sets import fit_scores
     from edge_fm_export.pipeline import export_targets
     from edge_fm_export.planning import require_ready
     from edge_fm_runtime.parity.checks import Limits
@@ -201,6 +196,7 @@ def _export(
         better = original.scaling_trial.warning(sets.test.images, sets.test.labels, data=sets.test.name)
         if better is not None:
             warn(better)
+    original, rejection = fit_scores(path, options, sets, original, progress=progress, note=note)
     selected = _calibration(targets, options, sets, original, progress, note, warn)
     report = export_targets(
         original,
@@ -212,6 +208,7 @@ def _export(
         no_calibration=selected.problem,
         limits_override=Limits(options.min_agreement, options.max_drop, options.max_diff),
         quantize=_quantize(options),
+        rejection=rejection,
         static_batch=options.static_batch,
         force=options.force,
         progress=progress,

@@ -83,6 +83,7 @@ def number_or_auto(low: float, high: float, wanted: str) -> Callable[[str], floa
     return parse
 
 
+TEMPERATURE = Parsed("temperature", number_or_auto(0.01, 100.0, "a number from 0.01 to 100, or auto"))
 MIN_SCORE = Parsed("score", number_or_auto(0.0, 1.0, "a number from 0 to 1, or auto"))
 
 

@@ -29,7 +29,7 @@ def label_order(dataset_labels: Sequence[str], model_labels: Sequence[str], *, n
         >>> label_order(["Bag", "T-shirt_top"], ["T-shirt/top", "Bag", "Dress"], name="photos").tolist()
         [1, 0]
     """
-    order = [_find(label, model_labels) for label in dataset_labels]
+    order = [find_label(label, model_labels) for label in dataset_labels]
     unknown = [label for label, number in zip(dataset_labels, order, strict=True) if number is None]
     if unknown:
         raise DataError(
@@ -49,8 +49,8 @@ def label_order(dataset_labels: Sequence[str], model_labels: Sequence[str], *, n
     return numbers
 
 
-def _find(label: str, names: Sequence[str]) -> int | None:
-    """The position of the one name that `label` means, or None."""
+def find_label(label: str, names: Sequence[str]) -> int | None:
+    """The position of the one name that `label` means, as `label_order` compares them, or None."""
     if label in names:
         return list(names).index(label)
     plain = _plain(label)

@@ -123,8 +123,25 @@ def calibration_text(result: Mapping[str, Any]) -> Markup:
     return page.paragraph(
         f"The mean confidence is {percent(mean, 1)}, the accuracy {percent(result['accuracy'], 1)}: "
         f"the model is {lean}. The expected calibration error, the mean distance of the points from the dotted line, "
-        f"is {percent(result['calibration_error'])}."
+        f"is {percent(result['calibration_error'])}, the Brier score {result['brier']:.4f}.{_scores_text(result)}"
     )
+
+
+def _scores_text(result: Mapping[str, Any]) -> str:
+    """What the model's temperature and threshold do; empty where it has none."""
+    scores = result.get("scores") or {}
+    before, rejection, text = scores.get("before"), scores.get("rejection"), ""
+    if before is not None:
+        text += (
+            f" Without its temperature of {scores['temperature']:.3g}, which divides the logits, the calibration "
+            f"error would be {percent(before['calibration_error'])}, the loss {before['loss']:.4f} and the Brier score "
+            f"{before['brier']:.4f}."
+        )
+    if rejection is not None:
+        right = "" if rejection["accuracy"] is None else f", of which {percent(rejection['accuracy'], 1)} are right"
+        share = percent(rejection["coverage"], 1)
+        text += f" With --min-score auto ({rejection['threshold']:g}), {share} get a label{right}."
+    return text
 
 
 def _data(content: bytes) -> str:

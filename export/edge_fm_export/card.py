@@ -45,6 +45,7 @@ def model_card(metadata: Metadata) -> str:
         *(f"{i}. {_plain(label)}" for i, label in enumerate(metadata.labels[:_MAX_LABELS_SHOWN])),
         *([f"... and {len(metadata.labels) - _MAX_LABELS_SHOWN} more, in edgefm.json."] * _too_many(metadata)),
         *_parity(metadata),
+        *_scores(metadata),
         *_notes(metadata),
         "",
         "## Made with",
@@ -122,6 +123,68 @@ def _parity(metadata: Metadata) -> list[str]:
             f"{parity['drop_points']:.2f} points (95% interval {low:.2f} to {high:.2f}).",
         ]
     return lines
+
+
+def _scores(metadata: Metadata) -> list[str]:
+    scores = metadata.scores or {}
+    lines = [*_calibration(scores), *_thresholds(scores.get("rejection") or {})]
+    return ["", "## Scores", *lines] if lines else []
+
+
+def _calibration(scores: Mapping[str, Any]) -> list[str]:
+    before, after = scores.get("before") or {}, scores.get("after") or {}
+    names = {"calibration_error": "Expected calibration error", "loss": "Loss", "brier": "Brier score"}
+    rows = [
+        f"| {name} | {before[key]:.4f} | {after[key]:.4f} |"
+        for key, name in names.items()
+        if before.get(key) is not None and after.get(key) is not None
+    ]
+    if scores.get("temperature") is None or not rows:
+        return []
+    return [
+        "",
+        f"The logits are divided by {scores['temperature']:.4g} in the graph{_measured_on(scores)}, "
+        f"{scores.get('bins', 15)} bins:",
+        "",
+        "| | Before | After |",
+        "|---|---:|---:|",
+        *rows,
+    ]
+
+
+def _thresholds(rejection: Mapping[str, Any]) -> list[str]:
+    if not rejection.get("table"):
+        return []
+    threshold = rejection.get("threshold")
+    auto = (
+        f"is {threshold:g}" if threshold is not None else f"has none ({_plain(rejection.get('reason') or 'unknown')})"
+    )
+    lines = [
+        "",
+        f"`--min-score auto` {auto}{_measured_on(rejection)}:",
+        "",
+        "| Threshold | Labelled | Of these right | Other things labelled |",
+        "|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {row['threshold']:g} | {_share(row['coverage'])} | {_share(row.get('accuracy'))} | "
+        f"{_share(row.get('others_accepted'))} |"
+        for row in rejection["table"]
+    ]
+    groups = [
+        f"{_plain(group['name'])} ({group['n']} images): {_share(group.get('accepted'))}"
+        for group in rejection.get("others") or ()
+    ]
+    return [*lines, "", f"Other things that get a label: {'; '.join(groups)}."] if groups else lines
+
+
+def _measured_on(section: Mapping[str, Any]) -> str:
+    n, dataset = section.get("n"), section.get("dataset")
+    return f"; measured on {n} images ({_plain(dataset)})" if n and dataset else ""
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}%"
 
 
 def _notes(metadata: Metadata) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_export.scores.rejection import Goals
 from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
 from edge_fm_runtime.defaults import MAX_DROP_POINTS
 from edge_fm_runtime.parity.own_training import OwnTraining
@@ -51,6 +52,10 @@ class SourceModel:
             the original can be opened in the same way again; None where none was.
         named: whether the labels were given; else they are class_0, class_1, ...
         trained: what is known of the training of a run; None for a third-party model.
+        scores: the temperature of a run and what it did to the scores of its validation images, as in metrics.json;
+            None where none was fitted.
+        temperature: what the logits were divided by when the model was opened; None for nothing. Like `preprocessing`,
+            it opens the original again in the same way.
     """
 
     name: str
@@ -66,6 +71,8 @@ class SourceModel:
     preprocessing: Mapping[str, Any] | None = None
     named: bool = True
     trained: OwnTraining | None = None
+    scores: Mapping[str, Any] | None = None
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +90,21 @@ class EvaluationSet:
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64] | None
     sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class RejectionSets:
+    """Images that the threshold of an artifact is selected on.
+
+    Attributes:
+        validation: labelled images that nothing was learned from.
+        others: images of other things, uint8 `[M,H,W,C]`, by the name of their group.
+        goals: what the threshold must reach.
+    """
+
+    validation: EvaluationSet
+    others: Mapping[str, npt.NDArray[np.uint8]]
+    goals: Goals
 
 
 @dataclass(frozen=True)

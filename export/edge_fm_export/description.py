@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edge_fm_export.context import BuildContext, Built, EvaluationSet
 from edge_fm_export.gate.gate import GateResult
 from edge_fm_export.planning import artifact_name
+from edge_fm_export.scores.rejection import Rejection
 from edge_fm_export.targets import Target
 from edge_fm_runtime.artifacts.metadata import Metadata
 from edge_fm_runtime.parity.comparison import Parity
@@ -58,10 +59,17 @@ def describe_artifact(
             "name": source.name,
             "sha256": source.sha256,
             "preprocessing": None if source.preprocessing is None else dict(source.preprocessing),
+            **({} if source.temperature is None else {"temperature": source.temperature}),
             "notes": [*source.notes, *built.notes, *warnings],
         },
         versions=package_versions(_VERSIONS),
+        scores=None if source.scores is None else dict(source.scores),
     )
+
+
+def with_rejection(metadata: Metadata, rejection: Rejection) -> Metadata:
+    """`metadata` with the threshold that was selected on the artifact's own predictions."""
+    return replace(metadata, scores={**(metadata.scores or {}), "rejection": rejection.to_json()})
 
 
 def with_gate_results(metadata: Metadata, gate: GateResult, test: EvaluationSet, size: int) -> Metadata:

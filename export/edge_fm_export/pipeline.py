@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.card import CARD_FILE, model_card
-from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, SourceModel
-from edge_fm_export.description import describe_artifact, golden_indices, with_gate_results
+from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, RejectionSets, SourceModel
+from edge_fm_export.description import describe_artifact, golden_indices, with_gate_results, with_rejection
 from edge_fm_export.gate.advice import gate_advice
 from edge_fm_export.gate.gate import GateResult, original_warning, reference_predictions, run_gate
+from edge_fm_export.gate.score_fitting import select_threshold
 from edge_fm_export.graph import count_macs
 from edge_fm_export.planning import artifact_name
 from edge_fm_export.prerequisites import check_request, why_not_int8
@@ -78,6 +79,7 @@ def export_targets(
     no_calibration: EdgeFMError | None = None,
     limits_override: Limits | Mapping[Precision, Limits] | None = None,
     quantize: QuantizeOptions = QuantizeOptions(),  # noqa: B008 - frozen
+    rejection: RejectionSets | None = None,
     static_batch: int | None = None,
     force: bool = False,
     progress: ProgressFn = silent,
@@ -98,6 +100,7 @@ def export_targets(
         no_calibration: why there are no calibration images; int8 fails with it.
         limits_override: tolerances in place of the defaults, field by field; for all precisions or for each its own.
         quantize: how to quantize.
+        rejection: images that the threshold of each artifact is selected on; None records none.
         static_batch: a fixed batch size, or None for a free one.
         force: replace artifacts of another model.
         progress: called as work goes on.
@@ -131,6 +134,7 @@ def export_targets(
             count_macs(source.model),
             limits_override,
             () if warning is None else (warning,),
+            rejection,
         )
         for done, target in enumerate(wanted):
             progress(f"exporting {target}", done, len(wanted))
@@ -168,6 +172,7 @@ class _Export:
     macs: int | None
     limits: Limits | Mapping[Precision, Limits] | None
     warnings: tuple[str, ...] = ()
+    rejection: RejectionSets | None = None
 
     def limits_for(self, precision: Precision) -> Limits | None:
         return self.limits.get(precision) if isinstance(self.limits, Mapping) else self.limits
@@ -178,6 +183,12 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
     context = export_.context
     built = _build(context, target, folder)
     metadata = describe_artifact(context, target, built, macs=export_.macs, warnings=export_.warnings)
+    rejection = None
+    if export_.rejection is not None:
+        # Before it is embedded with the rest.
+        built_artifact = Artifact(folder, metadata, folder / built.payload)
+        rejection = select_threshold(built_artifact, export_.rejection, progress=context.progress)
+        metadata = with_rejection(metadata, rejection)
     # Before the gate: what is proven is what ships, byte for byte.
     with disk_errors(folder):
         find_embed(target.format)(folder / built.payload, metadata.embedded(), metadata)
@@ -191,7 +202,8 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
         )
         return ExportFailure(folder.name, target, error, size, gate.parity, gate.checks, gate.engine)
     metadata = _write(export_, with_gate_results(metadata, gate, export_.test, size), gate, folder)
-    notes = (*context.source.notes, *built.notes, *export_.warnings, *gate.warnings)
+    threshold = () if rejection is None else (rejection.sentence(),)
+    notes = (*context.source.notes, *built.notes, *export_.warnings, *gate.warnings, *threshold)
     return ExportResult(folder, target, size, gate.parity, gate.checks, gate.engine, metadata, notes)
 
 

@@ -200,7 +200,7 @@ def _load_run(
         where=file,
         training=training,
     )
-    return replace(made, trained=own_training(training, file.parent))
+    return replace(made, trained=own_training(training, file.parent), scores=metrics.get("scores"))
 
 
 def _read_metrics(file: Path) -> dict[str, Any]:
@@ -216,10 +216,13 @@ def _read_metrics(file: Path) -> dict[str, Any]:
     labels = metrics.get("labels")
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise ModelError(f"{file} holds no list of labels.", hint=hint)
+    scores = metrics.get("scores")
     fault = first_fault("training", {key: metrics[key] for key in _TRAINING_KEYS if key in metrics})
+    if fault is None and scores is not None:
+        fault = first_fault("scores", scores) if isinstance(scores, dict) else ("scores", "an object", scores)
     if fault is not None:
         key, supported, got = fault
-        raise ModelError(f"{file}: {key.partition('.')[2]} must be {supported}, got {got!r}.", hint=hint)
+        raise ModelError(f"{file}: {key.removeprefix('training.')} must be {supported}, got {got!r}.", hint=hint)
     return metrics
 
 

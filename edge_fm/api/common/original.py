@@ -34,6 +34,7 @@ class Sets:
         note: what a person should know about the choice, or None.
         labels: the dataset's names for the classes of a model whose classes have no names, or None.
         validation: the data's own validation split; None where it has none.
+        dataset: what the sets were taken from; None for images without labels.
     """
 
     test: EvaluationSet
@@ -41,18 +42,20 @@ class Sets:
     note: str | None = None
     labels: tuple[str, ...] | None = None
     validation: EvaluationSet | None = None
+    dataset: Dataset | None = None
 
 
 def load_original(path: Path, metadata: Metadata, *, trust: bool = False) -> SourceModel:
-    """Open the Keras model that an artifact claims to come from, with the scaling that was put before it.
+    """Open the Keras model that an artifact claims to come from, with the scaling and temperature it was exported with.
 
     Raises:
         ModelError: it cannot be read, or its labels do not fit.
     """
+    from edge_fm_export.gate.score_fitting import divided
     from edge_fm_export.sources import load_source
     from edge_fm_export.third_party_models.pixel_scaling import Preprocessing
 
-    return load_source(
+    original = load_source(
         path,
         labels=metadata.labels,
         photo=metadata.photo,
@@ -60,6 +63,8 @@ def load_original(path: Path, metadata: Metadata, *, trust: bool = False) -> Sou
         input_size=(metadata.input.height, metadata.input.width),
         trust=trust,
     )
+    temperature = (metadata.source or {}).get("temperature")
+    return original if temperature is None else divided(original, temperature)
 
 
 def evaluation_data(
@@ -188,7 +193,23 @@ def sets_of(dataset: Dataset, labels: Sequence[str], shape: tuple[int, int, int]
         _set(dataset, "test", dataset.test, order),
         _set(dataset, "train", dataset.train, order),
         validation=None if own is None else _set(dataset, "validation", own, order),
+        dataset=dataset,
     )
+
+
+def validation_of_run(run: Path, original: SourceModel, sets: Sets) -> EvaluationSet | None:
+    """The images that selected the epoch of a run, where `sets` are of the data that it was trained on; else None."""
+    from edge_fm.data import label_order
+    from edge_fm.models.run_files import RECIPE_FILE
+    from edge_fm.training.input_pipeline.recipe_data import training_and_validation
+    from edge_fm.training.recipe.file import load_recipe
+
+    file, dataset = run / RECIPE_FILE, sets.dataset
+    trained_on = (original.training or {}).get("data", {}).get("hash")
+    if dataset is None or dataset.content_hash != trained_on or not file.is_file():
+        return None
+    _, split = training_and_validation(load_recipe(file), dataset)
+    return _set(dataset, "validation", split, label_order(dataset.label_names, original.labels, name=dataset.name))
 
 
 def _set(dataset: Dataset, split_name: str, split: Split, order: np.ndarray[Any, Any]) -> EvaluationSet:

@@ -76,3 +76,26 @@ def select_artifact(given: str | Path | None, note: MessageFn = ignore_message) 
         f"No model: --model was not given, $EDGEFM_MODEL is not set, and nothing is exported under {RUNS}/ here.",
         hint="Make one: edgefm quickstart, or edgefm train && edgefm export",
     )
+
+
+def select_model(given: str | Path | None, note: MessageFn) -> Path:
+    """The model that is given, else the newest finished run, with a note on which.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if given is not None:
+        from edge_fm.models.records import trained_model
+
+        return trained_model(given)
+    from edge_fm_runtime.errors import ModelError
+
+    latest = RUNS / "latest"
+    if not is_run(latest):
+        raise ModelError(
+            f"No model was given, and {latest} holds no finished run.",
+            hint="Train one: edgefm train   or give a file: edgefm export MODEL.keras",
+        )
+    run = latest.parent / latest.readlink() if latest.is_symlink() else latest
+    note(f"Model: {run} (the newest run)")
+    return run

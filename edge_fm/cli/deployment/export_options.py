@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from edge_fm.cli.options import COUNT, PATH, SIZE, option_group, source_options
+from edge_fm.cli.options import COUNT, PATH, SIZE, TEMPERATURE, option_group, source_options
 from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES
+from edge_fm_export.scores.rejection import MAX_OTHERS, TARGET_ACCURACY
 from edge_fm_runtime.parity.checks import default_limits
 
 _FP32, _FP16, _INT8 = (default_limits("onnx", precision) for precision in ("fp32", "fp16", "int8"))
@@ -72,6 +73,39 @@ export_options = option_group(
         "--any-cpu",
         is_flag=True,
         help="int8 for ONNX that predicts the same on CPUs without VNNI: weights of 7 bits.",
+    ),
+    click.option(
+        "--temperature",
+        type=TEMPERATURE,
+        metavar="X|auto",
+        help="Divide the logits by X, in the graph; auto: by what fits the validation images best. "
+        "Default: as they are; training has fitted those of a run.",
+    ),
+    click.option(
+        "--validation",
+        metavar="SOURCE",
+        help="Labelled images that temperature and threshold are fitted on. Default: the validation split of --data, "
+        "or of the run.",
+    ),
+    click.option(
+        "--other-things",
+        multiple=True,
+        type=PATH,
+        metavar="DIR",
+        help="Images of what is none of the classes; the threshold of --min-score auto keeps most of them out. May be "
+        "repeated.",
+    ),
+    click.option(
+        "--target-accuracy",
+        type=click.FloatRange(0, 1),
+        metavar="SHARE",
+        help=f"Of the labels above that threshold, so many are right. Default: {TARGET_ACCURACY:g}.",
+    ),
+    click.option(
+        "--max-others",
+        type=click.FloatRange(0, 1),
+        metavar="SHARE",
+        help=f"At most so many of --other-things are above it. Default: {MAX_OTHERS:g}.",
     ),
     click.option("--data", metavar="SOURCE", help="Labelled images: the evaluation set. Default: the run's own."),
     source_options,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.records import trained_model
 from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE
+from edge_fm.models.trained_logits import undo_temperature
 from edge_fm.training.recipe import DistillationPart, Recipe
 from edge_fm_export.third_party_models.keras_file import read_config, sha256_of
 from edge_fm_runtime.errors import ModelError, TrainingError
@@ -136,6 +137,7 @@ def _load_teacher(path: str, dataset: Dataset) -> Any:
             f"The teacher {file} knows {classes} classes, but {dataset.name} has {len(dataset.label_names)}.",
             hint="A teacher must have learned the same classes in the same order.",
         )
+    undo_temperature(model, file)
     return model
 
 

@@ -16,6 +16,7 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.models.published_weights import copy_layers, fetch_weights
 from edge_fm.models.records import trained_model
 from edge_fm.models.run_files import MODEL_FILE
+from edge_fm.models.trained_logits import undo_temperature
 from edge_fm.models.weight_shapes import Shapes, differences, file_shapes, shapes_of
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.system.brief_errors import brief
@@ -125,6 +126,7 @@ def _load_keras(model: Any, path: Path, backbone: _Builder | None) -> str | None
         raise ModelError(f"{path} cannot be read as a Keras model: {brief(error)}") from error
     theirs = [tuple(w.shape) for w in other.weights]
     if theirs == [tuple(w.shape) for w in model.weights]:
+        undo_temperature(other, path)
         model.set_weights(other.get_weights())
         return None
     alone = backbone(False) if backbone else None

@@ -58,6 +58,7 @@ AS_BEFORE: Mapping[str, Mapping[str, Any]] = {
         "class_weights": "none",
         "balanced_sampling": False,
         "select_by": "accuracy",
+        "temperature": False,
     },
     "distillation": {"teacher": [], "temperature": 1.0, "weight": 0.5, "views": 0, "sha256": []},
     "optimizer": {"backbone_rate": 1.0, "first_layer_rate": 1.0, "rates": {}},
@@ -125,7 +126,7 @@ TRAINED_AS_BEFORE: Mapping[str, tuple[str, ...]] = {"resnet18": ("layer4",)}
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """SHA-256 (hex) of all that decides the result: not the name, the description, logs, or a known teacher's path.
+    """SHA-256 (hex) of all that decides the result: not name, description, logs, `temperature`, a known teacher's path.
 
     Example:
         >>> from edge_fm.training import Recipe, recipe_hash
@@ -136,7 +137,8 @@ def recipe_hash(recipe: Recipe) -> str:
     del table["name"], table["description"]
     if recipe.distillation.sha256:
         table["distillation"]["teacher"] = []
-    table["training"]["tensorboard"] = False  # what is written beside changes no result
+    # What is written beside changes no result, and a temperature no weight that was learned and no predicted class.
+    table["training"] |= {"tensorboard": False, "temperature": False}
     for section, as_before in AS_BEFORE.items():
         always = _ALWAYS.get(section, set())
         table[section] = {

@@ -41,6 +41,8 @@ class TrainingPart:
         tensorboard: write TensorBoard logs into the run's folder too, beside history.csv.
         precision: of the arithmetic of training, teachers' too: float32, or mixed_bfloat16 (bfloat16 with float32
             weights). Evaluation and the saved model are float32 in any case.
+        temperature: divide the logits of the finished model by the number that fits the validation images best, so that
+            its scores match its accuracy; no predicted class changes. The saved model has it inside.
     """
 
     epochs: int = 10
@@ -56,6 +58,7 @@ class TrainingPart:
     patience: int = 0
     tensorboard: bool = False
     precision: Precision = "float32"
+    temperature: bool = True
 
     def __post_init__(self) -> None:
         check(self.epochs >= 1, f"[training] epochs is {self.epochs}; it must be at least 1.")

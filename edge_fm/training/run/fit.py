@@ -81,8 +81,8 @@ def train(
         progress: called with "training" after each batch (done and total count the whole run's batches), then
             "testing", or "evaluating" where the test split is left alone.
         on_epoch: called with each epoch's figures.
-        note: called with where weights and features come from, which of them have learned from validation images, and
-            whether this machine has to emulate the recipe's precision.
+        note: called with where weights and features come from, which of them have learned from validation images,
+            whether this machine has to emulate the recipe's precision, and the temperature that was fitted.
 
     Returns:
         RunResult; the folder holds recipe.toml, history.csv, metrics.json, checkpoint/ and, written last, model.keras.
@@ -158,7 +158,19 @@ def train(
                 if on_epoch:
                     on_epoch(state.epoch, epochs, row)
 
-        return finalize_run(learner, state, train_split, dataset, out_dir, progress, started, leaks=leaks, test=test)
+        return finalize_run(
+            learner,
+            state,
+            train_split,
+            validation_split,
+            dataset,
+            out_dir,
+            progress,
+            started,
+            leaks=leaks,
+            test=test,
+            note=note,
+        )
 
 
 def _one_epoch(

@@ -20,8 +20,9 @@ from edge_fm.training.recipe.data import READING
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.checkpoint import RunState
 from edge_fm.training.run.learner import Learner
+from edge_fm.training.run.score_calibration import calibrate_scores
 from edge_fm.training.run.selection import Scores, score, selection_key
-from edge_fm_runtime.progress import ProgressFn
+from edge_fm_runtime.progress import MessageFn, ProgressFn
 from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.package_versions import package_version
 
@@ -68,6 +69,7 @@ def finalize_run(
     learner: Learner,
     state: RunState,
     train_split: Split,
+    validation_split: Split,
     dataset: Dataset,
     out_dir: Path,
     progress: ProgressFn,
@@ -75,13 +77,17 @@ def finalize_run(
     *,
     leaks: Sequence[Leak],
     test: bool,
+    note: MessageFn,
 ) -> RunResult:
-    """Evaluate the selected weights, and write metrics and model into the run's folder."""
+    """Evaluate the selected weights, fit their temperature, and write metrics and model into the run's folder."""
     recipe, model = learner.recipe, learner.evaluated
     learner.select(state.best)
     stage = "testing" if test else "evaluating"
     progress(stage, 0, None)
     learned = score(learner.probabilities(train_split.images), train_split.labels)
+    calibrated = calibrate_scores(learner, validation_split, dataset=f"{dataset.name} validation")
+    if calibrated is not None:
+        note(calibrated.sentence())
     probabilities = np.zeros((0, learner.classes), np.float32)
     tested: dict[str, Any] = dict.fromkeys(Scores(0.0, 0.0, 0.0, 0.0).named("test"))
     if test:
@@ -116,6 +122,7 @@ def finalize_run(
             "notes": dict(dataset.notes),
         },
         "recipe_hash": state.recipe_hash,
+        "scores": None if calibrated is None else calibrated.to_json(),
         "teachers": [
             {"path": path, "sha256": digest}
             for path, digest in zip(recipe.distillation.teacher, recipe.distillation.sha256, strict=True)
@@ -129,15 +136,15 @@ def finalize_run(
         "versions": library_versions(state.backend),
     }
     run_folder.write_json(out_dir / METRICS_FILE, metrics)
-    _save_model(learner, state, out_dir / MODEL_FILE)
+    _save_model(learner, out_dir / MODEL_FILE)
     progress(stage, 1, 1)
     return RunResult(out_dir, recipe, metrics, state.history, probabilities)
 
 
-def _save_model(learner: Learner, state: RunState, path: Path) -> None:
+def _save_model(learner: Learner, path: Path) -> None:
     # A model that was never compiled: its file names no optimizer or loss of ours, so any Keras reads it.
     model = learner.fresh_model()
-    model.set_weights(state.best)
+    model.set_weights(learner.evaluated.get_weights())
     with replacing(path, beside=f".{path.name}.tmp.keras") as temporary:
         model.save(temporary)
 

@@ -69,7 +69,7 @@ def _output(model: Any) -> Any:
 def _not_found(operation: Any) -> ModelError:
     name = getattr(operation, "name", type(operation).__name__)
     return ModelError(
-        f"The logits of this model cannot be divided by a temperature: {name} ({type(operation).__name__}) stands where "
-        "a Dense or Conv2D layer and its softmax or sigmoid are looked for.",
+        f"The logits of this model cannot be divided by a temperature: {name} ({type(operation).__name__}) stands "
+        "where a Dense or Conv2D layer and its softmax or sigmoid are looked for.",
         hint="Leave --temperature out. --min-score works without it, too.",
     )

@@ -30,6 +30,7 @@ class Calibration:
         n: how many there are.
         before, after: figures of their scores, without and with the temperature.
         note: why no temperature was fitted (it is 1 then), or what is special about it; None for neither.
+        fitted: whether it was fitted, or given.
     """
 
     temperature: float
@@ -38,6 +39,7 @@ class Calibration:
     before: ScoreFigures
     after: ScoreFigures
     note: str | None = None
+    fitted: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The object `scores` of metrics.json and edgefm.json."""
@@ -55,9 +57,10 @@ class Calibration:
         """What was done, for a person."""
         if self.note is not None and self.temperature == 1.0:
             return f"Scores are as they were trained: {self.note}"
+        how = "what fits" if self.fitted else "as requested; on"
+        best = " best" if self.fitted else ""
         return (
-            f"Scores: logits are divided by {self.temperature:.3g}, which fits {self.n:,} images best "
-            f"({self.dataset}); "
+            f"Scores: logits are divided by {self.temperature:.3g}, {how} {self.n:,} images{best} ({self.dataset}); "
             f"calibration error {100 * self.before.calibration_error:.1f}% before, "
             f"{100 * self.after.calibration_error:.1f}% after." + ("" if self.note is None else f" {self.note}")
         )
@@ -120,12 +123,12 @@ def calibrate(
         dataset: what to call the images.
         temperature: take this one, and fit none.
     """
-    note = None
+    note, fitted = None, temperature is None
     if temperature is None:
         temperature, note = fit_temperature(probabilities, labels)
     before = score_figures(probabilities, labels)
     after = before if temperature == 1.0 else score_figures(with_temperature(probabilities, temperature), labels)
-    return Calibration(temperature, dataset, len(labels), before, after, note)
+    return Calibration(temperature, dataset, len(labels), before, after, note, fitted)
 
 
 def with_temperature(probabilities: npt.NDArray[np.floating[Any]], temperature: float) -> npt.NDArray[np.float64]:

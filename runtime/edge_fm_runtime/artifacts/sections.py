@@ -103,7 +103,7 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
     "accuracy": {"value": SHARE, "n": COUNT, "dataset": TEXT},
     "quantization": {"reduce_range": FLAG, "safe_for": TEXT},
     "graph": {"nodes": COUNT, "parameters": COUNT, "macs": COUNT, "bytes": COUNT},
-    "source": {"name": TEXT, "sha256": TEXT, "preprocessing": OBJECT, "notes": TEXTS},
+    "source": {"name": TEXT, "sha256": TEXT, "preprocessing": OBJECT, "temperature": POSITIVE, "notes": TEXTS},
     "parity": {
         "n": COUNT,
         "dataset": TEXT,

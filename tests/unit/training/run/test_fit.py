@@ -64,6 +64,7 @@ METRICS = {
     "input_shape",
     "data",
     "recipe_hash",
+    "scores",
     "teachers",
     "photo",
     "keras_backend",
