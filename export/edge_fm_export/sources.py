@@ -12,6 +12,7 @@ from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import SourceModel
 from edge_fm_export.third_party_models.float32 import as_float32, rebuilt_note
 from edge_fm_export.third_party_models.keras_file import load_keras_file, read_config, sha256_of
+from edge_fm_export.third_party_models.safety import require_plain
 from edge_fm_runtime.artifacts.metadata import Background, InputSpec, PhotoMode, PhotoSpec
 from edge_fm_runtime.artifacts.names import NAME_RULE, is_plain_name
 from edge_fm_runtime.artifacts.sections import first_fault
@@ -184,6 +185,11 @@ def _load_run(
             hint="Leave out --input-scale, --mean, --std and --preset.",
         )
     metrics = _read_metrics(metrics_file)
+    require_plain(
+        read_config(file),
+        file,
+        advice=f"No run of edgefm train has such layers. Move a model of your own away from {metrics_file.name}.",
+    )
     model = load_keras_file(file)
     if not follows_contract(model):
         raise ModelError(

@@ -18,6 +18,7 @@ from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE
 from edge_fm.models.trained_logits import undo_temperature
 from edge_fm.training.recipe import DistillationPart, Recipe
 from edge_fm_export.third_party_models.keras_file import read_config, sha256_of
+from edge_fm_export.third_party_models.safety import require_plain
 from edge_fm_runtime.errors import ModelError, TrainingError
 from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.json_text import parse_json
@@ -103,7 +104,7 @@ def _with_precision(model: Any, precision: str) -> Any:
 def _load_teacher(path: str, dataset: Dataset) -> Any:
     keras = require_keras("distillation")
     file = teacher_file(path)
-    read_config(file)
+    require_plain(read_config(file), file, advice="A teacher is made of Keras's own layers, as edgefm train makes it.")
     try:
         model = keras.saving.load_model(file, compile=False)
     except Exception as error:

@@ -18,6 +18,8 @@ from edge_fm.models.records import trained_model
 from edge_fm.models.run_files import MODEL_FILE
 from edge_fm.models.trained_logits import undo_temperature
 from edge_fm.models.weight_shapes import Shapes, differences, file_shapes, shapes_of
+from edge_fm_export.third_party_models.keras_file import read_config
+from edge_fm_export.third_party_models.safety import require_plain
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.system.brief_errors import brief
 
@@ -117,9 +119,11 @@ def _load_torch(model: Any, path: Path, name: str, backbone: _Builder | None) ->
 
 def _load_keras(model: Any, path: Path, backbone: _Builder | None) -> str | None:
     keras = require_keras("training")
-    # Keras reports any file that is not an archive as not found.
-    if not zipfile.is_zipfile(path):
-        raise ModelError(f"{path} is not a readable .keras file: a .keras file is a zip archive.")
+    require_plain(
+        read_config(path),
+        path,
+        advice="If you trust who made it, take the weights alone: model.save_weights('model.weights.h5')",
+    )
     try:
         other = keras.models.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:

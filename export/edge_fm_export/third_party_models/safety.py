@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_fm_export.inference_config import inference_config
 from edge_fm_export.third_party_models.keras_file import require_shallow
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.system.json_text import parse_json
@@ -103,6 +104,23 @@ def require_safe(config: object, path: Path, *, trust: bool, advice: str | None 
             hint=advice or "If you trust who made the files: --trust.",
         )
     return found
+
+
+def require_plain(config: object, path: Path, *, advice: str) -> None:
+    """Raise unless a description names nothing but Keras's own layers, so that no code from elsewhere is run.
+
+    Args:
+        config: the parsed JSON.
+        path: the file, for messages.
+        advice: what to do instead.
+
+    Raises:
+        ModelError: names the layers.
+    """
+    found = require_safe(
+        inference_config(config) if isinstance(config, dict) else config, path, trust=False, advice=advice
+    )
+    custom_objects(found, path, trust=False, advice=advice)
 
 
 def custom_objects(found: Findings, path: Path, *, trust: bool, advice: str | None = None) -> dict[str, Any]:

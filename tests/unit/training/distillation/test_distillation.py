@@ -284,7 +284,7 @@ def test_who_cannot_teach(teacher: RunResult, strokes: Dataset, tmp_path: Path) 
         (tmp_path / "empty", strokes, TrainingError, "without a finished run"),
         (tmp_path / "noise.keras", strokes, ModelError, "not a readable .keras file"),
         (tmp_path / "floats.keras", strokes, ModelError, "uint8 pixels"),
-        (tmp_path / "unsafe.keras", strokes, ModelError, "cannot load the teacher"),
+        (tmp_path / "unsafe.keras", strokes, ModelError, "carries Python code in a Lambda layer"),
         (saved("large.keras", shape=(16, 14, 1)), strokes, ModelError, r"takes images \[16, 14, 1\]"),
         (saved("many.keras", classes=4), strokes, ModelError, "knows 4 classes"),
         (teacher.run_dir, renamed, ModelError, "those of strokes are a, b, c"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_fm.data import load_dataset
 from edge_fm.models import build_model
 from edge_fm.models.architectures.backbones import build_backbone, imagenet_file
+from edge_fm.training.distillation.distillation import load_teachers
 from edge_fm.training.optimization.initial_weights import load_weights
+from edge_fm.training.recipe import DistillationPart
+from edge_fm_export.sources import load_source
 from edge_fm_runtime.errors import ModelError
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -139,7 +145,7 @@ def test_a_file_of_another_model_is_refused_with_shapes(name: str, file: str, tm
         ("w.h5", b"\x89HDF\r\n\x1a\n cut off", "not an HDF5 file, or not a whole one"),
         ("w.weights.h5", b"text", "not an HDF5 file"),
         ("w.keras", b"text", "is not a readable .keras file"),
-        ("w.keras", b"PK\x05\x06" + bytes(18), "cannot be read as a Keras model"),
+        ("w.keras", b"PK\x05\x06" + bytes(18), "is not a readable .keras file"),
         ("w.pt", b"text", "Supported: none, imagenet"),
         ("w.pth", b"text", "is a PyTorch state dict, which is read for efficientnet-lite0"),
         ("gone.h5", None, "There is no file"),
@@ -175,3 +181,48 @@ def test_real_weights_with_their_classifier() -> None:
     file = Path(str(REAL)) / "mobilenet_v1_0.25_imagenet.weights.h5"
     note = load_weights(model, str(file), name="mobilenet", options={"alpha": 0.25})
     assert note is not None and "its ImageNet classifier left out" in note
+
+
+@pytest.mark.parametrize("reader", ["weights", "teacher", "run"])
+def test_a_file_with_code_or_classes_of_its_own_is_refused_unread(
+    reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, teachers and runs come from other people as models do; nothing that they name is imported."""
+    plain, mark = tmp_path / "plain.keras", tmp_path / "ran"
+    build_model("edgenet-n", input_shape=(12, 14, 1), classes=3).save(plain)
+    (tmp_path / "strange_layers.py").write_text(
+        f"open({str(mark)!r}, 'w').close()\nimport keras\nclass Strange(keras.layers.Activation): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    own = {"module": "strange_layers", "class_name": "Strange", "registered_name": "Package>Strange"}
+    graph = {"module": "keras.layers", "class_name": "TFSMLayer", "registered_name": None}
+    code = {"module": "keras.layers", "class_name": "Lambda", "registered_name": None}
+    function = {"module": "strange_layers", "class_name": "function", "config": "run", "registered_name": "run"}
+    for number, (changed, says) in enumerate(
+        (
+            (own, "layers of its own, whose code is not in the file: Strange"),
+            (graph, "loads another program"),
+            (code, "Python code in a Lambda layer"),
+            ({"config": {"name": "x", "activation": function}}, "code is not in the file: run"),
+        )
+    ):
+        file = tmp_path / f"{reader}-{number}" / "model.keras"
+        file.parent.mkdir()
+        with zipfile.ZipFile(plain) as old, zipfile.ZipFile(file, "w") as new:
+            for entry in old.infolist():
+                content = old.read(entry)
+                if entry.filename == "config.json":
+                    config = json.loads(content)
+                    config["config"]["layers"][-1].update(changed)
+                    content = json.dumps(config).encode()
+                new.writestr(entry, content)
+        (file.parent / "metrics.json").write_text('{"model": "m", "labels": ["a", "b", "c"]}')
+        with pytest.raises(ModelError, match=says) as caught:
+            if reader == "weights":
+                load_weights(build_model("edgenet-n", input_shape=(12, 14, 1), classes=3), str(file))
+            elif reader == "teacher":
+                load_teachers(DistillationPart(teacher=(str(file),)), load_dataset("fashion-mnist-mini"))
+            else:
+                load_source(file.parent)
+        assert "--trust" not in (caught.value.hint or "")
+        assert not mark.exists()
