@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_export.compat.tensorflow_graphs import retracing_warnings_hidden
 from edge_fm_runtime.errors import DataError
 
 _MOST_CLASSES = 20
@@ -116,5 +117,6 @@ def validation_confusion(run: Path) -> tuple[npt.NDArray[np.int64], tuple[str, .
         raise DataError(f"{recipe.data.source} is no longer what the run in {run} was trained on.")
     _, validation = training_and_validation(recipe, dataset)
     model = require_keras("pairings").models.load_model(run / "model.keras", compile=False)
-    predictions = model.predict(validation.images, batch_size=250, verbose=0)
+    with retracing_warnings_hidden():
+        predictions = model.predict(validation.images, batch_size=250, verbose=0)
     return evaluate_probabilities(predictions, validation.labels, dataset.label_names).confusion, dataset.label_names

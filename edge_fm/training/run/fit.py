@@ -45,6 +45,7 @@ from edge_fm.training.run.results import RunResult, finalize_run, is_over
 from edge_fm.training.run.resume import open_run
 from edge_fm.training.run.selection import rank, score
 from edge_fm.training.run.tensorboard import EpochLog, require_writer
+from edge_fm_export.compat.tensorflow_graphs import retracing_warnings_hidden
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def train(
         True
     """
     check_clock()
-    with locked_folder(out_dir):
+    with locked_folder(out_dir), retracing_warnings_hidden():
         keras = require_keras("training")
         recipe = with_teacher_hashes(with_absolute_paths(with_overrides(recipe, weights=weights)))
         check_dataset(dataset)

@@ -5,11 +5,38 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from edge_fm_export.compat.versions import SupportedVersions
 
 VERSIONS = SupportedVersions("tensorflow", "2.19", "2.22")
+
+
+_TRACING_DETECTOR = "called_with_tracing"
+
+
+@contextmanager
+def retracing_warnings_hidden() -> Iterator[None]:
+    """Hide TensorFlow's warning of frequent tracing, which takes the functions of different models for one.
+
+    Cross-validation and searches build a model for each fold or trial; Keras makes functions for each, from the same
+    lines of code, by which TensorFlow counts. The warning has no class and no switch for functions that others make; it
+    is known by the private function that logs it. May go when Keras leaves its functions out of the count, or
+    TensorFlow counts by function.
+    """
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return record.funcName != _TRACING_DETECTOR
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 def freeze_variables(function: Any) -> Any:

@@ -1,0 +1,32 @@
+"""TensorFlow's warning of frequent tracing is hidden while models are trained; fails when it is gone upstream."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from edge_fm_export.compat.tensorflow_graphs import retracing_warnings_hidden
+
+
+def test_models_one_after_another_do_not_warn_of_tracing(caplog: pytest.LogCaptureFixture) -> None:
+    import keras
+    import numpy as np
+
+    def predict_with_new_models() -> list[str]:
+        caplog.clear()
+        for _ in range(6):
+            model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+            model.predict(np.zeros((1, 2), np.float32), verbose=0)
+        return [record.getMessage() for record in caplog.records if "retracing" in record.getMessage()]
+
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(caplog.handler)  # whether it propagates or not
+    try:
+        with retracing_warnings_hidden():
+            assert predict_with_new_models() == []
+            logger.warning("another warning")
+            assert set(caplog.messages) == {"another warning"}
+        assert predict_with_new_models(), "TensorFlow no longer warns: retracing_warnings_hidden may go"
+    finally:
+        logger.removeHandler(caplog.handler)
