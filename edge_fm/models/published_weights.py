@@ -110,4 +110,36 @@ def copy_layers(layers: Iterable[Any], target: Any) -> None:
     """Copy the weights of each layer into the layer of `target` with the same name."""
     for layer in layers:
         if layer.weights:
-            target.get_layer(layer.name).set_weights(layer.get_weights())
+            _copy(layer, target.get_layer(layer.name))
+
+
+def copy_backbone(layers: Iterable[Any], target: Any) -> None:
+    """Copy the weights of a backbone's layers into those of `target`, which has it at its beginning.
+
+    By name; where Keras has counted names up, as it does for layers of keras.applications that have none of their own,
+    by place.
+
+    Raises:
+        ModelError: a layer of the target has weights of other shapes.
+    """
+    sources = [layer for layer in layers if layer.weights]
+    places = [layer for layer in target.layers if layer.weights]
+    known = {layer.name for layer in places}
+    if all(layer.name in known for layer in sources):
+        copy_layers(sources, target)
+        return
+    for source, place in zip(sources, places, strict=False):
+        ours, theirs = ([tuple(w.shape) for w in layer.weights] for layer in (place, source))
+        if ours != theirs:
+            raise ModelError(
+                f"The backbone's layers stand in another order in {target.name}: {place.name} has weights of {ours}, "
+                f"{source.name} of {theirs}."
+            )
+    for source, place in zip(sources, places, strict=False):
+        _copy(source, place)
+
+
+def _copy(source: Any, place: Any) -> None:
+    place.set_weights(source.get_weights())
+    if isinstance(place, require_keras("weights").layers.Normalization):
+        place.finalize_state()  # which `set_weights` leaves as it was: the layer would go on with the old statistics

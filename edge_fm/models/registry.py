@@ -9,8 +9,9 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
+from edge_fm.models.architectures.keras_applications import APPLICATIONS, KINDS
 from edge_fm.models.records import Record, other_records, shipped_records
-from edge_fm.models.table import MODELS, ModelEntry
+from edge_fm.models.table import MODELS, ModelKind
 from edge_fm_runtime.errors import ModelError
 
 _BUILDERS = {
@@ -28,35 +29,63 @@ _BUILDERS = {
 }
 """Family -> the function that builds it, imported on use. It takes the model's name and `build_model`'s arguments."""
 
+_APPLICATION_BUILDER = "transfer:build_averaged"
+
 FREEZE_OPTIONS = ("auto", "backbone", "none")
 """What a recipe may write for names of layers that are not trained."""
 
 
 def model_names() -> tuple[str, ...]:
-    """Every name that `build_model` takes."""
+    """The models whose cost is listed; `application_names` are models too."""
     return tuple(MODELS)
 
 
-def find_model(name: str) -> ModelEntry:
-    """Look a model up.
+def application_names() -> tuple[str, ...]:
+    """The other networks of keras.applications."""
+    return tuple(KINDS)
+
+
+def find_name(name: str) -> str:
+    """The name that a model is registered by; capitals, hyphens and underscores do not matter.
+
+    Raises:
+        ModelError: no such model; the hint names the nearest.
+
+    Example:
+        >>> find_name("ResNet50V2"), find_name("efficientnet_b0"), find_name("edgenet-s")
+        ('resnet50-v2', 'efficientnet-b0', 'edgenet-s')
+    """
+    if name in MODELS or name in KINDS:
+        return name
+    spelled = {_letters(known): known for known in (*MODELS, *KINDS)}
+    if _letters(name) in spelled:
+        return spelled[_letters(name)]
+    near = difflib.get_close_matches(_letters(name), spelled, n=1, cutoff=0.5)
+    raise ModelError(
+        f"There is no model {name!r}. Supported: {', '.join(MODELS)}, and the networks of keras.applications.",
+        hint=f"Did you mean {spelled[near[0]]!r}?" if near else "`edgefm models` describes them.",
+    )
+
+
+def find_model(name: str) -> ModelKind:
+    """Look a model up, as `find_name` does.
 
     Raises:
         ModelError: no such model; the hint names the nearest.
     """
-    if name not in MODELS:
-        near = difflib.get_close_matches(name.lower(), MODELS, n=1, cutoff=0.5)
-        raise ModelError(
-            f"There is no model {name!r}. Supported: {', '.join(MODELS)}.",
-            hint=f"Did you mean {near[0]!r}?" if near else "`edgefm models` describes them.",
-        )
-    return MODELS[name]
+    name = find_name(name)
+    return MODELS[name] if name in MODELS else KINDS[name]
+
+
+def _letters(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def build_model(name: str, *, input_shape: tuple[int, int, int], classes: int, **options: Any) -> Any:
     """Build a model with fresh weights, drawn from Keras's global seed.
 
     Args:
-        name: one of `model_names()`.
+        name: one of `model_names()` or `application_names()`.
         input_shape: height, width, channels of the uint8 images.
         classes: number of classes, at least 2.
         options: the family's own, such as `dropout` for EdgeNet.
@@ -73,6 +102,7 @@ def build_model(name: str, *, input_shape: tuple[int, int, int], classes: int, *
         >>> build_model("edgenet-s", input_shape=(28, 28, 1), classes=10).output_shape
         (None, 10)
     """
+    name = find_name(name)
     entry = find_model(name)
     if len(input_shape) != 3 or min(input_shape) < 1:
         raise ModelError(f"The input shape is {input_shape}; supported: (height, width, channels), each at least 1.")
@@ -108,8 +138,8 @@ def model_options(name: str) -> dict[str, Any]:
     }
 
 
-def _builder(entry: ModelEntry) -> Callable[..., Any]:
-    module, _, function = _BUILDERS[entry.family].partition(":")
+def _builder(entry: ModelKind) -> Callable[..., Any]:
+    module, _, function = _BUILDERS.get(entry.family, _APPLICATION_BUILDER).partition(":")
     builder: Callable[..., Any] = getattr(importlib.import_module(f"edge_fm.models.architectures.{module}"), function)
     return builder
 
@@ -139,6 +169,27 @@ def describe_models() -> list[dict[str, Any]]:
             "source": entry.source,
         }
         for name, entry in MODELS.items()
+    ]
+
+
+def describe_applications() -> list[dict[str, Any]]:
+    """Describe the other networks of keras.applications, as `edgefm models --json` prints them.
+
+    Example:
+        >>> from edge_fm.models import describe_applications
+        >>> describe_applications()[0]["name"]
+        'convnext-small'
+    """
+    return [
+        {
+            "name": name,
+            "family": kind.family,
+            "options": {k: list(v) if isinstance(v, tuple) else v for k, v in model_options(name).items()},
+            "smallest_size": APPLICATIONS[name].smallest,
+            "weights": ["none", "imagenet", "FILE"],
+            "source": kind.source,
+        }
+        for name, kind in KINDS.items()
     ]
 
 

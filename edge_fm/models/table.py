@@ -6,30 +6,39 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelEntry:
-    """What the registry knows of a model without building it.
+class ModelKind:
+    """What the registry knows of any model.
 
     Attributes:
         family: models that differ in size alone share one, and a builder.
-        params: weights, the untrained ones included.
-        trainable: those that training changes when nothing is frozen.
-        macs: multiply-accumulates of one image.
         source: where the architecture comes from.
-        input_shape: height, width, channels that `params` and `macs` are counted for.
-        classes: number of classes that they are counted for.
+        input_shape: height, width, channels of the images that it is meant for.
+        classes: number of classes that it is meant for.
         backbone: whether it is a network of its own, for which ImageNet weights are published, under a small head.
         trained: stages of the backbone that the model's publication trained together with the head.
     """
 
     family: str
-    params: int
-    trainable: int
-    macs: int
     source: str
     input_shape: tuple[int, int, int] = (28, 28, 1)
     classes: int = 10
     backbone: bool = False
     trained: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry(ModelKind):
+    """What the registry knows of a model whose cost is listed; counted for its `input_shape` and `classes`.
+
+    Attributes:
+        params: weights, the untrained ones included.
+        trainable: those that training changes when nothing is frozen.
+        macs: multiply-accumulates of one image.
+    """
+
+    params: int
+    trainable: int
+    macs: int
 
 
 _PHOTO = (224, 224, 3)

@@ -57,6 +57,17 @@ def print_models(listed: ModelList) -> None:
     wraps = [title for title in ("options", "source") if title in columns]
     print_table("Models", list(columns), rows, right=right, wraps=wraps, optional=optional)
     _print_recipes(models)
+    _print_applications(listed.applications)
+
+
+def _print_applications(applications: Sequence[Mapping[str, Any]]) -> None:
+    """Print the names of the networks of keras.applications that have no row of their own, by family."""
+    families: dict[str, list[str]] = {}
+    for application in applications:
+        families.setdefault(application["family"].removeprefix("keras-"), []).append(application["name"])
+    rows = [[family, ", ".join(names)] for family, names in families.items()]
+    title = "Also the other networks of keras.applications, by name (capitals, hyphens and underscores do not matter)"
+    print_table(title, ["family", "names"], rows, wraps=["names"])
 
 
 def _print_recipes(models: Sequence[Mapping[str, Any]]) -> None:

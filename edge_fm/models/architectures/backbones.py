@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_fm.models.architectures import efficientnet_lite, resnet18
+from edge_fm.models.architectures.keras_applications import APPLICATIONS, Application
 from edge_fm.models.keras_import import require_keras
+from edge_fm_export.third_party_models.pixel_scaling import FAMILIES
 from edge_fm_runtime.errors import ModelError
 
 _KERAS_FILES = "https://storage.googleapis.com/tensorflow/keras-applications"
@@ -26,6 +28,8 @@ class Backbone:
         checksum: MD5 or SHA-256 of that file, as keras.applications checks it; empty where Keras knows none.
         alphas: width multipliers that weights are published for; empty where it has no `alpha`.
         checksums: where there is a file for each width multiplier.
+        smallest: least height and width that its layers can take.
+        cached_as: what Keras calls the file in its cache; empty for the end of `url`.
     """
 
     application: str | None
@@ -34,6 +38,21 @@ class Backbone:
     checksum: str = ""
     alphas: tuple[float, ...] = ()
     checksums: Mapping[float, str] = field(default_factory=dict)
+    smallest: int = 32
+    cached_as: str = ""
+
+
+def _application(given: Application) -> Backbone:
+    url = given.file if given.file.startswith("https:") else f"{_KERAS_FILES}/{given.file}"
+    preprocessing = FAMILIES[given.family].name
+    return Backbone(
+        given.function,
+        preprocessing,
+        url,
+        given.checksum,
+        smallest=given.smallest,
+        cached_as=given.cached_as,
+    )
 
 
 def _mobilenet_v3(size: str, checksums: Mapping[float, str]) -> Backbone:
@@ -81,6 +100,7 @@ BACKBONES: Mapping[str, Backbone] = {
         None,
         "torch",
         "https://huggingface.co/keras/resnet_18_imagenet/resolve/main/model.weights.h5",
+        cached_as="resnet_18_imagenet.weights.h5",
     ),
     "resnet50": Backbone(
         "ResNet50",
@@ -106,6 +126,7 @@ BACKBONES: Mapping[str, Backbone] = {
         f"{_KERAS_FILES}/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "253f8cb515780f3b799900260a226db6",
     ),
+    **{name: _application(given) for name, given in APPLICATIONS.items()},
 }
 
 
@@ -171,6 +192,5 @@ def imagenet_file(name: str, *, side: int, alpha: float = 1.0) -> WeightsFile:
     text = f"{alpha:.2f}".replace("1.00", "1_0").replace("0.75", "7_5").replace("0.50", "5_0").replace("0.25", "2_5")
     alpha_text = text if name == "mobilenet" else str(float(alpha))
     url = backbone.url.format(alpha=alpha_text, side=side if side in _MOBILENET_SIDES else max(_MOBILENET_SIDES))
-    file = url.rpartition("/")[2]
     checksum = backbone.checksums.get(alpha, backbone.checksum)
-    return WeightsFile(url, "resnet_18_imagenet.weights.h5" if name == "resnet18" else file, checksum)
+    return WeightsFile(url, backbone.cached_as or url.rpartition("/")[2], checksum)

@@ -19,9 +19,6 @@ from edge_fm_runtime.errors import ModelError
 FEATURES = "features"
 """Name of the layer that ends a backbone: one row of numbers for each image."""
 
-# A backbone halves its image five times.
-_SMALLEST = 32
-
 
 def build(
     name: str,
@@ -108,7 +105,7 @@ def build_averaged(
     dense: Sequence[int] = (),
     dropout: float = 0.2,
 ) -> Any:
-    """Build an EfficientNet, EfficientNet-Lite or ConvNeXt under a head of averaged features; see `build`."""
+    """Build an EfficientNet-Lite, or any other network of keras.applications, under averaged features; see `build`."""
     return _build(name, input_shape, classes, size, dense, dropout, average=True)
 
 
@@ -124,8 +121,12 @@ def _build(
     alpha: float = 1.0,
 ) -> Any:
     keras = require_keras(f"the model {name}")
-    if type(size) is not int or size < _SMALLEST:
-        raise ModelError(f"size is {size!r}; {name} takes a whole number of at least {_SMALLEST} pixels.")
+    smallest = BACKBONES[name].smallest
+    if type(size) is not int or size < smallest:
+        raise ModelError(
+            f"size is {size!r}; {name} takes a whole number of at least {smallest} pixels.",
+            hint=f"Images of any size are resized to it: --option size={smallest} or more.",
+        )
     dense = check_counts("dense", dense)
     check_share("dropout", dropout)
     layers = keras.layers

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_fm.models import efficientnet_lite_weights, find_model, model_options
+from edge_fm.models import efficientnet_lite_weights, find_model, find_name, model_options
 from edge_fm.models.architectures import efficientnet_lite
 from edge_fm.models.architectures.backbones import build_backbone, imagenet_file
+from edge_fm.models.architectures.keras_applications import divide_as_published
 from edge_fm.models.keras_import import require_keras
-from edge_fm.models.published_weights import copy_layers, fetch_weights
+from edge_fm.models.published_weights import copy_backbone, fetch_weights
 from edge_fm.models.records import trained_model
 from edge_fm.models.run_files import MODEL_FILE
 from edge_fm.models.trained_logits import undo_temperature
@@ -46,6 +47,7 @@ def load_weights(model: Any, source: str, *, name: str = "", options: Mapping[st
     """
     if source == "none":
         return None
+    name = find_name(name) if name else ""
     backbone = _backbone_builder(name, options or {})
     if source == "imagenet":
         if backbone is None:
@@ -67,7 +69,8 @@ def load_weights(model: Any, source: str, *, name: str = "", options: Mapping[st
             raise ModelError(f"There is no file {path} to load weights from.", hint="Check the path, or leave it out.")
     if path.suffix == ".pth":
         return _load_torch(model, path, name, backbone)
-    return _load_keras(model, path, backbone) if path.suffix == ".keras" else _load_h5(model, path, backbone)
+    load = _load_keras if path.suffix == ".keras" else _load_h5
+    return load(model, path, name, backbone)
 
 
 _Builder = Callable[[bool], Any]
@@ -81,7 +84,7 @@ def _backbone_builder(name: str, options: Mapping[str, Any]) -> _Builder | None:
     return lambda top: build_backbone(name, side=known["size"], alpha=float(known.get("alpha", 1.0)), top=top)
 
 
-def _load_h5(model: Any, path: Path, backbone: _Builder | None) -> str | None:
+def _load_h5(model: Any, path: Path, name: str, backbone: _Builder | None) -> str | None:
     theirs = file_shapes(path)
     if theirs == shapes_of(model.weights):
         _fill(model, path)
@@ -91,15 +94,17 @@ def _load_h5(model: Any, path: Path, backbone: _Builder | None) -> str | None:
         raise _mismatch(path, theirs, model)
     if theirs == shapes_of(alone.weights):
         _fill(alone, path)
-        copy_layers(alone.layers, model)
+        divide_as_published(name, alone)
+        copy_backbone(alone.layers, model)
         return f"The backbone's weights are from {path}; the head's are fresh."
     # The classifier is large, so it is built only where it can fit.
     if not shapes_of(alone.weights) - theirs:
         whole = backbone(True)
         if theirs == shapes_of(whole.weights):
             _fill(whole, path)
-            taken = {layer.name for layer in alone.layers}
-            copy_layers((layer for layer in whole.layers if layer.name in taken), model)
+            divide_as_published(name, whole)
+            layers = [layer for layer in whole.layers if layer.weights]
+            copy_backbone(layers[: sum(bool(layer.weights) for layer in alone.layers)], model)
             return f"The backbone's weights are from {path}, its ImageNet classifier left out; the head's are fresh."
     raise _mismatch(path, theirs, alone, backbone_of=model.name)
 
@@ -113,11 +118,11 @@ def _load_torch(model: Any, path: Path, name: str, backbone: _Builder | None) ->
         )
     alone = backbone(False)
     efficientnet_lite_weights.set_arrays(alone, efficientnet_lite_weights.keras_arrays(path, name), path)
-    copy_layers(alone.layers, model)
+    copy_backbone(alone.layers, model)
     return f"The backbone's weights are from {path}, its ImageNet classifier left out; the head's are fresh."
 
 
-def _load_keras(model: Any, path: Path, backbone: _Builder | None) -> str | None:
+def _load_keras(model: Any, path: Path, name: str, backbone: _Builder | None) -> str | None:
     keras = require_keras("training")
     require_plain(
         read_config(path),
@@ -136,7 +141,8 @@ def _load_keras(model: Any, path: Path, backbone: _Builder | None) -> str | None
     alone = backbone(False) if backbone else None
     if alone is not None and theirs == [tuple(w.shape) for w in alone.weights]:
         alone.set_weights(other.get_weights())
-        copy_layers(alone.layers, model)
+        divide_as_published(name, alone)
+        copy_backbone(alone.layers, model)
         return f"The backbone's weights are from {path}; the head's are fresh."
     if alone is not None:
         raise _mismatch(path, Counter(theirs), alone, backbone_of=model.name)

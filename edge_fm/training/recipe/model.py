@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_fm.models import FREEZE_OPTIONS, find_model
+from edge_fm.models import FREEZE_OPTIONS, find_model, find_name
 from edge_fm.models.freezing import frozen_parts
 from edge_fm.training.recipe.checks import check, nearest
 
@@ -16,7 +16,7 @@ class ModelPart:
     """[model]: which one, and from which weights.
 
     Attributes:
-        name: of the registry of `edge_fm.models`.
+        name: of the registry of `edge_fm.models`; capitals, hyphens and underscores do not matter.
         weights: "none" (fresh), "imagenet" for models with a backbone, or a .weights.h5, .h5 or .keras file.
         options: the model family's own, such as `dropout`.
         freeze: what is not trained: "backbone", "none", names of layers or stages, or "auto": the backbone (but for
@@ -37,6 +37,7 @@ class ModelPart:
     frozen_statistics: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", find_name(self.name))
         entry = find_model(self.name)
         check(bool(self.weights), "[model] weights is empty; supported: none, or a file.")
         check(

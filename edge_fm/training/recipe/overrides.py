@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_fm.models import FREEZE_OPTIONS, find_model
+from edge_fm.models import FREEZE_OPTIONS, find_model, find_name
 from edge_fm.training.recipe import DataPart, ModelPart, OptimizerName, OptimizerPart, Recipe
 from edge_fm.training.recipe.file import DEFAULT_RECIPE
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
@@ -61,6 +61,7 @@ def with_overrides(
         'sgd'
     """
     parts: dict[str, Any] = {}
+    model = None if model is None else find_name(model)
     if model is not None and model != recipe.model.name:
         parts["model"] = _other_model(recipe.model, model)
         # A run is called by its recipe, which was written for the other model.
