@@ -130,7 +130,7 @@ def small_network(image: Any = None) -> Any:
     x = layers.Normalization()(given)
     x = layers.Conv2D(4, 1)(x)
     x = layers.Add()([x, layers.Conv2D(4, 3, padding="same")(x)])
-    return keras.Model(keras.utils.get_source_inputs(given), x)
+    return keras.Model(keras.utils.get_source_inputs(given)[0], x)
 
 
 MEAN, DEVIATION = (np.array(v, np.float32) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
