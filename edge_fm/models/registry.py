@@ -46,7 +46,7 @@ def application_names() -> tuple[str, ...]:
 
 
 def find_name(name: str) -> str:
-    """The name that a model is registered by; capitals, hyphens and underscores do not matter.
+    """The name that a model is registered by; for backbones capitals, hyphens and underscores do not matter.
 
     Raises:
         ModelError: no such model; the hint names the nearest.
@@ -58,8 +58,9 @@ def find_name(name: str) -> str:
     if name in MODELS or name in KINDS:
         return name
     spelled = {_letters(known): known for known in (*MODELS, *KINDS)}
-    if _letters(name) in spelled:
-        return spelled[_letters(name)]
+    found = spelled.get(_letters(name))
+    if found is not None and (found in KINDS or MODELS[found].backbone):  # keras.applications spells them otherwise
+        return found
     near = difflib.get_close_matches(_letters(name), spelled, n=1, cutoff=0.5)
     raise ModelError(
         f"There is no model {name!r}. Supported: {', '.join(MODELS)}, and the networks of keras.applications.",

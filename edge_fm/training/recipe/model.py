@@ -16,7 +16,7 @@ class ModelPart:
     """[model]: which one, and from which weights.
 
     Attributes:
-        name: of the registry of `edge_fm.models`; capitals, hyphens and underscores do not matter.
+        name: of the registry of `edge_fm.models`; for backbones capitals, hyphens and underscores do not matter.
         weights: "none" (fresh), "imagenet" for models with a backbone, or a .weights.h5, .h5 or .keras file.
         options: the model family's own, such as `dropout`.
         freeze: what is not trained: "backbone", "none", names of layers or stages, or "auto": the backbone (but for
