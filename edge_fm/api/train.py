@@ -58,6 +58,13 @@ class TrainOptions:
 
 
 _DEFAULTS = TrainOptions()
+_KEYS = {
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "freeze": "model.freeze",
+    "unfreeze": "model.unfreeze",
+}
+"""Options -> the keys of a recipe that they set, of those that are fitted to the number of photos."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,12 +142,18 @@ def prepare_training(
     note: MessageFn = ignore_message,
 ) -> PreparedTraining:
     """Read the recipe, change it, and load its data; arguments as for `train`."""
+    from edge_fm.api.common.usual_recipe import usual_recipe
     from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import latest_run, load_recipe, with_overrides
     from edge_fm.training.input_pipeline.enough_epochs import is_recipe_file, with_enough_epochs
-    from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, notes_of_preparation
+    from edge_fm.training.input_pipeline.recipe_data import (
+        load_recipe_data,
+        notes_of_preparation,
+        training_and_validation,
+    )
+    from edge_fm.training.optimization.initial_weights import check_weights
     from edge_fm.training.recipe.keys import with_keys
-    from edge_fm.training.recipe.overrides import default_recipe
+    from edge_fm.training.recipe.photo import PHOTO, fitted_to_photos
     from edge_fm_runtime.errors import TrainingError
 
     folder: Path | None
@@ -154,12 +167,18 @@ def prepare_training(
         shipped = load_recipe(folder / "recipe.toml" if recipe is None else recipe)
     else:
         folder = None if out is None else Path(out)
-        shipped = load_recipe(recipe or default_recipe(options.model))
+        recipe = recipe or usual_recipe(options.model, data, options.size, note=note)
+        shipped = load_recipe(recipe)
+    fits_photos = not resume and recipe == PHOTO
+    model_options, size = dict(options.model_options), options.size
+    if fits_photos and shipped.data.shape:
+        size = size or (shipped.data.shape[0], shipped.data.shape[1], shipped.data.shape[2])
+        model_options = {"size": max(32, *size[:2]), **model_options}
     edited = with_overrides(
         shipped,
         model=options.model,
         data=data,
-        size=options.size,
+        size=size,
         skip_unreadable=options.skip_unreadable,
         group=options.group,
         label_column=options.label_column,
@@ -168,7 +187,7 @@ def prepare_training(
         optimizer=options.optimizer,
         learning_rate=options.learning_rate,
         weights=options.weights,
-        options=options.model_options,
+        options=model_options,
         freeze=options.freeze or None,
         unfreeze=options.unfreeze or None,
         seed=options.seed,
@@ -176,12 +195,19 @@ def prepare_training(
     if options.settings:
         edited = with_keys(edited, options.settings)
     require_keras_installed("Training")
+    if not resume:
+        check_weights(edited.model.name, edited.model.weights)
     dataset = load_recipe_data(edited, progress=progress, note=note)
     for line in notes_of_preparation(edited, dataset):
         note(line)
+    if fits_photos:
+        given = {key for option, key in _KEYS.items() if getattr(options, option)} | set(options.settings)
+        learned = len(training_and_validation(edited, dataset)[0])
+        edited, line = fitted_to_photos(edited, learned, given=given)
+        note(line)
     from_file = is_recipe_file(str(recipe or ""))
     if not resume and (from_file or edited.data.source != shipped.data.source):
-        own = from_file or options.epochs is not None or "training.epochs" in options.settings
+        own = from_file or fits_photos or options.epochs is not None or "training.epochs" in options.settings
         edited, lines = with_enough_epochs(edited, dataset, given=own)
         for line in lines:
             note(line)

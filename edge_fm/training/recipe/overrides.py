@@ -84,6 +84,7 @@ def with_overrides(
             part,
             freeze=part.freeze if freeze is None else freeze[0] if one_word else tuple(freeze),
             unfreeze=part.unfreeze if unfreeze is None else tuple(unfreeze),
+            freeze_until="",
         )
     if data is not None and data != recipe.data.source:
         parts["data"] = dataclasses.replace(recipe.data, source=data, shape=(), group="", label_column="")
