@@ -14,8 +14,11 @@ from edge_fm_runtime.system.atomic_write import writing
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
+    from edge_fm_runtime.artifacts.metadata import PhotoSpec
 
 PER_CLASS = 12
+_AUGMENTED_PX = 112
+"""Longer side, in pixels, of an image that shows a recipe's augmentation."""
 CONTACT_SHEET = Path("contact-sheet.png")
 
 
@@ -134,10 +137,11 @@ def draw_data(
     skip_unreadable: float | None = None,
     group: str | None = None,
     label_column: str | None = None,
+    augmented: str | Path | None = None,
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> ContactSheet:
-    """Write a contact sheet: some images of each class.
+    """Write a contact sheet: some images of each class, or what a recipe's augmentation makes of some images.
 
     Args:
         source: as for `describe_data`.
@@ -148,13 +152,26 @@ def draw_data(
         skip_unreadable: as for `describe_data`.
         group: likewise.
         label_column: likewise.
+        augmented: a recipe, by name or file: each row shows one of its operations alone, the last one all of them;
+            images are brought to its shape, unless `size` says another, and `per_class` is the length of a row.
         progress: likewise.
         note: likewise.
     """
     from edge_fm.data import contact_sheet
 
     reading = Reading(skip_unreadable, group, label_column)
-    sheet = contact_sheet(_load(source, size, reading, progress, note), split, per_class=per_class)
+    if augmented is None:
+        sheet = contact_sheet(_load(source, size, reading, progress, note), split, per_class=per_class)
+    else:
+        from edge_fm.api.common.augmented_images import augmented_images
+        from edge_fm.training import load_recipe
+
+        recipe = load_recipe(augmented)
+        own = recipe.data.shape
+        side = size or ((own[0], own[1], own[2]) if own else None)
+        dataset = _load(source, side, reading, progress, note, recipe.photo)
+        shown = augmented_images(dataset, recipe, split, columns=per_class)
+        sheet = contact_sheet(shown, per_class=per_class, scale=_AUGMENTED_PX / max(shown.shape[:2]))
     file = Path(out)
     file.parent.mkdir(parents=True, exist_ok=True)
     with writing(file):
@@ -168,7 +185,8 @@ def _load(
     reading: Reading,
     progress: ProgressFn,
     note: MessageFn,
+    photo: PhotoSpec | None = None,
 ) -> Dataset:
     from edge_fm.data import load_dataset
 
-    return load_dataset(source, shape=size, **reading.of(source, None), progress=progress, note=note)
+    return load_dataset(source, shape=size, photo=photo, **reading.of(source, None), progress=progress, note=note)

@@ -135,10 +135,10 @@ class SweepResult:
 
     @property
     def best(self) -> SweepRow | None:
-        """The row with the highest validation accuracy; None where every run diverged."""
+        """The row with the best validation figure of the recipe's `select_by`; None where every run diverged."""
         from edge_fm.training.search.sweep import best_row
 
-        return best_row(self.rows)
+        return best_row(self.recipe, self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """The object that `edgefm sweep --json` prints."""

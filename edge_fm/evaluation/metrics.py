@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edge_fm_export.scores.figures import CalibrationBin, brier_score, calibration_bins, calibration_error
 from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.parity.label_suspects import LabelSuspect, label_suspects
 from edge_fm_runtime.parity.likelihood import negative_log_likelihood
 
 _LISTED = 10
@@ -70,6 +71,7 @@ class Evaluation:
         calibration: those bins, the least confident first.
         most_confused: (true, predicted, count), the most frequent first.
         worst: wrong predictions, the most confident first.
+        label_suspects: labels that may be wrong, the most doubtful first.
     """
 
     n: int
@@ -84,6 +86,17 @@ class Evaluation:
     calibration: tuple[CalibrationBin, ...]
     most_confused: tuple[tuple[str, str, int], ...]
     worst: tuple[WrongPrediction, ...]
+    label_suspects: tuple[LabelSuspect, ...] = ()
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that occur, a fraction."""
+        return self.macro["recall"]
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 of the classes that occur, a fraction."""
+        return self.macro["f1"]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, with the keys of `edgefm evaluate --json`."""
@@ -91,6 +104,8 @@ class Evaluation:
             "n": self.n,
             "accuracy": self.accuracy,
             "accuracy_ci95": list(self.accuracy_ci95),
+            "balanced_accuracy": self.balanced_accuracy,
+            "macro_f1": self.macro_f1,
             "loss": self.loss,
             "per_class": {label: asdict(score) for label, score in self.per_class.items()},
             "macro": dict(self.macro),
@@ -101,6 +116,7 @@ class Evaluation:
             "calibration": [asdict(bin_) for bin_ in self.calibration],
             "most_confused": [{"true": t, "answered": a, "count": c} for t, a, c in self.most_confused],
             "worst": [one.to_json() for one in self.worst],
+            "label_suspects": [one.to_json() for one in self.label_suspects],
         }
 
 
@@ -153,6 +169,7 @@ def evaluate_probabilities(
         calibration=calibration,
         most_confused=_most_confused(confusion, label_names),
         worst=_worst(truth, predicted, confidence, label_names, files),
+        label_suspects=label_suspects(predictions, truth, label_names, files=files),
     )
 
 

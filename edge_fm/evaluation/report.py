@@ -15,6 +15,7 @@ import numpy.typing as npt
 from edge_fm.evaluation import page
 from edge_fm.evaluation import report_parts as parts
 from edge_fm.evaluation.feature_maps import draw_feature_maps, map_size, plot_feature_maps
+from edge_fm.evaluation.label_section import label_section
 from edge_fm.evaluation.plot_labels import short_label
 from edge_fm.evaluation.plots import (
     draw_curves,
@@ -85,6 +86,7 @@ def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) 
         "Calibration": _calibration(folder, result),
         "Sample predictions": _samples(folder, evaluated),
         "Wrong and most confident": _worst(folder, result, evaluated),
+        "Labels to check": label_section(result["label_suspects"], evaluated.images) if _can_show(evaluated) else None,
         "Feature maps": _feature_maps(folder, evaluated),
         "Time": _time(result, evaluated),
         "Provenance": _provenance(result, evaluated),
@@ -99,7 +101,8 @@ def _page(result: Mapping[str, Any], sections: Mapping[str, Markup]) -> str:
     figures = {
         "accuracy": parts.percent(result["accuracy"]),
         "95% interval": "{:.1f}–{:.1f}%".format(*(100 * end for end in result["accuracy_ci95"])),
-        "mean F1 of the classes": parts.percent(result["macro"]["f1"]),
+        "balanced accuracy": parts.percent(result["balanced_accuracy"]),
+        "mean F1 of the classes": parts.percent(result["macro_f1"]),
         "loss (cross-entropy)": f"{result['loss']:.4f}",
         "calibration error": parts.percent(result["calibration_error"]),
         "images": f"{result['n']:,}",

@@ -37,7 +37,8 @@ def print_evaluation(result: EvaluationResult) -> None:
     ]
     title = (
         f"{result.model}: accuracy {100 * figures['accuracy']:.2f}% on {figures['n']:,} images of {result.data} "
-        f"({result.engine}, {result.device}, {result.precision}), loss {figures['loss']:.4f}"
+        f"({result.engine}, {result.device}, {result.precision}), loss {figures['loss']:.4f}, "
+        f"balanced accuracy {100 * figures['balanced_accuracy']:.2f}%, macro F1 {100 * figures['macro_f1']:.2f}%"
     )
     print_table(title, ["class", "precision %", "recall %", "F1 %", "images"], rows, right=(1, 2, 3, 4))
 

@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 def print_folds(result: CrossValidation) -> None:
     """Print mean and standard deviation, and each fold."""
     rows = [
-        [str(s.fold), f"{100 * s.accuracy:.2f}", f"{s.loss:.4f}", f"{s.train_images:,}", f"{s.held_out:,}", s.run]
+        [
+            *(str(s.fold), f"{100 * s.accuracy:.2f}", _percent(s.balanced_accuracy), _percent(s.macro_f1)),
+            *(f"{s.loss:.4f}", f"{s.train_images:,}", f"{s.held_out:,}", s.run),
+        ]
         for s in result.scores
     ]
     title = (
         f"{result.recipe} on {result.data}: {100 * result.mean:.2f}% ± {100 * result.std:.2f} "
         f"(mean and standard deviation of {len(result.scores)} folds)"
     )
-    columns = ["fold", "accuracy %", "loss", "trained on", "evaluated on", "run"]
-    print_table(title, columns, rows, right=(1, 2, 3, 4), optional=["trained on", "evaluated on"])
+    columns = ["fold", "accuracy %", "balanced %", "macro F1 %", "loss", "trained on", "evaluated on", "run"]
+    print_table(title, columns, rows, right=range(1, 7), optional=["trained on", "evaluated on", "loss"])
 
 
 def print_trials(report: SearchReport) -> None:
@@ -50,20 +53,21 @@ def print_sweep(result: SweepResult) -> None:
     """Print each combination of a sweep with its figures."""
     keys = list(result.rows[0].values) if result.rows else []
     tested = ["test % (selects nothing)"] if result.test else []
-    columns = [*keys, "validation %", "loss", "best epoch", "s", *tested]
+    columns = [*keys, "validation %", "balanced %", "macro F1 %", "loss", "best epoch", "s", *tested]
     cells = []
     for row in result.rows:
-        figures = ["diverged", "-", "-", "-"]
+        figures = ["diverged", "-", "-", "-", "-", "-"]
         if row.val_accuracy is not None:
             mark = " *" if row is result.best else ""
-            figures = [f"{100 * row.val_accuracy:.2f}{mark}", f"{row.val_loss:.4f}"]
+            figures = [f"{100 * row.val_accuracy:.2f}{mark}", _percent(row.val_balanced_accuracy)]
+            figures += [_percent(row.val_macro_f1), f"{row.val_loss:.4f}"]
             figures += [str(row.best_epoch), f"{row.seconds:.0f}"]
         if tested:
             figures.append("-" if row.test_accuracy is None else f"{100 * row.test_accuracy:.2f}")
         cells.append([*map(str, row.values.values()), *figures])
     title = f"Sweep of {result.recipe.name} in {result.out} (* best on validation)"
     right = range(len(keys), len(columns))
-    print_table(title, columns, cells, right=right, optional=["s", "best epoch", "loss"])
+    print_table(title, columns, cells, right=right, optional=["s", "best epoch", "loss", "macro F1 %", "balanced %"])
 
 
 def print_run(result: RunResult) -> None:
@@ -77,6 +81,8 @@ def print_run(result: RunResult) -> None:
         ["model", f"{metrics['model']}, {metrics['params']:,} parameters"],
         ["test accuracy", test.format("")],
         ["validation accuracy", validation.format(f" (epoch {metrics['best_epoch']})")],
+        ["balanced accuracy", _both(metrics, "balanced_accuracy")],
+        ["macro F1", _both(metrics, "macro_f1")],
         ["training accuracy", f"{100 * metrics['train_accuracy']:.2f}%"],
         ["time", f"{metrics['seconds']:.0f} s, {metrics['epochs']} epoch{'s' * (metrics['epochs'] != 1)}"],
         ["files", f"{result.run_dir}/ model.keras recipe.toml history.csv metrics.json curves.png confusion.png"],
@@ -87,6 +93,16 @@ def print_run(result: RunResult) -> None:
 def format_values(values: Mapping[str, Any]) -> str:
     """Keys of a recipe and their values, in one line."""
     return "  ".join(f"{key}={_short(value)}" for key, value in values.items())
+
+
+def _both(metrics: Mapping[str, Any], name: str) -> str:
+    """A figure on the test and on the validation images; "-" where there is none."""
+    shown = [_percent(metrics.get(f"{split}_{name}")) for split in ("test", "val")]
+    return f"{shown[0]}% test, {shown[1]}% validation"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"
 
 
 def _short(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,15 +17,26 @@ if TYPE_CHECKING:
 
 
 def epoch_printer(console: Console) -> EpochFn:
-    """A callback that notes the figures of each epoch."""
+    """A callback that notes the figures of each epoch, how many images a second it learned, and how long is left."""
+    seconds: list[float] = []
 
     def on_epoch(epoch: int, epochs: int, row: dict[str, float]) -> None:
+        seconds.append(row["seconds"])
+        # The first epoch of a process is longer: the step is compiled in it.
+        left = (epochs - epoch) * statistics.fmean(seconds[1:] or seconds)
         console.note(
             f"epoch {epoch:3}/{epochs}  loss {row['loss']:.4f}  val_loss {row['val_loss']:.4f}  "
-            f"val_accuracy {100 * row['val_accuracy']:.2f}%  {row['seconds']:.1f} s"
+            f"val_accuracy {100 * row['val_accuracy']:.2f}%  {row['seconds']:.1f} s  "
+            f"{row['images_per_s']:,.0f} images/s" + (f"  {_duration(left)} left" if epoch < epochs else "")
         )
 
     return on_epoch
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def train_run(

@@ -70,13 +70,20 @@ def info_command(console: Console, **options: Any) -> None:
 )
 @click.option("--per-class", type=COUNT, default=PER_CLASS, show_default=True, help="Images of each class.")
 @click.option("--out", type=PATH, default=CONTACT_SHEET, show_default=True, help="PNG to write.")
+@click.option(
+    "--augmented",
+    metavar="RECIPE",
+    help="Show what the augmentation of this recipe makes of some images: each operation alone, then all together.",
+)
 @source_options
 @console_options
-def show_command(console: Console, split: str, per_class: int, out: Path, **options: Any) -> None:
-    """Write a contact sheet: some images of each class."""
+def show_command(
+    console: Console, split: str, per_class: int, out: Path, augmented: str | None, **options: Any
+) -> None:
+    """Write a contact sheet: some images of each class, or what a recipe's augmentation makes of some images."""
     from edge_fm.api.datasets import draw_data
 
-    sheet = console.call(draw_data, split=split, per_class=per_class, out=out, **options)
+    sheet = console.call(draw_data, split=split, per_class=per_class, out=out, augmented=augmented, **options)
     console.show(sheet, print_line, str(sheet.path))
     console.next(f"edgefm train --data {_pasted(**options)}")
 

@@ -11,6 +11,7 @@ caller: the number of threads of the backend, and on GPUs its own switch for det
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -83,7 +84,8 @@ def train(
             "testing", or "evaluating" where the test split is left alone.
         on_epoch: called with each epoch's figures.
         note: called with where weights and features come from, which of them have learned from validation images,
-            whether this machine has to emulate the recipe's precision, and the temperature that was fitted.
+            whether this machine has to emulate the recipe's precision, the temperature that was fitted, and at the end
+            what would have helped.
 
     Returns:
         RunResult; the folder holds recipe.toml, history.csv, metrics.json, checkpoint/ and, written last, model.keras.
@@ -139,6 +141,7 @@ def train(
             note(learner.weights_note)
         if state is None and recipe.training.head_epochs:
             learner.fit_head_first(dataset, train_split, progress=progress, note=note)
+        validation_files = validation_split.files  # features that stand for the images have none
         train_split, validation_split = learner.inputs_of(
             dataset, train_split, validation_split, progress=progress, note=note
         )
@@ -163,7 +166,7 @@ def train(
             learner,
             state,
             train_split,
-            validation_split,
+            dataclasses.replace(validation_split, files=validation_files),
             dataset,
             out_dir,
             progress,

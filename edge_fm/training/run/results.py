@@ -18,10 +18,12 @@ from edge_fm.training.optimization.schedules import stops_early
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.data import READING
 from edge_fm.training.run import run_folder
+from edge_fm.training.run.advice import advice_of
 from edge_fm.training.run.checkpoint import RunState
 from edge_fm.training.run.learner import Learner
 from edge_fm.training.run.score_calibration import calibrate_scores
 from edge_fm.training.run.selection import Scores, score, selection_key
+from edge_fm_runtime.parity.label_suspects import label_suspects
 from edge_fm_runtime.progress import MessageFn, ProgressFn
 from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.package_versions import package_version
@@ -79,7 +81,10 @@ def finalize_run(
     test: bool,
     note: MessageFn,
 ) -> RunResult:
-    """Evaluate the selected weights, fit their temperature, and write metrics and model into the run's folder."""
+    """Evaluate the selected weights, fit their temperature, and write metrics and model into the run's folder.
+
+    `note` is called with the temperature, and with what would have helped.
+    """
     recipe, model = learner.recipe, learner.evaluated
     learner.select(state.best)
     stage = "testing" if test else "evaluating"
@@ -94,6 +99,21 @@ def finalize_run(
         probabilities = learner.probabilities(dataset.test.images)
         tested = dict(score(probabilities, dataset.test.labels).named("test"))
     best = state.history[state.best_epoch - 1]
+    probabilities_of_validation = learner.probabilities(validation_split.images)
+    suspects = label_suspects(
+        probabilities_of_validation, validation_split.labels, dataset.label_names, files=validation_split.files
+    )
+    advice = advice_of(
+        recipe,
+        train_split.labels,
+        dataset.label_names,
+        learned=learned,
+        validation=score(probabilities_of_validation, validation_split.labels),
+        validation_images=len(validation_split),
+        suspects=suspects,
+    )
+    for line in advice:
+        note(line)
     metrics = {
         "run": out_dir.name,
         "model": recipe.model.name,
@@ -104,11 +124,13 @@ def finalize_run(
         "train_accuracy": learned.accuracy,
         "train_balanced_accuracy": learned.balanced_accuracy,
         "train_macro_f1": learned.macro_f1,
-        **{key: best.get(key) for key in ("val_accuracy", "val_balanced_accuracy", "val_macro_f1")},
+        **{key: best.get(key) for key in ("val_accuracy", "val_balanced_accuracy", "val_macro_f1", "val_loss")},
         **tested,
         "selected_by": selection_key(recipe.training.select_by),
         "validation_leaks": [{"path": leak.path, "images": leak.images} for leak in leaks if leak.images],
         "test_leaks": [{"path": leak.path, "images": leak.test_images} for leak in leaks if leak.test_images],
+        "advice": list(advice),
+        "label_suspects": [{"split": "validation", **one.to_json()} for one in suspects],
         "best_epoch": state.best_epoch,
         "seed": recipe.seed,
         "labels": list(dataset.label_names),

@@ -31,7 +31,8 @@ class FoldScore:
 
     Attributes:
         fold: from 1.
-        accuracy, loss: on the images that the fold held out, with the weights of the best epoch.
+        accuracy, loss, balanced_accuracy, macro_f1: on the images that the fold held out, with the weights of the best
+            epoch; the latter two None for a run of an earlier version.
         val_accuracy: of the best epoch, on the validation images taken out of what the fold learned from.
         train_images, held_out: how many.
         best_epoch, seconds: of the run.
@@ -47,6 +48,8 @@ class FoldScore:
     best_epoch: int
     seconds: float
     run: str
+    balanced_accuracy: float | None = None
+    macro_f1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ class CrossValidation:
         """Sample standard deviation of the folds' accuracies."""
         return statistics.stdev(score.accuracy for score in self.scores)
 
+    def mean_of(self, name: str) -> float | None:
+        """Mean of another figure of the folds, such as "macro_f1"; None where one has none."""
+        figures = [getattr(score, name) for score in self.scores]
+        return None if None in figures else statistics.fmean(figures)
+
     def to_json(self) -> dict[str, Any]:
         """What `edgefm crossval --json` prints."""
         return {
@@ -88,6 +96,8 @@ class CrossValidation:
             "mean_accuracy": self.mean,
             "std_accuracy": self.std,
             "sem_accuracy": self.std / math.sqrt(len(self.scores)),
+            "mean_balanced_accuracy": self.mean_of("balanced_accuracy"),
+            "mean_macro_f1": self.mean_of("macro_f1"),
             "mean_loss": statistics.fmean(score.loss for score in self.scores),
             "scores": [dict(score.__dict__) for score in self.scores],
         }
@@ -151,6 +161,8 @@ def cross_validate(
                     best_epoch=metrics["best_epoch"],
                     seconds=metrics["seconds"],
                     run=str(folder),
+                    balanced_accuracy=metrics.get("test_balanced_accuracy"),
+                    macro_f1=metrics.get("test_macro_f1"),
                 )
             )
     result = CrossValidation(recipe.name, recipe_hash(recipe), dataset.name, recipe.seed, tuple(scores))

@@ -18,6 +18,7 @@ from edge_fm.training.recipe.search_space import SearchPlan
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.checkpoint import load_state
 from edge_fm.training.run.fit import EpochFn
+from edge_fm.training.run.selection import rank, selection_key
 from edge_fm.training.run.train_once import train_once
 from edge_fm.training.search.search_study import (
     AGAIN,
@@ -51,8 +52,9 @@ class SearchResult:
         recipe: name of the recipe that was searched.
         trials: of every trial, in their order: number, state (complete, pruned, failed, running, waiting), values,
             val_accuracy (the best epoch's), epochs, seconds, seed, recipe_hash, run, error, again_of.
-        best: the complete trial with the highest validation accuracy, or None.
+        best: the complete trial with the best validation figure, or None.
         best_recipe: the file that `edgefm train --recipe` runs, or None.
+        chosen_by: the figure that selects, as the recipe's `select_by` says.
     """
 
     study: str
@@ -61,6 +63,7 @@ class SearchResult:
     trials: tuple[dict[str, Any], ...]
     best: dict[str, Any] | None
     best_recipe: Path | None
+    chosen_by: str = "val_accuracy"
 
     def to_json(self) -> dict[str, Any]:
         """What `edgefm search --json` prints."""
@@ -68,7 +71,7 @@ class SearchResult:
             "study": self.study,
             "storage": self.storage,
             "recipe": self.recipe,
-            "chosen_by": "val_accuracy",
+            "chosen_by": self.chosen_by,
             "best": self.best,
             "best_recipe": None if self.best_recipe is None else str(self.best_recipe),
             "trials": list(self.trials),
@@ -170,9 +173,11 @@ def _train_trial(
 ) -> float:
     optuna = require_optuna()
     began = time.monotonic()
+    by, accuracies = recipe.training.select_by, [0.0]
 
     def report(row: Mapping[str, float]) -> None:
-        trial.report(row["val_accuracy"], int(row["epoch"]))
+        accuracies.append(row["val_accuracy"])
+        trial.report(rank(row, by)[0], int(row["epoch"]))
         if trial.should_prune():
             raise optuna.TrialPruned
 
@@ -191,31 +196,38 @@ def _train_trial(
         trial.set_user_attr("error", error.message)
         raise optuna.TrialPruned from error
     finally:
+        if by != "accuracy":
+            trial.set_user_attr("val_accuracy", max(accuracies))
         trial.set_user_attr("seconds", round(time.monotonic() - began, 1))
-    return float(metrics["val_accuracy"])
+    if by != "accuracy":
+        trial.set_user_attr("val_accuracy", metrics["val_accuracy"])
+    return rank(metrics, by)[0]
 
 
 def _write_results(study: Any, recipe: Recipe, out_dir: Path, url: str) -> SearchResult:
     """Write best.toml and search.json of the study as it is now."""
     from sqlalchemy.engine import make_url
 
-    names = {"FAIL": "failed"}
+    names, by = {"FAIL": "failed"}, recipe.training.select_by
     trials = []
     for trial in study.get_trials(deepcopy=False):
         attrs, reported = trial.user_attrs, trial.intermediate_values
         state = names.get(trial.state.name, trial.state.name.lower())
+        value = trial.value if state == "complete" else max(reported.values(), default=None)
         trials.append(
             {
                 "number": trial.number,
                 "state": state,
                 "values": attrs.get("values", trial.params),
-                "val_accuracy": trial.value if state == "complete" else max(reported.values(), default=None),
+                "val_accuracy": attrs.get("val_accuracy", value),
+                **({} if by == "accuracy" else {selection_key(by): None if value is None else abs(value)}),
                 "epochs": len(reported),
                 **{key: attrs.get(key) for key in ("seconds", "seed", "recipe_hash", "run", "error", AGAIN)},
             }
         )
     complete = [trial for trial in trials if trial["state"] == "complete"]
-    best = max(complete, key=lambda trial: (trial["val_accuracy"], -trial["number"]), default=None)
+    sign = -1 if by == "loss" else 1
+    best = max(complete, key=lambda trial: (sign * trial[selection_key(by)], -trial["number"]), default=None)
     path = None
     if best is not None:
         path = out_dir / BEST_FILE
@@ -223,10 +235,10 @@ def _write_results(study: Any, recipe: Recipe, out_dir: Path, url: str) -> Searc
             with_keys(recipe, best["values"]),
             name=f"{recipe.name}-best",
             description=f"Trial {best['number']} of {len(trials)} of edgefm search on {recipe.name}: "
-            f"validation accuracy {best['val_accuracy']:.4f}.",
+            f"validation {by.replace('_', ' ')} {best[selection_key(by)]:.4f}.",
         )
         run_folder.write_text(path, recipe_toml(best_recipe))
     shown = make_url(url).render_as_string(hide_password=True)
-    result = SearchResult(study.study_name, shown, recipe.name, tuple(trials), best, path)
+    result = SearchResult(study.study_name, shown, recipe.name, tuple(trials), best, path, selection_key(by))
     run_folder.write_json(out_dir / RESULT_FILE, result.to_json())
     return result

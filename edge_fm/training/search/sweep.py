@@ -17,6 +17,7 @@ from edge_fm.training.recipe.keys import with_keys
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.fit import EpochFn
 from edge_fm.training.run.folder_lock import locked_folder
+from edge_fm.training.run.selection import rank, selection_key
 from edge_fm.training.run.train_once import train_once
 from edge_fm_runtime.errors import DivergedError, RecipeError
 from edge_fm_runtime.progress import ProgressFn, silent
@@ -43,6 +44,7 @@ class SweepRow:
         recipe_hash: of its recipe.
         run: its folder.
         error: why there are no figures, or None.
+        val_balanced_accuracy, val_macro_f1: of the best epoch, fractions; None where the training diverged.
     """
 
     values: Mapping[str, Any]
@@ -57,6 +59,8 @@ class SweepRow:
     recipe_hash: str
     run: str
     error: str | None = None
+    val_balanced_accuracy: float | None = None
+    val_macro_f1: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -144,10 +148,11 @@ def sweep(
     return rows
 
 
-def best_row(rows: Sequence[SweepRow]) -> SweepRow | None:
-    """The row with the highest validation accuracy, of equals the lowest loss; None where every run diverged."""
-    usable = [row for row in rows if row.val_accuracy is not None]
-    return max(usable, key=lambda row: (row.val_accuracy or 0.0, -(row.val_loss or 0.0)), default=None)
+def best_row(recipe: Recipe, rows: Sequence[SweepRow]) -> SweepRow | None:
+    """The row with the best validation figure of the recipe's `select_by`; None where every run diverged."""
+    by = recipe.training.select_by
+    usable = [row for row in rows if getattr(row, selection_key(by)) is not None]
+    return max(usable, key=lambda row: rank(row.__dict__, by), default=None)
 
 
 def write_table(out_dir: Path, recipe: Recipe, rows: Sequence[SweepRow]) -> None:
@@ -164,11 +169,11 @@ def write_table(out_dir: Path, recipe: Recipe, rows: Sequence[SweepRow]) -> None
 
 def sweep_json(recipe: Recipe, rows: Sequence[SweepRow]) -> dict[str, Any]:
     """What `edgefm sweep --json` prints."""
-    best = best_row(rows)
+    best = best_row(recipe, rows)
     return {
         "recipe": recipe.name,
         "recipe_hash": recipe_hash(recipe),
-        "chosen_by": "val_accuracy",
+        "chosen_by": selection_key(recipe.training.select_by),
         "best": None if best is None else best.to_json(),
         "rows": [row.to_json() for row in rows],
     }
@@ -187,6 +192,8 @@ def _row(values: Mapping[str, Any], recipe: Recipe, folder: Path, metrics: dict[
         seed=recipe.seed,
         recipe_hash=metrics["recipe_hash"],
         run=str(folder),
+        val_balanced_accuracy=metrics.get("val_balanced_accuracy"),
+        val_macro_f1=metrics.get("val_macro_f1"),
     )
 
 

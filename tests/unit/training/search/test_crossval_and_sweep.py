@@ -136,7 +136,7 @@ def test_a_sweep_leaves_one_table_and_repeats_nothing(strokes: Dataset, tmp_path
     assert len(loads) == 1
     assert [tuple(row.values.values()) for row in rows] == [("sgd", 16), ("sgd", 20), ("adam", 16), ("adam", 20)]
     assert all(row.test_accuracy is None for row in rows)
-    best = best_row(rows)
+    best = best_row(short(), rows)
     assert best is not None and best.val_accuracy == max(row.val_accuracy or 0 for row in rows)
 
     trained: list[int] = []
@@ -155,4 +155,4 @@ def test_a_diverging_combination_is_a_row_with_its_error(strokes: Dataset, tmp_p
     recipe = with_overrides(short(), optimizer="sgd")
     rows = sweep(recipe, {"optimizer.learning_rate": [1e30]}, lambda _: strokes, tmp_path)
     assert rows[0].val_accuracy is None and "diverged" in (rows[0].error or "")
-    assert best_row(rows) is None
+    assert best_row(recipe, rows) is None

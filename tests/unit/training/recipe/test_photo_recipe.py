@@ -1,0 +1,109 @@
+"""The recipe `photo`: when it is the one that is run, and how it fits itself to the photos that there are."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_fm.api.common.usual_recipe import usual_recipe
+from edge_fm.api.train import TrainOptions, prepare_training
+from edge_fm.models import efficientnet_lite_weights
+from edge_fm.training import load_recipe, with_overrides
+from edge_fm.training.recipe.photo import fitted_to_photos
+from edge_fm_runtime.errors import ModelError
+
+
+def _folder(place: Path, size: tuple[int, int] = (90, 80), mode: str = "RGB", count: int = 5) -> Path:
+    rng = np.random.default_rng(0)
+    for label in ("cup", "pot"):
+        (place / label).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+            Image.fromarray(pixels).convert(mode).save(place / label / f"{number}.png")
+    return place
+
+
+def _usual(
+    data: Path | str, size: tuple[int, int, int] | None = None, model: str | None = None
+) -> tuple[str, list[str]]:
+    notes: list[str] = []
+    return usual_recipe(model, str(data), size, note=notes.append), notes
+
+
+def test_colour_images_of_more_than_64_pixels_take_it_and_the_user_is_told(tmp_path: Path) -> None:
+    photos = _folder(tmp_path / "photos")
+    name, notes = _usual(photos)
+    assert name == "photo"
+    assert "the recipe photo is run" in notes[0] and "--recipe edgenet-s" in notes[0]
+    table = tmp_path / "table.csv"
+    with table.open("w", newline="") as file:
+        rows = [[f"photos/{label}/{number}.png", label] for label in ("cup", "pot") for number in range(3)]
+        csv.writer(file).writerows([["file", "label"], *rows])
+    assert _usual(table)[0] == "photo"
+    np.savez(tmp_path / "set.npz", images=np.zeros((3, 96, 70, 3), np.uint8), labels=np.arange(3))
+    assert _usual(tmp_path / "set.npz")[0] == "photo"
+    assert _usual(_folder(tmp_path / "small", (90, 60)), size=(96, 96, 3))[0] == "photo"
+
+
+def test_small_and_grey_images_and_named_models_do_not(tmp_path: Path) -> None:
+    assert _usual(_folder(tmp_path / "small", (90, 64))) == ("edgenet-s", [])
+    assert _usual(_folder(tmp_path / "grey", mode="L")) == ("edgenet-s", [])
+    photos = _folder(tmp_path / "photos")
+    assert _usual(photos, size=(64, 64, 3))[0] == "edgenet-s"
+    assert _usual(photos, size=(96, 96, 1))[0] == "edgenet-s"
+    assert _usual(photos, model="edgenet-m")[0] == "edgenet-s"
+    assert _usual(photos, model="resnet18")[0] == "transfer"
+    assert _usual("fashion-mnist")[0] == "edgenet-s"
+    np.savez(tmp_path / "grey.npz", images=np.zeros((3, 96, 70, 1), np.uint8), labels=np.arange(3))
+    assert _usual(tmp_path / "grey.npz")[0] == "edgenet-s"
+    assert _usual(tmp_path / "missing")[0] == "edgenet-s", "loading says that it is not there"
+
+
+def test_few_photos_train_few_layers_and_many_all() -> None:
+    recipe = load_recipe("photo")
+    few, some, many = (fitted_to_photos(recipe, images)[0] for images in (160, 3_000, 100_000))
+    assert (few.model.freeze_until, some.model.freeze_until, many.model.freeze_until) == ("block6a", "block6a", "")
+    assert few.model.frozen_statistics and not many.model.frozen_statistics
+    assert few.training.batch_size < some.training.batch_size
+    steps = [r.training.epochs * (n // r.training.batch_size) for r, n in ((few, 160), (some, 3_000), (many, 100_000))]
+    assert 200 <= steps[0] <= steps[1] <= steps[2] <= 40_000
+    assert (few.training.keep, some.training.keep) == ("last", "best")
+    assert many.augmentation.crop < some.augmentation.crop
+    other = fitted_to_photos(with_overrides(recipe, model="convnext-tiny"), 3_000)[0]
+    assert other.model.freeze_until == "", "no stage of it is known to begin its last third"
+
+
+def test_what_the_user_sets_stays() -> None:
+    recipe = with_overrides(load_recipe("photo"), epochs=3, freeze=["backbone"])
+    fitted, line = fitted_to_photos(recipe, 160, given={"training.epochs", "model.freeze"})
+    assert (fitted.training.epochs, fitted.model.freeze, fitted.model.freeze_until) == (3, "backbone", "")
+    assert "3 epochs of 10 steps, with a frozen backbone" in line
+    fresh, line = fitted_to_photos(with_overrides(load_recipe("photo"), weights="none"), 160)
+    assert fresh.training.head_epochs == 0 and "from fresh weights" in line
+
+
+def test_a_folder_of_photos_is_prepared_without_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(efficientnet_lite_weights, "published_file", lambda name: tmp_path)
+    notes: list[str] = []
+    prepared = prepare_training(data=str(_folder(tmp_path / "photos")), note=notes.append)
+    recipe = prepared.recipe
+    assert (recipe.name, recipe.model.name, recipe.model.options["size"]) == ("photo", "efficientnet-lite0", 192)
+    assert prepared.dataset.shape == (192, 192, 3)
+    assert recipe.photo.mode == "stretch"
+    assert any("fitted to" in note for note in notes)
+    smaller = prepare_training(data=str(tmp_path / "photos"), options=TrainOptions(size=(96, 80, 3), epochs=2))
+    assert (smaller.recipe.model.options["size"], smaller.recipe.training.epochs) == (96, 2)
+    assert smaller.dataset.shape == (96, 80, 3)
+
+
+def test_without_its_weights_it_says_so_before_anything_is_read(tmp_path: Path) -> None:
+    if efficientnet_lite_weights.PUBLISHED.get("efficientnet-lite4"):
+        pytest.skip("there is a package for it")
+    options = TrainOptions(model="efficientnet-lite4")
+    with pytest.raises(ModelError, match="No package carries") as caught:
+        prepare_training("photo", str(tmp_path / "missing"), options=options)
+    assert "--weights" in (caught.value.hint or "")
