@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 LISTED = 20
+_ROUNDING = 1e-9
+"""Of a mean of equal numbers."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def label_suspects(
     usual = np.where(counts > 0, np.bincount(truth, weights=own, minlength=values.shape[1]) / np.maximum(counts, 1), 2)
     predicted = values.argmax(axis=1)
     score = values.max(axis=1)
-    doubtful = np.flatnonzero((predicted != truth) & (score >= usual[predicted]))
+    doubtful = np.flatnonzero((predicted != truth) & (score >= usual[predicted] - _ROUNDING))
     order = doubtful[np.argsort(own[doubtful] - score[doubtful], kind="stable")][:LISTED]
     return tuple(
         LabelSuspect(
