@@ -13,7 +13,7 @@ from typing import IO, Any, TextIO, cast
 import click
 
 from edge_fm import __version__
-from edge_fm.cli.console.printable import printable
+from edge_fm.cli.console.printable import printable, printable_message
 from edge_fm.cli.console.progress_bar import print_message
 from edge_fm.process import run_process
 from edge_fm.signals import Interrupted, interruption
@@ -52,7 +52,7 @@ class _Failure(click.ClickException):
         self.exit_code = error.exit_code  # type: ignore[misc]  # click itself sets it so, per instance
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"Error: {printable(self.message, lines=True)}", file=file, err=file is None)
+        click.echo(f"Error: {printable_message(self.message)}", file=file, err=file is None)
 
 
 _FULL = {
@@ -70,7 +70,7 @@ def _error_to_raise(error: EdgeFMError | click.ClickException | OSError) -> Exce
     if isinstance(error, EdgeFMError):
         return _Failure(error)
     if isinstance(error, click.ClickException):
-        error.message = printable(error.message, lines=True)  # type: ignore[misc]  # what click shows
+        error.message = printable_message(error.message)  # type: ignore[misc]  # what click shows
         return error
     if isinstance(error, BrokenPipeError) and error.filename in (None, STDOUT):
         return click.exceptions.Exit(1)  # the reader of the results has seen enough
@@ -169,7 +169,7 @@ def _show_warning(
 ) -> None:
     """Print our own warnings in one line, without the place in the code; others as Python does."""
     if issubclass(category, EdgeFMWarning):
-        print_message(f"Warning: {printable(str(message), lines=True)}")
+        print_message(f"Warning: {printable_message(str(message))}")
     elif file is None:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         print_message(printable(text, lines=True), nl=False)

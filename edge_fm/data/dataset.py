@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_runtime.artifacts.metadata_reader import MAX_TEXT
 from edge_fm_runtime.errors import DataError
 
 Images: TypeAlias = npt.NDArray[np.uint8]
@@ -154,6 +155,11 @@ def make_dataset(
             raise DataError(
                 f"{name}: the label {label!r} is not text: it holds half of a character (a surrogate).",
                 hint="Rename the class: its folder, or the label in the file.",
+            )
+        if len(label) > MAX_TEXT:  # found now, not when the trained model is exported
+            raise DataError(
+                f"{name}: the label {label[:40]!r}... has {len(label):,} characters; labels have up to {MAX_TEXT:,}.",
+                hint="Give the class a shorter name.",
             )
     own = {} if validation is None else {"validation": validation}
     check_groups(name, {"training": train, **own, "test": test})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_fm.cli.console.console import Console
-from edge_fm.cli.console.printable import printable, printable_json
+from edge_fm.cli.console.printable import printable, printable_json, printable_message
 from edge_fm_runtime.classification import Classification, Failure
 from edge_fm_runtime.classifier import Classifier
 
@@ -57,7 +57,7 @@ def print_predictions(
             failed += 1
             error = str(prediction.error)
             if not both:
-                console.note(f"{printable(prediction.input)}: {error}")
+                console.note(printable_message(f"{printable(prediction.input)}: {error}"))
             elif hint := error.partition("\n")[2]:  # the row has the message
                 console.note(hint)
         else:

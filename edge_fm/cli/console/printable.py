@@ -16,6 +16,8 @@ _CONTROLS = re.compile(
     "]"
 )
 
+_LONG = re.compile(r"\S{1000,}")
+
 
 def printable(text: str, *, lines: bool = False) -> str:
     r"""Escape control characters, invisible ones, and those that turn the direction of text.
@@ -29,6 +31,16 @@ def printable(text: str, *, lines: bool = False) -> str:
         ('Ankle\\x1b[31m boot\\n', 'two\nlines')
     """
     return _CONTROLS.sub(lambda match: "\n" if lines and match[0] == "\n" else _escape(match[0]), text)
+
+
+def printable_message(text: str) -> str:
+    """A message as `printable` gives it, each word of more than 1,000 characters (a path, a label) cut in its middle.
+
+    Example:
+        >>> printable_message(f"{'x' * 5000} does not exist.")[398:420]
+        'xx...xxxxxxxxxxxxxxxxx'
+    """
+    return _LONG.sub(lambda match: f"{match[0][:400]}...{match[0][-100:]}", printable(text, lines=True))
 
 
 def printable_json(value: Any, *, indent: int | None = None) -> str:

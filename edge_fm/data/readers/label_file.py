@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_fm_runtime.artifacts.metadata_reader import MAX_TEXT
 from edge_fm_runtime.errors import DataError
 
 _MAX_BYTES = 16 << 20
@@ -140,6 +141,10 @@ def _checked(names: tuple[str, ...], path: Path, what: str) -> tuple[str, ...]:
             raise DataError(
                 f"{path}, {what} {number} is {name!r}, which is not text: it holds half of a character (a surrogate).",
                 hint=_HINT,
+            )
+        if len(name) > MAX_TEXT:
+            raise DataError(
+                f"{path}, {what} {number} has {len(name):,} characters; labels have up to {MAX_TEXT:,}.", hint=_HINT
             )
         if name in first:
             raise DataError(

@@ -12,6 +12,9 @@ from edge_fm_runtime.errors import ArtifactError
 
 MAX_LABELS = 100_000
 REEXPORT = "Export the model again: edgefm export"
+MAX_TEXT = 4096
+"""Characters of a label or a name."""
+
 _MAX_DEPTH = 16
 _MAX_PATH = 1024
 _MAX_PART = 255
@@ -20,7 +23,7 @@ _MAX_PART = 255
 
 def _is_text(value: Any) -> bool:
     try:
-        return isinstance(value, str) and 0 < len(value.encode()) <= 4 * 4096 and len(value) <= 4096
+        return isinstance(value, str) and 0 < len(value.encode()) <= 4 * MAX_TEXT and len(value) <= MAX_TEXT
     except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and no file or terminal can hold
         return False
 
@@ -71,7 +74,7 @@ class JsonReader:
     def text(self, value: object, name: str) -> str:
         return cast(
             str,
-            self._typed(_is_text, value, name, "a non-empty string of at most 4096 characters"),
+            self._typed(_is_text, value, name, f"a non-empty string of at most {MAX_TEXT} characters"),
         )
 
     def name(self, value: object, name: str) -> str:

@@ -113,3 +113,11 @@ def test_an_empty_path_is_not_the_current_folder_in_python(
         load_dataset("")
     with Classifier.load(".") as classifier, pytest.raises(PhotoError, match="is empty"):
         classifier.classify("")
+
+
+@pytest.mark.parametrize("command", [("infer",), ("verify",), ("export",), ("infer", "a.jpg", "--model")])
+def test_a_name_without_end_is_cut_in_the_message(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(cli, [*command, "x" * 100_000])
+    assert result.exit_code in (1, 2)
+    assert len(result.stderr) < 3000
+    assert "xxx...x" in result.stderr

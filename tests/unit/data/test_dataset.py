@@ -89,3 +89,10 @@ def test_the_contact_sheet_says_what_it_cannot_do() -> None:
     two = Split(np.zeros((4, 3, 3, 2), np.uint8), np.arange(4) % 2)
     with pytest.raises(DataError, match="2 channels"):
         contact_sheet(make(two, two))
+
+
+def test_a_label_that_no_artifact_could_hold_is_refused_before_training() -> None:
+    split = Split(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1]))
+    assert make_dataset("toy", "toy", ("bag", "x" * 4096), split, split).shape == (4, 4, 1)
+    with pytest.raises(DataError, match="has 10,000 characters; labels have up to 4,096"):
+        make_dataset("toy", "toy", ("bag", "x" * 10_000), split, split)

@@ -75,6 +75,7 @@ def test_marks_of_joined_files_and_numbers_with_a_bracket_are_taken_off(content:
         ("labels.json", b"bag\ncoat\n", "cannot be read: Expecting value"),
         ("labels.json", b'{"bag": 1, "coat": 2}', "not a dict of labels and the class numbers from 0"),
         ("labels.json", b'["bag", "bag"]', "twice, in entry 1 and entry 2"),
+        ("labels.txt", b"bag\n" + b"x" * 10_000, "line 2 has 10,000 characters; labels have up to 4,096"),
     ],
 )
 def test_errors_say_what_is_wrong(name: str, content: bytes, message: str, tmp_path: Path) -> None:
