@@ -68,8 +68,9 @@ def why_untrusted(path: Path, *, group: bool = False) -> str | None:
     if os.name != "posix":
         return None
     info = path.stat()
-    if info.st_uid not in (0, os.geteuid()):
-        return f"{path} belongs to another user (uid {info.st_uid})"
+    for owner in (path.lstat().st_uid, info.st_uid):  # of a link, and of what it leads to
+        if owner not in (0, os.geteuid()):
+            return f"{path} belongs to another user (uid {owner})"
     # In a folder such as /tmp, with the sticky bit, nobody replaces another user's files.
     if info.st_mode & 0o002 and not (stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX):
         return f"everybody may write to {path} (mode {stat.S_IMODE(info.st_mode):o})"
@@ -93,7 +94,8 @@ def own_folder(*names: str) -> Path | None:
     folder = root
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        reason = why_untrusted(root)
+        # Whoever can write to the folder around it can put another one in its place.
+        reason = why_untrusted(root.parent) or why_untrusted(root)
         for name in names:
             folder /= name
             folder.mkdir(exist_ok=True, mode=0o700)

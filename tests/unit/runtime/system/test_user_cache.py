@@ -184,3 +184,24 @@ def test_a_fifo_in_place_of_a_compiled_model_is_no_wait(artifact_folder: Path, c
     with pytest.warns(CacheWarning, match="not used"):
         np.testing.assert_array_equal(predict(artifact_folder), first)
     assert blob.is_file(), "it was not compiled and kept again"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+def test_a_cache_in_another_users_hands_is_not_used(cache: Path, tmp_path: Path) -> None:
+    """The folder itself, the one around it, one below it, a link to a folder of one's own."""
+    nobody = 65534
+    folder = own_folder("openvino")
+    assert folder is not None
+    for given in (cache, cache / "edgefm", folder):
+        os.chown(given, nobody, nobody)
+        with pytest.warns(CacheWarning, match=r"belongs to another user \(uid 65534\)"):
+            assert own_folder("openvino") is None
+        os.chown(given, 0, 0)
+        assert own_folder("openvino") == folder
+    mine = tmp_path / "mine"
+    (cache / "edgefm").rename(mine)
+    (cache / "edgefm").symlink_to(mine)
+    assert own_folder("openvino") == folder
+    os.lchown(cache / "edgefm", nobody, nobody)
+    with pytest.warns(CacheWarning, match="edgefm belongs to another user"):
+        assert own_folder("openvino") is None
