@@ -1,10 +1,12 @@
 """How many photos of a labelled folder are classified correctly, and what that costs.
 
-    python benchmarks/photo_accuracy.py FOLDER --artifact FOLDER [--json] [--wrong] [--sheet PNG]
+    python benchmarks/photo_accuracy.py FOLDER [--artifact NAME] [--min-score auto] [--json] [--wrong] [--sheet PNG]
 
-FOLDER holds one folder for each label; folders whose names start with "_" are sets of their own with label folders
-inside, and are counted apart. A folder's name is compared with the model's labels by letters and digits alone, so
-`T-shirt_top` is "T-shirt/top".
+FOLDER holds one folder for each label; folders whose names start with "_" are sets of their own, and are counted apart:
+with label folders inside, photos of the same labels; with photos inside, other things, which have no label. A folder's
+name is compared with the model's labels by letters and digits alone, so `T-shirt_top` is "T-shirt/top". With
+--min-score, photos whose score is lower count as not answered: the share that is, how many of these are right, and the
+share of other things that gets a label nevertheless.
 """
 
 from __future__ import annotations
@@ -28,11 +30,11 @@ from edge_fm_runtime.photos.suffixes import is_photo_name
 
 @dataclass(frozen=True)
 class LabelledPhoto:
-    """A photo, the set it is counted in, and its label as the folder's name gives it."""
+    """A photo, the set it is counted in, and its label as the folder's name gives it; None for other things."""
 
     path: Path
     group: str
-    label: str
+    label: str | None
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,11 @@ class Classified:
     photo: LabelledPhoto
     label: str
     seconds: float
+    answered: bool = True
 
     @property
     def right(self) -> bool:
-        return plain(self.label) == plain(self.photo.label)
+        return self.photo.label is not None and plain(self.label) == plain(self.photo.label)
 
 
 def plain(label: str) -> str:
@@ -58,7 +61,10 @@ def list_photos(root: Path, labels: Iterable[str], *, group: str = "photos") -> 
     known = {plain(label) for label in labels}
     found = []
     for folder in sorted(p for p in root.iterdir() if p.is_dir()):
-        if folder.name.startswith("_"):
+        if folder.name.startswith("_") and not any(p.is_dir() for p in folder.iterdir()):
+            files = sorted(p for p in folder.iterdir() if is_photo_name(p.name))
+            found += [LabelledPhoto(file, folder.name.strip("_"), None) for file in files]
+        elif folder.name.startswith("_"):
             found += list_photos(folder, labels, group=folder.name.strip("_"))
         elif plain(folder.name) in known:
             files = sorted(p for p in folder.iterdir() if is_photo_name(p.name))
@@ -68,54 +74,55 @@ def list_photos(root: Path, labels: Iterable[str], *, group: str = "photos") -> 
     return found
 
 
-def measure(photos: Iterable[LabelledPhoto], classify: Callable[[Path], str]) -> list[Classified]:
-    """Classified photos one after another; `classify` is a path -> label function."""
+def measure(photos: Iterable[LabelledPhoto], classify: Callable[[Path], tuple[str, bool]]) -> list[Classified]:
+    """Classified photos one after another; `classify` returns the best label, and whether its score is enough."""
     predictions = []
     for photo in photos:
         start = perf_counter()
-        label = classify(photo.path)
-        predictions.append(Classified(photo, label, perf_counter() - start))
+        label, answered = classify(photo.path)
+        predictions.append(Classified(photo, label, perf_counter() - start, answered))
     return predictions
 
 
-def probability_classifier(
-    probabilities: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]],
-    labels: list[str],
-    shape: tuple[int, int, int],
-    mode: str = "garment",
-    background: str = "dark",
-    fill: int = 0,
-) -> Callable[[Path], str]:
-    """A path -> label function from one of uint8 `[N,H,W,C]` -> `[N,classes]`, for models that are no artifact yet."""
-    from edge_fm_runtime.artifacts.metadata import PhotoSpec
-    from edge_fm_runtime.photos.photo import load_canvas
-
-    spec = PhotoSpec(mode=mode, background=background, fill=fill)  # type: ignore[arg-type]
-    return lambda path: labels[int(probabilities(load_canvas(path, shape, spec)[None])[0].argmax())]
-
-
 def report(predictions: list[Classified]) -> dict[str, Any]:
-    """Accuracy with its 95% interval (Wilson), in all and for each label, for each group."""
+    """Accuracy with its 95% interval (Wilson), in all and for each label, for each group; other things apart."""
     groups: dict[str, list[Classified]] = defaultdict(list)
     for prediction in predictions:
         groups[prediction.photo.group].append(prediction)
     return {
-        name: {
-            "n": len(group),
-            "right": sum(a.right for a in group),
-            "accuracy": sum(a.right for a in group) / len(group),
-            "ci95": wilson(sum(a.right for a in group), len(group)),
-            "median_ms": 1e3 * statistics.median(a.seconds for a in group),
-            "per_label": {
-                label: statistics.fmean(a.right for a in group if a.photo.label == label)
-                for label in sorted({a.photo.label for a in group})
-            },
-            "confusions": [
-                {"label": pair[0], "prediction": pair[1], "count": count}
-                for pair, count in Counter((a.photo.label, a.label) for a in group if not a.right).most_common(10)
-            ],
-        }
+        name: _of_labels(group) if group[0].photo.label is not None else _of_other_things(group)
         for name, group in groups.items()
+    }
+
+
+def _of_labels(group: list[Classified]) -> dict[str, Any]:
+    per_label = {
+        label: statistics.fmean(a.right for a in group if a.photo.label == label)
+        for label in sorted({str(a.photo.label) for a in group})
+    }
+    answered = [a for a in group if a.answered]
+    return {
+        "n": len(group),
+        "right": sum(a.right for a in group),
+        "accuracy": sum(a.right for a in group) / len(group),
+        "ci95": wilson(sum(a.right for a in group), len(group)),
+        "balanced_accuracy": statistics.fmean(per_label.values()),
+        "answered": len(answered) / len(group),
+        "accuracy_of_answered": statistics.fmean(a.right for a in answered) if answered else None,
+        "median_ms": 1e3 * statistics.median(a.seconds for a in group),
+        "per_label": per_label,
+        "confusions": [
+            {"label": pair[0], "prediction": pair[1], "count": count}
+            for pair, count in Counter((a.photo.label, a.label) for a in group if not a.right).most_common(10)
+        ],
+    }
+
+
+def _of_other_things(group: list[Classified]) -> dict[str, Any]:
+    return {
+        "n": len(group),
+        "answered": statistics.fmean(a.answered for a in group),
+        "predictions": dict(Counter(a.label for a in group).most_common()),
     }
 
 
@@ -145,7 +152,8 @@ def draw_sheet(predictions: list[Classified], canvas: Callable[[Path], np.ndarra
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="labelled photos")
-    parser.add_argument("--artifact", type=Path, required=True, help="what `edgefm export` wrote")
+    parser.add_argument("--artifact", help="what `edgefm export` wrote; default: the one in the package")
+    parser.add_argument("--min-score", help="a number from 0 to 1, or auto for what the artifact records")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--wrong", action="store_true", help="list the photos that were classified wrongly")
     parser.add_argument("--sheet", type=Path, help="draw every photo beside its canvas into this PNG")
@@ -154,10 +162,17 @@ def main() -> None:
     from edge_fm_runtime.classifier import Classifier
     from edge_fm_runtime.photos.photo import load_canvas
 
-    with Classifier.load(options.artifact) as classifier:
+    given = options.min_score
+    min_score: Any = given if given in (None, "auto") else float(given)
+    with Classifier.load(options.artifact, min_score=min_score) as classifier:
         metadata = classifier.artifact.metadata
+
+        def classify(path: Path) -> tuple[str, bool]:
+            found = classifier.classify(path)
+            return found.top[0].label, not found.rejected
+
         photos = list_photos(options.folder, metadata.labels)
-        predictions = measure(photos, lambda path: classifier.classify(path).label)
+        predictions = measure(photos, classify)
     result = report(predictions)
     if options.sheet:
         draw_sheet(predictions, lambda path: load_canvas(path, metadata.input.shape, metadata.photo), options.sheet)
@@ -165,15 +180,26 @@ def main() -> None:
         print(json.dumps(result, indent=2))
         return
     for name, group in result.items():
-        low, high = group["ci95"]
-        print(
-            f"{name}: {group['right']} of {group['n']} right, {group['accuracy']:.1%} "
-            f"(95% interval {low:.1%} to {high:.1%}), {group['median_ms']:.1f} ms a photo"
-        )
-        print("  " + "  ".join(f"{label} {share:.0%}" for label, share in group["per_label"].items()))
-        print("  " + ", ".join(f"{c['label']} -> {c['prediction']} {c['count']}" for c in group["confusions"]))
+        print_group(name, group, thresholded=given is not None)
     if options.wrong:
-        print("\n".join(f"{a.photo.path}: {a.label}" for a in predictions if not a.right))
+        print("\n".join(f"{a.photo.path}: {a.label}" for a in predictions if a.photo.label and not a.right))
+
+
+def print_group(name: str, group: dict[str, Any], *, thresholded: bool) -> None:
+    """Print the figures of one set."""
+    if "accuracy" not in group:
+        told = ", ".join(f"{label} {count}" for label, count in group["predictions"].items())
+        print(f"{name} (other things): {group['n']}, {group['answered']:.1%} get a label: {told}")
+        return
+    low, high = group["ci95"]
+    print(
+        f"{name}: {group['right']} of {group['n']} right, {group['accuracy']:.1%} (95% interval {low:.1%} to "
+        f"{high:.1%}), balanced {group['balanced_accuracy']:.1%}, {group['median_ms']:.1f} ms a photo"
+    )
+    if thresholded and group["accuracy_of_answered"] is not None:
+        print(f"  answered {group['answered']:.1%}, of these right {group['accuracy_of_answered']:.1%}")
+    print("  " + "  ".join(f"{label} {share:.0%}" for label, share in group["per_label"].items()))
+    print("  " + ", ".join(f"{c['label']} -> {c['prediction']} {c['count']}" for c in group["confusions"]))
 
 
 if __name__ == "__main__":

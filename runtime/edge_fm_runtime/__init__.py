@@ -2,7 +2,7 @@
 
 Example:
     >>> from edge_fm_runtime import Classifier
-    >>> Classifier.load("edgenet-s-onnx-int8").classify("photo.jpg").label  # doctest: +SKIP
+    >>> Classifier.load("efficientnet-lite0-onnx-int8").classify("photo.jpg").label  # doctest: +SKIP
     'Ankle boot'
 """
 

@@ -54,7 +54,7 @@ def command(
 
     \b
     The model in the package, for the ten kinds of clothes of Fashion-MNIST:
-      --model edgenet-s-onnx-int8
+      --model efficientnet-lite0-onnx-int8
     """  # noqa: D301 (click's mark of a paragraph that is not to be wrapped)
     if as_csv and console.as_json:
         raise click.UsageError("--csv and --json exclude each other.")

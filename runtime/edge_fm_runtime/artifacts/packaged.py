@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 MODELS = Path(__file__).parents[1] / "models"
-DEFAULT_MODEL = "edgenet-s-onnx-int8"
+DEFAULT_MODEL = "efficientnet-lite0-onnx-int8"
 """What `Classifier.load()` and `edgefm infer` take where none is named."""
 
 

@@ -14,7 +14,6 @@ from click.testing import CliRunner
 
 import edge_fm
 from edge_fm.cli import cli
-from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL
 
 FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "autotune": (edge_fm.autotune,),
@@ -129,6 +128,9 @@ def test_defaults_are_the_same(name: str) -> None:
     assert compared or name == "models"  # its one function with a choice cannot be called without it
 
 
+EDGENET = "edgenet-s-onnx-int8"
+"""An artifact of the package, of 28x28 grey images."""
+
 SAME: dict[str, tuple[list[str], Callable[[Path], Any]]] = {
     "data info": (["data", "info", "fashion-mnist-mini"], lambda _: edge_fm.describe_data("fashion-mnist-mini")),
     "data show": (
@@ -138,11 +140,11 @@ SAME: dict[str, tuple[list[str], Callable[[Path], Any]]] = {
     "doctor": (["doctor"], lambda _: edge_fm.examine_machine()),
     "experiments": (["experiments"], lambda _: edge_fm.run_experiments()),
     "export": (
-        ["export", DEFAULT_MODEL.removesuffix("-onnx-int8"), "--format", "all", "--precision", "all", "--dry-run"],
-        lambda _: edge_fm.plan_export(DEFAULT_MODEL.removesuffix("-onnx-int8"), "all", "all"),
+        ["export", EDGENET.removesuffix("-onnx-int8"), "--format", "all", "--precision", "all", "--dry-run"],
+        lambda _: edge_fm.plan_export(EDGENET.removesuffix("-onnx-int8"), "all", "all"),
     ),
     "models": (["models"], lambda _: edge_fm.list_models()),
-    "verify": (["verify", DEFAULT_MODEL], lambda _: edge_fm.verify(DEFAULT_MODEL)),
+    "verify": (["verify", EDGENET], lambda _: edge_fm.verify(EDGENET)),
 }
 
 
@@ -162,8 +164,8 @@ def test_a_result_is_what_the_command_prints(
 
 def test_an_evaluation_is_what_the_command_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(cli, ["evaluate", DEFAULT_MODEL, "--data", "fashion-mnist-mini", "--json", "--quiet"])
-    printed, result = json.loads(done.stdout), edge_fm.evaluate(DEFAULT_MODEL, data="fashion-mnist-mini").to_json()
+    done = CliRunner().invoke(cli, ["evaluate", EDGENET, "--data", "fashion-mnist-mini", "--json", "--quiet"])
+    printed, result = json.loads(done.stdout), edge_fm.evaluate(EDGENET, data="fashion-mnist-mini").to_json()
     for timed in (printed, result):
         del timed["inference"]["ms_per_image"], timed["inference"]["images_per_s"]
     assert json.loads(json.dumps(result)) == printed
@@ -177,9 +179,9 @@ def test_photos_are_classified_as_the_command_does(tmp_path: Path, monkeypatch: 
     boot = int((dataset.test.labels == dataset.label_names.index("Ankle boot")).argmax())
     sample_photo(dataset.test.images[boot], Path("boot.jpg"))
     Path("broken.jpg").write_bytes(b"none")
-    done = CliRunner().invoke(cli, ["infer", "boot.jpg", "broken.jpg", "--model", DEFAULT_MODEL, "--json", "--quiet"])
+    done = CliRunner().invoke(cli, ["infer", "boot.jpg", "broken.jpg", "--model", EDGENET, "--json", "--quiet"])
     printed = [json.loads(line) for line in done.stdout.splitlines()]
-    found = [one.to_json() for one in edge_fm.classify(["boot.jpg", "broken.jpg"], DEFAULT_MODEL)]
+    found = [one.to_json() for one in edge_fm.classify(["boot.jpg", "broken.jpg"], EDGENET)]
     for row in (*printed, *found):
         row["decode_ms"] = row["infer_ms"] = None
     assert found == printed and found[0]["label"] == "Ankle boot" and found[1]["error"]

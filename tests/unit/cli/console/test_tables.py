@@ -63,23 +63,20 @@ def test_experiments_can_be_typed(show: Shown) -> None:
 
 
 def test_verify_and_autotune(show: Shown, artifact_folder: Path) -> None:
-    from edge_fm.api.common.places import shipped_model
     from edge_fm.cli.console.artifact_tables import print_tuning
     from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.measurement.autotune import Candidate, Tuning
 
     text = show(run("verify", str(artifact_folder)))
     assert "max_abs_diff" in text and text.count("passed") >= 2 and "PASSED" in text
-    artifact = load_artifact(str(shipped_model()))
+    artifact = load_artifact("edgenet-s-onnx-int8")
     candidates = tuple(Candidate(artifact, "onnxruntime", n, None, 0.123 * n, 9, None) for n in (1, 2))
     text = show(lambda: print_tuning(Tuning(candidates, candidates[0], ()), 0.5))
     assert text.count(artifact.metadata.name) >= 2 and "0.123" in text and "0.246" in text and "dynamic" in text
 
 
 def test_evaluate_and_data(show: Shown, tmp_path: Path) -> None:
-    from edge_fm.api.common.places import shipped_model
-
-    text = show(run("evaluate", str(shipped_model()), "--data", "fashion-mnist-mini"))
+    text = show(run("evaluate", "edgenet-s-onnx-int8", "--data", "fashion-mnist-mini"))
     assert all(label in text for label in ("T-shirt/top", "Ankle boot", "F1 %"))
     file = tmp_path / "data.npz"
     images, labels = np.zeros((40, 4, 4, 1), np.uint8), np.arange(40) % 2
@@ -107,9 +104,7 @@ def test_benchmark(show: Shown, benchmarked: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def benchmarked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    from edge_fm.api.common.places import shipped_model
-
-    arguments = ["benchmark", str(shipped_model()), "--against", "none", "--duration", "0.05", "--min-samples", "2"]
+    arguments = ["benchmark", "edgenet-s-onnx-int8", "--against", "none", "--duration", "0.05", "--min-samples", "2"]
     done = CliRunner().invoke(cli, [*arguments, "--skip", "starts", "--profile", "--json", "--quiet"])
     assert done.exit_code == 0, done.output
     report: dict[str, Any] = json.loads(done.stdout)

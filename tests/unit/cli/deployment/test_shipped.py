@@ -18,9 +18,13 @@ import edge_fm_runtime
 from edge_fm.api.common.places import shipped_model
 from edge_fm.cli import cli
 from edge_fm.data import load_dataset, sample_photo
-from edge_fm.models.records import trained_model
+from edge_fm.models.records import STORED_RESULTS, trained_model
 from edge_fm.training import load_recipe, recipe_hash
 from edge_fm_runtime import Classifier, load_artifact
+from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL, packaged_artifact
+
+EDGENET = "edgenet-s-onnx-int8"
+"""The packaged artifact for 28x28 grey images."""
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +45,27 @@ def test_a_photo_is_classified_by_it_with_a_note(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["label"] == "Trouser"
 
 
-def test_it_verifies_and_is_small() -> None:
-    folder = shipped_model()
+@pytest.mark.parametrize(("name", "most"), [(EDGENET, 300 * 1024), (DEFAULT_MODEL, 5_000_000)])
+def test_it_verifies_and_is_small(name: str, most: int) -> None:
+    folder = packaged_artifact(name)
     assert folder is not None
-    assert CliRunner().invoke(cli, ["verify", str(folder), "--quiet"]).exit_code == 0
-    assert sum(file.stat().st_size for file in folder.iterdir()) <= 300 * 1024
+    assert CliRunner().invoke(cli, ["verify", name, "--quiet"]).exit_code == 0
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= most
+
+
+def test_the_one_without_a_name_sees_colour_and_knows_what_fashion_mnist_knows() -> None:
+    default, grey = load_artifact(DEFAULT_MODEL).metadata, load_artifact(EDGENET).metadata
+    assert shipped_model() == packaged_artifact(DEFAULT_MODEL)
+    assert default.labels == grey.labels
+    assert (default.input.colour, grey.input.colour) == ("rgb", "grey")
+
+
+def test_fashion_mnists_own_images_are_still_classified_sensibly() -> None:
+    test = load_dataset("fashion-mnist-mini").test
+    images = [np.asarray(image[..., 0]) for image in test.images[:60]]
+    with Classifier.load() as classifier:
+        right = [classifier.classify(image).index == label for image, label in zip(images, test.labels, strict=False)]
+    assert np.mean(right) > 0.6  # a guess is right on a tenth
 
 
 @pytest.mark.parametrize(
@@ -89,8 +109,8 @@ def test_benchmark_takes_it_where_nothing_is_exported(artifact_folder: Path, mon
         command += ["--skip", part]
     done = CliRunner().invoke(cli, command)
     assert done.exit_code == 0, done.output
-    assert "Model: edgenet-s-onnx-int8, shipped with edge-fm" in done.stderr
-    assert "Next: edgefm infer photo.jpg --model edgenet-s-onnx-int8" in done.stderr
+    assert f"Model: {DEFAULT_MODEL}, shipped with edge-fm" in done.stderr
+    assert f"Next: edgefm infer photo.jpg --model {DEFAULT_MODEL}" in done.stderr
     monkeypatch.setenv("EDGEFM_MODEL", str(artifact_folder))
     done = CliRunner().invoke(cli, [*command, "--json"])
     assert done.exit_code == 0, done.output
@@ -99,13 +119,13 @@ def test_benchmark_takes_it_where_nothing_is_exported(artifact_folder: Path, mon
 
 
 def test_its_name_loads_it_in_python_and_so_does_none() -> None:
-    with Classifier.load() as unnamed, Classifier.load("edgenet-s-onnx-int8") as named:
+    with Classifier.load() as unnamed, Classifier.load(DEFAULT_MODEL) as named:
         assert unnamed.artifact.path == named.artifact.path == shipped_model()
 
 
 def test_a_folder_of_that_name_comes_first(artifact_folder: Path, tmp_path: Path) -> None:
-    artifact_folder.rename(tmp_path / "edgenet-s-onnx-int8")
-    assert load_artifact("edgenet-s-onnx-int8").metadata.name == "tiny"
+    artifact_folder.rename(tmp_path / DEFAULT_MODEL)
+    assert load_artifact(DEFAULT_MODEL).metadata.name == "tiny"
     with Classifier.load() as unnamed:
         assert unnamed.artifact.path == shipped_model()
 
@@ -113,7 +133,7 @@ def test_a_folder_of_that_name_comes_first(artifact_folder: Path, tmp_path: Path
 def test_an_unknown_name_says_which_there_is() -> None:
     done = CliRunner().invoke(cli, ["verify", "edgenet-s-onnx-fp32"])
     assert done.exit_code == 1
-    assert "the name of one in the package: edgenet-s-onnx-int8" in done.stderr
+    assert f"the name of one in the package: {EDGENET}, {DEFAULT_MODEL}" in done.stderr
 
 
 def test_the_packages_have_one_version_and_export_their_errors() -> None:
@@ -126,8 +146,9 @@ def test_the_packages_have_one_version_and_export_their_errors() -> None:
 
 
 def test_it_is_as_accurate_as_its_card_says_within_the_mini_set() -> None:
-    folder = shipped_model()
-    done = CliRunner().invoke(cli, ["evaluate", str(folder), "--data", "fashion-mnist-mini", "--json"])
+    folder = packaged_artifact(EDGENET)
+    assert folder is not None
+    done = CliRunner().invoke(cli, ["evaluate", EDGENET, "--data", "fashion-mnist-mini", "--json"])
     assert done.exit_code == 0, done.output
     said = json.loads((folder / "edgefm.json").read_text())["accuracy"]["value"]
     # 1,000 of the 10,000 images: three standard errors.
@@ -135,7 +156,8 @@ def test_it_is_as_accurate_as_its_card_says_within_the_mini_set() -> None:
 
 
 def test_it_was_made_from_the_packages_own_keras_model_for_any_cpu() -> None:
-    folder = shipped_model()
+    folder = packaged_artifact(EDGENET)
+    assert folder is not None
     said = json.loads((folder / "edgefm.json").read_text())
     assert said["quantization"]["safe_for"] == "any CPU"
     made_from = trained_model(said["training"]["run"]) / "model.keras"
@@ -144,3 +166,19 @@ def test_it_was_made_from_the_packages_own_keras_model_for_any_cpu() -> None:
     assert recipe_hash(kept) == said["training"]["recipe_hash"]
     as_listed = replace(kept, distillation=replace(kept.distillation, sha256=()))
     assert recipe_hash(as_listed) == recipe_hash(load_recipe(said["training"]["run"]))
+
+
+def test_the_run_that_the_classifier_for_photos_came_from_is_recorded() -> None:
+    folder = packaged_artifact(DEFAULT_MODEL)
+    assert folder is not None
+    said = json.loads((folder / "edgefm.json").read_text())
+    assert said["quantization"]["safe_for"] == "any CPU"
+    run = STORED_RESULTS / said["training"]["run"]
+    assert recipe_hash(load_recipe(run / "recipe.toml")) == said["training"]["recipe_hash"]
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["recipe_hash"] == said["training"]["recipe_hash"]
+    assert said["source"]["sha256"] in (folder / "MODEL_CARD.md").read_text()
+    assert said["parity"]["drop_points"] < 0.6  # two of 383 photos, as its card says
+    recorded, listed = load_recipe(run / "recipe.toml"), load_recipe("clothing-photos")
+    assert recorded.model == listed.model and recorded.augmentation == listed.augmentation
+    assert recorded.training == listed.training and recorded.optimizer == listed.optimizer
