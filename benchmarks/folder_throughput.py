@@ -1,11 +1,15 @@
 """What a folder of photos costs beside decoding it and doing nothing else, in alternation, in one run.
 
     python benchmarks/folder_throughput.py --artifact FOLDER [--small 10000] [--large 200] [--rounds 3] [--json]
+    python benchmarks/folder_throughput.py --artifact FOLDER --photos LABELLED_FOLDER [--limit 500]
 
 Small photos: JPEGs of 28x28 to 100x100 pixels. `classify_many` (with child processes, as `edgefm infer FOLDER`) beside
 the same canvases from threads alone and from child processes alone, and beside bare Pillow decoding on threads.
 Large photos: JPEGs of 12 megapixels, beside `Image.open(p).convert("L").resize(...)` one after another. Peak memory is
 that of `edgefm infer` and its largest child, for all small photos beside a tenth of them.
+
+With --photos, those below that folder alone: `classify_many` beside what a script would do by hand, Pillow decoding at
+the reduced scale that the canvas allows, on threads, and a bare onnxruntime session on batches (an ONNX artifact).
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -87,6 +92,49 @@ def pillow_alone(paths: list[str], size: tuple[int, int]) -> None:
         drain(pool.map(bare, paths, [size] * len(paths)))
 
 
+def reduced(path: str, size: tuple[int, int]) -> np.ndarray:
+    """RGB `[H,W,3]`: decoded at the smallest scale that is not below the canvas, then stretched to it."""
+    with Image.open(path) as image:
+        image.draft("RGB", size)
+        return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
+
+
+def by_hand(session: Any, paths: list[str], size: tuple[int, int], *, batch: int = 64) -> None:
+    """Decode on threads, ahead of the session by a batch or two, and run the session on whole batches."""
+    name = session.get_inputs()[0].name
+    with ThreadPoolExecutor(usable_cpus()) as pool:
+        waiting: list[Any] = []
+        for path in paths:
+            waiting.append(pool.submit(reduced, path, size))
+            if len(waiting) == 3 * batch:
+                session.run(None, {name: np.stack([photo.result() for photo in waiting[:batch]])})
+                del waiting[:batch]
+        for start in range(0, len(waiting), batch):
+            session.run(None, {name: np.stack([photo.result() for photo in waiting[start : start + batch]])})
+
+
+def measure_photos(classifier: Classifier, folder: Path, limit: int, rounds: int) -> tuple[int, dict[str, float]]:
+    """Number of photos below `folder`, and images a second of `classify_many` and of what a script would do."""
+    import onnxruntime as ort
+
+    paths = sorted(str(path) for path in folder.rglob("*.jpg"))[:limit]
+    height, width, _ = classifier.artifact.metadata.input.shape
+    size = (width, height)
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as for a process that decodes meanwhile
+    session = ort.InferenceSession(str(classifier.artifact.payload), options, providers=["CPUExecutionProvider"])
+    return len(paths), rates(
+        {
+            "classify_many": lambda: drain(classifier.classify_many(paths, processes=True)),
+            "decoding and session": lambda: by_hand(session, paths, size),
+            "canvas, processes": lambda: decode_alone(classifier, paths, processes=True),
+            "canvas, threads": lambda: decode_alone(classifier, paths, processes=False),
+        },
+        len(paths),
+        rounds,
+    )
+
+
 def rates(cases: dict[str, Callable[[], None]], count: int, rounds: int) -> dict[str, float]:
     """Images a second of each case, the median over rounds; the order turns."""
     taken: dict[str, list[float]] = {name: [] for name in cases}
@@ -117,8 +165,21 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--large", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--photos", type=Path, help="measure on the JPEGs below this folder alone")
+    parser.add_argument("--limit", type=int, default=500, help="how many of --photos")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    if given.photos is not None:
+        with Classifier.load(given.artifact, one_shot=True) as classifier:
+            count, photos = measure_photos(classifier, given.photos, given.limit, given.rounds)
+        if given.json:
+            described = {"machine": describe_machine(), "load_average": os.getloadavg()[0]}
+            print(json.dumps({**described, "photos": {"n": count, "images_per_second": photos}}, indent=2))
+            return
+        print(f"{count} photos {'':13} {'images/s':>10} {'classify_many / this':>22}")
+        for case, rate in photos.items():
+            print(f"  {case:22} {rate:10.1f} {photos['classify_many'] / rate:22.2f}")
+        return
     with tempfile.TemporaryDirectory() as scratch, Classifier.load(given.artifact, one_shot=True) as classifier:
         small = make_photos(Path(scratch) / "small", given.small)
         large = make_photos(Path(scratch) / "large", given.large, megapixels=12)

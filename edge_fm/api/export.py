@@ -222,6 +222,9 @@ def _export(
                     warn(f"{result.target}: {text}")
                 else:
                     note(f"Note on {result.target}: {text}")
+    for failure in report.failures:
+        for text in failure.notes:
+            note(f"Note on {failure.target}: {text}")
     for text in report.warnings:
         warn(text)
     return report

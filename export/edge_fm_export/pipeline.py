@@ -200,7 +200,7 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
             gate.failures,
             hint=gate_advice(gate.checks, target.precision, context.quantize, calibrated=_calibrated(context)),
         )
-        return ExportFailure(folder.name, target, error, size, gate.parity, gate.checks, gate.engine)
+        return ExportFailure(folder.name, target, error, size, gate.parity, gate.checks, gate.engine, built.notes)
     metadata = _write(export_, with_gate_results(metadata, gate, export_.test, size), gate, folder)
     threshold = () if rejection is None else (rejection.sentence(),)
     notes = (*context.source.notes, *built.notes, *export_.warnings, *gate.warnings, *threshold)

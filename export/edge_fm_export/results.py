@@ -80,6 +80,7 @@ class ExportFailure:
         parity: its predictions beside the original's; None where it never ran.
         checks: the gate's checks; none where the gate was not reached.
         engine: the engine that the gate ran; None where the gate was not reached.
+        notes: for a person, on how it was built.
         older: the artifact of an earlier export that still stands under that name, unchanged; None where there is none.
     """
 
@@ -90,6 +91,7 @@ class ExportFailure:
     parity: Parity | None = None
     checks: tuple[Check, ...] = ()
     engine: str | None = None
+    notes: tuple[str, ...] = ()
     older: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class ExportFailure:
             "bytes": self.bytes,
             "parity": None if self.parity is None else _parity_json(self.parity, self.checks, self.engine),
             "int8_measures": None,
-            "notes": [],
+            "notes": list(self.notes),
             "error": str(self.error),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from edge_fm_export.quantization.measures import Measure, Predict, select_measur
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
 from edge_fm_runtime.errors import ExportError
+from edge_fm_runtime.system.captured_log import known_log_lines_hidden
 
 PAYLOAD = "model.tflite"
 LADDER: tuple[tuple[Measure, ...], ...] = (("bias correction",),)
+_KNOWN_LOG_LINES = re.compile(rb"INFO: (Created TensorFlow Lite XNNPACK delegate|Initialized TensorFlow Lite runtime)")
 _CORRECTION_IMAGES = 128
 """Means of channels have settled by then."""
 
@@ -98,12 +101,14 @@ def predictor(model: bytes) -> Predict:
     """A function from pixels `[N,H,W,C]` to probabilities `[N,classes]`: `model` in LiteRT on this CPU."""
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(model_content=model)
+    with known_log_lines_hidden(_KNOWN_LOG_LINES):
+        runner = Interpreter(model_content=model)
     (given,), (result,) = runner.get_input_details(), runner.get_output_details()
 
     def predict(batch: Pixels) -> Probabilities:
-        runner.resize_tensor_input(given["index"], batch.shape)
-        runner.allocate_tensors()
+        with known_log_lines_hidden(_KNOWN_LOG_LINES):
+            runner.resize_tensor_input(given["index"], batch.shape)
+            runner.allocate_tensors()
         runner.set_tensor(given["index"], batch)
         runner.invoke()
         return np.asarray(runner.get_tensor(result["index"]), np.float32)
