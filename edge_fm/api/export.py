@@ -37,7 +37,8 @@ class ExportOptions:
             best; None leaves the model as it is.
         validation: source of labelled images that scores are fitted on; None for the validation split of `data`, or of
             the run.
-        other_things: folders of images of what is none of the classes; the threshold keeps most of them out.
+        other_things: folders or manifests of images of what is none of the classes; the threshold keeps most of them
+            out. None named: those of the run's recipe that are of the groups of the validation images.
         target_accuracy: share of the labels above the recorded threshold that must be right; None for 0.92.
         max_others: largest share of images of other things that may get a label; None for 0.25.
         any_cpu: int8 for ONNX that predicts the same on CPUs without VNNI: weights of 7 bits.

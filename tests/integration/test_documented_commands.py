@@ -44,6 +44,7 @@ SHORTENED = {
     r"(edgefm train --recipe quickstart .*)": r"\1 --epochs 1 --set data.samples=600",
     r"(edgefm train --data my_images/ .*)": r"\1 --epochs 1",
     r"--format onnx --precision int8": "--format onnx --precision int8 --max-drop 100",
+    r" --min-score auto": " --min-score 0.5",
     r"--format all --precision all": "--format onnx --precision int8 --max-drop 20",
     r"(edgefm benchmark .* --against \S+)": r"\1 --duration 0.05 --min-samples 2 --skip starts --skip streams",
     r"(edgefm autotune \S+)$": r"\1 --duration 0.05 --allow-load",

@@ -30,9 +30,14 @@ def run(*arguments: str | Path) -> Result:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one short epoch, whose scores are far from its accuracy."""
     folder = tmp_path_factory.mktemp("scores") / "run"
-    options = edge_fm.TrainOptions(model="edgenet-n", epochs=1, batch_size=32, settings=SETTINGS)
+    options = edge_fm.TrainOptions(model="edgenet-n", epochs=2, batch_size=32, settings=SETTINGS)
     edge_fm.train("edgenet-n", "fashion-mnist-mini", folder, options=options)
     return folder
+
+
+def target(trained: Path) -> str:
+    """A goal that all labels together miss, and the surest ones reach."""
+    return f"{json.loads((trained / 'metrics.json').read_text())['val_accuracy'] + 0.1:.2f}"
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +56,11 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(trained: Path, others: Path) -> Path:
     done = run(
-        *("export", trained, "--precision", "fp32", "--other-things", others, "--target-accuracy", "0.8"),
-        *("--max-others", "1", *(word for name in FORMATS for word in ("--format", name))),
+        *("export", trained, "--precision", "fp32", "--other-things", others, "--max-others", "1"),
+        *("--target-accuracy", target(trained), *(word for name in FORMATS for word in ("--format", name))),
     )
     assert done.exit_code == 0, done.output
-    assert done.stderr.count("--min-score auto is") + done.stderr.count("has no threshold") == len(FORMATS)
+    assert "--min-score auto is" in done.stderr
     return trained / "export"
 
 
@@ -92,11 +97,11 @@ def test_every_format_has_the_temperature_and_a_threshold_of_its_own(
     assert metadata.scores is not None
     rejection = metadata.scores["rejection"]
     assert {**metadata.scores, "rejection": None} == {**scores, "rejection": None}
-    assert (rejection["n"], rejection["target_accuracy"], rejection["max_others"]) == (240, 0.8, 1)
+    assert (rejection["n"], rejection["target_accuracy"], rejection["max_others"]) == (240, float(target(trained)), 1)
     assert [(group["name"], group["n"]) for group in rejection["others"]] == [("_other_grey", 4), ("_other_noise", 6)]
     threshold = rejection["threshold"]
     (row,) = [row for row in rejection["table"] if row["threshold"] == threshold]
-    assert row["accuracy"] >= 0.8
+    assert row["accuracy"] >= float(target(trained)) and threshold > 0
     with Classifier.load(folder, min_score="auto") as classifier:
         assert classifier.min_score == threshold
     assert edge_fm.verify(folder, against=trained).passed
@@ -152,13 +157,3 @@ def test_a_third_party_model_is_left_alone_unless_asked(trained: Path, tmp_path:
     assert asked.metadata.scores is not None
     assert asked.metadata.scores["temperature"] == 1.5 and asked.metadata.scores["rejection"]["n"] == 6000
     assert edge_fm.verify(asked.path, against=model).passed
-
-
-def test_a_run_without_a_temperature_is_as_it_was(tmp_path: Path) -> None:
-    options = edge_fm.TrainOptions(
-        model="edgenet-n", epochs=1, batch_size=64, settings={**SETTINGS, "training.temperature": False}
-    )
-    result = edge_fm.train("edgenet-n", "fashion-mnist-mini", tmp_path / "run", options=options)
-    assert result.metrics["scores"] is None
-    (made,) = edge_fm.export(tmp_path / "run").results
-    assert made.metadata.scores is None

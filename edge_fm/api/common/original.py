@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_fm.api.common.labelled import AS_TRAINED, load_labelled, require_shape
 from edge_fm.api.common.places import EXPORTS, is_run
@@ -197,10 +198,18 @@ def sets_of(dataset: Dataset, labels: Sequence[str], shape: tuple[int, int, int]
     )
 
 
-def validation_of_run(run: Path, original: SourceModel, sets: Sets) -> EvaluationSet | None:
-    """The images that selected the epoch of a run, where `sets` are of the data that it was trained on; else None."""
+def validation_of_run(
+    run: Path, original: SourceModel, sets: Sets, progress: ProgressFn = silent
+) -> tuple[EvaluationSet, Mapping[str, npt.NDArray[np.uint8]]] | None:
+    """The images that selected the epoch of a run, where `sets` are of the data that it was trained on; else None.
+
+    Returns:
+        These images, and those of the recipe's other things that come from the same groups, and so were not learned
+        from: uint8 `[M,H,W,C]` by their labels; none where there are no groups.
+    """
     from edge_fm.data import label_order
     from edge_fm.models.run_files import RECIPE_FILE
+    from edge_fm.training.input_pipeline.other_things import held_out_other_things
     from edge_fm.training.input_pipeline.recipe_data import training_and_validation
     from edge_fm.training.recipe.file import load_recipe
 
@@ -208,8 +217,11 @@ def validation_of_run(run: Path, original: SourceModel, sets: Sets) -> Evaluatio
     trained_on = (original.training or {}).get("data", {}).get("hash")
     if dataset is None or dataset.content_hash != trained_on or not file.is_file():
         return None
-    _, split = training_and_validation(load_recipe(file), dataset)
-    return _set(dataset, "validation", split, label_order(dataset.label_names, original.labels, name=dataset.name))
+    recipe = load_recipe(file)
+    _, split = training_and_validation(recipe, dataset)
+    order = label_order(dataset.label_names, original.labels, name=dataset.name)
+    others = held_out_other_things(recipe, split.groups, original.input.shape, progress=progress)
+    return _set(dataset, "validation", split, order), others
 
 
 def _set(dataset: Dataset, split_name: str, split: Split, order: np.ndarray[Any, Any]) -> EvaluationSet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +70,7 @@ def fit_scores(
         return original, None
     reading = Reading.chosen(options).for_other(options.validation, options.data)
     try:
-        validation = validation_images(
+        validation, others = validation_images(
             options.validation, path, sets, original, reading=reading, progress=progress, note=note
         )
     except DataError as error:
@@ -81,9 +81,9 @@ def fit_scores(
     if options.temperature is not None:
         original, found = fit_source_temperature(original, validation, temperature=number, progress=progress)
         note(f"Note: {found.sentence()}")
-    others = other_things(
-        options.other_things, original, skip_unreadable=reading.skip_unreadable, progress=progress, note=note
-    )
+    if options.other_things:
+        skip = reading.skip_unreadable
+        others = other_things(options.other_things, original, skip_unreadable=skip, progress=progress, note=note)
     return original, RejectionSets(validation, others, goals)
 
 
@@ -120,8 +120,8 @@ def validation_images(
     reading: Reading = AS_TRAINED,
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
-) -> EvaluationSet:
-    """Labelled images that nothing was learned from and that the gate does not use.
+) -> tuple[EvaluationSet, Mapping[str, npt.NDArray[np.uint8]]]:
+    """Labelled images that nothing was learned from and that the gate does not use, and other things of a run likewise.
 
     Args:
         source: as `--validation` takes it: its own validation split, or all its images; None for the validation split
@@ -137,15 +137,15 @@ def validation_images(
         DataError: there are none, or they have no labels.
     """
     if source is None:
-        found = sets.validation or validation_of_run(run_of(path) or path, original, sets)
-        if found is None:
+        own = validation_of_run(run_of(path) or path, original, sets, progress)
+        if own is None and sets.validation is None:
             raise DataError("There are no validation images to fit scores on.", hint=_HOW)
-        return found
+        return own or (cast("EvaluationSet", sets.validation), {})
     named = evaluation_data(source, original, progress, reading=reading, note=note)
     found = named.validation or _joined(named)
     if found.labels is None:
         raise DataError(f"The images of {source} have no labels.", hint=_HOW)
-    return _without_evaluated(found, sets, note)
+    return _without_evaluated(found, sets, note), {}
 
 
 def _joined(sets: Sets) -> EvaluationSet:
@@ -195,7 +195,8 @@ def other_things(
     """Images of things that the model has no class for, by the name of their folder: uint8 `[M,H,W,C]`.
 
     Args:
-        places: folders of images; of a folder of folders, those that are not called like a class of the model.
+        places: folders of images; of a folder of folders, those that are not called like a class of the model; or
+            manifests, whose images are all taken, by their labels.
         original: the model.
         skip_unreadable: share of a folder's images that may be left out because they cannot be read.
         progress: called as images are read.
@@ -206,19 +207,47 @@ def other_things(
     """
     from edge_fm.data.unlabelled import load_images
 
-    folders = [folder for place in places for folder in _folders_of_others(Path(place), original.labels)]
+    files = [Path(place) for place in places if Path(place).is_file()]
+    folders = [
+        folder
+        for place in map(Path, places)
+        if place not in files
+        for folder in _folders_of_others(place, original.labels)
+    ]
     names = [folder.name for folder in folders]
-    return {
+    skip = skip_unreadable or 0.0
+    listed = [_listed(file, original, skip, progress, note) for file in files]
+    return {name: images for found in listed for name, images in found.items()} | {
         (str(folder) if names.count(folder.name) > 1 else folder.name): load_images(
             folder,
             original.input.shape,
             original.photo,
-            skip_unreadable=skip_unreadable or 0.0,
+            skip_unreadable=skip,
             progress=progress,
             note=note,
         )
         for folder in folders
     }
+
+
+def _listed(
+    file: Path, original: SourceModel, skip_unreadable: float, progress: ProgressFn, note: MessageFn
+) -> dict[str, npt.NDArray[np.uint8]]:
+    """The images of a manifest, by their labels."""
+    from edge_fm.data import load_dataset
+    from edge_fm.data.dataset import join
+
+    found = load_dataset(
+        str(file),
+        shape=original.input.shape,
+        photo=original.photo,
+        skip_unreadable=skip_unreadable,
+        group="none",
+        progress=progress,
+        note=note,
+    )
+    every = join(list(found.splits.values()))
+    return {name: every.images[every.labels == number] for number, name in enumerate(found.label_names)}
 
 
 def _folders_of_others(place: Path, labels: Sequence[str]) -> list[Path]:
@@ -229,7 +258,7 @@ def _folders_of_others(place: Path, labels: Sequence[str]) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise DataError(
-            f"{place} is no folder; images of other things are taken from folders.", hint="--other-things FOLDER"
+            f"{place} is no folder or manifest; other things are taken from these.", hint="--other-things FOLDER"
         )
     folders = sorted(sub for sub in place.iterdir() if sub.is_dir() and not sub.name.startswith("."))
     others = [sub for sub in folders if find_label(sub.name, labels) is None]

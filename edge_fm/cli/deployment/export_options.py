@@ -91,9 +91,9 @@ export_options = option_group(
         "--other-things",
         multiple=True,
         type=PATH,
-        metavar="DIR",
+        metavar="DIR|MANIFEST",
         help="Images of what is none of the classes; the threshold of --min-score auto keeps most of them out. May be "
-        "repeated.",
+        "repeated. Default: those of the run's recipe that are of the groups of the validation images.",
     ),
     click.option(
         "--target-accuracy",

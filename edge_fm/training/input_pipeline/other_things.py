@@ -6,10 +6,11 @@ that a threshold of scores keeps other things out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_fm.training.recipe import Recipe
 from edge_fm_runtime.errors import TrainingError
@@ -45,9 +46,6 @@ def with_other_things(
         TrainingError: none is left, or the recipe has teachers, who know no other things.
         DataError: the source cannot be read.
     """
-    from edge_fm.data import load_dataset
-    from edge_fm.data.dataset import join
-
     part = recipe.data
     if not part.other_things:
         return train_split
@@ -57,18 +55,7 @@ def with_other_things(
             hint="Leave one of them out.",
         )
     shape = cast("tuple[int, int, int]", train_split.images.shape[1:])
-    grouped = part.group if train_split.groups else "none"
-    found = load_dataset(
-        part.other_things,
-        shape=shape,
-        photo=recipe.photo,
-        skip_unreadable=part.skip_unreadable,
-        group=grouped,
-        label_column=part.label_column,
-        progress=progress,
-    )
-    splits = [split for split in (found.train, found.validation, found.test) if split is not None]
-    others = join(splits)
+    others, _ = _read(recipe, shape, grouped=bool(train_split.groups), progress=progress)
     held_out = {*validation_split.groups, *dataset.test.groups}
     if others.groups and held_out:
         others = others.take(np.array([i for i, group in enumerate(others.groups) if group not in held_out], np.int64))
@@ -83,3 +70,51 @@ def with_other_things(
         np.concatenate([train_split.images, others.images]),
         np.concatenate([train_split.labels, np.full(len(others), label, np.int64)]),
     )
+
+
+def held_out_other_things(
+    recipe: Recipe, groups: Sequence[str], shape: tuple[int, int, int], *, progress: ProgressFn = silent
+) -> dict[str, npt.NDArray[np.uint8]]:
+    """The recipe's other things that come from some groups, such as the validation split's, which are not learned from.
+
+    Args:
+        recipe: whose `other_things` is used.
+        groups: of the images that are held out; without groups none of the other things is.
+        shape: height, width and channels of the model's input.
+        progress: called as images are read.
+
+    Returns:
+        uint8 `[M,H,W,C]` by label.
+
+    Raises:
+        DataError: the source cannot be read.
+    """
+    if not recipe.data.other_things or not groups:
+        return {}
+    others, names = _read(recipe, shape, grouped=True, progress=progress)
+    held_out = np.isin(np.array(others.groups), np.array(sorted(set(groups))))
+    return {
+        name: others.images[held_out & (others.labels == label)]
+        for label, name in enumerate(names)
+        if (held_out & (others.labels == label)).any()
+    }
+
+
+def _read(
+    recipe: Recipe, shape: tuple[int, int, int], *, grouped: bool, progress: ProgressFn
+) -> tuple[Split, tuple[str, ...]]:
+    """All images of the recipe's other things, and the names of their labels."""
+    from edge_fm.data import load_dataset
+    from edge_fm.data.dataset import join
+
+    part = recipe.data
+    found = load_dataset(
+        part.other_things,
+        shape=shape,
+        photo=recipe.photo,
+        skip_unreadable=part.skip_unreadable,
+        group=part.group if grouped else "none",
+        label_column=part.label_column,
+        progress=progress,
+    )
+    return join(list(found.splits.values())), found.label_names
