@@ -143,17 +143,15 @@ def test_what_cannot_be_fitted_says_what_is_missing(trained: Path, tmp_path: Pat
     assert "There are no validation images" in done.stderr and "--validation SOURCE" in done.stderr
     done = run("export", model, "--temperature", "0", "--out", tmp_path / "out")
     assert done.exit_code == 2 and "from 0.01 to 100" in done.stderr
-    done = run("export", trained, "--other-things", trained / "model.keras", "--out", tmp_path / "out")
-    assert done.exit_code == 1 and "is no folder" in done.stderr
+    done = run("export", trained, "--other-things", tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert done.exit_code == 1 and "nowhere is no folder or manifest" in done.stderr
 
 
-def test_a_third_party_model_is_left_alone_unless_asked(trained: Path, tmp_path: Path) -> None:
+def test_a_third_party_model_gets_what_is_asked_for(trained: Path, tmp_path: Path) -> None:
     model = tmp_path / "own.keras"
     model.write_bytes((trained / "model.keras").read_bytes())
-    (plain,) = edge_fm.export(model, out=tmp_path / "plain").results
-    assert plain.metadata.scores is None and "temperature" not in (plain.metadata.source or {})
-    options = edge_fm.ExportOptions(temperature=1.5, validation="fashion-mnist-mini", data="fashion-mnist-mini")
+    options = edge_fm.ExportOptions(temperature=1.5, validation="fashion-mnist-mini")
     (asked,) = edge_fm.export(model, out=tmp_path / "asked", options=options).results
     assert asked.metadata.scores is not None
-    assert asked.metadata.scores["temperature"] == 1.5 and asked.metadata.scores["rejection"]["n"] == 6000
+    assert asked.metadata.scores["temperature"] == 1.5 and asked.metadata.scores["rejection"]["n"] == 7000
     assert edge_fm.verify(asked.path, against=model).passed

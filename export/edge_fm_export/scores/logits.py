@@ -24,11 +24,12 @@ def divide_logits(model: Any, temperature: float) -> None:
     Raises:
         ModelError: the layer that computes the logits is not found, or is used elsewhere too.
     """
+    if temperature == 1.0:
+        return
     layer = _logits_layer(model)
-    if temperature != 1.0:
-        for variable in (layer.kernel, layer.bias):
-            if variable is not None:
-                variable.assign(variable / temperature)
+    for variable in (layer.kernel, layer.bias):
+        if variable is not None:
+            variable.assign(variable / temperature)
 
 
 def _logits_layer(model: Any) -> Any:
