@@ -162,23 +162,24 @@ class PublishedRows(_Table):
     """Published accuracies beside those achieved, from the results that the package keeps."""
 
     def parts(self) -> Iterable[tuple[str, list[str]]]:
-        from edge_fm.experiments import experiment_rows, stored_results
+        from edge_fm.experiments import experiment_rows, stored_results, studies_of
         from edge_fm.experiments.results import STORED_RESULTS
 
         def percent(value: float | None) -> str:
             return "" if value is None else f"{100 * value:.2f}"
 
         rows, notes = [], []
-        for row in experiment_rows(stored_results(STORED_RESULTS)):
-            reported, achieved = row["reported_accuracy"], row["achieved_accuracy"]
-            both = reported is not None and achieved is not None
-            difference = f"{100 * (achieved - reported):+.2f}" if both else ""
-            done = percent(achieved) or row["status"]
+        experiments = experiment_rows(stored_results(STORED_RESULTS))
+        for row in experiments:
+            reported, points = row["reported_accuracy"], row["difference_points"]
+            difference = "" if points is None else f"{'~ ' if row['within_spread'] else ''}{points:+.2f}"
+            done = percent(row["achieved_accuracy"]) or row["status"]
             name, model = literal(row["name"]), literal(row["model"])
             rows.append((name, percent(reported), done, difference, model))
             if row["note"]:
                 notes += [name, f"   {prose(row['note'])}", ""]
         yield "", list_table(("experiment", "reported %", "achieved %", "points", "model"), rows)
+        yield "Studies", [line for study in studies_of(experiments) for line in (f"* {prose(study.finding)}", "")]
         yield "Notes", notes
 
 
