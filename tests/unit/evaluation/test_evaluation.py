@@ -248,6 +248,7 @@ def test_the_page_is_self_contained_and_escaped_and_shows_everything(tmp_path: P
         "calibration",
         "sample-predictions",
         "wrong-and-most-confident",
+        "labels-to-check",
         "feature-maps",
         "time",
         "provenance",
