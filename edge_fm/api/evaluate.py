@@ -188,7 +188,7 @@ def _learned_from(dataset: Dataset, split: str, images: Any, training: Mapping[s
     """A warning where evaluated images are training images of the model, as far as its data are these; else None."""
     from edge_fm_export.gate.fingerprints import count_common
 
-    if split == "train" or dataset.content_hash != ((training or {}).get("data") or {}).get("hash"):
+    if split == "train" or not dataset.has_hash(((training or {}).get("data") or {}).get("hash")):
         return None
     common = count_common(images, dataset.train.images)
     if not common:

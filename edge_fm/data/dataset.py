@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm.data.streaming.images import as_streamed, concatenate, select
+from edge_fm_export.gate.fingerprints import fingerprints
 from edge_fm_runtime.artifacts.metadata_reader import MAX_TEXT
 from edge_fm_runtime.errors import DataError
 
@@ -25,7 +27,7 @@ class Split:
     """Labelled images.
 
     Attributes:
-        images: uint8 `[N,H,W,C]`.
+        images: uint8 `[N,H,W,C]`; those of many picture files are decoded when they are indexed (`StreamedImages`).
         labels: int64 `[N]`, positions in the dataset's label names.
         files: the file of each image, relative to the source's folder; empty where images are not files.
         groups: what each image comes from (a person, a camera, a day), which splits keep together; empty where that is
@@ -44,14 +46,14 @@ class Split:
         """The images at `indices`, in that order."""
         files = tuple(self.files[i] for i in indices.tolist()) if self.files else ()
         groups = tuple(self.groups[i] for i in indices.tolist()) if self.groups else ()
-        return Split(self.images[indices], self.labels[indices], files, groups)
+        return Split(select(self.images, indices), self.labels[indices], files, groups)
 
 
 def join(splits: Sequence[Split]) -> Split:
     """The images of several splits, one after another; files and groups are only known where they are known of all."""
     files = tuple(file for split in splits for file in split.files) if all(split.files for split in splits) else ()
     groups = tuple(name for split in splits for name in split.groups) if all(split.groups for split in splits) else ()
-    images = np.concatenate([split.images for split in splits])
+    images = concatenate([split.images for split in splits])
     return Split(images, np.concatenate([split.labels for split in splits]), files, groups)
 
 
@@ -102,6 +104,13 @@ class Dataset:
         """Height, width and channels of every image."""
         height, width, channels = self.train.images.shape[1:]
         return (int(height), int(width), int(channels))
+
+    def has_hash(self, known: str | None) -> bool:
+        """Whether a content hash is that of this dataset; images of files had another one before they were streamed."""
+        if known == self.content_hash:
+            return True
+        in_files = bool(self.train.files) and as_streamed(self.train.images) is None
+        return in_files and known == _hash_pixels(self.train, self.test, self.label_names, self.validation)
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -221,22 +230,40 @@ def _check_split(split: Split, where: str, classes: int) -> None:
 
 
 def hash_content(train: Split, test: Split, label_names: tuple[str, ...], validation: Split | None = None) -> str:
-    """SHA-256 (hex) over shapes, dtypes and bytes of the splits and over the label names.
+    """SHA-256 (hex) over shapes, dtypes, pixels and labels of the splits and over the label names.
+
+    Images that are files count by the fingerprints of their pixels, so that the hash is the same whether they are in
+    memory or streamed.
 
     Example:
         >>> split = Split(np.zeros((1, 2, 2, 1), np.uint8), np.array([0]))
         >>> hash_content(split, split, ("a",)) == hash_content(split, split, ("b",))
         False
     """
+    if not train.files:
+        return _hash_pixels(train, test, label_names, validation)
+    digest = hashlib.sha256(b"fingerprints;")
+    for split in (s for s in (train, test, validation) if s is not None):
+        digest.update(f"{split.images.dtype.str}{list(split.images.shape)};".encode())
+        digest.update(b"".join(fingerprints(split.images)))
+        digest.update(split.labels.astype("<i8").tobytes())
+    return _with_names(digest, label_names)
+
+
+def _hash_pixels(train: Split, test: Split, label_names: tuple[str, ...], validation: Split | None) -> str:
     digest = hashlib.sha256()
     for array in (a for split in (train, test, validation) if split is not None for a in (split.images, split.labels)):
         little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         digest.update(f"{little.dtype.str}{list(little.shape)};".encode())
         digest.update(little.data if little.size else b"")
+    return _with_names(digest, label_names)
+
+
+def _with_names(digest: Any, label_names: tuple[str, ...]) -> str:
     for name in label_names:
         encoded = name.encode()
         digest.update(f"{len(encoded)}:".encode() + encoded)
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 def balance(split: Split, label_names: tuple[str, ...]) -> dict[str, int]:

@@ -35,6 +35,7 @@ _TITLES = {
     "resized": "Images were resized",
     "not_read": "Not read",
     "passed_over": "Passed over",
+    "streamed": "Memory",
     "unreadable": "Pictures that cannot be read are left out",
 }
 

@@ -143,7 +143,7 @@ def _prepared_to(content_hash: str, dataset: Dataset, preparation: Preparation) 
         prepared = prepare(dataset, preparation)
     except DataError:  # other data, without the classes or with too few images
         return None
-    return prepared if prepared.content_hash == content_hash else None
+    return prepared if prepared.has_hash(content_hash) else None
 
 
 def _classes(dataset: Dataset, preparation: Preparation) -> tuple[tuple[str, ...], np.ndarray[Any, Any]]:

@@ -107,6 +107,7 @@ def validation_confusion(run: Path) -> tuple[npt.NDArray[np.int64], tuple[str, .
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.keras_import import require_keras
     from edge_fm.training import load_recipe
+    from edge_fm.training.input_pipeline.prediction import predict
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
     from edge_fm.training.run.train_once import read_metrics
 
@@ -118,5 +119,5 @@ def validation_confusion(run: Path) -> tuple[npt.NDArray[np.int64], tuple[str, .
     _, validation = training_and_validation(recipe, dataset)
     model = require_keras("pairings").models.load_model(run / "model.keras", compile=False)
     with retracing_warnings_hidden():
-        predictions = model.predict(validation.images, batch_size=250, verbose=0)
+        predictions = predict(model, validation.images, batch_size=250)
     return evaluate_probabilities(predictions, validation.labels, dataset.label_names).confusion, dataset.label_names

@@ -17,6 +17,7 @@ from edge_fm.experiments.table import Experiment
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.run_files import HISTORY_FILE, METRICS_FILE, MODEL_FILE
 from edge_fm.training import EpochFn, Recipe, recipe_hash
+from edge_fm.training.input_pipeline.prediction import predict
 from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
 from edge_fm.training.recipe.keys import with_keys
 from edge_fm.training.run.train_once import train_once
@@ -99,7 +100,7 @@ def _confusion(model: Any, dataset: Dataset) -> list[list[int]]:
     """Counts on the test split, rows true, columns predicted."""
     from edge_fm.evaluation import evaluate_probabilities
 
-    probabilities = model.predict(dataset.test.images, batch_size=_BATCH, verbose=0)
+    probabilities = predict(model, dataset.test.images, batch_size=_BATCH)
     counts: list[list[int]] = evaluate_probabilities(
         probabilities, dataset.test.labels, dataset.label_names
     ).confusion.tolist()

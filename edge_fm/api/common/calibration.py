@@ -70,6 +70,7 @@ def calibration_sets(
     Raises:
         DataError: every image is a test image, or the images do not fit the model.
     """
+    from edge_fm.data.streaming.images import select
     from edge_fm.data.unlabelled import is_flat_folder
     from edge_fm_export.gate.fingerprints import fingerprints
     from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES, calibration_set
@@ -103,7 +104,7 @@ def calibration_sets(
     def draw(among: npt.NDArray[np.intp]) -> EvaluationSet:
         labels = None if train.labels is None else train.labels[among]
         count = min(wanted, len(among))
-        return calibration_set(train.images[among], labels, samples=count, seed=seed, name=train.name)
+        return calibration_set(select(train.images, among), labels, samples=count, seed=seed, name=train.name)
 
     notes: list[str] = []
     drawn = draw(rest)
@@ -155,12 +156,14 @@ def _validation_set(
     if not len(selected):
         return None
     labels = None if images.labels is None else images.labels[selected]
-    return EvaluationSet(images.name, images.images[selected], labels, hash_images(images.images[selected], labels))
+    pixels = images.images[selected]
+    return EvaluationSet(images.name, pixels, labels, hash_images(pixels, labels))
 
 
 def _without(images: npt.NDArray[np.uint8], positions: npt.NDArray[np.intp], known: set[bytes]) -> npt.NDArray[np.intp]:
     """Those of `positions` whose images are not `known`, in their order."""
+    from edge_fm.data.streaming.images import select
     from edge_fm_export.gate.fingerprints import fingerprints
 
-    fresh = np.array([key not in known for key in fingerprints(images[positions])], dtype=np.bool_)
+    fresh = np.array([key not in known for key in fingerprints(select(images, positions))], dtype=np.bool_)
     return positions[fresh]

@@ -99,7 +99,7 @@ def evaluation_data(
         return Sets(unlabelled, None, UNLABELLED_NOTE)
     training, shape = original.training, original.input.shape
     dataset = load_labelled(name, shape, original.photo, training, reading, progress=progress, note=note)
-    if source is None and dataset.content_hash != trained_on.get("hash"):
+    if source is None and not dataset.has_hash(trained_on.get("hash")):
         raise DataError(
             f"{name} is not what this run was trained on: its content hash is {dataset.content_hash[:16]}, "
             f"the run's is {str(trained_on.get('hash'))[:16]}.",
@@ -228,7 +228,15 @@ def _set(dataset: Dataset, split_name: str, split: Split, order: np.ndarray[Any,
     from edge_fm_export.context import EvaluationSet
 
     labels = order[split.labels]
-    return EvaluationSet(f"{dataset.name} {split_name}", split.images, labels, _sha256(split.images, labels))
+    digest = _sha256(split.images, labels) if not split.files else _sha256(_fingerprints(split.images), labels)
+    return EvaluationSet(f"{dataset.name} {split_name}", split.images, labels, digest)
+
+
+def _fingerprints(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """What stands for the pixels of files, in memory or not."""
+    from edge_fm_export.gate.fingerprints import fingerprints
+
+    return np.frombuffer(b"".join(fingerprints(images)), np.uint8)
 
 
 def _random_set(original: SourceModel) -> EvaluationSet:

@@ -15,7 +15,7 @@ from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.photos.suffixes import LISTED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A picture file and what is known of it.
 
@@ -49,6 +49,11 @@ class Listing:
     parts: Mapping[PartName, Sequence[Picture]]
     notes: Mapping[str, Any] = field(default_factory=dict)
     advice: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the pictures' names are relative to."""
+        return self.source if self.source.is_dir() else self.source.parent
 
     def check_counts(self) -> None:
         """Refuse classes that cannot be learned, or not tested.

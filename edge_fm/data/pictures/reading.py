@@ -1,26 +1,31 @@
-"""Read the pictures of a listing: decoded by several threads, brought to one shape."""
+"""Read the pictures of a listing: all at once, or, where they are too many for memory, when they are needed."""
 
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edge_fm.data.dataset import Images, Split
+from edge_fm.data.memory import available_memory
 from edge_fm.data.pictures.listing import Listing, Picture
 from edge_fm.data.pictures.unreadable import check_unreadable
 from edge_fm.data.readers.raw import Raw, Shape
 from edge_fm.data.readers.split_names import PartName
+from edge_fm.data.streaming.first_reading import SizesDiffer, read_once
+from edge_fm.data.streaming.images import StreamedImages, as_array, decoders, select
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
 from edge_fm_runtime.progress import ProgressFn
-from edge_fm_runtime.system.machine import usable_cpus
 
-_MAX_BYTES = 16 << 30
+_IN_MEMORY = 512 << 20
+MEMORY_VARIABLE = "EDGEFM_IMAGE_MEMORY"
 _USUAL_SIDES = (28, 32, 48, 64, 96, 128, 160, 192, 224)
 
 
@@ -56,17 +61,19 @@ def read_pictures(
     if shape is not None:
         check_photo_shape(shape)
     listing.check_counts()
-    notes = dict(listing.notes)
     every = [picture for part in listing.parts.values() for picture in part]
-    if shape is not None and len(every) * int(np.prod(shape)) > _MAX_BYTES:
-        raise DataError(
-            f"{len(every)} pictures of {'x'.join(map(str, shape))} need more than {_MAX_BYTES >> 30} GiB.",
-            hint="Give a smaller shape with --size.",
-        )
-    pixels, keys, readable, unreadable = _decode(every, shape, photo, listing.source, progress, skip_unreadable)
-    if unreadable:
-        notes["unreadable"] = {"pictures": len(every), "left_out": unreadable}
-        there = {part: [p for p in those if p in readable] for part, those in listing.parts.items()}
+    note: dict[str, Any] = {}
+    size = shape or _size_of_first(every)
+    if size is not None and (held := len(every) * math.prod(size)) > pixels_in_memory():
+        pixels, keys, failures = _streamed(listing, every, size, shape, photo, progress)
+        note["streamed"] = f"{len(every):,} images of {'x'.join(map(str, pixels.shape[1:]))} {_held(held)}"
+    else:
+        pixels, keys, failures = _decode(every, shape, photo, listing.source, progress)
+    check_unreadable(list(failures.values()), len(every), skip_unreadable)
+    if failures:
+        note["unreadable"] = {"pictures": len(every), "left_out": list(failures.values())}
+        missing = {every[position] for position in failures}
+        there = {part: [p for p in those if p not in missing] for part, those in listing.parts.items()}
         listing = replace(listing, parts=there)
         listing.check_counts()
     splits: dict[PartName, Split] = {}
@@ -74,27 +81,92 @@ def read_pictures(
     for part, those in listing.parts.items():
         labels = np.array([picture.label for picture in those], dtype=np.int64)
         groups = tuple(p.group for p in those) if any(p.group for p in those) else ()
-        splits[part] = Split(pixels[start : start + len(those)], labels, tuple(p.name for p in those), groups)
+        images = select(pixels, slice(start, start + len(those)))
+        splits[part] = Split(images, labels, tuple(p.name for p in those), groups)
         start += len(those)
     return Raw(
         label_names=listing.label_names,
         train=splits["train"],
         test=splits.get("test"),
         keys=keys[: len(splits["train"])],
-        notes=notes,
+        notes={**listing.notes, **note},
         validation=splits.get("validation"),
     )
 
 
-def _decode(
+def pixels_in_memory() -> int:
+    """Bytes of decoded pixels up to which a source is held in memory: 512 MiB, but not above half of what is free.
+
+    `$EDGEFM_IMAGE_MEMORY` sets another number of MiB.
+
+    Raises:
+        DataError: that is no number.
+    """
+    given = os.environ.get(MEMORY_VARIABLE, "")
+    if given:
+        if not given.isascii() or not given.isdigit():
+            raise DataError(
+                f"{MEMORY_VARIABLE} is {given!r}; it is a number of MiB.", hint=f"Such as {MEMORY_VARIABLE}=512."
+            )
+        return int(given) << 20
+    free = available_memory()
+    return _IN_MEMORY if free is None else min(_IN_MEMORY, free // 2)
+
+
+def _held(size: int) -> str:
+    most = pixels_in_memory() >> 20
+    return f"are {size / 2**20:,.0f} MiB of pixels, more than {most:,} MiB: they are decoded when they are needed"
+
+
+def _size_of_first(pictures: Sequence[Picture]) -> Shape | None:
+    """Height, width and channels of the first picture that can be read; None where none can."""
+    from edge_fm_runtime.photos.photo import open_photo
+
+    for picture in pictures:
+        try:
+            image = open_photo(picture.path)
+        except PhotoError:
+            continue  # listed when all are read
+        return (image.height, image.width, 1 if image.mode == "L" else 3)
+    return None
+
+
+def _streamed(
+    listing: Listing,
     pictures: Sequence[Picture],
-    shape: Shape | None,
+    size: Shape,
+    wanted: Shape | None,
     photo: PhotoSpec,
-    source: Path,
     progress: ProgressFn,
-    skip_unreadable: float,
-) -> tuple[Images, list[bytes], set[Picture], list[str]]:
-    """Pixels and file hashes of the pictures that can be read, which pictures these are, and why not the others."""
+) -> tuple[Images, list[bytes], dict[int, str]]:
+    """Images that are decoded when they are indexed; as `_decode`."""
+    names = [picture.name for picture in pictures]
+    stage = f"Reading {listing.source.name}"
+    while True:
+        try:
+            reading = read_once(
+                listing.folder,
+                names,
+                shape=size,
+                same_size=wanted is None,
+                photo=photo,
+                progress=progress,
+                stage=stage,
+            )
+            break
+        except SizesDiffer as error:
+            if error.size[:2] != size[:2]:
+                raise _sizes_differ(listing.source, Path(error.name), error.size, size) from error
+            size = error.size  # the first ones are grey, this one has colours
+    readable = np.array([i for i in range(len(names)) if i not in reading.failures], np.intp)
+    images = as_array(StreamedImages(reading.files, readable))
+    return images, [row.tobytes() for row in reading.keys[readable]], reading.failures
+
+
+def _decode(
+    pictures: Sequence[Picture], shape: Shape | None, photo: PhotoSpec, source: Path, progress: ProgressFn
+) -> tuple[Images, list[bytes], dict[int, str]]:
+    """Pixels and file hashes of the pictures that can be read, and why not the others, by position."""
     from edge_fm_runtime.photos.photo import load_canvas, make_canvas, open_photo
 
     def decode(picture: Picture) -> tuple[Images, bytes] | PhotoError:
@@ -105,43 +177,41 @@ def _decode(
             else:
                 canvas = load_canvas(picture.path, shape, photo)
             with picture.path.open("rb") as stream:
-                return canvas, hashlib.file_digest(stream, "sha256").digest()
+                return canvas, hashlib.file_digest(stream, "sha256").digest()[:16]
         except PhotoError as error:
             return error
 
     canvases: list[Images] = []
-    keys, failures, readable = [], [], set()
-    # Decoders work outside Python's lock, so threads help as far as there are cores.
-    with ThreadPoolExecutor(max_workers=min(8, usable_cpus())) as pool:
-        for i, result in enumerate(pool.map(decode, pictures)):
-            if isinstance(result, PhotoError):
-                failures.append(result.message)
-            else:
-                readable.add(pictures[i])
-                canvases.append(result[0])
-                keys.append(result[1])
-                if result[0].shape[:2] != canvases[0].shape[:2]:
-                    pool.shutdown(cancel_futures=True)
-                    raise _sizes_differ(source, pictures[i].path, result[0], canvases[0])
-            progress(f"Reading {source.name}", i + 1, len(pictures))
-    check_unreadable(failures, len(pictures), skip_unreadable)
+    keys: list[bytes] = []
+    failures: dict[int, str] = {}
+    for i, result in enumerate(decoders().map(decode, pictures)):
+        if isinstance(result, PhotoError):
+            failures[i] = result.message
+        else:
+            canvases.append(result[0])
+            keys.append(result[1])
+            if result[0].shape[:2] != canvases[0].shape[:2]:
+                raise _sizes_differ(source, pictures[i].path, result[0].shape, canvases[0].shape)
+        progress(f"Reading {source.name}", i + 1, len(pictures))
+    if not canvases:
+        return np.zeros((0, 1, 1, 1), np.uint8), keys, failures
     channels = max(canvas.shape[2] for canvas in canvases)
     pixels = np.stack([np.broadcast_to(c, (*c.shape[:2], channels)) for c in canvases])
-    return pixels, keys, readable, failures
+    return pixels, keys, failures
 
 
-def _sizes_differ(source: Path, path: Path, canvas: Images, first: Images) -> DataError:
-    size = _common_size(canvas, first)
+def _sizes_differ(source: Path, path: Path, size: tuple[int, ...], first: tuple[int, ...]) -> DataError:
+    common = _common_size(size, first)
     return DataError(
-        f"The pictures of {source} have different sizes: {path.name} has {canvas.shape[1]}x{canvas.shape[0]} pixels, "
-        f"those before it {first.shape[1]}x{first.shape[0]}.",
-        hint=f"Give the size to bring them to, height x width x channels: --size {'x'.join(map(str, size))} "
-        f"(in a recipe: shape = {list(size)} under [data]).",
+        f"The pictures of {source} have different sizes: {path.name} has {size[1]}x{size[0]} pixels, "
+        f"those before it {first[1]}x{first[0]}.",
+        hint=f"Give the size to bring them to, height x width x channels: --size {'x'.join(map(str, common))} "
+        f"(in a recipe: shape = {list(common)} under [data]).",
     )
 
 
-def _common_size(*canvases: Images) -> Shape:
+def _common_size(*sizes: tuple[int, ...]) -> Shape:
     """A usual square that none of them has to be enlarged to, in colour where one of them is."""
-    side = min(min(canvas.shape[:2]) for canvas in canvases)
-    usual = max((size for size in _USUAL_SIDES if size <= side), default=side)
-    return (usual, usual, max(canvas.shape[2] for canvas in canvases))
+    side = min(min(size[:2]) for size in sizes)
+    usual = max((one for one in _USUAL_SIDES if one <= side), default=side)
+    return (usual, usual, max(size[2] for size in sizes))

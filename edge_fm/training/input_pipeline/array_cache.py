@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_fm.data.streaming.images import as_streamed
 from edge_fm.models.keras_import import require_keras
 from edge_fm_runtime.errors import CacheWarning
 from edge_fm_runtime.system.package_versions import package_version
@@ -73,8 +74,9 @@ class ArrayCache:
 
 
 def bytes_hash(*arrays: NDArray[Any]) -> str:
-    """SHA-256 (hex) of the arrays' bytes."""
+    """SHA-256 (hex) of the arrays' bytes; of images that are not in memory, of their fingerprints."""
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(np.ascontiguousarray(array).data)
+        streamed = as_streamed(array)
+        digest.update(np.ascontiguousarray(array).data if streamed is None else b"".join(streamed.fingerprints()))
     return digest.hexdigest()

@@ -96,7 +96,9 @@ def _batches_class() -> Any:
             epoch: int,
             teacher_predictions: NDArray[np.float32] | None,
         ) -> None:
+            # The backend asks for the next batch while one is learned from; streamed images are decoded by threads.
             super().__init__(workers=1, use_multiprocessing=False)
+            self.error: Exception | None = None
             self._images, self._labels, self._targets = images, labels, targets
             self._size, self._fill = recipe.training.batch_size, recipe.photo.fill
             self._part, self._photos, self._seed = part, photos, recipe.seed
@@ -115,6 +117,13 @@ def _batches_class() -> Any:
             return steps_per_epoch(len(self._images), self._size)
 
         def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
+            try:
+                return self._batch(index)
+            except Exception as error:
+                self.error = error
+                raise
+
+        def _batch(self, index: int) -> tuple[NDArray[Any], ...]:
             batch = self._sequence[index]
             rows = slice(batch * self._size, (batch + 1) * self._size)
             selected = self._order[rows]

@@ -70,7 +70,7 @@ def find_leaks(recipe: Recipe, dataset: Dataset, validation_split: Split, *, tes
     leaks = []
     validation_keys = set(fingerprints(validation_split.images))
     test_keys = set(fingerprints(dataset.test.images)) if test else set()
-    for path, through, theirs, same in _runs(recipe, dataset.content_hash):
+    for path, through, theirs, same in _runs(recipe, dataset):
         learned_from = dataset if same else _their_data(theirs, recipe, dataset)
         if learned_from is None:
             leaks.append(Leak(path, 0, "", through=through, unknown=theirs.data.source))
@@ -148,7 +148,7 @@ def _advice(theirs: Recipe) -> str:
     return f"--set data.validation_seed={seed}{share}"
 
 
-def _runs(recipe: Recipe, data_hash: str) -> Iterator[tuple[str, str, Recipe, bool]]:
+def _runs(recipe: Recipe, dataset: Dataset) -> Iterator[tuple[str, str, Recipe, bool]]:
     """Every run that a recipe goes back to: path, the run that names it, its recipe, whether its data are ours."""
     waiting = [(path, "") for path in (recipe.model.weights, *recipe.distillation.teacher)]
     seen: set[Path] = set()
@@ -156,7 +156,7 @@ def _runs(recipe: Recipe, data_hash: str) -> Iterator[tuple[str, str, Recipe, bo
         path, through = waiting.pop(0)
         place = trained_model(path)
         folder = (place.parent if place.name == MODEL_FILE else place).resolve()
-        if folder in seen or (found := _read_run(folder, data_hash)) is None:
+        if folder in seen or (found := _read_run(folder, dataset)) is None:
             continue
         seen.add(folder)
         theirs, same = found
@@ -164,14 +164,14 @@ def _runs(recipe: Recipe, data_hash: str) -> Iterator[tuple[str, str, Recipe, bo
         waiting += [(further, path) for further in (theirs.model.weights, *theirs.distillation.teacher)]
 
 
-def _read_run(folder: Path, data_hash: str) -> tuple[Recipe, bool] | None:
-    """A run's recipe, and whether it learned from the data of this hash; None where the folder is not a run."""
+def _read_run(folder: Path, dataset: Dataset) -> tuple[Recipe, bool] | None:
+    """A run's recipe, and whether it learned from these data; None where the folder is not a run."""
     metrics, recipe = folder / METRICS_FILE, folder / RECIPE_FILE
     if not (metrics.is_file() and recipe.is_file()):
         return None
     try:
         noted: dict[str, Any] = parse_json(metrics.read_text("utf-8"))
-        return load_recipe(recipe), noted["data"]["hash"] == data_hash
+        return load_recipe(recipe), dataset.has_hash(noted["data"]["hash"])
     except (OSError, ValueError, KeyError, TypeError, RecipeError) as error:
         raise ModelError(
             f"The run in {folder} cannot be read: {error}.",

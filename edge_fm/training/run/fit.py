@@ -26,6 +26,7 @@ from edge_fm.training.distillation.teacher_predictions import TeacherPredictions
 from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epoch
 from edge_fm.training.input_pipeline.checks import check_augmentation, check_classes, check_clock, check_dataset
 from edge_fm.training.input_pipeline.enough_epochs import with_epochs_of_steps
+from edge_fm.training.input_pipeline.failing_batches import raising_own_errors
 from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
 from edge_fm.training.input_pipeline.other_things import with_other_things
 from edge_fm.training.input_pipeline.photo_augmentation import photo_classes
@@ -207,12 +208,13 @@ def _one_epoch(
         teacher_predictions=teachers.of_epoch(epoch, progress) if teachers else None,
     )
     learned = time.monotonic()
-    logs = learner.fitted.fit(
-        batches,
-        shuffle=False,  # The order is the batches' own.
-        verbose=0,
-        callbacks=[batch_callback(progress, epoch, recipe.training.epochs, learner.steps, recipe.optimizer)],
-    ).history
+    with raising_own_errors(batches):
+        logs = learner.fitted.fit(
+            batches,
+            shuffle=False,  # The order is the batches' own.
+            verbose=0,
+            callbacks=[batch_callback(progress, epoch, recipe.training.epochs, learner.steps, recipe.optimizer)],
+        ).history
     trained = time.monotonic() - learned
     weights = learner.update_evaluated(batches)
     validation = score(learner.probabilities(validation_split.images), validation_split.labels)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_fm.data.streaming.images import concatenate
 from edge_fm.models import build_model
 from edge_fm.models.freezing import freeze_layers
 from edge_fm.models.keras_import import require_keras
@@ -19,6 +20,7 @@ from edge_fm.training.distillation.distillation import (
     with_teachers,
 )
 from edge_fm.training.input_pipeline.backbone_features import NO_BACKBONE, split_at_features, with_features
+from edge_fm.training.input_pipeline.prediction import predict
 from edge_fm.training.optimization.fast_layers import with_fast_layers
 from edge_fm.training.optimization.initial_weights import load_weights
 from edge_fm.training.optimization.layer_rates import layer_rates
@@ -182,15 +184,14 @@ class Learner:
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 `[N,classes]` for uint8 `[N,H,W,C]`, or for the features that stand for these."""
         evaluated = self.halves.head if self.halves and images.dtype != np.uint8 else self.evaluated
-        predictions: NDArray[np.float32] = evaluated.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)
-        return predictions
+        return predict(evaluated, images, batch_size=_EVALUATION_BATCH)
 
 
 def _train_and_validation_images(dataset: Dataset) -> NDArray[np.uint8]:
     """All images of training and validation."""
     if dataset.validation is None:
         return dataset.train.images
-    return np.concatenate([dataset.train.images, dataset.validation.images])
+    return concatenate([dataset.train.images, dataset.validation.images])
 
 
 def _freeze(model: Any, recipe: Recipe) -> None:

@@ -63,9 +63,10 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
     if state is None:
         return None
     backend = require_keras("training").backend.backend()
+    same_data = (state.data_hash,) if dataset.has_hash(state.data_hash) else (dataset.content_hash,)
     for what, theirs, ours in (
         ("recipe", state.recipe_hash, (recipe_hash(recipe), recipe_hash(stored))),
-        ("data", state.data_hash, (dataset.content_hash,)),
+        ("data", state.data_hash, same_data),
         ("Keras backend", state.backend, (backend,)),
     ):
         if theirs not in ours:

@@ -9,6 +9,7 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE, RECIPE_FILE
 from edge_fm.training.distillation.distillation import with_teacher_hashes
 from edge_fm.training.input_pipeline.enough_epochs import with_epochs_of_steps
+from edge_fm.training.input_pipeline.prediction import predict
 from edge_fm.training.input_pipeline.recipe_data import training_and_validation
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.identity import recipe_hash
@@ -60,9 +61,11 @@ def train_once(
     known = with_teacher_hashes(recipe)
     # A run of an earlier version has the paths as they were given.
     same_recipe = (recipe_hash(with_absolute_paths(known)), recipe_hash(known))
+    trained_on = metrics["data"]["hash"]
+    same_data = (trained_on if dataset.has_hash(trained_on) else dataset.content_hash,)
     for what, theirs, ours in (
         ("recipe", metrics["recipe_hash"], same_recipe),
-        ("data", metrics["data"]["hash"], (dataset.content_hash,)),
+        ("data", metrics["data"]["hash"], same_data),
     ):
         if theirs not in ours:
             raise TrainingError(
@@ -73,7 +76,7 @@ def train_once(
         keras = require_keras("testing")
         with locked_folder(folder):
             model = keras.models.load_model(folder / MODEL_FILE, compile=False)
-            probabilities = model.predict(dataset.test.images, batch_size=_BATCH, verbose=0)
+            probabilities = predict(model, dataset.test.images, batch_size=_BATCH)
             metrics |= score(probabilities, dataset.test.labels).named("test")
             run_folder.write_json(folder / METRICS_FILE, metrics)
     return metrics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ import numpy.typing as npt
 
 
 def fingerprints(images: npt.NDArray[Any]) -> list[bytes]:
-    """16 bytes for each image `[N,...]`; equal images have equal ones."""
+    """16 bytes for each image `[N,...]`; equal images have equal ones. Images that are not in memory know theirs."""
+    known: Callable[[], list[bytes]] | None = getattr(images, "fingerprints", None)
+    if known is not None:
+        return known()
     contiguous = np.ascontiguousarray(images)
     return [hashlib.blake2b(image.data, digest_size=16).digest() for image in contiguous]
 
