@@ -100,9 +100,9 @@ def peak_mib() -> float:
 def train_some_steps(data: Path, steps: int) -> dict[str, Any]:
     """Read the whole folder, train some steps of an epoch on it, and evaluate as many images."""
     from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epoch
-    from edge_fm.training.input_pipeline.prediction import predict
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
     from edge_fm.training.run.learner import Learner
+    from edge_fm.training.streaming.prediction import predict
 
     began = time.monotonic()
     recipe = recipe_for(data)

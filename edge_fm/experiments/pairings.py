@@ -107,9 +107,9 @@ def validation_confusion(run: Path) -> tuple[npt.NDArray[np.int64], tuple[str, .
     from edge_fm.evaluation import evaluate_probabilities
     from edge_fm.models.keras_import import require_keras
     from edge_fm.training import load_recipe
-    from edge_fm.training.input_pipeline.prediction import predict
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
     from edge_fm.training.run.train_once import read_metrics
+    from edge_fm.training.streaming.prediction import predict
 
     metrics = read_metrics(run)
     recipe = load_recipe(run / "recipe.toml")

@@ -17,10 +17,10 @@ from edge_fm.experiments.table import Experiment
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.run_files import HISTORY_FILE, METRICS_FILE, MODEL_FILE
 from edge_fm.training import EpochFn, Recipe, recipe_hash
-from edge_fm.training.input_pipeline.prediction import predict
 from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
 from edge_fm.training.recipe.keys import with_keys
 from edge_fm.training.run.train_once import train_once
+from edge_fm.training.streaming.prediction import predict
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.machine import describe_machine
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm.data.memory import require_memory
+from edge_fm_export.gate.fingerprints import fingerprints
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
 from edge_fm_runtime.system.machine import usable_cpus
@@ -90,6 +91,32 @@ def decoders() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(min(_MOST_WORKERS, usable_cpus()), thread_name_prefix="decoder")
 
 
+class JoinedFiles:
+    """Images of several sources one after another, some of them in memory perhaps.
+
+    Args:
+        parts: of one height, width and number of channels.
+    """
+
+    def __init__(self, parts: Sequence[Pixels]) -> None:
+        self._parts = parts
+        self._ends = np.cumsum([len(part) for part in parts])
+        height, width, channels = parts[0].shape[1:]
+        self.shape = (int(height), int(width), int(channels))
+
+    def decode(self, position: int) -> Pixels:
+        """The pixels of one image."""
+        part = int(np.searchsorted(self._ends, position, side="right"))
+        image: Pixels = self._parts[part][position - int(self._ends[part])]  # counted from the part's end
+        return image
+
+    @functools.cached_property
+    def fingerprints(self) -> npt.NDArray[np.uint8]:
+        """Of the pixels of each image, uint8 `[N,16]`."""
+        every = b"".join(key for part in self._parts for key in fingerprints(part))
+        return np.frombuffer(every, np.uint8).reshape(-1, 16)
+
+
 class StreamedImages:
     """uint8 `[N,H,W,C]` that are decoded when they are indexed.
 
@@ -101,7 +128,7 @@ class StreamedImages:
     ndim = 4
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, files: PictureFiles, positions: Positions) -> None:
+    def __init__(self, files: PictureFiles | JoinedFiles, positions: Positions) -> None:
         self.files, self.positions = files, positions
 
     @property
@@ -135,7 +162,7 @@ class StreamedImages:
         return (self.files.decode(position) for position in self.positions.tolist())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        require_memory(self.nbytes, f"{len(self):,} images of {self.files.folder} at once")
+        require_memory(self.nbytes, f"An array of {len(self):,} streamed images")
         pixels = self[:]
         return pixels if dtype is None else pixels.astype(dtype)
 
@@ -154,12 +181,14 @@ def select(images: Pixels, indices: npt.NDArray[np.integer[Any]] | slice) -> Pix
 
 
 def concatenate(parts: Sequence[Pixels]) -> Pixels:
-    """Images one after another; streamed ones of one source stay undecoded."""
+    """Images one after another; streamed ones stay undecoded."""
     streamed = [images for part in parts if (images := as_streamed(part)) is not None]
+    if not streamed:
+        return np.concatenate(list(parts))
     if len(streamed) == len(parts) and len({id(part.files) for part in streamed}) == 1:
         together = np.concatenate([part.positions for part in streamed])
         return as_array(StreamedImages(streamed[0].files, together))
-    return np.concatenate(list(parts))
+    return as_array(StreamedImages(JoinedFiles(parts), np.arange(sum(map(len, parts)), dtype=np.intp)))
 
 
 def as_streamed(images: Any) -> StreamedImages | None:

@@ -46,6 +46,8 @@ def with_other_things(
         TrainingError: none is left, or the recipe has teachers, who know no other things.
         DataError: the source cannot be read.
     """
+    from edge_fm.data.streaming.images import concatenate
+
     part = recipe.data
     if not part.other_things:
         return train_split
@@ -67,7 +69,7 @@ def with_other_things(
     label = len(dataset.label_names)
     note(f"{len(others):,} images of other things are learned from: all classes shall be equally probable there.")
     return type(train_split)(
-        np.concatenate([train_split.images, others.images]),
+        concatenate([train_split.images, others.images]),
         np.concatenate([train_split.labels, np.full(len(others), label, np.int64)]),
     )
 

@@ -26,7 +26,6 @@ from edge_fm.training.distillation.teacher_predictions import TeacherPredictions
 from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epoch
 from edge_fm.training.input_pipeline.checks import check_augmentation, check_classes, check_clock, check_dataset
 from edge_fm.training.input_pipeline.enough_epochs import with_epochs_of_steps
-from edge_fm.training.input_pipeline.failing_batches import raising_own_errors
 from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
 from edge_fm.training.input_pipeline.other_things import with_other_things
 from edge_fm.training.input_pipeline.photo_augmentation import photo_classes
@@ -47,6 +46,7 @@ from edge_fm.training.run.results import RunResult, finalize_run, is_over
 from edge_fm.training.run.resume import open_run
 from edge_fm.training.run.selection import rank, score
 from edge_fm.training.run.tensorboard import EpochLog, require_writer
+from edge_fm.training.streaming.failing_batches import raising_own_errors
 from edge_fm_export.compat.tensorflow_graphs import retracing_warnings_hidden
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 

@@ -20,7 +20,6 @@ from edge_fm.training.distillation.distillation import (
     with_teachers,
 )
 from edge_fm.training.input_pipeline.backbone_features import NO_BACKBONE, split_at_features, with_features
-from edge_fm.training.input_pipeline.prediction import predict
 from edge_fm.training.optimization.fast_layers import with_fast_layers
 from edge_fm.training.optimization.initial_weights import load_weights
 from edge_fm.training.optimization.layer_rates import layer_rates
@@ -30,6 +29,7 @@ from edge_fm.training.optimization.weight_averaging import recompute_statistics,
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.run.checkpoint import RunState
 from edge_fm.training.run.head_first import copy_head, fit_head
+from edge_fm.training.streaming.prediction import predict
 from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.progress import MessageFn, ProgressFn
 

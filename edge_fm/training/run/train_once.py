@@ -9,7 +9,6 @@ from edge_fm.models.keras_import import require_keras
 from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE, RECIPE_FILE
 from edge_fm.training.distillation.distillation import with_teacher_hashes
 from edge_fm.training.input_pipeline.enough_epochs import with_epochs_of_steps
-from edge_fm.training.input_pipeline.prediction import predict
 from edge_fm.training.input_pipeline.recipe_data import training_and_validation
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.identity import recipe_hash
@@ -18,6 +17,7 @@ from edge_fm.training.run import run_folder
 from edge_fm.training.run.fit import EpochFn, train
 from edge_fm.training.run.folder_lock import locked_folder
 from edge_fm.training.run.selection import score
+from edge_fm.training.streaming.prediction import predict
 from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.json_text import parse_json

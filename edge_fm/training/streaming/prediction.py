@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from edge_fm.data.streaming.images import as_streamed
 from edge_fm.models.keras_import import require_keras
-from edge_fm.training.input_pipeline.failing_batches import raising_own_errors
+from edge_fm.training.streaming.failing_batches import raising_own_errors
+
+_USUAL_PIXELS = 96 * 96
+_LEAST = 8
 
 
 def predict(model: Any, images: NDArray[Any], *, batch_size: int) -> NDArray[np.float32]:
@@ -20,11 +23,12 @@ def predict(model: Any, images: NDArray[Any], *, batch_size: int) -> NDArray[np.
     Args:
         model: keras.Model.
         images: uint8 `[N,H,W,C]`, or features that stand for them.
-        batch_size: images at once.
+        batch_size: images at once, at most; large images are fewer, as their feature maps must fit into memory.
 
     Raises:
         DataError: a file of streamed images cannot be read any more.
     """
+    batch_size = min(batch_size, max(_LEAST, batch_size * _USUAL_PIXELS // max(1, math.prod(images.shape[1:3]))))
     if as_streamed(images) is None:
         predictions: NDArray[np.float32] = model.predict(images, batch_size=batch_size, verbose=0)
         return predictions
