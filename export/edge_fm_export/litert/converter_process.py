@@ -1,7 +1,9 @@
 """TensorFlow's LiteRT converter: called here, or in a separate process where it may crash.
 
 Models with control flow (recurrent layers that are not unrolled) end TensorFlow's int8 calibrator in a segmentation
-fault (TensorFlow 2.21). Such a conversion runs in a child process, and its end is an error like any other.
+fault. Such a conversion runs in a child process, and its end is an error like any other. Seen with TensorFlow 2.21, the
+newest; the child calls what is public, so this is for every version. `_convert_in_child` and `main` may go when the
+calibrator converts these models or raises; the test case of such an LSTM expects the crash (`tests/field`).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.compat.library_folders import some_home_folder
+from edge_fm_export.compat.openvino_signal_stack import signal_stack_restored
 from edge_fm_export.compat.tensorflow_setup import quiet
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.openvino.ir_float_layers import CONVOLUTION, LAYERS, float_layers
@@ -22,7 +23,7 @@ from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.measures import Measure, Predict, select_measures
 from edge_fm_export.quantization.selection import note_on_weights, select_int8_weights
 from edge_fm_export.quantization.steering import Drop, SteeringImages, predict_all, steering_images
-from edge_fm_runtime.engines.openvino_core import shared_core, signal_stack_restored
+from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.system.brief_errors import brief
 
