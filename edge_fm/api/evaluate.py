@@ -136,45 +136,51 @@ def evaluate(
         require_pages()
     path = select_artifact(None, note) if model is None else trained_model(model)
     named = path.name if model is None else str(model)
-    runner, labels, photo, shape, training, original, recorded = _open(
-        path, engine, EngineOptions(device, threads), warn
-    )
-    name = data or own_data(path, training)
+    opened = _open(path, engine, EngineOptions(device, threads), warn)
+    name = data or own_data(path, opened.training)
     if name is None:
         raise DataError(
             f"{named} does not name the data it was trained on.", hint="Name labelled images: --data SOURCE"
         )
     reading = Reading(skip_unreadable, group, label_column)
-    dataset = load_labelled(name, shape, photo, training, reading, progress=progress, note=note)
-    selected = select_images(dataset, split, labels, shape)
-    images, truth = selected.images, selected.labels
-    maps = None if report is None else _feature_maps(original, layer, images)
-    with closing(runner):
-        stage = f"evaluating on {dataset.name} {split}"
-        probabilities, inference = _predict(runner, images, batch_size, stage, progress)
-        ran = (runner.name, runner.device, runner.precision)
-    evaluation = evaluate_probabilities(probabilities, truth, labels, files=selected.files)
+    dataset = load_labelled(name, opened.shape, opened.photo, opened.training, reading, progress=progress, note=note)
+    selected = select_images(dataset, split, opened.labels, opened.shape)
+    maps = None if report is None else _feature_maps(opened.original, layer, selected.images)
+    stage = f"{dataset.name} {split}"
+    with closing(opened.engine) as running:
+        probabilities, inference = _predict(running, selected.images, batch_size, f"evaluating on {stage}", progress)
+        ran = (running.name, running.device, running.precision)
+    evaluation = evaluate_probabilities(probabilities, selected.labels, opened.labels, files=selected.files)
     doubt = accuracy_warning(
         probabilities.argmax(axis=1),
-        truth,
-        labels,
+        selected.labels,
+        opened.labels,
         who=named,
-        data=f"{dataset.name} {split}",
-        trained=own_training(training, run_of(path)),
+        data=stage,
+        trained=own_training(opened.training, run_of(path)),
     )
-    warnings = tuple(text for text in (doubt, _learned_from(dataset, split, images, training)) if text is not None)
-    scores = evaluate_scores(probabilities, truth, recorded)
+    learned = _learned_from(dataset, split, selected.images, opened.training)
+    warnings = tuple(text for text in (doubt, learned) if text is not None)
+    is_artifact = opened.original is None
+    scores = evaluate_scores(probabilities, selected.labels, opened.scores)
     result = EvaluationResult(
-        named, path, original is None, *ran, dataset.name, split, evaluation, inference, scores, warnings
+        named, path, is_artifact, *ran, dataset.name, split, evaluation, inference, scores, warnings
     )
     if report is not None:
         from edge_fm.evaluation import Evaluated, write_report
 
-        known = {**(training or {}), **_metrics(path)}
         mapped, drawn, shown = maps or ("", None, None)
-        history = _history(path)
         evaluated = Evaluated(
-            images, truth, probabilities, labels, history, known, mapped, drawn, shown, files=selected.files
+            selected.images,
+            selected.labels,
+            probabilities,
+            opened.labels,
+            _history(path),
+            {**(opened.training or {}), **_metrics(path)},
+            mapped,
+            drawn,
+            shown,
+            files=selected.files,
         )
         page = write_report(Path(report), result.to_json(), evaluated)
         result = replace(result, report=page)
@@ -251,26 +257,40 @@ def _metrics(run: Path) -> dict[str, Any]:
     return dict(parse_json(file.read_bytes())) if file.is_file() else {}  # load_source has checked it
 
 
-def _open(
-    path: Path, engine: str, options: EngineOptions, warn: MessageFn
-) -> tuple[Engine, tuple[str, ...], PhotoSpec, tuple[int, int, int], Any, Any, Mapping[str, Any] | None]:
-    """Engine, labels, photo preprocessing, input's shape, training, Keras model or None, and the section of scores."""
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """A model that is ready to predict.
+
+    Attributes:
+        engine: runs it.
+        labels: names of its classes.
+        photo: how photos become its pixels.
+        shape: height, width, channels of its images.
+        training: what is known of how it was trained.
+        scores: temperature and threshold of its scores, as metadata records them.
+        original: the Keras model; None for an artifact.
+    """
+
+    engine: Engine
+    labels: tuple[str, ...]
+    photo: PhotoSpec
+    shape: tuple[int, int, int]
+    training: Mapping[str, Any] | None
+    scores: Mapping[str, Any] | None
+    original: Any = None
+
+
+def _open(path: Path, engine: str, options: EngineOptions, warn: MessageFn) -> _Opened:
     if is_run(path) or path.suffix in (".keras", ".h5"):
         from edge_fm_export.engines import reference_engine
         from edge_fm_export.sources import load_source
 
-        original = load_source(path)
-        for warning in original.warnings:
+        source = load_source(path)
+        for warning in source.warnings:
             warn(warning)
-        runner = reference_engine("keras", original, options)
-        return (
-            runner,
-            original.labels,
-            original.photo,
-            original.input.shape,
-            original.training,
-            original.model,
-            original.scores,
+        running = reference_engine("keras", source, options)
+        return _Opened(
+            running, source.labels, source.photo, source.input.shape, source.training, source.scores, source.model
         )
     from edge_fm.api.common.engines import ALL_ENGINES
     from edge_fm_runtime.artifacts.artifact import load_artifact
@@ -278,8 +298,8 @@ def _open(
 
     artifact = load_artifact(path)
     metadata = artifact.metadata
-    runner = create_engine(artifact, engine, options=options, registry=ALL_ENGINES)
-    return runner, metadata.labels, metadata.photo, metadata.input.shape, metadata.training, None, metadata.scores
+    running = create_engine(artifact, engine, options=options, registry=ALL_ENGINES)
+    return _Opened(running, metadata.labels, metadata.photo, metadata.input.shape, metadata.training, metadata.scores)
 
 
 def _history(run: Path) -> list[dict[str, float]]:
