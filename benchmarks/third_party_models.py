@@ -32,7 +32,7 @@ def main() -> int:
 
     from edge_fm_export.compat.tensorflow_setup import require_tensorflow
     from edge_fm_export.context import EvaluationSet
-    from edge_fm_export.pipeline import export
+    from edge_fm_export.pipeline import export_targets
     from edge_fm_export.quantization.calibration import hash_images
     from edge_fm_export.targets import parse_targets
     from edge_fm_export.third_party_models.adapt import load_third_party_model
@@ -58,11 +58,13 @@ def main() -> int:
             for target in parse_targets(options.format, options.precision):
                 start = time.perf_counter()
                 try:
-                    (made,) = export(source, [target], folder, test=images(1), calibration=images(2)).results
+                    report = export_targets(source, [target], folder, test=images(1), calibration=images(2))
+                    report.require_all()
                 except EdgeFMError as error:
                     failed = True
                     print(f"{name:18} {target!s:14} {error}", flush=True)
                     continue
+                (made,) = report.results
                 parity, nodes = made.parity, (made.metadata.graph or {}).get("nodes")
                 print(
                     f"{name:18} {target!s:14} {parity.top1_agreement:9.4f} {parity.max_abs_diff:9.2g} "

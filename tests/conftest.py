@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from fork_server import fork_server
 from optional_packages import absent_package
 from tiny_models import TINY_SHAPES, TinyRun, make_run, tiny_set
 
@@ -24,6 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests first: of several processes, none then has a long file left when the others end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -60,6 +68,13 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
+def preloaded() -> Generator[Path]:
+    """A folder with programs `edgefm` and `python` that start with TensorFlow imported."""
+    with fork_server() as programs:
+        yield programs
+
+
+@pytest.fixture(scope="session")
 def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TinyRun]:
     """Run folders "grey" (28x28x1) and "colour" (12x10x3)."""
     root = tmp_path_factory.mktemp("runs")
@@ -80,7 +95,7 @@ Exported = Callable[[str, "Target"], "ExportResult"]
 @pytest.fixture(scope="session")
 def exported(tiny_sources: dict[str, SourceModel], tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Call with ("grey" | "colour", target) for the artifact; each is made when it is first asked for."""
-    from edge_fm_export.pipeline import export
+    from exporting import export
 
     root = tmp_path_factory.mktemp("exported")
     made: dict[tuple[str, Target], ExportResult] = {}

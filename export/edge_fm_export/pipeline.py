@@ -31,43 +31,6 @@ from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.brief_errors import brief
 
 
-def export(
-    source: SourceModel,
-    targets: Iterable[Target],
-    out_dir: str | Path,
-    *,
-    test: EvaluationSet,
-    calibration: EvaluationSet | None = None,
-    validation: EvaluationSet | None = None,
-    limits_override: Limits | Mapping[Precision, Limits] | None = None,
-    quantize: QuantizeOptions = QuantizeOptions(),  # noqa: B008 - frozen
-    static_batch: int | None = None,
-    force: bool = False,
-    progress: ProgressFn = silent,
-) -> ExportReport:
-    """Export `source` to every target, as `export_targets` does, and raise if one of them was not written.
-
-    Raises:
-        GateError: artifacts failed their gate; every failed check of every one is listed. The others were written.
-        EdgeFMError: as for `export_targets`, and for targets that could not be built.
-    """
-    report = export_targets(
-        source,
-        targets,
-        out_dir,
-        test=test,
-        calibration=calibration,
-        validation=validation,
-        limits_override=limits_override,
-        quantize=quantize,
-        static_batch=static_batch,
-        force=force,
-        progress=progress,
-    )
-    report.require_all()
-    return report
-
-
 def export_targets(
     source: SourceModel,
     targets: Iterable[Target],

@@ -96,8 +96,9 @@ class ModelCase:
             np.testing.assert_allclose(answers, model.expected, atol=self.atol, err_msg=str(result.target))
 
     def _export(self, model: Model, out: Path) -> tuple[Sequence[Any], str]:
+        from exporting import export
+
         from edge_fm_export.context import EvaluationSet
-        from edge_fm_export.pipeline import export
         from edge_fm_export.sources import load_source
         from edge_fm_export.targets import parse_targets
 

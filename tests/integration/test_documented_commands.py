@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 import tomllib
 from pathlib import Path
 
@@ -170,26 +169,27 @@ def run_block(block: Block, programs: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("block", [block for block in ALONE if block.language in ("bash", "python")], ids=str)
-def test_a_block(block: Block, base: Path, folder: Path) -> None:
+def test_a_block(block: Block, base: Path, folder: Path, request: pytest.FixtureRequest) -> None:
     if block.language == "bash":
         skip_if_nothing_runs(block)
     needs_all = NEEDS_ALL.search(block.text)
     if needs_all:
         give_models(folder)
-    run_block(block, Path(sys.executable).parent if needs_all else base, folder)
+    run_block(block, request.getfixturevalue("preloaded") if needs_all else base, folder)
 
 
 @pytest.mark.slow
 @pytest.mark.needs("tensorflow", "tf2onnx", "openvino")
 @pytest.mark.parametrize("page", sorted(TUTORIALS.glob("*-*.md")), ids=lambda page: page.stem)
-def test_a_tutorial(page: Path, base: Path, folder: Path) -> None:
+def test_a_tutorial(page: Path, base: Path, folder: Path, request: pytest.FixtureRequest) -> None:
     blocks = [block for block in PAGES[page] if block.language in ("bash", "python")]
     assert blocks
     needs_all = any(NEEDS_ALL.search(block.text) or "edgefm train" in block.text for block in blocks)
     if needs_all:
         give_images(folder / "my_images")
+    programs = request.getfixturevalue("preloaded") if needs_all else base
     for block in blocks:
-        run_block(block, Path(sys.executable).parent if needs_all else base, folder)
+        run_block(block, programs, folder)
 
 
 @pytest.mark.parametrize("block", RECIPES, ids=str)

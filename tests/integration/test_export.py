@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from exporting import export
 from tiny_models import TINY_SHAPES, tiny_images, tiny_set
 
 from edge_fm_export.engines import REFERENCE_ENGINES, reference_engine
 from edge_fm_export.gate.gate import verify_against
-from edge_fm_export.pipeline import export
 from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
 from edge_fm_export.targets import BUILDERS, Target, parse_targets
 from edge_fm_runtime.artifacts.artifact import list_files, load_artifact
@@ -256,7 +256,7 @@ from pathlib import Path
 
 sys.path.insert(0, sys.argv[3])
 from tiny_models import tiny_set
-from edge_fm_export.pipeline import export
+from exporting import export
 from edge_fm_export.sources import load_source
 from edge_fm_export.targets import parse_targets
 

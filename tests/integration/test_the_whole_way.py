@@ -20,15 +20,25 @@ pytestmark = [
 EDGEFM = Path(sys.executable).with_name("edgefm")
 
 
-def edgefm(*arguments: str | Path, cwd: Path, code: int = 0) -> str:
-    """Run the command in a process of its own; returns its stdout."""
-    done = subprocess.run([EDGEFM, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
+def edgefm(*arguments: str | Path, cwd: Path, code: int = 0, program: Path = EDGEFM) -> str:
+    """Run the command; returns its stdout.
+
+    `train`, `infer` and whatever else does not name a program is run as it is installed; `program` is a fork of a
+    process that has imported TensorFlow.
+    """
+    done = subprocess.run([program, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def program(preloaded: Path) -> Path:
+    """An `edgefm` that starts with TensorFlow imported."""
+    return preloaded / "edgefm"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, program: Path) -> Path:
     """A folder in which edgenet-s was trained for two epochs on 3,000 images of the mini set, and exported."""
     folder = tmp_path_factory.mktemp("way")
     training = ["--data", "fashion-mnist-mini", "--epochs", "2"]
@@ -38,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert metrics["params"] <= 100_000
     assert metrics["test_accuracy"] > 0.5
     formats = ["--format", "onnx", "--format", "openvino", "--format", "savedmodel"]
-    made = json.loads(edgefm("export", *formats, "--json", cwd=folder))
+    made = json.loads(edgefm("export", *formats, "--json", cwd=folder, program=program))
     assert [(m["format"], m["precision"]) for m in made] == [(f, "fp32") for f in ("savedmodel", "onnx", "openvino")]
     assert all(m["parity"]["passed"] and m["parity"]["n"] == 1000 for m in made)
     return folder
@@ -58,10 +68,9 @@ def test_the_run_holds_everything(place: Path) -> None:
 
 
 @pytest.mark.parametrize(("format", "limit"), [("onnx", 1e-4), ("openvino", 1e-3)])
-def test_verify_against_the_run(place: Path, format: str, limit: float) -> None:
-    report: dict[str, Any] = json.loads(
-        edgefm("verify", artifact(place, format), "--against", "runs/latest", "--json", cwd=place)
-    )
+def test_verify_against_the_run(place: Path, program: Path, format: str, limit: float) -> None:
+    arguments = ["verify", artifact(place, format), "--against", "runs/latest", "--json"]
+    report: dict[str, Any] = json.loads(edgefm(*arguments, cwd=place, program=program))
     assert report["passed"] and report["n"] == 1000
     assert report["top1_agreement"] >= 0.9999
     assert report["max_abs_diff"] <= limit
@@ -104,11 +113,11 @@ def test_evaluate_writes_a_report(place: Path, tmp_path: Path) -> None:
     assert not re.search(r"(src|href)=['\"]?https?:", page)
 
 
-def test_benchmark_measures_everything_in_one_run(place: Path) -> None:
+def test_benchmark_measures_everything_in_one_run(place: Path, program: Path) -> None:
     names = [artifact(place, "onnx"), artifact(place, "openvino")]
     # Photo to answer is measured in the unit tests.
     arguments = ["--duration", "0.2", "--batch", "1", "--skip", "photos", "--json"]
-    report = json.loads(edgefm("benchmark", *names, *arguments, cwd=place))
+    report = json.loads(edgefm("benchmark", *names, *arguments, cwd=place, program=program))
     rows = {row["engine"]: row for row in report["rows"]}
     ours = {"onnxruntime", "openvino", "keras", "keras-predict", "savedmodel"}
     assert set(rows) == ours | {"bare-onnxruntime", "bare-openvino", "null"}
@@ -123,9 +132,9 @@ def test_benchmark_measures_everything_in_one_run(place: Path) -> None:
     assert report["environment"]["machine"]["threads"] >= 1
 
 
-def test_an_impossible_limit_ships_nothing(place: Path, tmp_path: Path) -> None:
+def test_an_impossible_limit_ships_nothing(place: Path, program: Path, tmp_path: Path) -> None:
     arguments = ["export", "runs/latest", "--format", "onnx", "--max-diff", "0", "--out", tmp_path / "out"]
-    edgefm(*arguments, cwd=place, code=3)
+    edgefm(*arguments, cwd=place, code=3, program=program)
     assert not list((tmp_path / "out").glob("*onnx*"))
 
 

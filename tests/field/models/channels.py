@@ -36,8 +36,9 @@ def _export(folder: Path, data: str) -> Sequence[str | Path]:
 
 
 def _infer(folder: Path) -> Sequence[str | Path]:
+    from exporting import export
+
     from edge_fm_export.context import EvaluationSet
-    from edge_fm_export.pipeline import export
     from edge_fm_export.sources import load_source
     from edge_fm_export.targets import parse_targets
 

@@ -100,9 +100,10 @@ class _OriginalCase:
     name: str
 
     def check(self, folder: Path) -> None:
+        from exporting import export
+
         from edge_fm.evaluation.benchmark.cases import open_reference, reference_cases
         from edge_fm_export.context import EvaluationSet
-        from edge_fm_export.pipeline import export
         from edge_fm_export.sources import load_source
         from edge_fm_export.targets import parse_targets
         from edge_fm_runtime.artifacts.artifact import load_artifact

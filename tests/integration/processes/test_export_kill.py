@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exporting import export
 
-from edge_fm_export.pipeline import export
 from edge_fm_export.sources import load_source
 from edge_fm_export.targets import Target
 from edge_fm_runtime.artifacts.artifact import load_artifact
@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 import numpy, onnx, onnxruntime, onnxslim, tensorflow, tf2onnx, keras
 from tiny_models import tiny_set
-from edge_fm_export.pipeline import export
+from exporting import export
 from edge_fm_export.sources import load_source
 from edge_fm_export.targets import Target
 from edge_fm_runtime.artifacts.artifact import load_artifact

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exporting import export
 
 from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import EvaluationSet
-from edge_fm_export.pipeline import export
 from edge_fm_export.quantization.calibration import hash_images
 from edge_fm_export.targets import parse_targets
 from edge_fm_export.third_party_models.adapt import load_third_party_model

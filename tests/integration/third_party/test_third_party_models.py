@@ -110,8 +110,9 @@ def test_saved_models(how: str, layout: str, keras: Any, images: Any, tmp_path: 
 
 
 def test_a_saved_model_goes_all_the_way(keras: Any, images: Any, tmp_path: Path) -> None:
+    from exporting import export
+
     from edge_fm_export.context import EvaluationSet
-    from edge_fm_export.pipeline import export
     from edge_fm_export.quantization.calibration import hash_images
     from edge_fm_export.targets import parse_targets
 

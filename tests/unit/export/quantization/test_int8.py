@@ -124,7 +124,8 @@ def test_weights_for_any_cpu_have_seven_bits(tiny_sources: dict[str, SourceModel
 @pytest.mark.slow
 @pytest.mark.parametrize("format", CONTROLLED)
 def test_accuracy_control_rescues_what_int8_breaks(format: Any, breakable: SourceModel, tmp_path: Path) -> None:
-    from edge_fm_export.pipeline import export
+    from exporting import export
+
     from edge_fm_runtime.errors import GateError
 
     sets = context_of(breakable, tmp_path / "scratch")
