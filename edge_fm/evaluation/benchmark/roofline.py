@@ -33,15 +33,6 @@ class Roofline:
     peak_gflops: float
     bandwidth_gbs: float
 
-    def attainable_gflops(self, intensity: float) -> float:
-        """The most that code can do which makes `intensity` operations for each byte that it moves.
-
-        Example:
-            >>> Roofline(1, 100.0, 10.0).attainable_gflops(2.0)
-            20.0
-        """
-        return min(self.peak_gflops, intensity * self.bandwidth_gbs)
-
 
 def better(one: Roofline, other: Roofline) -> Roofline:
     """The higher of two measurements of each ceiling."""

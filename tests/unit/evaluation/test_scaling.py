@@ -20,10 +20,9 @@ from edge_fm_runtime.errors import EngineError
 
 
 @pytest.mark.needs("onnx")
-def test_ceilings_are_positive_and_bound_what_is_attainable() -> None:
+def test_ceilings_are_positive_and_the_better_of_two_has_the_higher_of_each() -> None:
     roof = measure_roofline(1)
     assert roof.peak_gflops > 0.1 and roof.bandwidth_gbs > 0.1
-    assert roof.attainable_gflops(1e9) == roof.peak_gflops
     assert better(Roofline(1, 5.0, 1.0), Roofline(1, 3.0, 2.0)) == Roofline(1, 5.0, 2.0)
 
 
