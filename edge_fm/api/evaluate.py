@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.common.places import is_run, run_of, select_artifact
+from edge_fm.api.common.places import run_of, select_artifact
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from edge_fm.data import Dataset
     from edge_fm.evaluation import Evaluation
-    from edge_fm_runtime.artifacts.metadata import PhotoSpec
-    from edge_fm_runtime.engines import Engine, EngineOptions
+    from edge_fm_runtime.engines import Engine
 
 BATCH_SIZE = 256
 _MAPPED = 3
@@ -119,6 +118,7 @@ def evaluate(
         EdgeFMError: the model or the images cannot be read, or do not fit each other.
     """
     from edge_fm.api.common.labelled import load_labelled, select_images
+    from edge_fm.api.common.opened_model import open_model
     from edge_fm.api.common.original import own_data
     from edge_fm.api.common.reading import Reading
     from edge_fm.evaluation import evaluate_probabilities
@@ -136,7 +136,7 @@ def evaluate(
         require_pages()
     path = select_artifact(None, note) if model is None else trained_model(model)
     named = path.name if model is None else str(model)
-    opened = _open(path, engine, EngineOptions(device, threads), warn)
+    opened = open_model(path, engine, EngineOptions(device, threads), warn)
     name = data or own_data(path, opened.training)
     if name is None:
         raise DataError(
@@ -255,51 +255,6 @@ def _metrics(run: Path) -> dict[str, Any]:
 
     file = run / "metrics.json"
     return dict(parse_json(file.read_bytes())) if file.is_file() else {}  # load_source has checked it
-
-
-@dataclass(frozen=True, eq=False)
-class _Opened:
-    """A model that is ready to predict.
-
-    Attributes:
-        engine: runs it.
-        labels: names of its classes.
-        photo: how photos become its pixels.
-        shape: height, width, channels of its images.
-        training: what is known of how it was trained.
-        scores: temperature and threshold of its scores, as metadata records them.
-        original: the Keras model; None for an artifact.
-    """
-
-    engine: Engine
-    labels: tuple[str, ...]
-    photo: PhotoSpec
-    shape: tuple[int, int, int]
-    training: Mapping[str, Any] | None
-    scores: Mapping[str, Any] | None
-    original: Any = None
-
-
-def _open(path: Path, engine: str, options: EngineOptions, warn: MessageFn) -> _Opened:
-    if is_run(path) or path.suffix in (".keras", ".h5"):
-        from edge_fm_export.engines import reference_engine
-        from edge_fm_export.sources import load_source
-
-        source = load_source(path)
-        for warning in source.warnings:
-            warn(warning)
-        running = reference_engine("keras", source, options)
-        return _Opened(
-            running, source.labels, source.photo, source.input.shape, source.training, source.scores, source.model
-        )
-    from edge_fm.api.common.engines import ALL_ENGINES
-    from edge_fm_runtime.artifacts.artifact import load_artifact
-    from edge_fm_runtime.engines import create_engine
-
-    artifact = load_artifact(path)
-    metadata = artifact.metadata
-    running = create_engine(artifact, engine, options=options, registry=ALL_ENGINES)
-    return _Opened(running, metadata.labels, metadata.photo, metadata.input.shape, metadata.training, metadata.scores)
 
 
 def _history(run: Path) -> list[dict[str, float]]:
