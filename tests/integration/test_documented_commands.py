@@ -46,7 +46,7 @@ SHORTENED = {
     r" --min-score auto": " --min-score 0.5",
     r"--format all --precision all": "--format onnx --precision int8 --max-drop 20",
     r"(edgefm benchmark .* --against \S+)": r"\1 --duration 0.05 --min-samples 2 --skip starts --skip streams",
-    r"(edgefm autotune \S+)$": r"\1 --duration 0.05 --allow-load",
+    r"(edgefm autotune \S+(?: --max-drop \S+)?)$": r"\1 --duration 0.05 --allow-load",
 }
 """What is run in place of a long form: fewer images, epochs and formats, wider tolerances, shorter measurements."""
 
