@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from importlib.util import find_spec
 from typing import Any
 
-from edge_fm_export.compat.library_folders import own_keras_folder
-from edge_fm_export.compat.tensorflow_setup import NOISE
+from edge_fm_export.compat.tensorflow_setup import import_keras
 from edge_fm_runtime.errors import MissingDependencyError
-from edge_fm_runtime.system.captured_log import known_log_lines_hidden
 
 _BACKENDS = {"tensorflow", "jax", "torch"}
 
@@ -41,17 +37,8 @@ def require_keras(purpose: str) -> Any:
     Raises:
         MissingDependencyError: Keras or its backend is not installed.
     """
-    # TensorFlow writes its build's details to stderr on import, unless its log level is set before that.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        if "keras" in sys.modules:
-            import keras
-        else:  # and the rest of its C++ log, whatever its log level
-            with own_keras_folder(), known_log_lines_hidden(NOISE):
-                import keras
-
-                if keras.backend.backend() == "tensorflow":
-                    keras.distribution.list_devices()  # looks for CUDA now, and logs that, rather than in mid-training
+        keras = import_keras()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing != "keras" and missing not in _BACKENDS:

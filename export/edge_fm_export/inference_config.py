@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edge_fm_export.compat.tensorflow_setup import import_keras
+
 _COMPILE = "compile_config"
 _TRAINING_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 
@@ -53,6 +55,6 @@ def _is_training_part(key: str, value: Any) -> bool:
         kind, module = value.get("config"), None
     if not isinstance(kind, str) or (module is not None and not _in_keras(value)):
         return True
-    import keras
+    keras = import_keras()
 
     return not any(hasattr(place, kind) for place in (keras.initializers, keras.regularizers, keras.constraints))

@@ -27,6 +27,20 @@ NOISE = re.compile(
 _LOGGERS = ("tensorflow", "absl", "tf2onnx")
 
 
+def import_keras() -> Any:
+    """Import Keras on whatever backend: no settings file in the user's home, no log of the backend's start."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if "keras" in sys.modules:
+        import keras
+    else:
+        with own_keras_folder(), known_log_lines_hidden(NOISE):
+            import keras
+
+            if keras.backend.backend() == "tensorflow":
+                keras.distribution.list_devices()  # looks for CUDA now, and logs that, rather than later
+    return keras
+
+
 def require_tensorflow(purpose: str) -> tuple[Any, Any]:
     """Import TensorFlow and Keras on TensorFlow.
 

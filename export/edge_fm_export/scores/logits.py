@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from edge_fm_export.compat.keras_internals import producer, times_called
+from edge_fm_export.compat.tensorflow_setup import import_keras
 from edge_fm_runtime.errors import ModelError
 
 _PASSED_THROUGH = ("Activation", "Cast", "Reshape", "Flatten", "Identity", "Dropout", "GlobalAveragePooling2D")
@@ -34,7 +35,7 @@ def divide_logits(model: Any, temperature: float) -> None:
 
 def _logits_layer(model: Any) -> Any:
     """The Dense or convolution whose output, but for a softmax or sigmoid, is the model's."""
-    import keras
+    keras = import_keras()
 
     layers = keras.layers
     plain = (layers.Dense, layers.Conv2D)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
+from edge_fm_export.compat.tensorflow_setup import import_keras, quiet, require_tensorflow
 from edge_fm_export.third_party_models.keras2 import DAMAGED_ZIP, KerasVersion, keras2_advice, keras_file_version
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.system.brief_errors import brief
@@ -99,7 +99,7 @@ def h5_described_by(path: Path, config: dict[str, Any] | None) -> Iterator[Path]
 
 def cannot_load(error: Exception, path: Path, version: KerasVersion) -> ModelError:
     """The error that Keras cannot rebuild the model in `path`, with what to do by the version that wrote it."""
-    import keras
+    keras = import_keras()
 
     running = keras.__version__
     failed = f"Keras {running} cannot load {path}: {brief(_innermost(error))}"

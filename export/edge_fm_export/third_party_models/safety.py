@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_fm_export.compat.tensorflow_setup import import_keras
 from edge_fm_export.inference_config import inference_config
 from edge_fm_export.third_party_models.keras_file import require_shallow
 from edge_fm_runtime.errors import ModelError
@@ -138,7 +139,7 @@ def custom_objects(found: Findings, path: Path, *, trust: bool, advice: str | No
     Raises:
         ModelError: a class is not defined; the message names it, and the hint what can be done.
     """
-    import keras
+    keras = import_keras()
 
     objects: dict[str, Any] = {}
     missing = []
@@ -225,7 +226,7 @@ def _custom(entry: Mapping[str, Any], kind: str) -> CustomClass | None:
 
 def _custom_by_name(kind: str) -> CustomClass | None:
     """Legacy descriptions give the bare class name."""
-    import keras
+    keras = import_keras()
 
     places = (keras, keras.layers, keras.models, keras.initializers, keras.regularizers, keras.constraints)
     known = any(hasattr(place, kind) for place in (*places, keras.dtype_policies, keras.losses, keras.optimizers))

@@ -208,3 +208,19 @@ def test_the_check_finds(source: str) -> None:
 )
 def test_the_check_accepts(source: str) -> None:
     assert faults(source) == []
+
+
+def test_keras_is_imported_without_writing_to_the_users_home() -> None:
+    """A bare `import keras` writes `~/.keras/keras.json`; `import_keras` and `require_tensorflow` do not."""
+    doors = {"tensorflow_setup.py", "keras_internals.py"}
+    found = []
+    for path in (path for package in PACKAGES for path in package.rglob("*.py") if path.name not in doors):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        typed = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+        ignored = {id(inner) for node in typed for inner in ast.walk(node)}
+        for node in ast.walk(tree):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            if id(node) not in ignored and any(module.split(".")[0] == "keras" for module in modules):
+                found.append(f"{path.name}:{node.lineno}")
+    assert found == []

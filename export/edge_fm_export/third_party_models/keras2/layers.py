@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_fm_export.compat.keras_internals import unnamed_class
+from edge_fm_export.compat.tensorflow_setup import import_keras
 from edge_fm_export.third_party_models.keras2 import operations
 
 _ANY = object()
@@ -61,7 +62,7 @@ GONE = (
 
 def layer_class(name: str) -> Any:
     """Keras 3's own layer or model class for a Keras 2 class name; None where it has none."""
-    import keras
+    keras = import_keras()
 
     name = _RENAMED_CLASSES.get(name, name)
     for place in (keras.layers, keras.models):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from edge_fm_export.compat.tensorflow_setup import import_keras
+
 LAYERS = ("TFOpLambda", "SlicingOpLambda")
 """Class names of Keras 2's layers around one TensorFlow function."""
 CLASS_NAME = "TensorFlowFunction"
@@ -57,7 +59,7 @@ FUNCTIONS = frozenset({*_NAMES, *(f"compat.v1.{name}" for name in _NAMES), *_OPE
 @cache
 def function_layer() -> Any:
     """The Keras layer class that calls one of `FUNCTIONS` by its name."""
-    import keras
+    keras = import_keras()
     import tensorflow as tf
 
     class TensorFlowFunction(keras.layers.Layer):  # type: ignore[misc]
@@ -95,7 +97,7 @@ def custom_objects() -> dict[str, Any]:
 
 def hard_sigmoid(x: Any) -> Any:
     """Keras 2's piecewise linear sigmoid, clip(0.2 x + 0.5, 0, 1); that of Keras 3 has the slope 1/6."""
-    import keras
+    keras = import_keras()
 
     return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
