@@ -62,7 +62,7 @@ def function_layer() -> Any:
     keras = import_keras()
     import tensorflow as tf
 
-    class TensorFlowFunction(keras.layers.Layer):  # type: ignore[misc]
+    class TensorFlowFunction(keras.layers.Layer):  # type: ignore[name-defined,misc]
         """Calls a TensorFlow function, as Keras 2's TFOpLambda did: without casting its inputs."""
 
         def __init__(self, function: str, constants: dict[str, Any], **kwargs: Any) -> None:
