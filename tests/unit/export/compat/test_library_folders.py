@@ -63,3 +63,18 @@ def test_settings_of_the_user_are_followed(tmp_path: Path, environment: dict[str
     own.mkdir()
     (own / "matplotlibrc").write_text("lines.linewidth: 4\n")
     assert draw(tmp_path, environment | {"MPLCONFIGDIR": str(own)}) == "False 4.0"
+
+
+@pytest.mark.needs("tensorflow")
+def test_a_model_that_is_opened_first_loads_keras_with_a_folder_of_ours(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    code = (
+        "from edge_fm.models.records import trained_model\n"
+        "from edge_fm_export.sources import load_source\n"
+        "load_source(trained_model('edgenet-s'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    files = [p for p in (tmp_path / "home").rglob("*") if p.is_file()]
+    assert all(p.is_relative_to(tmp_path / "home/.cache/edgefm") for p in files), files
