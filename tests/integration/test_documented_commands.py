@@ -104,7 +104,7 @@ def skip_if_nothing_runs(block: Block) -> None:
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     assert {block.language for block in BLOCKS} <= LANGUAGES
     lines = [line for _, line in COMMANDS]
-    assert len(lines) > 50 and len([block for block in BLOCKS if block.language == "python"]) >= 6 and len(RECIPES) == 2
+    assert len(lines) > 50 and len([block for block in BLOCKS if block.language == "python"]) >= 6 and len(RECIPES) == 3
     shown = [line for block in BLOCKS if block.language == "text" for line in block.text.splitlines()]
     assert not [line for line in shown if re.match(r"(edgefm|pip|make|python) ", line)]
 

@@ -35,7 +35,12 @@ class Roofline:
 
 
 def better(one: Roofline, other: Roofline) -> Roofline:
-    """The higher of two measurements of each ceiling."""
+    """The higher of two measurements of each ceiling.
+
+    Example:
+        >>> better(Roofline(2, 90.0, 20.0), Roofline(2, 85.0, 22.0))
+        Roofline(threads=2, peak_gflops=90.0, bandwidth_gbs=22.0)
+    """
     peak, bandwidth = max(one.peak_gflops, other.peak_gflops), max(one.bandwidth_gbs, other.bandwidth_gbs)
     return Roofline(one.threads, peak, bandwidth)
 

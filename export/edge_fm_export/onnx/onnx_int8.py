@@ -62,6 +62,7 @@ def build(context: BuildContext, folder: Path) -> Built:
     def make(measures: tuple[Measure, ...]) -> Predict:
         trials[measures] = context.scratch / f"int8-measures-{len(trials)}.onnx"
         quantizer.quantize((), trials[measures], measures)
+        _require_loadable(trials[measures])
         return predictor(trials[measures])
 
     selected = select_measures(context, LADDER, make, predictor(prepared))

@@ -79,7 +79,7 @@ def build(context: BuildContext, folder: Path) -> Built:
 
         def make(measures: tuple[Measure, ...]) -> Predict:
             trials[measures] = _plain(context, shared_core().read_model(source), fast=bool(measures))
-            predict: Predict = _run(_compile(trials[measures]))
+            predict: Predict = _run(_compile_quantized(trials[measures], context))
             return predict
 
         selected = select_measures(context, LADDER, make, _run(_compile(model)))
@@ -234,6 +234,15 @@ def _compile(model: Any) -> Any:
     return shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
+def _compile_quantized(model: Any, context: BuildContext) -> Any:
+    try:
+        return _compile(model)
+    except Exception as error:
+        raise ExportError(
+            f"OpenVINO cannot load the model at int8: {brief(error)}", hint=_hint(context.static_batch)
+        ) from error
+
+
 def _run(compiled: Any) -> Any:
     def predict(batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         return np.array(compiled(batch)[0], dtype=np.float32)
@@ -242,10 +251,14 @@ def _run(compiled: Any) -> Any:
 
 
 def _failed(error: Exception, context: BuildContext) -> ExportError:
+    return ExportError(f"NNCF cannot quantize the model: {brief(error)}", hint=_hint(context.static_batch))
+
+
+def _hint(static_batch: int | None) -> str:
     hint = "Use --precision fp16, or --format onnx."
-    if context.static_batch is None:
-        hint = f"Fix the batch size, which layers such as attention need here: --static-batch 1. {hint}"
-    return ExportError(f"NNCF cannot quantize the model: {brief(error)}", hint=hint)
+    if static_batch is None:
+        return f"Fix the batch size, which layers such as attention need here: --static-batch 1. {hint}"
+    return hint
 
 
 @contextmanager

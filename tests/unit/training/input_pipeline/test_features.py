@@ -75,16 +75,18 @@ def test_the_head_on_features_learns_as_the_whole_model_would(
     assert "the head's are fresh" in notes[0] and "60 images were computed once" in notes[1]
 
     again = train(recipe, strokes, tmp_path / "again", note=notes.append)
-    assert f"come from {kept.parent}" in notes[3]
+    assert any(f"come from {kept.parent}" in note for note in notes)
     assert_same_run(again, first)
     # Another split of the same images finds theirs too.
+    notes.clear()
     other = train(dataclasses.replace(recipe, seed=8), strokes, tmp_path / "other", note=notes.append)
-    assert f"come from {kept.parent}" in notes[5]
+    assert any(f"come from {kept.parent}" in note for note in notes)
     assert other.history != first.history
 
     monkeypatch.setattr(features_module, "_MAX_BYTES", 1000)
+    notes.clear()
     whole = train(recipe, strokes, tmp_path / "whole", note=notes.append)
-    assert "would take" in notes[7] and "not stored" in notes[7]
+    assert "would take" in notes[1] and "not stored" in notes[1]
     for ours, theirs in zip(first.history, whole.history, strict=True):
         assert ours["val_loss"] == pytest.approx(theirs["val_loss"], rel=1e-3)
     np.testing.assert_allclose(first.test_probabilities, whole.test_probabilities, atol=1e-3)
@@ -113,8 +115,9 @@ def test_layers_before_the_head_that_are_trained_learn_on_features_too(
     np.testing.assert_allclose(model.predict(strokes.test.images, verbose=0), first.test_probabilities, atol=1e-6)
 
     monkeypatch.setattr(features_module, "_MAX_BYTES", 1000)
+    notes.clear()
     whole = train(fine, strokes, tmp_path / "whole", note=notes.append)
-    assert "not stored" in notes[-1]
+    assert any("not stored" in note for note in notes)
     for ours, theirs in zip(first.history, whole.history, strict=True):
         assert ours["val_loss"] == pytest.approx(theirs["val_loss"], rel=1e-2)
     for key in ("train_accuracy", "test_accuracy", "best_epoch"):  # of the best epoch, not of the last

@@ -30,6 +30,7 @@ from edge_fm.training import (
 )
 from edge_fm.training.run import fit
 from edge_fm.training.run.checkpoint import load_state
+from edge_fm.training.run.selection import Scores
 from edge_fm_runtime.errors import ModelError, TrainingError
 
 # Keras 3.15 does not know the `copy` that NumPy 2 gives to `__array__`; its own `Variable.numpy()` warns of it.
@@ -228,7 +229,7 @@ def test_the_last_epoch_is_kept_whatever_validation_says(
     recipe = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, epochs=3, keep=keep))
     # Whether a real training gets worse is chance: here each epoch is judged worse than the one before.
     falling = iter([0.9, 0.8, 0.7])
-    monkeypatch.setattr(fit, "score", lambda probabilities, labels: (next(falling), 1.0))
+    monkeypatch.setattr(fit, "score", lambda probabilities, labels: Scores(next(falling), 1.0, 0.5, 0.5))
     firsts = []
 
     def note_kept(done: int, epochs: int, row: dict[str, float]) -> None:
