@@ -47,6 +47,7 @@ def test_the_twenty_most_doubtful_are_listed() -> None:
     assert len(found) == LISTED and found[0].index == 6
 
 
+@pytest.mark.needs("jinja2", "matplotlib")
 def test_an_evaluation_lists_them_and_the_page_shows_them() -> None:
     probabilities, labels = _predictions([5])
     files = [f"photos/{number}.jpg" for number in range(60)]
