@@ -74,10 +74,10 @@ def build(context: BuildContext, folder: Path) -> Built:
         )
         recorded |= controlled.record
         notes += controlled.notes
+        _require_loadable(target)
     else:
         target.write_bytes(trials[selected.measures].read_bytes())
     context.progress("quantizing onnx", 1, 1)
-    _require_loadable(target)
     return Built(PAYLOAD, quantization=recorded, graph=describe(target), notes=notes)
 
 
