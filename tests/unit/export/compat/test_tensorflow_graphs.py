@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,17 @@ _CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 
 
 @pytest.fixture(scope="module")
-def traced() -> Any:
+def traced() -> Iterator[Any]:
     """A grouped convolution, which Keras compiles with XLA on CPUs."""
     tf, keras = require_tensorflow("the tests")
     layer = keras.layers.Conv2D(4, 3, groups=2)
     layer.build((None, 8, 8, 4))
+    function = tf.function(lambda image: {"y": layer(image)}, autograph=False)
     with quiet():
-        return tf.function(lambda image: {"y": layer(image)}, autograph=False).get_concrete_function(
-            tf.TensorSpec((1, 8, 8, 4), tf.float32, name="image")
-        )
+        concrete = function.get_concrete_function(tf.TensorSpec((1, 8, 8, 4), tf.float32, name="image"))
+    yield concrete
+    # A graph refers to its variables weakly: the layer that owns them must outlive the tests.
+    del layer
 
 
 def test_a_frozen_function_has_no_variables_and_the_same_result(traced: Any) -> None:
