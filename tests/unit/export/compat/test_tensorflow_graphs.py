@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,17 +15,21 @@ _CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 
 
 @pytest.fixture(scope="module")
-def traced() -> Iterator[Any]:
+def layer() -> Any:
     """A grouped convolution, which Keras compiles with XLA on CPUs."""
-    tf, keras = require_tensorflow("the tests")
-    layer = keras.layers.Conv2D(4, 3, groups=2)
-    layer.build((None, 8, 8, 4))
+    _, keras = require_tensorflow("the tests")
+    convolution = keras.layers.Conv2D(4, 3, groups=2)
+    convolution.build((None, 8, 8, 4))
+    return convolution
+
+
+@pytest.fixture(scope="module")
+def traced(layer: Any) -> Any:
+    """Its concrete function. It refers to the variables weakly: the fixture `layer` keeps them for all tests."""
+    tf, _ = require_tensorflow("the tests")
     function = tf.function(lambda image: {"y": layer(image)}, autograph=False)
     with quiet():
-        concrete = function.get_concrete_function(tf.TensorSpec((1, 8, 8, 4), tf.float32, name="image"))
-    yield concrete
-    # A graph refers to its variables weakly: the layer that owns them must outlive the tests.
-    del layer
+        return function.get_concrete_function(tf.TensorSpec((1, 8, 8, 4), tf.float32, name="image"))
 
 
 def test_a_frozen_function_has_no_variables_and_the_same_result(traced: Any) -> None:
