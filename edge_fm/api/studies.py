@@ -40,7 +40,7 @@ class SearchReport:
 
 
 def search(
-    recipe: str | Path,
+    recipe: str | Path | None = None,
     *,
     trials: int | None = None,
     timeout_s: float | None = None,
@@ -61,7 +61,7 @@ def search(
     """Search the space in a recipe's [search] table with Optuna; write the best recipe.
 
     Args:
-        recipe: name or file.
+        recipe: name or file; None for the usual one, which is `photo` for colour photos.
         trials: that the study shall have in all; None for the recipe's.
         timeout_s: begin no trial after so many seconds.
         storage: URL of a database that several processes share; None for study.db in `out`.
@@ -82,14 +82,17 @@ def search(
     Raises:
         EdgeFMError: the recipe, its space, the data or the storage cannot be used.
     """
+    from edge_fm.api.common.photo_fit import edited_recipe, epochs_key, fitted, is_photo_recipe
+    from edge_fm.api.common.usual_recipe import usual_recipe
     from edge_fm.models.keras_import import require_keras_installed
-    from edge_fm.training import with_overrides
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
     from edge_fm.training.recipe.file import load_search
     from edge_fm.training.search.search import search as run_search
 
+    recipe = recipe or usual_recipe(None, data, size, note=note)
     shipped, plan = load_search(recipe)
-    edited = with_overrides(
+    edited = edited_recipe(
+        recipe,
         shipped,
         data=data,
         size=size,
@@ -102,6 +105,9 @@ def search(
     folder = RUNS / f"search-{edited.name}" if out is None else Path(out)
     require_keras_installed("The search")
     dataset = load_recipe_data(edited, progress=progress, note=note)
+    if is_photo_recipe(recipe):
+        searched = {dimension.path for dimension in plan.dimensions}
+        edited = fitted(edited, dataset, given=searched | epochs_key(epochs), note=note)
     result = run_search(
         edited,
         plan,
@@ -167,7 +173,7 @@ def sweep(
 
     Args:
         grid: key of the recipe -> its values, such as {"optimizer.name": ["sgd", "adam"]}.
-        recipe: name or file; None for the usual one.
+        recipe: name or file; None for the usual one, which is `photo` for colour photos.
         data: what to learn from; None for the recipe's.
         size: height, width and channels that images are brought to; None for the recipe's.
         skip_unreadable: share of the images of a folder or a manifest that may be left out; None for the recipe's.
@@ -184,13 +190,18 @@ def sweep(
     Raises:
         EdgeFMError: the recipe, a combination or the data cannot be used.
     """
+    from edge_fm.api.common.photo_fit import edited_recipe, epochs_key, fitted, is_photo_recipe
+    from edge_fm.api.common.usual_recipe import usual_recipe
     from edge_fm.models.keras_import import require_keras_installed
-    from edge_fm.training import DEFAULT_RECIPE, load_recipe, with_overrides
+    from edge_fm.training import load_recipe
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
     from edge_fm.training.search.sweep import sweep as run_sweep
 
-    edited = with_overrides(
-        load_recipe(recipe or DEFAULT_RECIPE),
+    recipe = recipe or usual_recipe(None, data, size, note=note)
+    shipped = load_recipe(recipe)
+    edited = edited_recipe(
+        recipe,
+        shipped,
         data=data,
         size=size,
         skip_unreadable=skip_unreadable,
@@ -204,6 +215,8 @@ def sweep(
     def load(combination: Recipe) -> Dataset:
         return load_recipe_data(combination, progress=progress, note=note)
 
+    if is_photo_recipe(recipe):
+        edited = fitted(edited, load(edited), given={*grid, *epochs_key(epochs)}, note=note)
     rows = run_sweep(
         edited,
         {key: list(values) for key, values in grid.items()},
@@ -235,7 +248,7 @@ def crossval(
     """Train a recipe once for each fold of the training images, and evaluate each run on the fold it never saw.
 
     Args:
-        recipe: name or file; None for the usual one.
+        recipe: name or file; None for the usual one, which is `photo` for colour photos.
         folds: parts, each held out once.
         data: what to learn from; None for the recipe's.
         size: height, width and channels that images are brought to; None for the recipe's.
@@ -253,14 +266,18 @@ def crossval(
     Raises:
         EdgeFMError: the recipe or the data cannot be used, or a training diverges.
     """
+    from edge_fm.api.common.photo_fit import edited_recipe, epochs_key, fitted, is_photo_recipe
+    from edge_fm.api.common.usual_recipe import usual_recipe
     from edge_fm.models.keras_import import require_keras_installed
-    from edge_fm.training import DEFAULT_RECIPE, load_recipe, with_overrides
+    from edge_fm.training import load_recipe
     from edge_fm.training.input_pipeline.enough_epochs import is_recipe_file, with_enough_epochs
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
     from edge_fm.training.search.crossval import cross_validate
 
-    shipped = load_recipe(recipe or DEFAULT_RECIPE)
-    edited = with_overrides(
+    recipe = recipe or usual_recipe(None, data, size, note=note)
+    shipped = load_recipe(recipe)
+    edited = edited_recipe(
+        recipe,
         shipped,
         data=data,
         size=size,
@@ -273,8 +290,10 @@ def crossval(
     folder = RUNS / f"crossval-{edited.name}" if out is None else Path(out)
     require_keras_installed("Cross-validation")
     dataset = load_recipe_data(edited, progress=progress, note=note)
-    from_file = is_recipe_file(str(recipe or ""))
-    if from_file or edited.data.source != shipped.data.source:
+    from_file = is_recipe_file(str(recipe))
+    if is_photo_recipe(recipe):
+        edited = fitted(edited, dataset, given=epochs_key(epochs), note=note, share=1 - 1 / folds)
+    elif from_file or edited.data.source != shipped.data.source:
         edited, lines = with_enough_epochs(edited, dataset, given=from_file or epochs is not None)
         for line in lines:
             note(line)

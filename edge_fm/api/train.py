@@ -142,18 +142,14 @@ def prepare_training(
     note: MessageFn = ignore_message,
 ) -> PreparedTraining:
     """Read the recipe, change it, and load its data; arguments as for `train`."""
+    from edge_fm.api.common.photo_fit import fitted, is_photo_recipe, sizes
     from edge_fm.api.common.usual_recipe import usual_recipe
     from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import latest_run, load_recipe, with_overrides
     from edge_fm.training.input_pipeline.enough_epochs import is_recipe_file, with_enough_epochs
-    from edge_fm.training.input_pipeline.recipe_data import (
-        load_recipe_data,
-        notes_of_preparation,
-        training_and_validation,
-    )
+    from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, notes_of_preparation
     from edge_fm.training.optimization.initial_weights import check_weights
     from edge_fm.training.recipe.keys import with_keys
-    from edge_fm.training.recipe.photo import PHOTO, fitted_to_photos
     from edge_fm_runtime.errors import TrainingError
 
     folder: Path | None
@@ -169,11 +165,10 @@ def prepare_training(
         folder = None if out is None else Path(out)
         recipe = recipe or usual_recipe(options.model, data, options.size, note=note)
         shipped = load_recipe(recipe)
-    fits_photos = not resume and recipe == PHOTO
-    model_options, size = dict(options.model_options), options.size
-    if fits_photos and shipped.data.shape:
-        size = size or (shipped.data.shape[0], shipped.data.shape[1], shipped.data.shape[2])
-        model_options = {"size": max(32, *size[:2]), **model_options}
+    fits_photos = not resume and is_photo_recipe(recipe)
+    size, model_options = options.size, dict(options.model_options)
+    if recipe is not None and fits_photos:
+        size, model_options = sizes(recipe, shipped, size, model_options)
     edited = with_overrides(
         shipped,
         model=options.model,
@@ -202,9 +197,7 @@ def prepare_training(
         note(line)
     if fits_photos:
         given = {key for option, key in _KEYS.items() if getattr(options, option)} | set(options.settings)
-        learned = len(training_and_validation(edited, dataset)[0])
-        edited, line = fitted_to_photos(edited, learned, given=given)
-        note(line)
+        edited = fitted(edited, dataset, given=given, note=note)
     from_file = is_recipe_file(str(recipe or ""))
     if not resume and (from_file or edited.data.source != shipped.data.source):
         own = from_file or fits_photos or options.epochs is not None or "training.epochs" in options.settings

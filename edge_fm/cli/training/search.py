@@ -14,7 +14,7 @@ from edge_fm.cli.options import COUNT, PATH, console_options, study_options
 
 
 @click.command("search")
-@click.argument("recipe", metavar="RECIPE")
+@click.argument("recipe", metavar="[RECIPE]", required=False)
 @click.option("--trials", type=COUNT, help="Trials that the study shall have in all. Default: the recipe's.")
 @click.option(
     "--timeout",
@@ -36,9 +36,9 @@ from edge_fm.cli.options import COUNT, PATH, console_options, study_options
 def command(console: Console, **options: Any) -> None:
     """Search the space in RECIPE's [search] table with Optuna; write the best recipe, for `edgefm train --recipe`.
 
-    RECIPE is a file or a shipped recipe. Trials are selected and pruned by validation accuracy; the test split is never
-    used. Several processes may run this command at once and share the study. Killed or stopped, the same command
-    goes on, unfinished trials included.
+    RECIPE is a file or a shipped recipe; without one, colour photos are searched with the recipe photo. Trials are
+    selected and pruned by validation accuracy; the test split is never used. Several processes may run this command at
+    once and share the study. Killed or stopped, the same command goes on, unfinished trials included.
     """
     from edge_fm.api.studies import search
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from edge_fm.api import studies
 from edge_fm.api.common.usual_recipe import usual_recipe
 from edge_fm.api.train import TrainOptions, prepare_training
+from edge_fm.data import Dataset
 from edge_fm.models import efficientnet_lite_weights
-from edge_fm.training import load_recipe, with_overrides
+from edge_fm.training import Recipe, load_recipe, with_overrides
 from edge_fm.training.recipe.photo import fitted_to_photos
+from edge_fm.training.search.crossval_folds import assign_folds
 from edge_fm_runtime.errors import ModelError
 
 
@@ -98,6 +104,57 @@ def test_a_folder_of_photos_is_prepared_without_an_option(tmp_path: Path, monkey
     smaller = prepare_training(data=str(tmp_path / "photos"), options=TrainOptions(size=(96, 80, 3), epochs=2))
     assert (smaller.recipe.model.options["size"], smaller.recipe.training.epochs) == (96, 2)
     assert smaller.dataset.shape == (96, 80, 3)
+
+
+@pytest.mark.needs("tensorflow")
+def test_studies_of_a_folder_of_photos_take_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(efficientnet_lite_weights, "published_file", lambda name: tmp_path)
+    taken: dict[str, tuple[Recipe, tuple[int, ...]]] = {}
+
+    def record(name: str) -> Callable[..., Any]:
+        def study(recipe: Recipe, *given: Any, **_: Any) -> Any:
+            data = next(iter(part for part in given if hasattr(part, "shape")), None)
+            taken[name] = (recipe, () if data is None else data.shape)
+            return [] if name == "sweep" else None
+
+        return study
+
+    for module, function in (("crossval", "cross_validate"), ("search", "search"), ("sweep", "sweep")):
+        monkeypatch.setattr(f"edge_fm.training.search.{module}.{function}", record(module))
+    notes: list[str] = []
+    photos = str(_folder(tmp_path / "photos", count=150))
+    studies.crossval(data=photos, folds=5, out=tmp_path / "c", note=notes.append)
+    studies.search(data=photos, out=tmp_path / "s", epochs=3, note=notes.append)
+    studies.sweep({"training.batch_size": [8, 48]}, data=photos, out=tmp_path / "w", note=notes.append)
+    for recipe, shape in taken.values():
+        assert (recipe.name, recipe.model.options["size"]) == ("photo", 192)
+        assert shape in ((), (192, 192, 3))
+    said = [re.search(r"fitted to (\d+) photos", note) for note in notes]
+    # 240 of the 300 images are the training split and 216 of these are learned from; a fold learns from four fifths.
+    assert [int(found[1]) for found in said if found] == [173, 216, 216]
+    assert taken["crossval"][0].training.batch_size == 16
+    assert taken["search"][0].training.epochs == 3
+    assert taken["sweep"][0].training.batch_size == load_recipe("photo").training.batch_size, "the grid sets it"
+
+
+@pytest.mark.needs("tensorflow")
+def test_folds_of_photos_keep_groups_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(efficientnet_lite_weights, "published_file", lambda name: tmp_path)
+    taken: list[Dataset] = []
+    monkeypatch.setattr("edge_fm.training.search.crossval.cross_validate", lambda _, data, *a, **k: taken.append(data))
+    _folder(tmp_path / "photos", count=24)
+    rows = [
+        [f"photos/{label}/{number}.png", label, f"person {number // 4}"]
+        for label in ("cup", "pot")
+        for number in range(24)
+    ]
+    with (tmp_path / "table.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["file", "label", "sender"], *rows])
+    studies.crossval(data=str(tmp_path / "table.csv"), group="sender", folds=3, out=tmp_path / "out")
+    split = taken[0].train
+    folds = assign_folds(split, folds=3, seed=0)
+    people = [{split.groups[row] for row in np.flatnonzero(folds == fold)} for fold in range(3)]
+    assert all(people) and not (people[0] & people[1] or people[0] & people[2] or people[1] & people[2])
 
 
 def test_without_its_weights_it_says_so_before_anything_is_read(tmp_path: Path) -> None:
