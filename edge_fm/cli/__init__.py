@@ -13,7 +13,7 @@ from typing import IO, Any, TextIO, cast
 import click
 
 from edge_fm import __version__
-from edge_fm.cli.console.printable import printable, printable_message
+from edge_fm.cli.console.printable import printable_message
 from edge_fm.cli.console.progress_bar import print_message
 from edge_fm.process import run_process
 from edge_fm.signals import Interrupted, interruption
@@ -130,7 +130,7 @@ class LazyGroup(click.Group):
     ) -> click.Context:
         try:
             return super().make_context(info_name, args, parent, **extra)  # prints --help and --version
-        except OSError as error:
+        except (OSError, click.ClickException) as error:
             raise _error_to_raise(error) from error.__cause__
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -172,7 +172,7 @@ def _show_warning(
         print_message(f"Warning: {printable_message(str(message))}")
     elif file is None:
         text = warnings.formatwarning(message, category, filename, lineno, line)
-        print_message(printable(text, lines=True), nl=False)
+        print_message(printable_message(text), nl=False)
     else:
         _python_shows(message, category, filename, lineno, file, line)
 

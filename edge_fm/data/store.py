@@ -18,6 +18,7 @@ from edge_fm_runtime.progress import MessageFn, ProgressFn
 from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.json_text import parse_json
 from edge_fm_runtime.system.scratch import scratch_folder
+from edge_fm_runtime.system.user_cache import nearest_existing, why_untrusted
 
 FETCHED_FILE = "fetched.json"
 """Says which files of a folder were fetched and may therefore be replaced; everything else was put there by hand."""
@@ -107,7 +108,7 @@ def obtain(
     look = next((candidate for candidate in looked if candidate.damaged), looked[0])
     for damage in look.damaged.values():
         note(f"{damage} It will be fetched again.")
-    target = _writable([look, *(other for other in looked if other is not look)], title, note)
+    target = _writable([look, *(other for other in looked if other is not look)], cache, title, note)
     wanted = [spec for spec in files if spec.name not in target.contents]
     with scratch_folder(".fetch-", parent=target.folder) as scratch:
         contents = _fetch(title, wanted, scratch, target.folder, sources(), progress, note)
@@ -186,9 +187,14 @@ def read_checked(path: Path, spec: FileSpec) -> bytes:
     return content
 
 
-def _writable(looks: Sequence[_Look], title: str, note: MessageFn) -> _Look:
+def _writable(looks: Sequence[_Look], cache: Path | None, title: str, note: MessageFn) -> _Look:
     reasons = []
     for look in looks:
+        # Root in the home folder of another user would leave folders there that this user cannot write to.
+        if look.folder == cache and (reason := why_untrusted(nearest_existing(cache))) is not None:
+            reasons.append(reason)
+            note(f"Nothing is stored in {look.folder}: {reason}.")
+            continue
         try:
             look.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=look.folder):

@@ -6,12 +6,13 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
 
-from edge_fm.cli.console.printable import printable, printable_json
+from edge_fm.cli.console.printable import printable, printable_json, printable_message
 from edge_fm.cli.console.progress_bar import print_message, progress_bar
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -37,18 +38,19 @@ class Console:
     quiet: bool = False
 
     def note(self, text: str) -> None:
-        """Print a note on stderr; control characters are escaped."""
+        """Print a note on stderr, as `printable_message` gives it."""
         if not self.quiet:
-            print_message(printable(text, lines=True))
+            print_message(printable_message(text))
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr, also with --quiet: what the result is worth depends on it."""
-        print_message(f"WARNING: {printable(text, lines=True)}")
+        print_message(f"WARNING: {printable_message(text)}")
 
     def next(self, *commands: str) -> None:
         """Print the exact next commands on stderr."""
-        for command in commands:
-            self.note(f"Next: {printable(command)}")
+        if not self.quiet:
+            for command in commands:
+                print_message(f"Next: {printable(command)}")  # whole: it is to be pasted
 
     @contextmanager
     def progress(self) -> Iterator[ProgressFn]:
@@ -86,8 +88,8 @@ def artifact_name(artifact: str | Path) -> str:
 
 
 def print_line(text: str) -> None:
-    """Print text on stdout, as a result; control characters are escaped."""
-    click.echo(printable(text, lines=True))
+    """Print text on stdout, as a result, as `printable_message` gives it."""
+    click.echo(printable_message(text))
 
 
 def print_table(
@@ -99,7 +101,9 @@ def print_table(
     wraps: Sequence[str] = (),
     optional: Sequence[str] = (),
 ) -> None:
-    """Print a table on stdout, control characters escaped; on a narrow terminal no name, value or verdict of it is cut.
+    """Print a table on stdout; on a narrow terminal no name, value or verdict of it is cut.
+
+    Control characters are escaped, and what is too long for any reader is cut, as by `printable_message`.
 
     Args:
         title: above the table.
@@ -113,8 +117,9 @@ def print_table(
 
     if unknown := {*wraps, *optional} - {*columns}:
         raise ValueError(f"No columns are called {', '.join(sorted(unknown))}.")
+    shown = partial(printable_message, lines=False)
     made = [
-        Column(printable(column), tuple(printable(row[i]) for row in rows), right=i in right, wraps=column in wraps)
+        Column(shown(column), tuple(shown(row[i]) for row in rows), right=i in right, wraps=column in wraps)
         for i, column in enumerate(columns)
     ]
-    print_columns(printable(title), made, optional=[printable(column) for column in optional])
+    print_columns(shown(title), made, optional=[shown(column) for column in optional])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_fm.cli.console.console import Console
-from edge_fm.cli.console.printable import printable, printable_json, printable_message
+from edge_fm.cli.console.printable import printable, printable_json, printable_message, printable_name
 from edge_fm_runtime.classification import Classification, Failure
 from edge_fm_runtime.classifier import Classifier
 
@@ -57,7 +57,7 @@ def print_predictions(
             failed += 1
             error = str(prediction.error)
             if not both:
-                console.note(printable_message(f"{printable(prediction.input)}: {error}"))
+                console.note(f"{printable_name(prediction.input)}: {error}")
             elif hint := error.partition("\n")[2]:  # the row has the message
                 console.note(hint)
         else:
@@ -85,10 +85,10 @@ def _write_canvas(classifier: Classifier, path: str, folder: Path, number: int) 
 
 def text_row(prediction: Classification | Failure) -> str:
     """The photo and its classes in percent, or the error; of a rejected one `unknown`, the classes in parentheses."""
-    name = printable(prediction.input)
+    name = printable_name(prediction.input)
     if isinstance(prediction, Failure):
-        return f"{name}: error: {printable(prediction.error.message)}"
-    classes = ", ".join(f"{printable(p.label)} {100 * p.score:.1f}%" for p in prediction.top)
+        return f"{name}: error: {printable_message(prediction.error.message, lines=False)}"
+    classes = ", ".join(f"{printable_name(p.label)} {100 * p.score:.1f}%" for p in prediction.top)
     return f"{name}: {UNKNOWN} ({classes})" if prediction.rejected else f"{name}: {classes}"
 
 

@@ -16,7 +16,9 @@ _CONTROLS = re.compile(
     "]"
 )
 
-_LONG = re.compile(r"\S{1000,}")
+_LONG_NAME = 1_000
+_LONG_LINE = 4_000
+_LONG_WORD = re.compile(rf"\S{{{_LONG_NAME + 1},}}")
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -33,14 +35,36 @@ def printable(text: str, *, lines: bool = False) -> str:
     return _CONTROLS.sub(lambda match: "\n" if lines and match[0] == "\n" else _escape(match[0]), text)
 
 
-def printable_message(text: str) -> str:
-    """A message as `printable` gives it, each word of more than 1,000 characters (a path, a label) cut in its middle.
+def printable_name(text: str) -> str:
+    """A name (of a file, a label) as `printable` gives it; one of more than 1,000 characters is cut in its middle.
+
+    Example:
+        >>> printable_name("x" * 100_000) == "x" * 400 + "..." + "x" * 100
+        True
+    """
+    return _cut(printable(text), _LONG_NAME)
+
+
+def printable_message(text: str, *, lines: bool = True) -> str:
+    """Prose as `printable` gives it, for a person: what is too long to be read is cut in its middle.
+
+    That is each word (a path, a label) of more than 1,000 characters, and each line of more than 4,000. JSON and CSV,
+    which programs read, keep it whole.
+
+    Args:
+        text: what is printed.
+        lines: keep line breaks, for a message of several lines.
 
     Example:
         >>> printable_message(f"{'x' * 5000} does not exist.")[398:420]
         'xx...xxxxxxxxxxxxxxxxx'
     """
-    return _LONG.sub(lambda match: f"{match[0][:400]}...{match[0][-100:]}", printable(text, lines=True))
+    shown = _LONG_WORD.sub(lambda match: _cut(match[0], _LONG_NAME), printable(text, lines=lines))
+    return "\n".join(_cut(line, _LONG_LINE) for line in shown.split("\n"))
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest * 2 // 5]}...{text[-longest // 10 :]}"
 
 
 def printable_json(value: Any, *, indent: int | None = None) -> str:

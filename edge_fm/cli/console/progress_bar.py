@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_fm.cli.console.printable import printable
+from edge_fm.cli.console.printable import printable_name
 from edge_fm_runtime.progress import ProgressFn
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def progress_bar() -> Iterator[ProgressFn]:
                 for other in shown.values():
                     bar.remove_task(other)
                 shown.clear()
-                shown[stage] = bar.add_task(printable(stage), total=total)
+                shown[stage] = bar.add_task(printable_name(stage), total=total)
             bar.update(shown[stage], completed=done, total=total)
 
         _consoles.append(console)
@@ -82,6 +82,6 @@ def _lines() -> ProgressFn:
     def move(stage: str, done: int, total: int | None) -> None:
         if stage not in seen:
             seen.add(stage)
-            click.echo(f"{printable(stage)} ...", err=True)
+            click.echo(f"{printable_name(stage)} ...", err=True)
 
     return move

@@ -25,7 +25,7 @@ from edge_fm_runtime.errors import CacheWarning, PhotoError
 from edge_fm_runtime.progress import ProgressFn
 from edge_fm_runtime.system.package_versions import package_version
 from edge_fm_runtime.system.sealed_file import read_sealed, write_sealed
-from edge_fm_runtime.system.user_cache import own_folder, prune
+from edge_fm_runtime.system.user_cache import own_folder, prune, why_untrusted
 
 Shape = tuple[int, int, int]
 
@@ -166,7 +166,8 @@ def _stored(cache: Path, count: int) -> _Found | None:
     try:
         content = read_sealed(cache / _FILE)
         if content is None:
-            text = f"What was stored of pictures in {cache} is damaged and not used. They are read again."
+            reason = why_untrusted(cache / _FILE, group=True) or f"{cache / _FILE} is damaged"
+            text = f"What was stored of pictures is not used: {reason}. They are read again."
             warnings.warn(text, CacheWarning, stacklevel=4)
             return None
         with np.load(io.BytesIO(content), allow_pickle=False) as file:

@@ -20,7 +20,7 @@ from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.machine import cpu_name, usable_cpus
 from edge_fm_runtime.system.package_versions import package_version
-from edge_fm_runtime.system.user_cache import cache_root, why_untrusted
+from edge_fm_runtime.system.user_cache import cache_root, how_to_trust, nearest_existing, why_untrusted
 
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "litert": "ai-edge-litert"}
 """Engine -> the distribution whose version a choice depends on."""
@@ -76,10 +76,11 @@ def place_for_profile() -> Path:
             "There is no place for the device profile: this user has no home folder.",
             hint="Name a file: EDGEFM_PROFILE=FILE edgefm autotune",
         )
-    nearest = next(p for p in path.absolute().parents if os.access(p, os.F_OK))
-    if not os.access(nearest, os.W_OK):
+    nearest = nearest_existing(path.absolute().parent)
+    reason = why_untrusted(nearest) or (None if os.access(nearest, os.W_OK) else f"{nearest} is not writable")
+    if reason is not None:
         raise ArtifactError(
-            f"The device profile {path} cannot be written: {nearest} is not writable.",
+            f"The device profile {path} cannot be written: {reason}.",
             hint="Name another file: EDGEFM_PROFILE=FILE edgefm autotune",
         )
     with suppress(FileNotFoundError, NotADirectoryError):
@@ -163,6 +164,10 @@ def _read(path: Path) -> dict[str, Choice]:
     hint = f"Write it anew: rm {shlex.quote(str(path))} && edgefm autotune ARTIFACT..."
     for place in (path, path.parent):
         if (reason := why_untrusted(place)) is not None:
+            if (command := how_to_trust(place)) is None:
+                hint = "Name a file of yours: EDGEFM_PROFILE=FILE edgefm autotune ARTIFACT..."
+            elif place != path:  # of the file itself, the content may have been changed already
+                hint = f"Nobody else should write there: {command}"
             raise ArtifactError(f"{reason}.", hint=hint)
     try:
         raw = json.loads(read_small(path))

@@ -11,7 +11,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +20,7 @@ from PIL import __version__ as pillow_version
 
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS, MeteredFile, check_exif, check_file_size, check_tags
+from edge_fm_runtime.photos.quiet_decoders import silence_libtiff, silence_pillow_log
 
 SUPPORTED = "JPEG, PNG, WebP, AVIF, HEIC (with the extra heif), GIF, BMP, TIFF and PPM"
 
@@ -195,7 +195,9 @@ def open_image(stream: IO[bytes], name: str, *, max_pixels: int = DEFAULT_MAX_PI
             hint="Save it as JPEG or PNG.",
         )
     factory = _find_reader(kind, name)
-    _silence_pillow_log()
+    silence_pillow_log()
+    if kind == "TIFF":
+        silence_libtiff()
     with decoding(name, may_warn=True):
         if kind in _READ_WHOLE:
             check_file_size(stream, name, whole=True)
@@ -252,11 +254,3 @@ def _find_reader(kind: str, name: str) -> Callable[[Any, str], Image.Image]:
         )
     reader: Callable[[Any, str], Image.Image] = getattr(found, factory)
     return reader
-
-
-@cache
-def _silence_pillow_log() -> None:
-    """Where nobody has set up logging, Pillow would log damaged files to stderr; the error says it."""
-    import logging
-
-    logging.getLogger("PIL").addHandler(logging.NullHandler())

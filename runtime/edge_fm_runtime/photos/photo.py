@@ -28,6 +28,7 @@ from edge_fm_runtime.photos.limits import (
     check_pixels,
     pixel_weight,
 )
+from edge_fm_runtime.photos.quiet_decoders import silence_libtiff
 
 __all__ = ["DEFAULT_MAX_PIXELS", "Pixels", "Source", "load_canvas", "make_canvas", "open_photo"]
 
@@ -97,6 +98,8 @@ def open_photo(
         return to_eight_bits(image, least)
     if isinstance(source, Image.Image):
         file = getattr(source, "fp", None) if getattr(source, "tile", None) else None
+        if source.format == "TIFF":
+            silence_libtiff()
         with decoding("the image", may_warn=source.format == "TIFF"):
             scans = 1 if file is None or source.format != "JPEG" else check_scans(file, "the image")
             if file is not None and source.format == "AVIF":

@@ -57,12 +57,14 @@ def why_damaged(path: Path) -> str | None:
 
 
 def read_sealed(path: Path) -> bytes | None:
-    """The content of a sealed file; None where its seal does not hold.
+    """The content of a sealed file; None where its seal does not hold, or where others may write to it.
 
     Raises:
         FileNotFoundError: there is none.
         OSError: it cannot be read.
     """
+    if why_untrusted(path, group=True) is not None:
+        return None
     # O_NONBLOCK: opening a FIFO would wait for somebody to write to it.
     with os.fdopen(
         os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"

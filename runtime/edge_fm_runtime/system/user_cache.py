@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import sys
 import time
@@ -79,8 +80,23 @@ def why_untrusted(path: Path, *, group: bool = False) -> str | None:
     return None
 
 
+def nearest_existing(path: Path) -> Path:
+    """The path itself, or the first folder above it that exists: what is made below it is made in there."""
+    return next(p for p in (path.absolute(), *path.absolute().parents) if os.access(p, os.F_OK))
+
+
+def how_to_trust(path: Path) -> str | None:
+    """The command after which `why_untrusted` has nothing against a path; None where it belongs to another user."""
+    if path.stat().st_uid != os.geteuid() or path.lstat().st_uid != os.geteuid():
+        return None
+    return f"chmod go-w {shlex.quote(str(path))}"
+
+
 def own_folder(*names: str) -> Path | None:
     """A folder below the cache folder that only this user writes to, made where needed; None where none can be had.
+
+    Nothing is made inside another user's folder: root who works in the home folder of a user (`sudo -E`) would leave
+    folders there that this user cannot write to.
 
     Its content can be made again, so a read-only or full disk costs time and nothing else; `edgefm doctor` reports
     which folders cannot be written to.
@@ -93,19 +109,27 @@ def own_folder(*names: str) -> Path | None:
         return None
     folder = root
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Whoever can write to the folder around it can put another one in its place.
-        reason = why_untrusted(root.parent) or why_untrusted(root)
-        for name in names:
-            folder /= name
+        found = nearest_existing(root)
+        reason = why_untrusted(found)
+        if reason is None:
+            for missing in (*reversed(root.parents), root):
+                missing.mkdir(exist_ok=True, mode=0o700)  # as the XDG specification asks, under any umask
+            # Whoever can write to the folder around it can put another one in its place.
+            found = next((place for place in (root.parent, root) if why_untrusted(place)), root)
+            reason = why_untrusted(found)
+        for name in () if reason else names:
+            found = folder = folder / name
             folder.mkdir(exist_ok=True, mode=0o700)
-            reason = reason or why_untrusted(folder, group=True)
+            if (reason := why_untrusted(folder, group=True)) is not None:
+                break
         usable = os.access(folder, os.W_OK)
+        command = None if reason is None else how_to_trust(found)
     except OSError:
         return None
     if reason is not None:
+        way_out = "N" if command is None else f"Type {command}, or n"
         warnings.warn(
-            f"The cache is not used: {reason}. Use chmod go-w, or name a folder of yours in XDG_CACHE_HOME.",
+            f"The cache is not used: {reason}. {way_out}ame a folder of yours in XDG_CACHE_HOME.",
             CacheWarning,
             stacklevel=2,
         )

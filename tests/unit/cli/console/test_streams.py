@@ -111,3 +111,71 @@ def test_pictures_that_cannot_be_written_are_one_error(folder: Path) -> None:
     done = limited("infer", "0.png", "--model", "tiny-onnx-fp32", "--show", "shown", folder=folder, size=64)
     assert done.returncode == 1
     quiet_end(done, "Error: ", "File too large")
+
+
+LONG = ["x" * 100_000, "x y " * 25_000]
+
+
+@pytest.mark.parametrize("long", LONG, ids=["one word", "words"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["infer"],
+        ["infer", "0.png", "--model"],
+        ["infer", "0.png", "--engine"],
+        ["infer", "--recursive", "0.png"],
+        ["verify"],
+        ["benchmark"],
+        ["report"],
+        ["data", "info"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_what_a_person_reads_is_never_endless(
+    folder: Path, arguments: list[str], long: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name of 100,000 characters would push everything else off the screen."""
+    from click.testing import CliRunner
+
+    from edge_fm.cli import cli
+
+    monkeypatch.chdir(folder)
+    for last in (long, f"--{long}"):
+        done = CliRunner().invoke(cli, [*arguments, last])
+        assert done.exit_code in (1, 2, 4)
+        assert done.output and len(done.output) < 10_000
+
+
+def test_a_program_reads_the_whole_name(folder: Path) -> None:
+    """JSON and CSV keep it; so does the command that is to be pasted."""
+    import csv
+
+    long = "x" * 100_000
+    for arguments in (["--json"], ["--csv"]):
+        command = [*EDGEFM, "infer", long, *arguments, "--model", "tiny-onnx-fp32"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+        rows = done.stdout.splitlines()
+        limit = csv.field_size_limit(200_000)
+        found = json.loads(rows[0]) if arguments == ["--json"] else next(csv.DictReader(rows))
+        csv.field_size_limit(limit)
+        assert found["input"] == long and len(done.stderr) < 10_000
+
+
+def test_a_long_label_is_cut_for_a_person_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    from edge_fm.cli.console.console import Console, print_line, print_table
+    from edge_fm.cli.console.infer_rows import json_row, text_row
+    from edge_fm_runtime.classification import Classification, Prediction
+
+    label = "x" * 100_000
+    classified = Classification(f"{label}.png", (Prediction(label, 0, 1.0),), 1.0, 1.0)
+    assert len(text_row(classified)) < 2_000
+    assert json.loads(json_row(classified))["label"] == label
+    print_table(label, ["name", label], [[label, label]])
+    print_line(label)
+    Console().note(label)
+    Console().warn(label)
+    printed = capsys.readouterr()
+    assert len(printed.out) + len(printed.err) < 10_000
+    Console().next(f"edgefm infer {label}")
+    assert label in capsys.readouterr().err

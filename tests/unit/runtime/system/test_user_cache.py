@@ -205,3 +205,77 @@ def test_a_cache_in_another_users_hands_is_not_used(cache: Path, tmp_path: Path)
     os.lchown(cache / "edgefm", nobody, nobody)
     with pytest.warns(CacheWarning, match="edgefm belongs to another user"):
         assert own_folder("openvino") is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+def test_nothing_is_made_in_another_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root with HOME of a user (`sudo -E`): a `.cache` of root's there would shut that user's own programs out."""
+    from edge_fm.data.fashion_mnist import fetch
+    from edge_fm_runtime.errors import ArtifactError, DataError
+    from edge_fm_runtime.measurement.device_profile import place_for_profile
+
+    home = tmp_path / "alice"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    for variable, value in (("XDG_CACHE_HOME", str(home / ".cache")), ("HOME", str(home))):
+        monkeypatch.setenv(variable, value)
+        with pytest.warns(CacheWarning, match=r"alice belongs to another user.*\. Name a folder of yours") as caught:
+            assert own_folder("openvino") is None
+        assert "chmod" not in str(caught[0].message)
+        with pytest.raises(ArtifactError, match="alice belongs to another user"):
+            place_for_profile()
+        monkeypatch.delenv("EDGEFM_DATA", raising=False)
+        with pytest.raises(DataError, match="alice belongs to another user") as error:
+            fetch(sources=[])
+        assert "EDGEFM_DATA" in str(error.value.hint)
+        assert list(home.iterdir()) == []
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+def test_nothing_is_made_in_another_users_cache(cache: Path) -> None:
+    (cache / "edgefm").mkdir(parents=True)
+    os.chown(cache / "edgefm", 65534, 65534)
+    with pytest.warns(CacheWarning, match="edgefm belongs to another user"):
+        assert own_folder("openvino", "one") is None
+    assert list((cache / "edgefm").iterdir()) == []
+
+
+def test_the_cache_is_the_users_alone_under_any_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new" / "cache"))
+    before = os.umask(0)
+    try:
+        folder = own_folder("openvino")
+    finally:
+        os.umask(before)
+    assert folder is not None
+    modes = [place.stat().st_mode & 0o777 for place in (tmp_path / "new", *folder.parents[:2], folder)]
+    assert modes == [0o700] * 4
+
+
+def test_the_warning_says_which_command_helps(cache: Path) -> None:
+    (cache / "edgefm" / "with space").mkdir(parents=True)
+    (cache / "edgefm" / "with space").chmod(0o777)
+    with pytest.warns(CacheWarning, match=r"Type chmod go-w '.*/edgefm/with space', or name") as caught:
+        assert own_folder("with space") is None
+    command = str(caught[0].message).partition("Type ")[2].partition(", or")[0]
+    subprocess.run(command, shell=True, check=True)
+    assert own_folder("with space") is not None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("given", ["file", "folder"])
+def test_advice_about_another_users_profile_does_not_touch_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    from edge_fm_runtime.errors import ArtifactError
+    from edge_fm_runtime.measurement.device_profile import place_for_profile
+
+    profile = tmp_path / "hers" / "profile.json"
+    profile.parent.mkdir()
+    profile.write_text('{"schema_version": 1, "choices": {}}')
+    os.chown(profile if given == "file" else profile.parent, 65534, 65534)
+    monkeypatch.setenv("EDGEFM_PROFILE", str(profile))
+    with pytest.raises(ArtifactError, match="another user") as error:
+        place_for_profile()
+    assert "EDGEFM_PROFILE=FILE" in str(error.value.hint) and "rm " not in str(error.value.hint)
