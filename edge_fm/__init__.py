@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edge_fm_runtime import __version__
 
 if TYPE_CHECKING:
+    from edge_fm.api.artifacts.sign import SignResult, sign
     from edge_fm.api.autotune import AutotuneResult, autotune
     from edge_fm.api.benchmark import BenchmarkResult, benchmark
     from edge_fm.api.classify import classify
@@ -60,6 +61,7 @@ _HOMES = {
     "RunResult": "edge_fm.training.run.results",
     "ScenariosResult": "edge_fm.api.loadgen",
     "SearchReport": "edge_fm.api.studies",
+    "SignResult": "edge_fm.api.artifacts.sign",
     "SweepResult": "edge_fm.api.studies",
     "TrainOptions": "edge_fm.api.train",
     "Verification": "edge_fm_runtime.parity.verification",
@@ -83,6 +85,7 @@ _HOMES = {
     "quickstart": "edge_fm.api.quickstart",
     "run_experiments": "edge_fm.api.experiments",
     "search": "edge_fm.api.studies",
+    "sign": "edge_fm.api.artifacts.sign",
     "sweep": "edge_fm.api.studies",
     "train": "edge_fm.api.train",
     "train_prepared": "edge_fm.api.train",
@@ -113,6 +116,7 @@ __all__ = [
     "RunResult",
     "ScenariosResult",
     "SearchReport",
+    "SignResult",
     "SweepResult",
     "TrainOptions",
     "Verification",
@@ -137,6 +141,7 @@ __all__ = [
     "quickstart",
     "run_experiments",
     "search",
+    "sign",
     "sweep",
     "train",
     "train_prepared",

@@ -9,7 +9,18 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 EXTRAS = (
-    *("ai_edge_litert", "h5py", "jinja2", "keras", "markdown_it", "matplotlib", "mlperf_loadgen", "model_api", "nncf"),
+    *(
+        "ai_edge_litert",
+        "cryptography",
+        "h5py",
+        "jinja2",
+        "keras",
+        "markdown_it",
+        "matplotlib",
+        "mlperf_loadgen",
+        "model_api",
+        "nncf",
+    ),
     *("onnx", "onnxslim", "openvino", "optuna", "sklearn", "sqlalchemy", "sympy", "tensorboardX", "tensorflow"),
     *("pyte", "tf2onnx", "tomli_w", "yaml"),
 )

@@ -21,6 +21,7 @@ _PACKAGES: dict[str, tuple[str, str, str]] = {
     "onnxruntime": ("onnxruntime", "", "engine onnxruntime"),
     "openvino": ("openvino", "openvino", "engine openvino; export to openvino"),
     "ai-edge-litert": ("ai_edge_litert", "litert", "engine litert; export to litert"),
+    "cryptography": ("cryptography", "sign", "signatures of artifacts"),
     "pillow-heif": ("pillow_heif", "heif", "HEIC photos"),
     "keras": ("keras", "train", "train, export"),
     "tensorflow": ("tensorflow", "train", "train, export"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edge_fm.api.common.engines import ALL_ENGINES, select_engine
 from edge_fm.api.common.places import EXPORTS
 from edge_fm.api.train import TrainOptions, prepare_training, train_prepared
+from edge_fm_runtime.defaults import REQUIRE_SIGNATURE
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
@@ -94,7 +96,13 @@ def quickstart(
     from edge_fm_export.planning import require_ready
     from edge_fm_export.targets import parse_targets
     from edge_fm_runtime.classifier import Classifier
+    from edge_fm_runtime.errors import SignatureError
 
+    if REQUIRE_SIGNATURE in os.environ:
+        raise SignatureError(
+            f"{REQUIRE_SIGNATURE} is set, and quickstart runs artifacts that it has just made, which nobody signed.",
+            hint=f"Run it without: env -u {REQUIRE_SIGNATURE} edgefm quickstart",
+        )
     require_ready(parse_targets("all", "all"))
     started = time.monotonic()
     prepared = prepare_training(

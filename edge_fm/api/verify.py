@@ -27,6 +27,7 @@ def verify(
     engine: str = "auto",
     device: str = "CPU",
     threads: int | None = None,
+    signed_by: str | Path | None = None,
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> Verification:
@@ -43,6 +44,8 @@ def verify(
         engine: library that runs the artifact.
         device: where to run; never replaced by another.
         threads: compute threads; None for as many as this process may use.
+        signed_by: file of the public key that the artifact must be signed for; None for the one that the environment
+            variable `EDGEFM_REQUIRE_SIGNATURE` names, else none is required.
         progress: called as work goes on.
         note: called with the choices that were made.
 
@@ -50,6 +53,8 @@ def verify(
         The outcome; see its `passed`. A failed check is not raised.
 
     Raises:
+        SignatureError: a signature is required and missing, the artifact is not as it was signed, or another key signed
+            it.
         EdgeFMError: the artifact, the original or the images cannot be read, or do not fit each other.
     """
     from edge_fm.api.common.engines import ALL_ENGINES
@@ -57,6 +62,7 @@ def verify(
     from edge_fm_runtime.engines import EngineOptions, create_engine
     from edge_fm_runtime.errors import DataError
     from edge_fm_runtime.parity.verification import verify_golden
+    from edge_fm_runtime.signatures.bundle import SIGNATURE_FILE
 
     reading = Reading(skip_unreadable, group, label_column)
     if against is None and (data is not None or reading != Reading()):
@@ -64,12 +70,16 @@ def verify(
             "Images were named for a check that carries its own: the golden predictions.",
             hint="Name the original too: edgefm verify ARTIFACT --against RUN --data SOURCE",
         )
-    opened = load_artifact(str(select_artifact(artifact, note)))
+    opened = load_artifact(str(select_artifact(artifact, note)), require_signature=signed_by)
+    if opened.signed_by is None and (opened.path / SIGNATURE_FILE).exists():
+        note(f"{opened.path} has a signature, which is not checked without the key: --signed-by PUBLIC_KEY")
     runner = create_engine(opened, engine, options=EngineOptions(device, threads), registry=ALL_ENGINES)
     try:
         if against is None:
-            return verify_golden(opened, runner)
-        return _against(opened, runner, against, data, reading, progress, note)
+            result = verify_golden(opened, runner)
+        else:
+            result = _against(opened, runner, against, data, reading, progress, note)
+        return replace(result, signed_by=opened.signed_by)
     finally:
         runner.close()
 

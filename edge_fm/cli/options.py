@@ -12,6 +12,7 @@ import click
 
 from edge_fm.cli.console.console import Console
 from edge_fm_runtime.artifacts.metadata_parser import MAX_CHANNELS, MAX_SIDE
+from edge_fm_runtime.defaults import REQUIRE_SIGNATURE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -187,6 +188,24 @@ def engine_options(function: F) -> F:
         ),
         click.option("--threads", type=COUNT, help="Compute threads. Default: as many as this process may use."),
     )(function)
+
+
+def _require_signature(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        from edge_fm_runtime.signatures.requirement import required_signature
+
+        ctx.with_resource(required_signature(value))
+
+
+signature_option = click.option(
+    "--require-signature",
+    type=PATH,
+    metavar="PUBLIC_KEY",
+    expose_value=False,
+    callback=_require_signature,
+    help="Refuse artifacts that are not signed with this key's private key, or not as they were signed. Default: "
+    f"${REQUIRE_SIGNATURE}, else none is required.",
+)
 
 
 def batch_size_option(default: int) -> Callable[[F], F]:

@@ -22,7 +22,8 @@ from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
 from edge_fm_export.targets import Target, find_builder, find_embed
 from edge_fm_export.writer import check_replaceable, disk_errors, install, workspace
 from edge_fm_runtime.arrays import Probabilities
-from edge_fm_runtime.artifacts.artifact import Artifact, hash_file, list_files, load_artifact
+from edge_fm_runtime.artifacts.artifact import Artifact, load_unsigned
+from edge_fm_runtime.artifacts.files import hash_file, list_files
 from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, Golden, save_golden
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, Precision, dump_metadata
 from edge_fm_runtime.errors import EdgeFMError, EngineError, ExportError, GateError
@@ -228,5 +229,5 @@ def _write(export_: _Export, metadata: Metadata, gate: GateResult, folder: Path)
         (folder / CARD_FILE).write_text(model_card(metadata), encoding="utf-8")
         metadata = replace(metadata, files={name: hash_file(folder / name) for name in list_files(folder)})
         (folder / METADATA_FILE).write_text(dump_metadata(metadata), encoding="utf-8")
-    load_artifact(folder)
+    load_unsigned(folder)
     return metadata

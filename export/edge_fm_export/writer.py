@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_fm_runtime.artifacts.artifact import list_files, read_small
+from edge_fm_runtime.artifacts.files import list_files, read_small
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE
 from edge_fm_runtime.artifacts.metadata_parser import parse_metadata
 from edge_fm_runtime.errors import ArtifactError, ExportError

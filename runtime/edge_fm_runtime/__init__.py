@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from edge_fm_runtime.classification import Classification, Failure, Prediction
     from edge_fm_runtime.classifier import Classifier
     from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
-    from edge_fm_runtime.errors import ClosedError, EdgeFMError, EngineError, PhotoError
+    from edge_fm_runtime.errors import ClosedError, EdgeFMError, EngineError, PhotoError, SignatureError
     from edge_fm_runtime.parity.verification import verify_golden
     from edge_fm_runtime.photos.photo import load_canvas
+    from edge_fm_runtime.signatures.requirement import required_signature
 
 __version__ = "0.1.0"
 
@@ -41,9 +42,11 @@ _HOMES = {
     "PhotoError": "errors",
     "PhotoSpec": "artifacts.metadata",
     "Prediction": "classification",
+    "SignatureError": "errors",
     "create_engine": "engines",
     "load_artifact": "artifacts.artifact",
     "load_canvas": "photos.photo",
+    "required_signature": "signatures.requirement",
     "verify_golden": "parity.verification",
 }
 
@@ -61,10 +64,12 @@ __all__ = [
     "PhotoError",
     "PhotoSpec",
     "Prediction",
+    "SignatureError",
     "__version__",
     "create_engine",
     "load_artifact",
     "load_canvas",
+    "required_signature",
     "verify_golden",
 ]
 

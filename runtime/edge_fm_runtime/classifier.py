@@ -82,6 +82,7 @@ class Classifier:
         profile: bool = True,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         min_score: float | Literal["auto"] | None = None,
+        require_signature: str | Path | None = None,
         registry: Registry = ENGINES,
     ) -> Classifier:
         """Open an artifact and start its engine.
@@ -99,13 +100,18 @@ class Classifier:
             max_pixels: larger photos are refused; see `photo.load_canvas`.
             min_score: a photo whose best score is below this gets no label (`rejected`, and None as its label): a
                 number from 0 to 1, or "auto" for the threshold that the artifact records. None rejects none.
+            require_signature: file of the public key that the artifact must be signed for; an unsigned or changed
+                artifact, or one that another key signed, is refused before its model is read. Default: the key that
+                the environment variable `EDGEFM_REQUIRE_SIGNATURE` names; where it is not set, none is required.
             registry: the engines known.
 
         Raises:
-            ArtifactError, IntegrityError, EngineError, DeviceError, MissingDependencyError: see `errors`.
+            ArtifactError, IntegrityError, SignatureError, SigningKeyError, EngineError, DeviceError,
+            MissingDependencyError: see `errors`.
         """
         # Not by its name: in the current folder there may be one that is called the same.
-        artifact = load_artifact(MODELS / DEFAULT_MODEL if path is None else path)
+        path = MODELS / DEFAULT_MODEL if path is None else path
+        artifact = load_artifact(path, require_signature=require_signature)
         if min_score is not None:
             from edge_fm_runtime.rejection import resolve_min_score
 

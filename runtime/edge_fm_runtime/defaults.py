@@ -7,3 +7,6 @@ BATCH_SIZE = 32
 
 MAX_DROP_POINTS = 0.5
 """Accuracy, in percentage points, that an int8 artifact may lose."""
+
+REQUIRE_SIGNATURE = "EDGEFM_REQUIRE_SIGNATURE"
+"""Environment variable: path of a public key; every artifact that is loaded must be signed with its private key."""

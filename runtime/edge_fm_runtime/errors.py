@@ -11,6 +11,8 @@ EdgeFMError                       exit 1   the root: catch this one
 ├── ExportError                   exit 1   a conversion or quantization failed, or the pair does not exist
 ├── ArtifactError                 exit 1   an artifact's metadata is malformed or of an unknown schema
 │   └── IntegrityError            exit 3   a file of an artifact is missing or is not what its hash says
+│       └── SignatureError        exit 3   an artifact is unsigned, not as it was signed, or signed with another key
+├── SigningKeyError               exit 1   a key file cannot be read, or holds a key of an unsupported kind
 ├── EngineError                   exit 1   an engine cannot run this artifact
 │   ├── DeviceError               exit 1   the device asked for does not exist, or another one would have run
 │   └── ClosedError               exit 1   a classifier or an engine was called after it was closed
@@ -98,6 +100,14 @@ class IntegrityError(ArtifactError):
     """A file of an artifact is missing or is not what its hash says."""
 
     exit_code = 3
+
+
+class SignatureError(IntegrityError):
+    """A signature is required, and the artifact has none, is not as it was signed, or was signed with another key."""
+
+
+class SigningKeyError(EdgeFMError):
+    """A key file cannot be read, or holds a key of an unsupported kind."""
 
 
 class EngineError(EdgeFMError):

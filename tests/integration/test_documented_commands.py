@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -172,6 +173,10 @@ def run_block(block: Block, programs: Path, folder: Path) -> None:
 def test_a_block(block: Block, base: Path, folder: Path, request: pytest.FixtureRequest) -> None:
     if block.language == "bash":
         skip_if_nothing_runs(block)
+    if "edgefm sign" in block.text:
+        pytest.importorskip("cryptography")
+        if shutil.which("openssl") is None:
+            pytest.skip("needs the program openssl, which is not installed")
     needs_all = NEEDS_ALL.search(block.text)
     if needs_all:
         give_models(folder)

@@ -19,7 +19,8 @@ from edge_fm_export.engines import REFERENCE_ENGINES, reference_engine
 from edge_fm_export.gate.gate import verify_against
 from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
 from edge_fm_export.targets import BUILDERS, Target, parse_targets
-from edge_fm_runtime.artifacts.artifact import list_files, load_artifact
+from edge_fm_runtime.artifacts.artifact import load_artifact
+from edge_fm_runtime.artifacts.files import list_files
 from edge_fm_runtime.artifacts.metadata_parser import parse_metadata
 from edge_fm_runtime.engines import ENGINES, create_engine
 from edge_fm_runtime.errors import EngineError, ExportError, GateError

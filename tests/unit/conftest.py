@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from tiny_onnx import tiny_onnx
 
-from edge_fm_runtime.artifacts.artifact import Artifact, hash_file
+from edge_fm_runtime.artifacts.artifact import Artifact
+from edge_fm_runtime.artifacts.files import hash_file
 from edge_fm_runtime.artifacts.golden import Golden, save_golden
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, FileEntry, InputSpec, Metadata, dump_metadata
 from edge_fm_runtime.engines import EngineOptions

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.common.places import is_run
+from edge_fm_runtime.defaults import REQUIRE_SIGNATURE
+from edge_fm_runtime.errors import SignatureError
 from edge_fm_runtime.progress import MessageFn
 
 if TYPE_CHECKING:
@@ -41,6 +45,11 @@ class OpenedModel:
 def open_model(path: Path, engine: str, options: EngineOptions, warn: MessageFn) -> OpenedModel:
     """Open an artifact on `engine`, or a run or Keras file on Keras; `warn` is called with what is doubtful of it."""
     if is_run(path) or path.suffix in (".keras", ".h5"):
+        if REQUIRE_SIGNATURE in os.environ:
+            raise SignatureError(
+                f"{path} is a Keras model, which no signature covers; a signed artifact is required.",
+                hint=f"Export it and sign the artifact: edgefm export {shlex.quote(str(path))}",
+            )
         from edge_fm_export.engines import reference_engine
         from edge_fm_export.sources import load_source
 

@@ -32,7 +32,7 @@ def latest_export() -> Path | None:
     """The newest artifact under `runs/` that an installed engine can run, or None."""
     from importlib.util import find_spec
 
-    from edge_fm_runtime.artifacts.artifact import read_small
+    from edge_fm_runtime.artifacts.files import read_small
     from edge_fm_runtime.artifacts.metadata import METADATA_FILE
     from edge_fm_runtime.system.json_text import parse_json
 

@@ -21,6 +21,8 @@ def print_verification(result: Verification) -> None:
         f"{result.artifact}: {'PASSED' if result.passed else 'FAILED'} on {result.parity.n} images "
         f"({result.engine}, {result.device}, {result.precision})"
     )
+    if result.signed_by is not None:
+        title += f", signed with the key {result.signed_by[:16]}"
     print_table(title, ["check", "value", "limit", "verdict"], rows, right=(1, 2))
 
 

@@ -89,18 +89,18 @@ def _latency(results: Sequence[ExportResult]) -> dict[Path, float]:
     from functools import partial
 
     from edge_fm.api.common.engines import ALL_ENGINES
-    from edge_fm_runtime.artifacts.artifact import load_artifact
-    from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
+    from edge_fm_runtime.artifacts.artifact import load_unsigned
+    from edge_fm_runtime.artifacts.golden import golden_of
     from edge_fm_runtime.engines import create_engine
     from edge_fm_runtime.measurement.latency import measure
 
     calls = {}
     with ExitStack() as engines:
         for result in results:
-            artifact = load_artifact(result.path)
+            artifact = load_unsigned(result.path)
             engine = create_engine(artifact, result.engine, registry=ALL_ENGINES)
             engines.callback(engine.close)
-            images = load_golden(result.path / GOLDEN_FILE).images
+            images = golden_of(artifact).images
             calls[str(result.path)] = partial(engine.infer, images[: artifact.metadata.input.batch or 1])
         if not calls:
             return {}

@@ -9,7 +9,7 @@ import click
 from edge_fm.api.autotune import autotune
 from edge_fm.cli.console.artifact_tables import print_tuning
 from edge_fm.cli.console.console import Console, artifact_name
-from edge_fm.cli.options import console_options
+from edge_fm.cli.options import console_options, signature_option
 from edge_fm_runtime.defaults import MAX_DROP_POINTS
 from edge_fm_runtime.measurement.autotune import DURATION_S
 
@@ -34,6 +34,7 @@ from edge_fm_runtime.measurement.autotune import DURATION_S
 @click.option(
     "--allow-load", is_flag=True, help="Store the result even if other programs used the CPU during the measurement."
 )
+@signature_option
 @console_options
 def command(console: Console, **options: Any) -> None:
     """Measure engines, threads and static or dynamic batch, and store each artifact's fastest in the device profile.

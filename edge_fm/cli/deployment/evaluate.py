@@ -9,7 +9,14 @@ import click
 from edge_fm.api.evaluate import BATCH_SIZE, evaluate
 from edge_fm.cli.console.artifact_tables import print_evaluation
 from edge_fm.cli.console.console import Console, artifact_name
-from edge_fm.cli.options import PATH, batch_size_option, console_options, engine_options, source_options
+from edge_fm.cli.options import (
+    PATH,
+    batch_size_option,
+    console_options,
+    engine_options,
+    signature_option,
+    source_options,
+)
 
 
 @click.command("evaluate")
@@ -31,6 +38,7 @@ from edge_fm.cli.options import PATH, batch_size_option, console_options, engine
 @batch_size_option(BATCH_SIZE)
 @source_options
 @engine_options
+@signature_option
 @console_options
 def command(console: Console, **options: Any) -> None:
     """Classify labelled images and count: accuracy, loss, precision, recall and F1 of each class, confusion matrix.

@@ -12,7 +12,15 @@ import click
 
 from edge_fm.cli.console.console import Console
 from edge_fm.cli.console.printable import printable
-from edge_fm.cli.options import COUNT, FOLDER, MIN_SCORE, batch_size_option, console_options, engine_options
+from edge_fm.cli.options import (
+    COUNT,
+    FOLDER,
+    MIN_SCORE,
+    batch_size_option,
+    console_options,
+    engine_options,
+    signature_option,
+)
 from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 
@@ -38,6 +46,7 @@ from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
     "artifact records. Default: every photo gets a label.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV on stdout.")
+@signature_option
 @console_options
 def command(
     console: Console,

@@ -9,7 +9,8 @@ import click
 
 from edge_fm.cli.console.artifact_tables import print_verification
 from edge_fm.cli.console.console import Console, artifact_name
-from edge_fm.cli.options import console_options, engine_options, source_options
+from edge_fm.cli.options import PATH, console_options, engine_options, source_options
+from edge_fm_runtime.defaults import REQUIRE_SIGNATURE
 
 if TYPE_CHECKING:
     from edge_fm_runtime.parity.verification import Verification
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 @click.argument("artifact", metavar="[ARTIFACT]", required=False)
 @click.option("--against", metavar="RUN|MODEL.keras", help="Compare with the original on a test set.")
 @click.option("--data", metavar="SOURCE", help="Images for --against. Default: the run's own test split.")
+@click.option(
+    "--signed-by",
+    type=PATH,
+    metavar="PUBLIC_KEY",
+    help="Fail unless the artifact is signed with this key's private key, and just as it was signed. Default: "
+    f"${REQUIRE_SIGNATURE}, else no signature is required.",
+)
 @source_options
 @engine_options
 @console_options
@@ -28,6 +36,7 @@ def command(console: Console, **options: Any) -> None:
     With --against, the original predicts the whole test set beside the artifact; a model that is not its original
     fails. Exits with 3 if a check fails.
     Agreement and accuracy drop are judged by what so many images can show, as in `edgefm export`.
+    With --signed-by, nothing of the artifact is read before its signature holds for every file of the folder.
     Without ARTIFACT it is the one that `edgefm infer` would take.
     """
     from edge_fm.api.verify import verify

@@ -49,7 +49,7 @@ class BareOnnxRuntime(_Bare):
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = self.threads
         settings.log_severity_level = 3
-        self._session = ort.InferenceSession(str(artifact.payload), settings, providers=["CPUExecutionProvider"])
+        self._session = ort.InferenceSession(artifact.loadable(), settings, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 
     def infer(self, batch: Pixels, /) -> Probabilities:
@@ -63,13 +63,13 @@ class BareOpenVino(_Bare):
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
         super().__init__(artifact, options)
-        from edge_fm_runtime.engines.openvino_core import shared_core
+        from edge_fm_runtime.engines.openvino_core import read_model, shared_core
 
         config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": self.threads}
         if options.arithmetic == "exact":
             config["INFERENCE_PRECISION_HINT"] = "f32"
         core, spec = shared_core(), artifact.metadata.input
-        model = core.read_model(artifact.payload)
+        model = read_model(core, artifact)
         if spec.batch is None:
             model.reshape([options.batch or 1, *spec.shape])
         self._request = core.compile_model(model, options.device, config).create_infer_request()
@@ -85,9 +85,9 @@ class BareLiteRt(_Bare):
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
         super().__init__(artifact, options)
-        from ai_edge_litert.interpreter import Interpreter
+        from edge_fm_runtime.engines.litert_engine import read_interpreter
 
-        self._interpreter = Interpreter(str(artifact.payload), num_threads=self.threads)
+        self._interpreter = read_interpreter(artifact, self.threads)
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
         spec = artifact.metadata.input

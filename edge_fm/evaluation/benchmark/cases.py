@@ -243,8 +243,8 @@ def _model_file(path: Path) -> Path:
 
 def example_images(artifact: Artifact) -> Pixels:
     """The golden inputs of an artifact, uint8 `[N,H,W,C]`, or 32 random images where it has none."""
-    from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
+    from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, golden_of
 
     if not artifact.bare and GOLDEN_FILE in artifact.metadata.files:
-        return load_golden(artifact.path / GOLDEN_FILE).images
+        return golden_of(artifact).images
     return np.random.default_rng(0).integers(0, 256, (32, *artifact.metadata.input.shape), dtype=np.uint8)

@@ -129,7 +129,7 @@ def _onnxruntime(case: Case, artifact: Artifact) -> list[Operator]:
         options.log_severity_level = 3
         options.enable_profiling = True
         options.profile_file_prefix = str(scratch / "profile")
-        session = ort.InferenceSession(str(artifact.payload), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(artifact.loadable(), options, providers=["CPUExecutionProvider"])
         batch = case.batch(case.fixed_batch or 1)
         for _ in range(_WARM_UP_RUNS + _RUNS):
             session.run(None, {artifact.metadata.input.name: batch})
@@ -144,13 +144,13 @@ def _onnxruntime(case: Case, artifact: Artifact) -> list[Operator]:
 
 
 def _openvino(case: Case, artifact: Artifact) -> list[Operator]:
-    from edge_fm_runtime.engines.openvino_core import shared_core
+    from edge_fm_runtime.engines.openvino_core import read_model, shared_core
 
     core, spec = shared_core(), artifact.metadata.input
     config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "PERF_COUNT": "YES", "INFERENCE_PRECISION_HINT": "f32"}
     if case.options.device == "CPU":
         config["INFERENCE_NUM_THREADS"] = case.engine.threads
-    model = core.read_model(artifact.payload)
+    model = read_model(core, artifact)
     if spec.batch is None:
         model.reshape([1, *spec.shape])
     request = core.compile_model(model, case.options.device, config).create_infer_request()

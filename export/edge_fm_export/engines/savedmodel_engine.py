@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +17,7 @@ from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines.base import Engine, EngineOptions
 from edge_fm_runtime.errors import EngineError, ModelError
+from edge_fm_runtime.system.scratch import scratch_folder
 
 
 class SavedModelEngine(Engine):
@@ -40,22 +44,24 @@ class SavedModelEngine(Engine):
         self.threads = select_threads(self._tf, options)
         self._options, self.device = options, options.device
         self._place = select_device(self._tf, options)
-        try:
-            require_safe_graph(artifact.payload / VERSION)
-        except ModelError as error:
-            raise EngineError(
-                error.message, hint="Do not run it. Export the original model again: edgefm export --format savedmodel"
-            ) from error
-        try:
-            with quiet(), self._tf.device(self._place):
-                # Kept alive: the signature does not hold the model that it belongs to.
-                self._loaded: Any = self._tf.saved_model.load(str(artifact.payload / VERSION))
-            self._signature: Any = self._loaded.signatures["serving_default"]
-        except (OSError, ValueError, KeyError, self._tf.errors.OpError) as error:
-            raise EngineError(
-                f"TensorFlow cannot load {artifact.payload / VERSION}: {error}",
-                hint="Update the library, pip install -U tensorflow, or export the model again: edgefm export",
-            ) from error
+        with _payload_folder(artifact) as folder:
+            try:
+                require_safe_graph(folder / VERSION)
+            except ModelError as error:
+                raise EngineError(
+                    error.message,
+                    hint="Do not run it. Export the original model again: edgefm export --format savedmodel",
+                ) from error
+            try:
+                with quiet(), self._tf.device(self._place):
+                    # Kept alive: the signature does not hold the model that it belongs to.
+                    self._loaded: Any = self._tf.saved_model.load(str(folder / VERSION))
+                self._signature: Any = self._loaded.signatures["serving_default"]
+            except (OSError, ValueError, KeyError, self._tf.errors.OpError) as error:
+                raise EngineError(
+                    f"TensorFlow cannot load {artifact.payload / VERSION}: {error}",
+                    hint="Update the library, pip install -U tensorflow, or export the model again: edgefm export",
+                ) from error
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls, self._tf.device(self._place):
@@ -67,3 +73,18 @@ class SavedModelEngine(Engine):
         """Release the model once running calls have returned."""
         if self._calls.close():
             self._signature = self._loaded = None
+
+
+@contextmanager
+def _payload_folder(artifact: Artifact) -> Iterator[Path]:
+    """The folder to load: the payload, or a private copy of the checked bytes where a signature was required."""
+    if artifact.contents is None:
+        yield artifact.payload
+        return
+    with scratch_folder() as copy:
+        for name, content in artifact.contents.items():
+            if name.startswith(f"{artifact.metadata.payload}/"):
+                file = copy / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+        yield copy / artifact.metadata.payload

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_fm_export.context import SourceModel
 from edge_fm_export.gate.gate import reference_predictions
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
+from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, golden_of
 from edge_fm_runtime.artifacts.metadata import Precision
 from edge_fm_runtime.parity.checks import Check, check_agreement
 from edge_fm_runtime.parity.comparison import Parity, compare_probabilities
@@ -37,6 +37,6 @@ def check_same_original(artifact: Artifact, source: SourceModel, parity: Parity)
         return None
     if artifact.bare or GOLDEN_FILE not in artifact.metadata.files:
         return check_agreement(parity, _AGREEMENT[artifact.metadata.precision], name=SAME_PREDICTIONS)
-    golden = load_golden(artifact.path / GOLDEN_FILE)
+    golden = golden_of(artifact)
     difference = compare_probabilities(golden.reference, reference_predictions(source, golden.images)).max_abs_diff
     return Check(SAME_MODEL, difference, _MAX_ABS_DIFF, difference <= _MAX_ABS_DIFF)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edge_fm_runtime.artifacts.metadata import (
-    MAX_METADATA_BYTES,
-    METADATA_FILE,
-    FileEntry,
-    Metadata,
-    differences,
-)
+from edge_fm_runtime.artifacts.files import check_files, read_small
+from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, differences
 from edge_fm_runtime.artifacts.metadata_parser import parse_metadata
+from edge_fm_runtime.defaults import REQUIRE_SIGNATURE
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
 
-GOLDEN_FILE = "golden.npz"
+if TYPE_CHECKING:
+    from edge_fm_runtime.artifacts.signed import ReadFolder
+
 _BARE = (".onnx", ".xml", ".tflite")
 _READS = 3
 """How often a folder is read that is being replaced meanwhile."""
@@ -33,12 +32,35 @@ class Artifact:
         metadata: its description.
         payload: the main file (or, for a SavedModel, folder).
         bare: a payload without its folder: no hashes, no golden predictions.
+        contents: where a signature was required, the bytes of the files by their names in the folder, as they were
+            checked: whatever reads a file of the artifact takes them, and not the file. None otherwise.
+        signed_by: SHA-256 (hex) of the PEM text of the public key that the signature holds for; None where none was
+            required.
     """
 
     path: Path
     metadata: Metadata
     payload: Path
     bare: bool = False
+    contents: Mapping[str, bytes] | None = field(default=None, repr=False)
+    signed_by: str | None = None
+
+    def content(self, name: str) -> bytes | None:
+        """The checked bytes of a file by its name in the folder; None where the file itself is to be read.
+
+        Raises:
+            IntegrityError: a signature was required, and no such file is covered by it.
+        """
+        if self.contents is None:
+            return None
+        if name not in self.contents:
+            raise IntegrityError(f"{self.path / name} is missing.", hint="Export the model again: edgefm export")
+        return self.contents[name]
+
+    def loadable(self) -> str | bytes:
+        """What a library loads: the path of the payload, or its checked bytes where a signature was required."""
+        content = self.content(self.metadata.payload)
+        return str(self.payload) if content is None else content
 
     def payload_hash(self) -> str | None:
         """One SHA-256 (hex) for all of the payload, from the hashes checked on load; None for a bare payload."""
@@ -55,32 +77,58 @@ class Artifact:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def load_artifact(path: str | Path, *, check_hashes: bool = True) -> Artifact:
+def load_artifact(
+    path: str | Path, *, check_hashes: bool = True, require_signature: str | Path | None = None
+) -> Artifact:
     """Open an artifact and check it.
 
     Args:
         path: the folder, its `edgefm.json`, or a bare `.onnx`, `.xml` or `.tflite` with embedded metadata; or, where
             there is no such file or folder, the name of an artifact that comes with the package.
         check_hashes: compare every file with its SHA-256.
+        require_signature: file of the public key that the artifact must be signed for. Default: the one that the
+            environment variable `EDGEFM_REQUIRE_SIGNATURE` names; where it is not set, no signature is required.
 
     Raises:
         ArtifactError: there is no artifact, or its metadata is malformed or newer than this edge-fm.
         IntegrityError: a file is missing, changed, or not listed.
+        SignatureError: a signature is required, and the artifact is unsigned, not as it was signed, or signed with
+            another key.
+        SigningKeyError: the public key cannot be read, or is of an unsupported kind.
+        MissingDependencyError: a signature is required, and the package cryptography is not installed.
     """
+    key = None
+    if require_signature is not None or REQUIRE_SIGNATURE in os.environ:
+        from edge_fm_runtime.artifacts.signed import public_key_file
+
+        key = public_key_file(require_signature)
+    return _load(path, check_hashes=check_hashes, key=key)
+
+
+def load_unsigned(path: str | Path) -> Artifact:
+    """Open an artifact that this process has just written: no signature is required, whatever the environment says."""
+    return _load(path, check_hashes=True, key=None)
+
+
+def _load(path: str | Path, *, check_hashes: bool, key: Path | None) -> Artifact:
     if not os.fspath(path):  # which Path would take for the current folder
         raise ArtifactError("The path of the artifact is empty.", hint="Name the artifact; was a variable not set?")
     path = Path(path)
     if path.name == METADATA_FILE and path.is_file():
         path = path.parent
     if path.is_dir():
-        return _load_folder(path, check_hashes=check_hashes)
+        return _load_folder(path, check_hashes=check_hashes, key=key)
     if path.suffix.lower() in _BARE and path.is_file():
+        if key is not None:
+            from edge_fm_runtime.artifacts.signed import refuse_bare
+
+            raise refuse_bare(path)
         return _load_bare(path)
     from edge_fm_runtime.artifacts.packaged import packaged_artifact, packaged_names
 
     exists = path.exists()
     if not exists and (packaged := packaged_artifact(path)) is not None:
-        return _load_folder(packaged, check_hashes=check_hashes)
+        return _load_folder(packaged, check_hashes=check_hashes, key=key)
     from edge_fm_runtime.artifacts.not_an_artifact import advice
 
     what = "is a file, not an artifact" if exists else "does not exist"
@@ -91,78 +139,12 @@ def load_artifact(path: str | Path, *, check_hashes: bool = True) -> Artifact:
     )
 
 
-def read_small(path: Path) -> bytes:
-    """Read a metadata file: a regular file of bounded size, so that a FIFO or a huge file cannot stall a device.
+def _load_folder(folder: Path, *, check_hashes: bool, key: Path | None) -> Artifact:
+    if key is not None:
+        from edge_fm_runtime.artifacts.signed import read_signed_folder
 
-    Raises:
-        ArtifactError: it is not a regular file, too large, or unreadable.
-    """
-    try:
-        info = path.stat()
-        if not stat.S_ISREG(info.st_mode):
-            raise ArtifactError(f"{path} is not a regular file.", hint="Export the model again: edgefm export")
-        if info.st_size > MAX_METADATA_BYTES:
-            raise ArtifactError(
-                f"{path} has {info.st_size} bytes; metadata has at most {MAX_METADATA_BYTES}.",
-                hint="Export the model again: edgefm export",
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(
-            f"{path} cannot be read: {error.strerror}.", hint="Check the path and its rights."
-        ) from error
-
-
-def hash_file(path: Path) -> FileEntry:
-    """SHA-256 and size of a regular file."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256")
-        return FileEntry(digest.hexdigest(), stream.tell())
-
-
-def list_files(folder: Path) -> list[str]:
-    """Relative POSIX names of all files below `folder` except `edgefm.json`, sorted."""
-    found = (p for p in folder.rglob("*") if not p.is_dir() or p.is_symlink())
-    return sorted(p.relative_to(folder).as_posix() for p in found if p != folder / METADATA_FILE)
-
-
-def check_files(folder: Path, metadata: Metadata) -> None:
-    """Compare every file that `metadata` lists with its size and SHA-256, and look for files that it does not list.
-
-    Raises:
-        IntegrityError: names each file that is missing, changed, a link, or would be loaded without being listed.
-    """
-    wrong = []
-    root = folder.resolve()
-    for name, entry in metadata.files.items():
-        file = folder / name
-        if not file.is_file():
-            wrong.append(f"{file} is missing")
-        elif file.resolve() != root / name:
-            wrong.append(f"{file} is a link, or lies behind one; an artifact's files are regular files inside it")
-        elif file.stat().st_size != entry.bytes:
-            wrong.append(f"{file} has {file.stat().st_size} bytes, not {entry.bytes}")
-        elif hash_file(file).sha256 != entry.sha256:
-            wrong.append(f"{file} was changed: its SHA-256 is not the one in {METADATA_FILE}")
-    wrong += [f"{folder / name} is not listed in {METADATA_FILE}" for name in _loaded_too(folder, metadata)]
-    if wrong:
-        raise IntegrityError(
-            "The artifact is damaged: " + "; ".join(wrong) + ".",
-            hint=f"Copy {folder} again from where it was exported, or export again: edgefm export",
-        )
-
-
-def _loaded_too(folder: Path, metadata: Metadata) -> list[str]:
-    """Files that a library or `verify` would read with the payload without a hash to check them by."""
-    payload = metadata.payload
-    beside = [payload.removesuffix(".xml") + ".bin"] if metadata.format == "openvino" else []
-    names = [name for name in (*beside, GOLDEN_FILE) if (folder / name).exists() or (folder / name).is_symlink()]
-    if metadata.format == "savedmodel":
-        names += [f"{payload}/{name}" for name in list_files(folder / payload)]
-    return [name for name in names if name not in metadata.files]
-
-
-def _load_folder(folder: Path, *, check_hashes: bool) -> Artifact:
+        read = read_signed_folder(folder, key)
+        return _open_folder(folder, read.metadata, check_hashes=False, read=read)
     file = folder / METADATA_FILE
     for _ in range(_READS):
         if not file.exists():
@@ -180,7 +162,7 @@ def _load_folder(folder: Path, *, check_hashes: bool) -> Artifact:
     raise damage
 
 
-def _open_folder(folder: Path, metadata: Metadata, *, check_hashes: bool) -> Artifact:
+def _open_folder(folder: Path, metadata: Metadata, *, check_hashes: bool, read: ReadFolder | None = None) -> Artifact:
     payload = folder / metadata.payload
     inside = metadata.payload + "/"
     if metadata.format == "savedmodel":
@@ -194,8 +176,10 @@ def _open_folder(folder: Path, metadata: Metadata, *, check_hashes: bool) -> Art
         )
     if check_hashes:
         check_files(folder, metadata)
-    _check_alone(payload)
     artifact = Artifact(folder, metadata, payload)
+    if read is not None:
+        artifact = replace(artifact, contents=read.contents, signed_by=read.signed_by)
+    _check_alone(payload, None if metadata.format == "savedmodel" else artifact.content(metadata.payload))
     _compare_embedded(artifact)
     return artifact
 
@@ -220,7 +204,7 @@ def _compare_embedded(artifact: Artifact) -> None:
         return  # it has none
     from edge_fm_runtime.artifacts.embedded import read_embedded
 
-    text = read_embedded(artifact.payload)
+    text = read_embedded(artifact.payload, artifact.content(artifact.metadata.payload))
     if text == artifact.metadata.embedded():
         return
     file = artifact.path / METADATA_FILE
@@ -233,16 +217,20 @@ def _compare_embedded(artifact: Artifact) -> None:
         )
 
 
-def _check_alone(payload: Path) -> None:
-    if payload.suffix.lower() == ".onnx" and payload.is_file():
+def _check_alone(payload: Path, content: bytes | None = None) -> None:
+    there = content is not None or payload.is_file()
+    if payload.suffix.lower() == ".onnx" and there:
         from edge_fm_runtime.artifacts.onnx_external_data import refuse_external_data
 
-        refuse_external_data(payload)
-    elif payload.suffix.lower() == ".xml" and payload.is_file():
+        refuse_external_data(payload, content)
+    elif payload.suffix.lower() == ".xml" and there:
         # OpenVINO goes by the content: an ONNX model by this name would be read, with files that nobody checked.
-        with payload.open("rb") as stream:
-            start = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
-        if not start.startswith((b"<?xml", b"<net")):
+        if content is None:
+            with payload.open("rb") as stream:
+                start = stream.read(64)
+        else:
+            start = content[:64]
+        if not start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"<?xml", b"<net")):
             raise ArtifactError(
                 f"{payload} is not an OpenVINO IR: it does not begin as XML.",
                 hint="Export the model again: edgefm export",

@@ -15,7 +15,7 @@ _METADATA_NAME, _METADATA_BUFFER = 0, 1
 _BUFFER_DATA, _BUFFER_OFFSET, _BUFFER_SIZE = 0, 1, 2
 
 
-def read_named_buffer(data: mmap.mmap, name: str, *, limit: int) -> bytes | None:
+def read_named_buffer(data: mmap.mmap | bytes, name: str, *, limit: int) -> bytes | None:
     """The content of the metadata buffer called `name`, or None where there is none.
 
     Args:
@@ -42,7 +42,7 @@ def read_named_buffer(data: mmap.mmap, name: str, *, limit: int) -> bytes | None
     return None
 
 
-def _content(data: mmap.mmap, buffer: int, limit: int) -> bytes:
+def _content(data: mmap.mmap | bytes, buffer: int, limit: int) -> bytes:
     at = _field(data, buffer, _BUFFER_DATA)
     if at is not None:
         return _bytes(data, _follow(data, at), limit=limit)
@@ -53,7 +53,7 @@ def _content(data: mmap.mmap, buffer: int, limit: int) -> bytes:
     return _slice(data, _u64(data, start), _u64(data, size), limit)
 
 
-def _tables(data: mmap.mmap, table: int, number: int) -> list[int]:
+def _tables(data: mmap.mmap | bytes, table: int, number: int) -> list[int]:
     """Where the tables of a vector begin."""
     at = _field(data, table, number)
     if at is None:
@@ -65,7 +65,7 @@ def _tables(data: mmap.mmap, table: int, number: int) -> list[int]:
     return [_follow(data, vector + 4 + 4 * i) for i in range(length)]
 
 
-def _field(data: mmap.mmap, table: int, number: int) -> int | None:
+def _field(data: mmap.mmap | bytes, table: int, number: int) -> int | None:
     """Where a field of a table is, None where it is left out."""
     listing = table - _unpack("<i", data, table)
     if listing < 0:
@@ -76,29 +76,29 @@ def _field(data: mmap.mmap, table: int, number: int) -> int | None:
     return table + offset if offset else None
 
 
-def _follow(data: mmap.mmap, at: int) -> int:
+def _follow(data: mmap.mmap | bytes, at: int) -> int:
     return at + _u32(data, at)
 
 
-def _bytes(data: mmap.mmap, at: int, *, limit: int) -> bytes:
+def _bytes(data: mmap.mmap | bytes, at: int, *, limit: int) -> bytes:
     return _slice(data, at + 4, _u32(data, at), limit)
 
 
-def _slice(data: mmap.mmap, start: int, length: int, limit: int) -> bytes:
+def _slice(data: mmap.mmap | bytes, start: int, length: int, limit: int) -> bytes:
     if length > limit or start + length > len(data):
         raise ValueError(f"{length} bytes at byte {start} of {len(data)}; at most {limit} are read")
     return data[start : start + length]
 
 
-def _u32(data: mmap.mmap, at: int) -> int:
+def _u32(data: mmap.mmap | bytes, at: int) -> int:
     return _unpack("<I", data, at)
 
 
-def _u64(data: mmap.mmap, at: int) -> int:
+def _u64(data: mmap.mmap | bytes, at: int) -> int:
     return _unpack("<Q", data, at)
 
 
-def _unpack(kind: str, data: mmap.mmap, at: int) -> int:
+def _unpack(kind: str, data: mmap.mmap | bytes, at: int) -> int:
     try:
         (value,) = struct.unpack_from(kind, data, at)
     except struct.error as error:

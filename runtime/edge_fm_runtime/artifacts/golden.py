@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
 import zlib
@@ -11,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
-from edge_fm_runtime.artifacts.artifact import GOLDEN_FILE
+from edge_fm_runtime.artifacts.artifact import Artifact
+from edge_fm_runtime.artifacts.files import GOLDEN_FILE
 from edge_fm_runtime.errors import ArtifactError
 
-__all__ = ["GOLDEN_FILE", "Golden", "load_golden", "save_golden"]
+__all__ = ["GOLDEN_FILE", "Golden", "golden_of", "load_golden", "save_golden"]
 
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 """What zipfile and numpy raise on other bytes, or on an archive that is compressed or encrypted otherwise."""
@@ -51,20 +53,29 @@ def save_golden(golden: Golden, path: Path) -> None:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def load_golden(path: Path) -> Golden:
+def golden_of(artifact: Artifact) -> Golden:
+    """Read an artifact's golden predictions; raises what `load_golden` does."""
+    return load_golden(artifact.path / GOLDEN_FILE, artifact.content(GOLDEN_FILE))
+
+
+def load_golden(path: Path, content: bytes | None = None) -> Golden:
     """Read golden predictions; never unpickles.
+
+    Args:
+        path: the file.
+        content: its bytes where they are to be read instead of the file.
 
     Raises:
         ArtifactError: the file is malformed or its arrays do not fit together.
     """
     hint = "Export the model again: edgefm export"
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path if content is None else io.BytesIO(content)) as archive:
             if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
                 raise ArtifactError(f"{path} unpacks to more than {_MAX_BYTES} bytes.", hint=hint)
             for name in _ARRAYS:
                 _check_claim(archive, f"{name}.npy")
-        with np.load(path, allow_pickle=False) as data:
+        with np.load(path if content is None else io.BytesIO(content), allow_pickle=False) as data:
             arrays = {name: data[name] for name in _ARRAYS}
     except _DAMAGED as error:
         raise ArtifactError(f"{path} holds no golden predictions: {error}", hint=hint) from error

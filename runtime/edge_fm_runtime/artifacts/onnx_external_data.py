@@ -6,10 +6,9 @@ Source: onnx/onnx.proto (field numbers of ModelProto, GraphProto, NodeProto, Att
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 
-from edge_fm_runtime.artifacts.embedded import BROKEN, protobuf_fields
+from edge_fm_runtime.artifacts.embedded import BROKEN, Data, opened_data, protobuf_fields
 from edge_fm_runtime.errors import ArtifactError
 
 # Each message: number of a field -> the message in it. Whatever leads to a tensor.
@@ -27,17 +26,18 @@ _MOST_FIELDS = 5_000_000
 """In all messages together: bounds the time and memory that a file of tiny fields takes."""
 
 
-def refuse_external_data(path: Path) -> None:
+def refuse_external_data(path: Path, content: bytes | None = None) -> None:
     """Check that a model is all in one file.
 
     Args:
         path: an `.onnx` file.
+        content: its bytes where they are to be read instead of the file.
 
     Raises:
         ArtifactError: it stores weights elsewhere, or is malformed.
     """
     try:
-        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with opened_data(path, content) as data:
             # Every reference has this key, so that hardly a file has to be walked through.
             outside = data.find(b"location") >= 0 and _refers(data)
     except (OSError, ValueError, IndexError) as error:
@@ -49,7 +49,7 @@ def refuse_external_data(path: Path) -> None:
         )
 
 
-def _refers(data: mmap.mmap) -> bool:
+def _refers(data: Data) -> bool:
     todo = [("model", 0, len(data), 0)]
     seen = 0
     while todo:

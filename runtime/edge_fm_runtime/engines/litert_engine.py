@@ -116,13 +116,23 @@ class _Runner:
         self._batch = batch
 
 
+def read_interpreter(artifact: Artifact, threads: int) -> Interpreter:
+    """An interpreter of the payload, from its checked bytes where a signature was required; raises what LiteRT does."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    model = artifact.loadable()
+    if isinstance(model, bytes):
+        return Interpreter(model_content=model, num_threads=threads)
+    return Interpreter(model, num_threads=threads)
+
+
 def _load(artifact: Artifact, threads: int) -> Interpreter:
     try:
-        from ai_edge_litert.interpreter import Interpreter
+        import ai_edge_litert.interpreter  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError.for_extra("ai-edge-litert", "litert", "The litert engine") from error
     try:
-        return Interpreter(str(artifact.payload), num_threads=threads)
+        return read_interpreter(artifact, threads)
     except (RuntimeError, ValueError) as error:
         raise EngineError(f"LiteRT cannot load {artifact.payload}: {brief(error)}", hint=_REEXPORT) from error
 

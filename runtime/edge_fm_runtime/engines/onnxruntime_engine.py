@@ -125,7 +125,7 @@ def _load(
     try:
         # Its fallback would print to stdout, and run on another device.
         session = ort.InferenceSession(
-            str(artifact.payload), options, providers=[(provider, settings)], enable_fallback=0
+            artifact.loadable(), options, providers=[(provider, settings)], enable_fallback=0
         )
     except Exception as error:
         if provider != _PROVIDERS["CPU"]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from functools import cache
 from typing import TYPE_CHECKING
 
+from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -29,3 +31,19 @@ def shared_core() -> openvino.Core:
         raise MissingDependencyError.for_extra("openvino", "openvino", "The openvino engine") from error
     core: openvino.Core = ov.Core()
     return core
+
+
+def read_model(core: openvino.Core, artifact: Artifact) -> openvino.Model:
+    """Read the payload, from its checked bytes where a signature was required.
+
+    Raises:
+        IntegrityError: a signature was required, and the weights of an IR are not covered by it.
+        RuntimeError: OpenVINO cannot read it.
+    """
+    model = artifact.loadable()
+    if isinstance(model, str):
+        return core.read_model(model)
+    if artifact.metadata.format != "openvino":
+        return core.read_model(io.BytesIO(model))
+    weights = artifact.content(artifact.metadata.payload.removesuffix(".xml") + ".bin")
+    return core.read_model(io.BytesIO(model), io.BytesIO(weights or b""))

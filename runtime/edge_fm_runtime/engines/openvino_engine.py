@@ -15,7 +15,7 @@ from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines.base import Engine, EngineOptions, cannot_run
 from edge_fm_runtime.engines.openvino_cache import compiled_file, load_compiled, store_compiled
-from edge_fm_runtime.engines.openvino_core import shared_core
+from edge_fm_runtime.engines.openvino_core import read_model, shared_core
 from edge_fm_runtime.errors import DeviceError, EngineError
 from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.machine import usable_cpus
@@ -167,7 +167,7 @@ class OpenVinoEngine(Engine):
             return found
         spec = self._artifact.metadata.input
         try:
-            model = self._core.read_model(_checked_pair(self._artifact.payload))
+            model = self._read()
             if spec.batch is None:
                 model.reshape([-1 if batch is None else batch, *spec.shape])
             compiled = self._core.compile_model(model, device, config)
@@ -179,6 +179,11 @@ class OpenVinoEngine(Engine):
         if stored is not None:
             store_compiled(compiled, stored)
         return compiled
+
+    def _read(self) -> openvino.Model:
+        if self._artifact.contents is None:
+            _check_pair(self._artifact.payload)
+        return read_model(self._core, self._artifact)
 
 
 class _Request:
@@ -212,13 +217,12 @@ class _Request:
         return np.array(self.request.get_output_tensor(0).data)
 
 
-def _checked_pair(payload: Path) -> Path:
+def _check_pair(payload: Path) -> None:
     if payload.suffix == ".xml" and not payload.with_suffix(".bin").is_file():
         raise EngineError(
             f"{payload.with_suffix('.bin')} is missing; an OpenVINO IR is two files.",
             hint=f"Copy it beside {payload.name}.",
         )
-    return payload
 
 
 def _require_device(device: str, present: list[str]) -> None:

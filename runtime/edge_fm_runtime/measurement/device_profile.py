@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_fm_runtime.artifacts.artifact import Artifact, read_small
+from edge_fm_runtime.artifacts.artifact import Artifact
+from edge_fm_runtime.artifacts.files import read_small
 from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.machine import cpu_name, usable_cpus

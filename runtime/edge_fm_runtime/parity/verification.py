@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, load_golden
+from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, golden_of
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE
 from edge_fm_runtime.engines.base import Engine, SupportsInfer, as_engine
 from edge_fm_runtime.errors import ArtifactError
@@ -40,6 +40,8 @@ class Verification:
         parity: the predictions compared with the original's.
         checks: every check with its limit.
         warnings: what a person should know before trusting the result, one sentence each.
+        signed_by: SHA-256 (hex) of the PEM text of the public key that the artifact's signature holds for; None where
+            no signature was required.
     """
 
     artifact: str
@@ -49,6 +51,7 @@ class Verification:
     parity: Parity
     checks: tuple[Check, ...]
     warnings: tuple[str, ...] = ()
+    signed_by: str | None = None
 
     @property
     def passed(self) -> bool:
@@ -66,6 +69,7 @@ class Verification:
             **self.parity.to_json(),
             "checks": [check.to_json() for check in self.checks],
             "warnings": list(self.warnings),
+            "signed_by": self.signed_by,
         }
 
 
@@ -86,7 +90,7 @@ def verify_golden(artifact: Artifact, engine: Engine | SupportsInfer) -> Verific
             hint=f"Give the artifact's folder (with {METADATA_FILE} and {GOLDEN_FILE}), "
             "or compare with the original: edgefm verify ARTIFACT --against MODEL.keras --data SOURCE",
         )
-    golden = load_golden(file)
+    golden = golden_of(artifact)
     spec = artifact.metadata.input
     if golden.images.shape[1:] != spec.shape or golden.reference.shape[1] != len(artifact.metadata.labels):
         raise ArtifactError(

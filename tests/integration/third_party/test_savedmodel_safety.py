@@ -15,7 +15,8 @@ from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.engines.savedmodel_engine import SavedModelEngine
 from edge_fm_export.savedmodel.safety import require_safe_graph
 from edge_fm_export.targets import Target
-from edge_fm_runtime.artifacts.artifact import hash_file, list_files, load_artifact
+from edge_fm_runtime.artifacts.artifact import load_artifact
+from edge_fm_runtime.artifacts.files import hash_file, list_files
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE, dump_metadata
 from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.errors import EngineError, ModelError

@@ -102,7 +102,11 @@ def test_an_unknown_command_names_the_nearest() -> None:
     assert "Did you mean 'export'" in result.output
 
 
-HEAVY = ["tensorflow", "keras", "onnx", "openvino", "sklearn", "matplotlib", "tf2onnx", "nncf", "ai_edge_litert"]
+HEAVY = [
+    *("tensorflow", "keras", "onnx", "openvino", "sklearn", "matplotlib", "tf2onnx", "nncf", "ai_edge_litert"),
+    # Of the extra `sign`: loaded only where a signature is required.
+    *("cryptography", "edge_fm_runtime.artifacts.signed", "edge_fm_runtime.signatures"),
+]
 
 
 def loaded_after(code: str) -> list[str]:

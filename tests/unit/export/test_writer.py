@@ -17,7 +17,8 @@ import pytest
 
 from edge_fm_export import writer
 from edge_fm_export.writer import check_replaceable, install, workspace
-from edge_fm_runtime.artifacts.artifact import hash_file, list_files, load_artifact
+from edge_fm_runtime.artifacts.artifact import load_artifact
+from edge_fm_runtime.artifacts.files import hash_file, list_files
 from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata, dump_metadata
 from edge_fm_runtime.errors import ExportError
 

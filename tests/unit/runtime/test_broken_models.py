@@ -12,7 +12,7 @@ import pytest
 from tiny_onnx import tiny_onnx
 
 from edge_fm_runtime import Classifier
-from edge_fm_runtime.artifacts.artifact import hash_file
+from edge_fm_runtime.artifacts.files import hash_file
 from edge_fm_runtime.artifacts.metadata import (
     EMBEDDED_KEY,
     METADATA_FILE,

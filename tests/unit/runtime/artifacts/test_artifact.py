@@ -13,8 +13,9 @@ import numpy as np
 import onnx
 import pytest
 
-from edge_fm_runtime.artifacts.artifact import hash_file, list_files, load_artifact
+from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.artifacts.embedded import read_embedded
+from edge_fm_runtime.artifacts.files import hash_file, list_files
 from edge_fm_runtime.artifacts.golden import Golden, load_golden, save_golden
 from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata, PhotoSpec, dump_metadata
 from edge_fm_runtime.artifacts.metadata_parser import parse_metadata

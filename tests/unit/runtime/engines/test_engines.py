@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_fm_runtime.artifacts.artifact import hash_file, load_artifact
+from edge_fm_runtime.artifacts.artifact import load_artifact
+from edge_fm_runtime.artifacts.files import hash_file
 from edge_fm_runtime.artifacts.golden import load_golden
 from edge_fm_runtime.artifacts.metadata import Metadata, dump_metadata
 from edge_fm_runtime.engines import ENGINES, EngineOptions, create_engine
