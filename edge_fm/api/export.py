@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edge_fm.api.common.calibration import Calibration
     from edge_fm.api.common.original import Sets
     from edge_fm_export.context import QuantizeOptions, SourceModel
+    from edge_fm_export.gate.golden_images import GoldenKind
     from edge_fm_export.planning import PlannedTarget
     from edge_fm_export.results import ExportReport
     from edge_fm_export.targets import Target
@@ -54,6 +55,8 @@ class ExportOptions:
         trust: load models that carry code (Lambda layers), which will run.
         static_batch: a fixed batch size in the graph; None for a free one.
         seed: of the choice of calibration images.
+        golden: images in golden.npz, which travels with the artifact: "data" for 32 of the evaluation set, "generated"
+            for drawn shapes, where photos must not be given away.
         force: replace artifacts that came from another model.
     """
 
@@ -80,6 +83,7 @@ class ExportOptions:
     trust: bool = False
     static_batch: int | None = None
     seed: int = 0
+    golden: GoldenKind = "data"
     force: bool = False
 
 
@@ -211,6 +215,7 @@ def _export(
         quantize=_quantize(options),
         rejection=rejection,
         static_batch=options.static_batch,
+        golden=options.golden,
         force=options.force,
         progress=progress,
     )
@@ -276,24 +281,16 @@ def _calibration(
 
 
 def _open(path: Path, options: ExportOptions, note: MessageFn) -> SourceModel:
+    from edge_fm.api.common.named_labels import read_labels
     from edge_fm_export.sources import load_source
     from edge_fm_runtime.artifacts.metadata import PhotoSpec
 
     labels = options.labels
     return load_source(
         path,
-        labels=_read_labels(Path(labels), note) if isinstance(labels, str | Path) else labels,
+        labels=read_labels(Path(labels), note) if isinstance(labels, str | Path) else labels,
         preprocessing=options.preprocessing,
         trust=options.trust,
         photo=None if options.photo is None else PhotoSpec(mode=options.photo),
         input_size=options.input_size,
     )
-
-
-def _read_labels(file: Path, note: MessageFn) -> tuple[str, ...]:
-    from edge_fm.data.readers.label_file import read_label_file
-
-    labels = read_label_file(file)
-    if labels.note is not None:
-        note(f"Note: {labels.note}")
-    return labels.names

@@ -115,6 +115,8 @@ def _parity(metadata: Metadata) -> list[str]:
         "|---|---:|---:|",
         *(f"| {_plain(c['name'])} | {c['value']:.6g} | {c['limit']:.6g} |" for c in parity["checks"]),
     ]
+    if parity.get("golden_images") == "generated":
+        lines += ["", "The images in `golden.npz` are generated: none of them is of the evaluation set."]
     if parity["drop_points"] is not None:
         low, high = parity["drop_ci95"]
         lines += [

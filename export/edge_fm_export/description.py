@@ -7,11 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from edge_fm_export.context import BuildContext, Built, EvaluationSet
 from edge_fm_export.gate.gate import GateResult
+from edge_fm_export.gate.golden_images import GoldenKind
 from edge_fm_export.planning import artifact_name
 from edge_fm_export.scores.rejection import Rejection
 from edge_fm_export.targets import Target
@@ -19,7 +17,6 @@ from edge_fm_runtime.artifacts.metadata import Metadata
 from edge_fm_runtime.parity.comparison import Parity
 from edge_fm_runtime.system.package_versions import package_versions
 
-GOLDEN_IMAGES = 32
 _VERSIONS = (
     "edge-fm", "keras", "tensorflow", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "openvino", "nncf",
     "ai-edge-litert", "numpy",
@@ -72,33 +69,16 @@ def with_rejection(metadata: Metadata, rejection: Rejection) -> Metadata:
     return replace(metadata, scores={**(metadata.scores or {}), "rejection": rejection.to_json()})
 
 
-def with_gate_results(metadata: Metadata, gate: GateResult, test: EvaluationSet, size: int) -> Metadata:
-    """`metadata` with the gate's measurements on `test`, and the size of the artifact's files in bytes."""
+def with_gate_results(
+    metadata: Metadata, gate: GateResult, test: EvaluationSet, size: int, golden: GoldenKind
+) -> Metadata:
+    """`metadata` with the gate's measurements on `test`, the size of the files in bytes, and what golden images are."""
     return replace(
         metadata,
         graph={**(metadata.graph or {}), "bytes": size},
-        parity=_parity_json(gate, test),
+        parity={**_parity_json(gate, test), "golden_images": golden},
         accuracy=_accuracy(gate.parity, test),
     )
-
-
-def golden_indices(test: EvaluationSet, *, count: int = GOLDEN_IMAGES, multiple_of: int = 1) -> npt.NDArray[np.int64]:
-    """Select the golden images, as many of each class as can be; the same set gives the same images.
-
-    Args:
-        test: the images to select from.
-        count: how many; fewer where the set is smaller.
-        multiple_of: a fixed batch size that they must fill; images are repeated for it.
-    """
-    n = len(test.images)
-    if test.labels is None:
-        selected = np.unique(np.linspace(0, n - 1, min(count, n)).astype(np.int64))
-    else:
-        queues = [list(np.flatnonzero(test.labels == c)) for c in np.unique(test.labels)]
-        # The first of each class, then the second of each, ...
-        rounds = [queue[r] for r in range(n) for queue in queues if r < len(queue)]
-        selected = np.array(sorted(rounds[:count]), dtype=np.int64)
-    return np.resize(selected, -(-len(selected) // multiple_of) * multiple_of)
 
 
 def without_places(training: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,14 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from edge_fm_export.card import CARD_FILE, model_card
 from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, RejectionSets, SourceModel
-from edge_fm_export.description import describe_artifact, golden_indices, with_gate_results, with_rejection
+from edge_fm_export.description import describe_artifact, with_gate_results, with_rejection
 from edge_fm_export.gate.advice import gate_advice
 from edge_fm_export.gate.gate import GateResult, original_warning, reference_predictions, run_gate
+from edge_fm_export.gate.golden_images import (
+    GoldenInputs,
+    GoldenKind,
+    data_inputs,
+    generated_candidates,
+    generated_inputs,
+)
 from edge_fm_export.gate.score_fitting import select_threshold
 from edge_fm_export.graph import count_macs
 from edge_fm_export.planning import artifact_name
@@ -45,6 +49,7 @@ def export_targets(
     quantize: QuantizeOptions = QuantizeOptions(),  # noqa: B008 - frozen
     rejection: RejectionSets | None = None,
     static_batch: int | None = None,
+    golden: GoldenKind = "data",
     force: bool = False,
     progress: ProgressFn = silent,
 ) -> ExportReport:
@@ -66,6 +71,7 @@ def export_targets(
         quantize: how to quantize.
         rejection: images that the threshold of each artifact is selected on; None records none.
         static_batch: a fixed batch size, or None for a free one.
+        golden: what the images are that travel with the artifacts.
         force: replace artifacts of another model.
         progress: called as work goes on.
 
@@ -94,7 +100,7 @@ def export_targets(
             context,
             test,
             reference,
-            golden_indices(test, multiple_of=static_batch or 1),
+            _golden(golden, context, test, reference),
             count_macs(source.model),
             limits_override,
             () if warning is None else (warning,),
@@ -132,7 +138,7 @@ class _Export:
     context: BuildContext
     test: EvaluationSet
     reference: Probabilities
-    golden: npt.NDArray[np.int64]
+    golden: GoldenInputs
     macs: int | None
     limits: Limits | Mapping[Precision, Limits] | None
     warnings: tuple[str, ...] = ()
@@ -165,10 +171,19 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
             hint=gate_advice(gate.checks, target.precision, context.quantize, calibrated=_calibrated(context)),
         )
         return ExportFailure(folder.name, target, error, size, gate.parity, gate.checks, gate.engine, built.notes)
-    metadata = _write(export_, with_gate_results(metadata, gate, export_.test, size), gate, folder)
+    metadata = _write(export_, with_gate_results(metadata, gate, export_.test, size, export_.golden.kind), gate, folder)
     threshold = () if rejection is None else (rejection.sentence(),)
     notes = (*context.source.notes, *built.notes, *export_.warnings, *gate.warnings, *threshold)
     return ExportResult(folder, target, size, gate.parity, gate.checks, gate.engine, metadata, notes)
+
+
+def _golden(kind: GoldenKind, context: BuildContext, test: EvaluationSet, reference: Probabilities) -> GoldenInputs:
+    """The images that travel with the artifacts, and the original's predictions for them."""
+    batch = context.static_batch or 1
+    if kind == "data":
+        return data_inputs(test, reference, multiple_of=batch)
+    candidates = generated_candidates(context.source.input.shape)
+    return generated_inputs(candidates, reference_predictions(context.source, candidates), multiple_of=batch)
 
 
 def _calibrated(context: BuildContext) -> int:
@@ -197,6 +212,7 @@ def _prove(export_: _Export, artifact: Artifact) -> GateResult:
             artifact,
             export_.test,
             export_.reference,
+            golden=export_.golden,
             override=export_.limits_for(metadata.precision),
             progress=export_.context.progress,
         )
@@ -222,10 +238,7 @@ def _write(export_: _Export, metadata: Metadata, gate: GateResult, folder: Path)
     """Add golden predictions, card and metadata with the hashes of all files, then read it back as a device would."""
     golden = export_.golden
     with disk_errors(folder):
-        save_golden(
-            Golden(export_.test.images[golden], export_.reference[golden], gate.predictions[golden]),
-            folder / GOLDEN_FILE,
-        )
+        save_golden(Golden(golden.images, golden.reference, gate.golden), folder / GOLDEN_FILE)
         (folder / CARD_FILE).write_text(model_card(metadata), encoding="utf-8")
         metadata = replace(metadata, files={name: hash_file(folder / name) for name in list_files(folder)})
         (folder / METADATA_FILE).write_text(dump_metadata(metadata), encoding="utf-8")

@@ -21,6 +21,7 @@ from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
 from edge_fm_export.targets import BUILDERS, Target, parse_targets
 from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.artifacts.files import list_files
+from edge_fm_runtime.artifacts.golden import load_golden
 from edge_fm_runtime.artifacts.metadata_parser import parse_metadata
 from edge_fm_runtime.engines import ENGINES, create_engine
 from edge_fm_runtime.errors import EngineError, ExportError, GateError
@@ -108,6 +109,26 @@ def test_a_bare_file_carries_its_metadata(target: Target, exported: Exported, tm
     assert bare.metadata == replace(written, files={}, parity=None, accuracy=None, graph=graph)
     images, labels = tiny_images(TINY_SHAPES["grey"], 40, seed=9)
     assert (create_engine(bare).infer(images).argmax(axis=1) == labels).mean() > 0.9
+
+
+@pytest.mark.parametrize("kind", TINY_SHAPES)
+@pytest.mark.parametrize("target", parse_targets(("onnx", "litert"), ("fp32", "int8")), ids=str)
+def test_generated_golden_images_show_none_of_the_data(
+    target: Target, kind: str, tiny_sources: dict[str, Any], tmp_path: Path
+) -> None:
+    shape = TINY_SHAPES[kind]
+    test, calibration = tiny_set(shape, 50, seed=2), tiny_set(shape, 100, seed=3)
+    result = export(
+        tiny_sources[kind], [target], tmp_path, test=test, calibration=calibration, golden="generated"
+    ).results[0]
+    golden = load_golden(result.path / "golden.npz")
+    known = {image.tobytes() for part in (test, calibration) for image in part.images}
+    assert 0 < len(golden.images) <= 32 and not known & {image.tobytes() for image in golden.images}
+    assert (result.metadata.parity or {})["golden_images"] == "generated"
+    engine = create_engine(load_artifact(result.path))
+    assert verify_golden(load_artifact(result.path), engine).passed
+    np.testing.assert_allclose(engine.infer(golden.images), golden.exported, atol=1e-5)
+    engine.close()
 
 
 @pytest.mark.parametrize("target", [t for t in BUILDERS if t.format in ("onnx", "openvino")], ids=str)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import click
 
 from edge_fm.cli.options import COUNT, PATH, SIZE, TEMPERATURE, option_group, source_options
+from edge_fm_export.gate.golden_images import GoldenKind
 from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES
 from edge_fm_export.scores.rejection import MAX_OTHERS, TARGET_ACCURACY
 from edge_fm_runtime.parity.checks import default_limits
@@ -130,6 +133,14 @@ export_options = option_group(
     click.option("--trust", is_flag=True, help="Load models that carry code (Lambda layers): it will run."),
     click.option("--static-batch", type=COUNT, metavar="N", help="Fix the batch size in the graph."),
     click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of calibration images."),
+    click.option(
+        "--golden",
+        type=click.Choice(get_args(GoldenKind)),
+        default="data",
+        show_default=True,
+        help="Images in golden.npz, which travels with the artifact: data, 32 of the evaluation set; generated, drawn "
+        "shapes, where these must not be given away.",
+    ),
     click.option("--out", type=PATH, metavar="DIR", help="Where the artifacts go. Default: export/ in the run."),
     click.option("--force", is_flag=True, help="Replace artifacts that came from another model."),
     click.option("--dry-run", is_flag=True, help="Print what would be built and what is missing here; build nothing."),

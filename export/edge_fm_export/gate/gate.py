@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.context import EvaluationSet, SourceModel
 from edge_fm_export.engines import REFERENCE_ENGINES
+from edge_fm_export.gate.golden_images import GoldenInputs
 from edge_fm_export.targets import FORMAT_ENTRIES
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
@@ -45,6 +46,7 @@ class GateResult:
         limits: the tolerances that were applied.
         predictions: float32 `[N,classes]`, the artifact's predictions for the evaluation set.
         engine: name of the engine that ran it.
+        golden: float32 `[N,classes]`, its predictions for the golden images; empty where there are none.
     """
 
     parity: Parity
@@ -52,6 +54,7 @@ class GateResult:
     limits: Limits
     predictions: Probabilities
     engine: str
+    golden: Probabilities = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -90,6 +93,7 @@ def run_gate(
     test: EvaluationSet,
     reference: Probabilities,
     *,
+    golden: GoldenInputs,
     override: Limits | None = None,
     progress: ProgressFn = silent,
 ) -> GateResult:
@@ -102,6 +106,7 @@ def run_gate(
         artifact: the very files that will ship.
         test: held-out images, labelled or not.
         reference: float32 `[N,classes]`, the original's predictions for them.
+        golden: the images that will travel with the artifact.
         override: tolerances in place of the defaults, field by field.
         progress: called as work goes on.
 
@@ -113,7 +118,10 @@ def run_gate(
         artifact, name, options=EngineOptions(arithmetic="exact"), registry={**ENGINES, **REFERENCE_ENGINES}
     )
     try:
-        return compare_engine(artifact, engine, test, reference, override=override, progress=progress)
+        result = compare_engine(artifact, engine, test, reference, override=override, progress=progress)
+        if golden.rows is not None:
+            return replace(result, golden=result.predictions[golden.rows])
+        return replace(result, golden=engine.predict_all(golden.images, batch=batch_size(golden.images)))
     finally:
         engine.close()
 

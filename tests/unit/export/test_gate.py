@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from edge_fm_export.context import EvaluationSet
-from edge_fm_export.description import golden_indices
 from edge_fm_export.gate.gate import check_set, compare_engine, merge_limits, recorded_limits
+from edge_fm_export.gate.golden_images import generated_candidates, generated_inputs, golden_indices
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata
@@ -90,6 +90,24 @@ def test_golden_images_are_of_all_classes_and_the_same_each_time() -> None:
     assert np.count_nonzero(labels[chosen] == 1) == 10
     np.testing.assert_array_equal(chosen, golden_indices(replace(test, labels=labels)))
     assert len(golden_indices(replace(images(5), labels=None))) == 5
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (40, 24, 3)])
+def test_generated_images_are_many_and_the_same_each_time(shape: tuple[int, int, int]) -> None:
+    drawn = generated_candidates(shape)
+    assert drawn.shape[1:] == shape and drawn.dtype == np.uint8
+    np.testing.assert_array_equal(drawn, generated_candidates(shape))
+    assert len(np.unique(drawn.reshape(len(drawn), -1), axis=0)) == len(drawn)
+    assert drawn.std(axis=(1, 2, 3)).min() > 1, "each shows something"
+
+
+def test_of_generated_images_those_are_selected_that_are_surest_of_their_class() -> None:
+    candidates = np.arange(6, dtype=np.uint8)[:, None, None, None]
+    reference = np.array([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.2, 0.8], [0.45, 0.55], [0.7, 0.3]], np.float32)
+    chosen = generated_inputs(candidates, reference, count=4)
+    assert chosen.images.ravel().tolist() == [0, 2, 3, 4], "two of each class, the surest ones"
+    assert chosen.kind == "generated" and chosen.reference[2].argmax() == 1
+    assert len(generated_inputs(candidates, reference, count=4, multiple_of=3).images) == 6
 
 
 def test_images_that_do_not_fit_are_refused(tiny_sources: dict[str, Any]) -> None:
