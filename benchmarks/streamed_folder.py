@@ -1,7 +1,7 @@
 """A folder of JPEGs too large for memory: peak memory, images a second beside Keras's own loader, and resumed runs.
 
     python benchmarks/streamed_folder.py make FOLDER [--count 100000]
-    python benchmarks/streamed_folder.py memory FOLDER [--count 10000 --count 100000] [--steps 60]
+    python benchmarks/streamed_folder.py memory FOLDER [--count 10000 --count 100000] [--steps 60, 0 for a whole epoch]
     python benchmarks/streamed_folder.py speed FOLDER [--steps 12] [--rounds 6]
     python benchmarks/streamed_folder.py resume FOLDER [--count 2000] [--kills 5]
 
@@ -98,7 +98,7 @@ def peak_mib() -> float:
 
 
 def train_some_steps(data: Path, steps: int) -> dict[str, Any]:
-    """Read the whole folder, train some steps of an epoch on it, and evaluate as many images."""
+    """Read the whole folder, train some steps of an epoch on it (0: all of them), and evaluate as many images."""
     from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epoch
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
     from edge_fm.training.run.learner import Learner
@@ -109,15 +109,19 @@ def train_some_steps(data: Path, steps: int) -> dict[str, Any]:
     dataset = load_recipe_data(recipe)
     train, validation = training_and_validation(recipe, dataset)
     read = time.monotonic() - began
+    steps = steps or steps_per_epoch(len(train), BATCH)
     learner = Learner(recipe, dataset, steps_per_epoch(len(train), BATCH), weights="none")
     batches = epoch_batches(train.images, train.labels, recipe, classes=CLASSES, epoch=0)
     type(batches).__len__ = lambda self: steps
+    began = time.monotonic()
     learner.fitted.fit(batches, shuffle=False, verbose=0)
+    trained = time.monotonic() - began
     predict(learner.evaluated, validation.images[: steps * BATCH], batch_size=250)
     return {
         "images": sum(map(len, dataset.splits.values())),
         "steps": steps,
         "first_reading_s": round(read, 1),
+        "images_per_s": round(steps * BATCH / trained, 1),
         "peak_mib": round(peak_mib()),
         "in_memory": isinstance(train.images, np.ndarray),
     }

@@ -1,0 +1,144 @@
+"""A recipe on photos by people that it never saw: folds by group, and what a threshold does with each fold's photos.
+
+    python -m benchmarks.folds_by_group [RECIPE] --data SOURCE --group COLUMN [--other-things SOURCE] [--folds N]
+        [--epochs N] [--size HxWxC] [--out DIR] [--json]
+
+`edgefm crossval` trains and stores the folds; the same command goes on where it was stopped. SOURCE is a labelled
+folder or a manifest, and groups are given as `edgefm crossval --group` takes them, such as index.csv:sender. For each
+fold it prints what is right of the photos that the fold held out, in all and balanced over the classes; then, above a
+threshold that was selected on the fold's own validation photos as `edgefm export` selects one, how many get a label,
+how many of these are right, and how many other things of people that the fold held out get one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+FIGURES = ("accuracy", "balanced_accuracy", "labelled", "right_of_labelled", "others_labelled")
+
+
+def at(threshold: float | None, probabilities: Floats, truth: npt.NDArray[np.int64], others: Floats) -> dict[str, Any]:
+    """What a threshold does.
+
+    Args:
+        threshold: of the best score; None where none was found: then every photo gets a label.
+        probabilities: `[N,classes]` of the photos that were held out.
+        truth: `[N]` their labels.
+        others: `[M,classes]` of other things.
+
+    Returns:
+        Shares, as JSON values; None where there is nothing to count.
+    """
+    right, given = probabilities.argmax(axis=1) == truth, probabilities.max(axis=1) >= (threshold or 0.0)
+    return {
+        "n": len(truth),
+        "accuracy": float(right.mean()),
+        "balanced_accuracy": float(np.mean([right[truth == label].mean() for label in np.unique(truth)])),
+        "threshold": threshold,
+        "labelled": float(given.mean()),
+        "right_of_labelled": float(right[given].mean()) if given.any() else None,
+        "others": len(others),
+        "others_labelled": float((others.max(axis=1) >= (threshold or 0.0)).mean()) if len(others) else None,
+    }
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Each figure over all photos of all folds; balanced accuracy is the mean of the folds'."""
+    known = {name: [one for one in rows if one[name] is not None] for name in FIGURES}
+    weights = {
+        "right_of_labelled": lambda one: one["n"] * one["labelled"],
+        "others_labelled": lambda one: one["others"],
+    }
+    found: dict[str, float | None] = {}
+    for name, ones in known.items():
+        if name == "balanced_accuracy":
+            found[name] = statistics.fmean(one[name] for one in ones)
+            continue
+        weight = [weights.get(name, lambda one: one["n"])(one) for one in ones]
+        found[name] = sum(w * one[name] for w, one in zip(weight, ones, strict=True)) / sum(weight) if ones else None
+    return found
+
+
+def fold_figures(recipe: Any, part: Any, folder: Path) -> dict[str, Any]:
+    """The figures of one fold, by its stored model."""
+    from edge_fm.training.input_pipeline.other_things import held_out_other_things
+    from edge_fm.training.input_pipeline.recipe_data import training_and_validation
+    from edge_fm_export.gate.gate import reference_predictions
+    from edge_fm_export.scores.rejection import fit_rejection
+    from edge_fm_export.sources import load_source
+
+    source = load_source(folder)
+    _, validation = training_and_validation(recipe, part)
+
+    def predictions(split: Any) -> dict[str, Floats]:
+        others = held_out_other_things(recipe, split.groups, part.shape)
+        sets = {"": split.images, **others}
+        return {name: reference_predictions(source, images) for name, images in sets.items()}
+
+    chosen = predictions(validation)
+    rejection = fit_rejection(chosen.pop(""), validation.labels, dataset="validation", others=chosen)
+    held = predictions(part.test)
+    truth, own = part.test.labels, held.pop("")
+    others = np.concatenate([*held.values()]) if held else np.zeros((0, own.shape[1]), np.float32)
+    return {**at(rejection.threshold, own, truth, others), "reason": rejection.reason}
+
+
+def line(name: str, figures: dict[str, Any]) -> str:
+    shown = ["-" if figures[key] is None else f"{figures[key]:.1%}" for key in FIGURES]
+    return f"{name:>6} " + " ".join(f"{text:>10}" for text in shown)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", nargs="?", help="name or file; default: the usual one for the data")
+    parser.add_argument("--data", help="labelled photos; default: the recipe's")
+    parser.add_argument("--group", help="what folds keep together; default: the recipe's")
+    parser.add_argument("--other-things", default="", help="folder or manifest of photos of other things")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--size", help="HEIGHTxWIDTHxCHANNELS")
+    parser.add_argument("--out", type=Path, help="folder of the runs; default: runs/crossval-RECIPE")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    options = parser.parse_args()
+    from dataclasses import replace
+
+    from edge_fm.api.studies import crossval
+    from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
+    from edge_fm.training.recipe.file import load_recipe
+    from edge_fm.training.search.crossval_folds import assign_folds, fold_dataset
+
+    given: dict[str, Any] = {"data": options.data, "group": options.group, "epochs": options.epochs, "out": options.out}
+    if options.size:
+        given["size"] = tuple(int(side) for side in options.size.split("x"))
+    result = crossval(options.recipe, folds=options.folds, note=lambda text: print(text, file=sys.stderr), **given)
+    runs = [Path(score.run) for score in result.scores]
+    recipe = load_recipe(runs[0] / "recipe.toml")
+    if options.other_things:
+        recipe = replace(recipe, data=replace(recipe.data, other_things=options.other_things))
+    dataset = load_recipe_data(recipe)
+    assigned = assign_folds(dataset.train, folds=options.folds, seed=recipe.seed)
+    rows = [fold_figures(recipe, fold_dataset(dataset, assigned, fold), run) for fold, run in enumerate(runs)]
+    every = summary(rows)
+    if options.json:
+        print(json.dumps({"recipe": result.recipe, "folds": rows, "all": every}, indent=2))
+        return
+    print(f"{'fold':>6} {'right':>10} {'balanced':>10} {'labelled':>10} {'of these':>10} {'others':>10}")
+    for number, one in enumerate(rows, start=1):
+        print(line(str(number), one))
+    print(line("all", every))
+    for number, one in enumerate(rows, start=1):
+        if one["threshold"] is None:
+            print(f"fold {number} has no threshold, and all its photos count as labelled: {one['reason']}")
+
+
+if __name__ == "__main__":
+    main()
