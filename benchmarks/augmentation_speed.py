@@ -33,8 +33,8 @@ RAND = AugmentationPart(policy="rand")
 def photos(folder: Path, count: int, side: int) -> np.ndarray:
     """uint8 `[N,side,side,3]` of some photos."""
     paths = sorted(path for path in folder.rglob("*") if is_photo_name(path.name))
-    chosen = paths[:: max(1, len(paths) // count)][:count]
-    return np.stack([np.asarray(Image.open(path).convert("RGB").resize((side, side))) for path in chosen])
+    selected = paths[:: max(1, len(paths) // count)][:count]
+    return np.stack([np.asarray(Image.open(path).convert("RGB").resize((side, side))) for path in selected])
 
 
 def keras_layers(side: int) -> dict[str, Any]:

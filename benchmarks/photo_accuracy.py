@@ -5,7 +5,7 @@
 FOLDER holds one folder for each label; folders whose names start with "_" are sets of their own, and are counted apart:
 with label folders inside, photos of the same labels; with photos inside, other things, which have no label. A folder's
 name is compared with the model's labels by letters and digits alone, so `T-shirt_top` is "T-shirt/top". With
---min-score, photos whose score is lower count as not answered: the share that is, how many of these are right, and the
+--min-score, photos whose score is lower get no label: the share that gets one, how many of these are right, and the
 share of other things that gets a label nevertheless.
 """
 
@@ -44,7 +44,7 @@ class Classified:
     photo: LabelledPhoto
     label: str
     seconds: float
-    answered: bool = True
+    labelled: bool = True
 
     @property
     def right(self) -> bool:
@@ -79,8 +79,8 @@ def measure(photos: Iterable[LabelledPhoto], classify: Callable[[Path], tuple[st
     predictions = []
     for photo in photos:
         start = perf_counter()
-        label, answered = classify(photo.path)
-        predictions.append(Classified(photo, label, perf_counter() - start, answered))
+        label, labelled = classify(photo.path)
+        predictions.append(Classified(photo, label, perf_counter() - start, labelled))
     return predictions
 
 
@@ -100,15 +100,15 @@ def _of_labels(group: list[Classified]) -> dict[str, Any]:
         label: statistics.fmean(a.right for a in group if a.photo.label == label)
         for label in sorted({str(a.photo.label) for a in group})
     }
-    answered = [a for a in group if a.answered]
+    labelled = [a for a in group if a.labelled]
     return {
         "n": len(group),
         "right": sum(a.right for a in group),
         "accuracy": sum(a.right for a in group) / len(group),
         "ci95": wilson(sum(a.right for a in group), len(group)),
         "balanced_accuracy": statistics.fmean(per_label.values()),
-        "answered": len(answered) / len(group),
-        "accuracy_of_answered": statistics.fmean(a.right for a in answered) if answered else None,
+        "answered": len(labelled) / len(group),
+        "accuracy_of_answered": statistics.fmean(a.right for a in labelled) if labelled else None,
         "median_ms": 1e3 * statistics.median(a.seconds for a in group),
         "per_label": per_label,
         "confusions": [
@@ -121,7 +121,7 @@ def _of_labels(group: list[Classified]) -> dict[str, Any]:
 def _of_other_things(group: list[Classified]) -> dict[str, Any]:
     return {
         "n": len(group),
-        "answered": statistics.fmean(a.answered for a in group),
+        "answered": statistics.fmean(a.labelled for a in group),
         "predictions": dict(Counter(a.label for a in group).most_common()),
     }
 
@@ -188,8 +188,8 @@ def main() -> None:
 def print_group(name: str, group: dict[str, Any], *, thresholded: bool) -> None:
     """Print the figures of one set."""
     if "accuracy" not in group:
-        told = ", ".join(f"{label} {count}" for label, count in group["predictions"].items())
-        print(f"{name} (other things): {group['n']}, {group['answered']:.1%} get a label: {told}")
+        counts = ", ".join(f"{label} {count}" for label, count in group["predictions"].items())
+        print(f"{name} (other things): {group['n']}, {group['answered']:.1%} get a label: {counts}")
         return
     low, high = group["ci95"]
     print(
@@ -197,7 +197,7 @@ def print_group(name: str, group: dict[str, Any], *, thresholded: bool) -> None:
         f"{high:.1%}), balanced {group['balanced_accuracy']:.1%}, {group['median_ms']:.1f} ms a photo"
     )
     if thresholded and group["accuracy_of_answered"] is not None:
-        print(f"  answered {group['answered']:.1%}, of these right {group['accuracy_of_answered']:.1%}")
+        print(f"  labelled {group['answered']:.1%}, of these right {group['accuracy_of_answered']:.1%}")
     print("  " + "  ".join(f"{label} {share:.0%}" for label, share in group["per_label"].items()))
     print("  " + ", ".join(f"{c['label']} -> {c['prediction']} {c['count']}" for c in group["confusions"]))
 

@@ -18,7 +18,7 @@ def require_reachable(url: str) -> None:
         url: http or https.
 
     Raises:
-        OSError: no address of the host answers within seconds, or it has none.
+        OSError: no address of the host responds within seconds, or it has none.
     """
     parts = urllib.parse.urlsplit(url)
     host = parts.hostname or ""

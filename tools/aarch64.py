@@ -157,7 +157,7 @@ def find_artifact() -> Path:
 
 
 def compare(artifact: Path, emulator: Path, root: Path, site: Path) -> None:
-    """Answer the artifact's golden images and verify it there, and answer them here.
+    """Classify the artifact's golden images and verify it there, and classify them here.
 
     Exits with 1 where a label differs or verify fails.
     """

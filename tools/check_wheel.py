@@ -3,7 +3,7 @@
     python tools/check_wheel.py
 
 Exits with 1 and says what is wrong when the wheel holds anything but the three packages, when a base install cannot
-answer, or when answering loads a module of the training side.
+classify, or when classifying loads a module of the training side.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def check_contents(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
-    strangers = {t for t in tops - PACKAGES if not t.endswith(".dist-info")}
-    if strangers or not tops >= PACKAGES:
+    others = {t for t in tops - PACKAGES if not t.endswith(".dist-info")}
+    if others or not tops >= PACKAGES:
         sys.exit(f"The wheel holds {sorted(tops)}; it must hold {sorted(PACKAGES)} and its metadata alone.")
     if junk := [n for n in names if "__pycache__" in n or "/tests/" in n]:
         sys.exit(f"The wheel holds {junk}.")
@@ -64,17 +64,19 @@ def main() -> None:
         run(python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", wheel, cwd=folder)
         elsewhere = folder / "elsewhere"
         elsewhere.mkdir()
-        answer, loaded = run(python, "-c", PROBE, artifact, photo, cwd=elsewhere).splitlines()
+        printed, loaded = run(python, "-c", PROBE, artifact, photo, cwd=elsewhere).splitlines()
         if json.loads(loaded):
-            sys.exit(f"Answering one photo loaded {json.loads(loaded)}.")
-        if json.loads(answer)["error"] is not None:
-            sys.exit(f"The base install could not answer: {answer}")
+            sys.exit(f"Classifying one photo loaded {json.loads(loaded)}.")
+        if json.loads(printed)["error"] is not None:
+            sys.exit(f"The base install could not classify: {printed}")
         run(folder / "env/bin/edgefm", "verify", artifact, cwd=elsewhere)
         run(folder / "env/bin/edgefm", "doctor", cwd=elsewhere)
         # The model in the package, with nothing named.
         run(folder / "env/bin/edgefm", "infer", photo, cwd=elsewhere)
         run(folder / "env/bin/edgefm", "verify", cwd=elsewhere)
-        print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB, answers {json.loads(answer)['label']!r} on its own.")
+        print(
+            f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB, predicts {json.loads(printed)['label']!r} on its own."
+        )
 
 
 def make_artifact(folder: Path) -> tuple[Path, Path]:

@@ -7,7 +7,7 @@ Each run is DIR/RECIPE-SEED; the same command goes on where it was stopped. Seve
 being changed. The record of RECIPE's model is written to edge_fm/models/stored/MODEL/, where `edgefm models` finds it,
 beside the run of the median seed, the history of each, and what the runs of its teachers, and the run whose weights it
 started from, noted; what another recipe reached before stays in others/, without its model. The test split is read once
-a seed, after training, and chooses nothing but that seed. Then every model with a record is timed anew, all in turn in
+a seed, after training, and selects nothing but that seed. Then every model with a record is timed anew, all in turn in
 one run: latencies of different days do not compare.
 """
 

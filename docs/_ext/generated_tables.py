@@ -109,9 +109,9 @@ def list_table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: str =
 
 
 def dataclass_table(cls: type[Any], skip: frozenset[str] = frozenset()) -> list[str]:
-    told = described_attributes(cls)
+    described = described_attributes(cls)
     rows = [
-        (literal(f.name), literal(shown_type(cls, f.name)), literal(shown_default(f)), prose(told[f.name]))
+        (literal(f.name), literal(shown_type(cls, f.name)), literal(shown_default(f)), prose(described[f.name]))
         for f in dataclasses.fields(cls)
         if f.name not in skip
     ]
@@ -137,9 +137,9 @@ class ArtifactSchema(_Table):
         from edge_fm_runtime.artifacts.metadata import FileEntry, InputSpec, Metadata, PhotoSpec
 
         for cls, name in {Metadata: "The file", InputSpec: "input", PhotoSpec: "photo"}.items():
-            told = described_attributes(cls)
+            described = described_attributes(cls)
             rows = [
-                (literal(f.name), literal(shown_type(cls, f.name)), prose(told.get(f.name, "See below.")))
+                (literal(f.name), literal(shown_type(cls, f.name)), prose(described.get(f.name, "See below.")))
                 for f in dataclasses.fields(cls)
             ]
             yield name, list_table(("key", "type", "meaning"), rows)

@@ -189,7 +189,7 @@ def _export(
             warn(text)
         else:
             note(f"Note: {text}")
-    sets = evaluation_data(options.data, original, progress, reading=Reading.chosen(options), note=note)
+    sets = evaluation_data(options.data, original, progress, reading=Reading.from_options(options), note=note)
     if sets.note:
         note(f"Note: {sets.note}")
     if sets.labels is not None:
@@ -266,7 +266,7 @@ def _calibration(
             samples=options.samples,
             hold_out=options.accuracy_control,
             seed=options.seed,
-            reading=Reading.chosen(options).for_other(options.calibration, options.data),
+            reading=Reading.from_options(options).for_other(options.calibration, options.data),
             progress=progress,
             note=note,
         )

@@ -177,8 +177,8 @@ def _subject(
         images, labels = example_images(artifact), None
     else:
         dataset = load_labelled(name, shape, metadata.photo, metadata.training, reading, progress=progress, note=note)
-        chosen_images = select_images(dataset, "test", metadata.labels, shape)
-        images, labels = chosen_images.images, chosen_images.labels
+        selected = select_images(dataset, "test", metadata.labels, shape)
+        images, labels = selected.images, selected.labels
     path = str(artifact.path.resolve())
     return Subject(metadata.name, path, select_engine(artifact, engine), options, images, labels)
 

@@ -47,7 +47,7 @@ class WebFolder:
                 _download(f"{self.url}/{spec.name}.gz", folder / f"{spec.name}.gz", progress)
         except urllib.error.HTTPError as error:
             with error:
-                raise SourceFailure(f"{error.url} answered {error.code} {error.reason}") from error
+                raise SourceFailure(f"{error.url} returned {error.code} {error.reason}") from error
         except urllib.error.URLError as error:
             raise SourceFailure(failure_reason(error.reason)) from error
         except (OSError, http.client.HTTPException) as error:

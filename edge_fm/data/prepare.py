@@ -104,8 +104,8 @@ def prepare(dataset: Dataset, preparation: Preparation) -> Dataset:
         train, test = _split(dataset, train, preparation, notes)
         validation = None  # drawn from the training images, as the split says
     elif preparation.deduplicate:
-        chosen_by = () if validation is None else fingerprints(validation.images)
-        train = _without_copies(train, fingerprints(test.images), chosen_by, notes)
+        validation_prints = () if validation is None else fingerprints(validation.images)
+        train = _without_copies(train, fingerprints(test.images), validation_prints, notes)
     if preparation.samples:
         train = _sample(dataset.name, train, preparation, notes)
     return make_dataset(

@@ -146,7 +146,7 @@ def _read(
     group: str,
     label_column: str,
 ) -> Raw:
-    """Choose the reader by what is there; each is imported when it is needed."""
+    """Select the reader by what is there; each is imported when it is needed."""
     listing: Listing
     if path.is_dir():
         from edge_fm.data.pictures.picture_files import has_pictures

@@ -110,7 +110,7 @@ def run_request(request: Request, fail: Fail) -> dict[str, Any]:
     pace = measure_pace(system, samples.get(first), only=artifact.metadata.input.batch)
     samples.unload(first)
     settings = base_settings(loadgen, request.scenario, request.plan, total=samples.total)
-    harness = Harness(loadgen, samples, system, _choose_batch(request, pace, settings))
+    harness = Harness(loadgen, samples, system, _select_batch(request, pace, settings))
     _prepare(request, harness, settings, pace)
     require_memory(settings, request.scenario)
     runs = _perform(request, harness, settings)
@@ -130,7 +130,7 @@ def run_request(request: Request, fail: Fail) -> dict[str, Any]:
     }
 
 
-def _choose_batch(request: Request, pace: Pace, settings: Any) -> int:
+def _select_batch(request: Request, pace: Pace, settings: Any) -> int:
     if request.scenario == "offline":
         return request.plan.batch or pace.best_batch
     if request.scenario == "server":
@@ -148,10 +148,10 @@ def _prepare(request: Request, harness: Harness, settings: Any, pace: Pace) -> N
     elif request.scenario == "server" and request.plan.target_qps is not None:
         settings.server_target_qps = request.plan.target_qps
     elif request.scenario == "server":
-        settings.server_target_qps = _choose_rate(harness, settings, pace)
+        settings.server_target_qps = _find_held_rate(harness, settings, pace)
 
 
-def _choose_rate(harness: Harness, settings: Any, pace: Pace) -> float:
+def _find_held_rate(harness: Harness, settings: Any, pace: Pace) -> float:
     """A rate that a server holds, in queries a second, or one that LoadGen will find too high."""
     bound_s = settings.server_target_latency_ns / 1e9
     peak = min(_MOST_QUERIES, max(b / s for b, s in pace.least_s.items() if b <= harness.batch))
@@ -174,7 +174,7 @@ def _perform(request: Request, harness: Harness, settings: Any) -> list[str]:
         folders.append(str(folder))
         verdict: LoadGenVerdict = read_verdict(folder)
         mine = request.plan.target_qps is None
-        if verdict.valid or number == RUNS_TO_TRY or not adjust(settings, request.scenario, verdict, choose_rate=mine):
+        if verdict.valid or number == RUNS_TO_TRY or not adjust(settings, request.scenario, verdict, rate_is_ours=mine):
             break
     return folders
 

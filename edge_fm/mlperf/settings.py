@@ -64,14 +64,14 @@ def expect(settings: Any, *, query_s: float, samples_per_s: float) -> None:
     settings.offline_expected_qps = samples_per_s
 
 
-def adjust(settings: Any, scenario: Scenario, verdict: LoadGenVerdict, *, choose_rate: bool) -> bool:
+def adjust(settings: Any, scenario: Scenario, verdict: LoadGenVerdict, *, rate_is_ours: bool) -> bool:
     """After an invalid run, adjust what was ours to set.
 
     Args:
         settings: changed.
         scenario: which.
         verdict: of the run.
-        choose_rate: whether the server's rate is ours to set.
+        rate_is_ours: whether the server's rate is ours to set.
 
     Returns:
         whether another run may end otherwise.
@@ -79,7 +79,7 @@ def adjust(settings: Any, scenario: Scenario, verdict: LoadGenVerdict, *, choose
     figures = verdict.figures
     if scenario == "server":
         settings.server_target_qps *= 0.6
-        return choose_rate
+        return rate_is_ours
     if figures.get("min_duration_met"):
         return False
     if scenario == "offline":

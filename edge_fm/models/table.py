@@ -43,7 +43,7 @@ class ModelEntry(ModelKind):
 
 _PHOTO = (224, 224, 3)
 _REPORT = "a Fashion-MNIST report"
-# Figures stand here so that `edgefm models` answers at once and without Keras; a test builds every model and compares.
+# Figures stand here so that `edgefm models` prints at once and without Keras; a test builds every model and compares.
 MODELS: dict[str, ModelEntry] = {
     "edgenet-n": ModelEntry(family="edgenet", params=24_018, trainable=23_618, macs=2_792_928, source="EdgeFM"),
     "edgenet-s": ModelEntry(family="edgenet", params=90_522, trainable=89_722, macs=11_055_040, source="EdgeFM"),

@@ -69,7 +69,7 @@ def check_replaceable(target: Path, *, source_sha256: str, force: bool = False) 
     Raises:
         ExportError: names what stands there and what to do.
     """
-    elsewhere = "Choose another folder: --out DIR"
+    elsewhere = "Write to another folder: --out DIR"
     if target.is_symlink():
         raise ExportError(f"{target} is a link; an export replaces only a folder of its own.", hint=elsewhere)
     if not target.exists():
@@ -85,7 +85,7 @@ def check_replaceable(target: Path, *, source_sha256: str, force: bool = False) 
         )
     if force:
         return
-    replace = "Replace it: --force   or choose another folder: --out DIR"
+    replace = "Replace it: --force   or write to another folder: --out DIR"
     try:
         metadata = parse_metadata(read_small(file), where=str(file))
     except ArtifactError as error:
@@ -127,13 +127,13 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         hints = {
-            errno.ENOSPC: "Free some space, or choose a folder on another disk: --out DIR",
-            errno.EDQUOT: "Free some space, or choose a folder on another disk: --out DIR",
-            errno.EFBIG: "Raise the limit on file sizes (ulimit -f), or choose another disk: --out DIR",
+            errno.ENOSPC: "Free some space, or write to another disk: --out DIR",
+            errno.EDQUOT: "Free some space, or write to another disk: --out DIR",
+            errno.EFBIG: "Raise the limit on file sizes (ulimit -f), or write to another disk: --out DIR",
         }
         raise ExportError(
             f"Cannot write {path}: {error.strerror or error}.",
-            hint=hints.get(error.errno or 0, "Choose a folder that you may write: --out DIR"),
+            hint=hints.get(error.errno or 0, "Name a folder that you may write: --out DIR"),
         ) from error
 
 

@@ -91,9 +91,9 @@ class ModelCase:
             assert not re.search(pattern, notes), notes
         assert model.expected is not None
         for result in results:
-            answers = predict(result.path, model.images, batch=self.static_batch)
-            assert answers.shape == model.expected.shape
-            np.testing.assert_allclose(answers, model.expected, atol=self.atol, err_msg=str(result.target))
+            predicted = predict(result.path, model.images, batch=self.static_batch)
+            assert predicted.shape == model.expected.shape
+            np.testing.assert_allclose(predicted, model.expected, atol=self.atol, err_msg=str(result.target))
 
     def _export(self, model: Model, out: Path) -> tuple[Sequence[Any], str]:
         from exporting import export

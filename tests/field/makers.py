@@ -52,7 +52,7 @@ def saved(
         file: its name there; without a suffix a SavedModel folder is written.
         images: uint8 pixels; by default noise of the model's input shape.
         fed: what the model gets for them; by default the pixels as floats.
-        softmax: whether the model answers logits.
+        softmax: whether the model returns logits.
     """
     if images is None:
         images = noise(tuple(int(side) for side in model.input_shape[1:]))

@@ -68,7 +68,7 @@ def read_data(path: Path) -> None:
 
 
 def void(value: object) -> None:
-    """A target answers nothing."""
+    """A target predictions nothing."""
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -100,8 +100,10 @@ def seeds(target: str) -> list[bytes]:
             found.append(buffer.getvalue())
         return found
     if target == "golden":
-        answers = np.full((2, 2), 0.5, np.float32)
-        golden.save_golden(golden.Golden(np.zeros((2, 4, 4, 1), np.uint8), answers, answers), SCRATCH / "seed.npz")
+        predictions = np.full((2, 2), 0.5, np.float32)
+        golden.save_golden(
+            golden.Golden(np.zeros((2, 4, 4, 1), np.uint8), predictions, predictions), SCRATCH / "seed.npz"
+        )
         return [(SCRATCH / "seed.npz").read_bytes()]
     if target == "litert":
         import flatbuffers

@@ -38,8 +38,8 @@ def _debian_reachable() -> bool:
         return False
     url = asked.stdout.split("'")[1]
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=10) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=10) as response:
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 

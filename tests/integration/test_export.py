@@ -1,4 +1,4 @@
-"""The whole way, for every format and precision in the table: what ships answers like the original, and stays whole."""
+"""Every format and precision in the table, from end to end: what ships predicts like the original, and stays whole."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ kinds = pytest.mark.parametrize("kind", TINY_SHAPES)
 
 @targets
 @kinds
-def test_the_artifact_is_complete_and_passes_its_golden_answers(kind: str, target: Target, exported: Exported) -> None:
+def test_the_artifact_is_complete_and_passes_its_golden_predictions(
+    kind: str, target: Target, exported: Exported
+) -> None:
     result = exported(kind, target)
     artifact = load_artifact(result.path)
     metadata = artifact.metadata
@@ -64,13 +66,13 @@ def test_it_takes_bigger_batches_than_it_was_made_with(kind: str, target: Target
     artifact = load_artifact(exported(kind, target).path)
     images, labels = tiny_images(TINY_SHAPES[kind], 300, seed=9)
     engine = create_engine(artifact, registry=ALL_ENGINES)
-    answers = engine.infer(images)
+    predictions = engine.infer(images)
     again = np.concatenate([engine.infer(images[i : i + 1]) for i in range(5)])
     engine.close()
-    assert answers.shape == (300, len(artifact.metadata.labels)) and answers.dtype == np.float32
-    np.testing.assert_allclose(answers.sum(axis=1), 1.0, atol=1e-2)
-    np.testing.assert_allclose(answers[:5], again, atol=0.05)
-    assert (answers.argmax(axis=1) == labels).mean() > 0.9
+    assert predictions.shape == (300, len(artifact.metadata.labels)) and predictions.dtype == np.float32
+    np.testing.assert_allclose(predictions.sum(axis=1), 1.0, atol=1e-2)
+    np.testing.assert_allclose(predictions[:5], again, atol=0.05)
+    assert (predictions.argmax(axis=1) == labels).mean() > 0.9
 
 
 @targets
@@ -160,9 +162,11 @@ def test_a_failed_gate_leaves_nothing_and_tells_every_check(tiny_sources: dict[s
             test=tiny_set((28, 28, 1), 40, seed=2),
             limits_override=impossible,
         )
-    told = {(targets, check.split(" ")[0]) for targets, _, check in (f.partition(": ") for f in caught.value.failures)}
+    failed = {
+        (targets, check.split(" ")[0]) for targets, _, check in (f.partition(": ") for f in caught.value.failures)
+    }
     # Agreement is the same in both and is said once; each has a largest difference of its own.
-    assert told == {
+    assert failed == {
         ("onnx fp32; openvino fp32", "top1_agreement"),
         ("onnx fp32", "max_abs_diff"),
         ("openvino fp32", "max_abs_diff"),
@@ -176,7 +180,7 @@ def test_a_failed_gate_keeps_the_old_artifact_and_the_others(tiny_sources: dict[
     export(source, [Target("onnx", "fp32")], tmp_path, test=test)
     before = hashes(tmp_path / "tiny-grey-onnx-fp32")
     with pytest.raises(GateError, match="savedmodel") as caught:
-        # A SavedModel answers bit for bit like Keras only by luck; ONNX does not at all.
+        # A SavedModel predicts bit for bit like Keras only by luck; ONNX does not at all.
         export(
             source,
             parse_targets("savedmodel,onnx"),
@@ -208,7 +212,7 @@ def test_an_artifact_that_was_replaced_says_so(tiny_sources: dict[str, Any], tmp
     assert [report["replaced"] for report in reports] == [False, True]
 
 
-def test_without_labels_the_gate_judges_agreement(tiny_sources: dict[str, Any], tmp_path: Path) -> None:
+def test_without_labels_the_gate_checks_agreement(tiny_sources: dict[str, Any], tmp_path: Path) -> None:
     result = export(
         tiny_sources["grey"],
         [Target("onnx", "int8")],
@@ -261,13 +265,13 @@ def test_verify_against_the_original(target: Target, exported: Exported, tiny_so
 
 
 @pytest.mark.parametrize("name", ["keras", "keras-predict"])
-def test_the_reference_engines_answer_like_the_model(name: str, tiny_sources: dict[str, Any]) -> None:
+def test_the_reference_engines_predict_like_the_model(name: str, tiny_sources: dict[str, Any]) -> None:
     source = tiny_sources["colour"]
     engine = reference_engine(name, source)
     images, labels = tiny_images(TINY_SHAPES["colour"], 40, seed=9)
-    answers = engine.infer(images)
-    assert answers.dtype == np.float32 and (answers.argmax(axis=1) == labels).mean() > 0.9
-    np.testing.assert_allclose(answers, np.asarray(source.model(images, training=False)), atol=1e-5)
+    predictions = engine.infer(images)
+    assert predictions.dtype == np.float32 and (predictions.argmax(axis=1) == labels).mean() > 0.9
+    np.testing.assert_allclose(predictions, np.asarray(source.model(images, training=False)), atol=1e-5)
     assert (engine.name, engine.device, engine.precision) == (name, "CPU", "fp32") and engine.threads >= 1
     engine.close()
 

@@ -30,8 +30,8 @@ def test_onnx_in_plain_onnxruntime(kind: str, target: Target, exported: Exported
     onnx.checker.check_model(str(file), full_check=True)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     images, labels = tiny_images(TINY_SHAPES[kind], 300, seed=9)
-    answers = session.run(["probabilities"], {"image": images})[0]
-    assert answers.dtype == np.float32 and (answers.argmax(axis=1) == labels).mean() > 0.9
+    predictions = session.run(["probabilities"], {"image": images})[0]
+    assert predictions.dtype == np.float32 and (predictions.argmax(axis=1) == labels).mean() > 0.9
     assert [i.shape for i in session.get_inputs()] == [["N", *TINY_SHAPES[kind]]]
     assert [o.shape for o in session.get_outputs()] == [["N", 4]]
 
@@ -81,11 +81,11 @@ def test_savedmodel_in_plain_tensorflow_in_servings_layout(kind: str, exported: 
 
     folder = exported(kind, Target("savedmodel", "fp32")).path / "saved_model" / "1"
     loaded = tf.saved_model.load(str(folder))
-    answer = loaded.signatures["serving_default"]
+    signature = loaded.signatures["serving_default"]
     images, labels = tiny_images(TINY_SHAPES[kind], 300, seed=9)
-    answers = answer(image=tf.constant(images))["probabilities"].numpy()
-    assert answers.shape == (300, 4) and (answers.argmax(axis=1) == labels).mean() > 0.9
-    (spec,) = answer.structured_input_signature[1].values()
+    predictions = signature(image=tf.constant(images))["probabilities"].numpy()
+    assert predictions.shape == (300, 4) and (predictions.argmax(axis=1) == labels).mean() > 0.9
+    (spec,) = signature.structured_input_signature[1].values()
     assert (spec.name, spec.dtype, list(spec.shape)) == ("image", tf.uint8, [None, *TINY_SHAPES[kind]])
 
 
@@ -95,10 +95,10 @@ def test_litert_in_plain_ai_edge_litert(kind: str, target: Target, exported: Exp
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(exported(kind, target).path / "model.tflite"))
-    (given,), (answer,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (given,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
     images, labels = tiny_images(TINY_SHAPES[kind], 40, seed=9)
     interpreter.resize_tensor_input(given["index"], images.shape)
     interpreter.allocate_tensors()
     interpreter.set_tensor(given["index"], images)
     interpreter.invoke()
-    assert (interpreter.get_tensor(answer["index"]).argmax(axis=1) == labels).mean() > 0.9
+    assert (interpreter.get_tensor(output["index"]).argmax(axis=1) == labels).mean() > 0.9

@@ -1,4 +1,4 @@
-"""Layers that tf2onnx alone converts badly or not at all: the graph is clean, and answers like Keras."""
+"""Layers that tf2onnx alone converts badly or not at all: the graph holds no leftovers, and predicts like Keras."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def small_model(body: Body) -> Any:
     image = keras.Input((12, 10, 3), dtype="uint8", name="image")
     x = body(keras.layers, keras.layers.Rescaling(1 / 255, name="scale")(image))
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
-    answer = keras.layers.Dense(4, activation="softmax", name="probabilities")(x)
-    return keras.Model(image, answer, name="net")
+    output = keras.layers.Dense(4, activation="softmax", name="probabilities")(x)
+    return keras.Model(image, output, name="net")
 
 
 def source_of(model: Any) -> SourceModel:
@@ -90,8 +90,8 @@ def test_the_graph_is_clean_and_right(name: str, tmp_path: Path) -> None:
     assert {kind: operators[kind] for kind in expected} == expected
     images = np.random.default_rng(0).integers(0, 256, (33, 12, 10, 3), dtype=np.uint8)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    answers = session.run(["probabilities"], {"image": images})[0]
-    np.testing.assert_allclose(answers, np.asarray(model(images, training=False)), atol=1e-6)
+    predictions = session.run(["probabilities"], {"image": images})[0]
+    np.testing.assert_allclose(predictions, np.asarray(model(images, training=False)), atol=1e-6)
     assert count_macs(model) == MACS[name]
 
 

@@ -85,12 +85,12 @@ def test_photos_get_the_labels_that_evaluate_counts(place: Path, tmp_path: Path)
     for i, image in enumerate(dataset.test.images):
         Image.fromarray(image[..., 0]).save(tmp_path / f"{i:04}.png")
     lines = edgefm("infer", tmp_path, "--json", "--model", artifact(place, "onnx"), cwd=place).splitlines()
-    answers = [json.loads(line)["index"] for line in lines]
-    assert len(answers) == 1000
+    predictions = [json.loads(line)["index"] for line in lines]
+    assert len(predictions) == 1000
     evaluation = json.loads(edgefm("evaluate", artifact(place, "onnx"), "--json", cwd=place))
     confusion = [[0] * 10 for _ in range(10)]
-    for truth, answer in zip(dataset.test.labels, answers, strict=True):
-        confusion[truth][answer] += 1
+    for truth, predicted in zip(dataset.test.labels, predictions, strict=True):
+        confusion[truth][predicted] += 1
     assert evaluation["confusion"] == confusion
     assert evaluation["accuracy"] == sum(confusion[i][i] for i in range(10)) / 1000
 
@@ -115,7 +115,7 @@ def test_evaluate_writes_a_report(place: Path, tmp_path: Path) -> None:
 
 def test_benchmark_measures_everything_in_one_run(place: Path, program: Path) -> None:
     names = [artifact(place, "onnx"), artifact(place, "openvino")]
-    # Photo to answer is measured in the unit tests.
+    # Photo to label is measured in the unit tests.
     arguments = ["--duration", "0.2", "--batch", "1", "--skip", "photos", "--json"]
     report = json.loads(edgefm("benchmark", *names, *arguments, cwd=place, program=program))
     rows = {row["engine"]: row for row in report["rows"]}

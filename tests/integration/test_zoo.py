@@ -1,4 +1,4 @@
-"""Every model of the zoo learns for a few steps, goes to ONNX and OpenVINO, and answers there as it did in Keras."""
+"""Every model of the zoo learns for a few steps, goes to ONNX and OpenVINO, and predicts there as it did in Keras."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def test_it_learns_and_goes_to_onnx_and_openvino(name: str, tmp_path: Path) -> N
         features = keras.layers.GlobalAveragePooling2D()(model.get_layer(EXPORTED_UP_TO[name]).output)
         head = classifier_head(keras.layers.LayerNormalization()(features), entry.classes)
         model = keras.Model(model.inputs[0], head, name="cut")
-    # Five images are too few for the statistics of a deep network's last, 1x1 maps: fresh ones answer one-sidedly.
+    # Five images are too few for the statistics of a deep network's last, 1x1 maps: fresh ones predict one class.
     model(bars(shape, entry.classes, 40, seed=3)[0], training=True)
     model.save(tmp_path / "net.keras")
 
     images, labels = bars(shape, entry.classes, 40, seed=2)
     test = EvaluationSet("bars", images, labels, hash_images(images, labels))
     report = export(load_source(tmp_path / "net.keras"), parse_targets(["onnx", "openvino"]), tmp_path, test=test)
-    assert np.ptp(report.reference, axis=0).max() > 1e-3  # answers that could differ
+    assert np.ptp(report.reference, axis=0).max() > 1e-3  # predictions that could differ
     assert [result.target.format for result in report.results] == ["onnx", "openvino"]
     for result in report.results:
         assert result.parity.top1_agreement == 1.0

@@ -39,8 +39,8 @@ def make_artifact(tmp_path: Path, metadata: Metadata) -> Callable[..., Path]:
         write_onnx(folder / metadata.payload, metadata)
         images = np.random.default_rng(1).integers(0, 256, (32, 4, 4, 1), dtype=np.uint8)
         engine = OnnxRuntimeEngine(Artifact(folder, metadata, folder / metadata.payload), EngineOptions())
-        answers = engine.infer(images)
-        save_golden(Golden(images, answers, answers), folder / "golden.npz")
+        predictions = engine.infer(images)
+        save_golden(Golden(images, predictions, predictions), folder / "golden.npz")
         files: dict[str, FileEntry] = {n: hash_file(folder / n) for n in (metadata.payload, "golden.npz")}
         (folder / "edgefm.json").write_text(dump_metadata(replace(metadata, files=files)))
         return folder

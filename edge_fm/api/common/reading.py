@@ -22,7 +22,7 @@ class Reading:
     label_column: str | None = None
 
     @classmethod
-    def chosen(cls, options: Any) -> Reading:
+    def from_options(cls, options: Any) -> Reading:
         """What the options of a verb say, which have attributes of the same names."""
         return cls(options.skip_unreadable, options.group, options.label_column)
 

@@ -68,7 +68,7 @@ def fit_scores(
     named = bool(options.validation or options.other_things) or goals != Goals()
     if options.temperature is None and not named and original.scores is None:
         return original, None
-    reading = Reading.chosen(options).for_other(options.validation, options.data)
+    reading = Reading.from_options(options).for_other(options.validation, options.data)
     try:
         validation, others = validation_images(
             options.validation, path, sets, original, reading=reading, progress=progress, note=note

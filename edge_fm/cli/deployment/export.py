@@ -35,8 +35,8 @@ def command(
 
     Without an argument the newest run is exported. Each artifact is run on the whole evaluation set beside the Keras
     original; one that is out of tolerance is not written, and the exit code is 3. Agreement and accuracy drop are
-    judged by what so many images can show: an artifact fails where its whole 95% interval is out of tolerance, and gets
-    a warning where its estimate is. NAME is a trained model of the package, such as edgenet-n.
+    checked against what so many images can show: an artifact fails where its whole 95% interval is out of tolerance,
+    and gets a warning where its estimate is. NAME is a trained model of the package, such as edgenet-n.
     """
     from edge_fm.api.export import ExportOptions, export, plan_export
     from edge_fm_export.third_party_models.pixel_scaling import parse_preprocessing

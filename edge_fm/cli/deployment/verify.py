@@ -35,7 +35,7 @@ def command(console: Console, **options: Any) -> None:
 
     With --against, the original predicts the whole test set beside the artifact; a model that is not its original
     fails. Exits with 3 if a check fails.
-    Agreement and accuracy drop are judged by what so many images can show, as in `edgefm export`.
+    Agreement and accuracy drop are checked against what so many images can show, as in `edgefm export`.
     With --signed-by, nothing of the artifact is read before its signature holds for every file of the folder.
     Without ARTIFACT it is the one that `edgefm infer` would take.
     """

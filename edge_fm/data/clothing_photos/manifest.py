@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edge_fm.data.clothing_photos.rendering import chosen_images, render
+from edge_fm.data.clothing_photos.rendering import render, select_images
 from edge_fm.data.fashion_mnist import LABEL_NAMES
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import ProgressFn, silent
@@ -111,7 +111,7 @@ def write_manifest(
         )
     rng = np.random.default_rng(_SEED)
     grounds = [_opened(folder / photo.file) for photo in ours[:: max(1, len(ours) // 200)]]
-    rows = chosen_images(labels, rng)
+    rows = select_images(labels, rng)
     rendered = []
     try:
         (folder / _FOLDER).mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ _AS_IT_IS, _PHOTOGRAPHED, _PLAIN_GROUND = 0.3, 0.5, 0.65
 _GROUND = 12
 
 
-def chosen_images(labels: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def select_images(labels: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """Rows of the training images to render, class by class."""
     rows = [
         rng.choice(np.flatnonzero(labels == label), BAGS if label == _BAG else OTHERS, replace=False)

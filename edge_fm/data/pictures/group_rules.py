@@ -55,7 +55,7 @@ def groups_of_folder(folder: Path, parts: Mapping[PartName, list[Picture]], grou
     if column not in table.columns:
         raise DataError(f"{file} has no column {column!r}; it has {', '.join(table.columns)}.", hint=HOW)
     paths = table.path_column(group=column)
-    known = {_tidy(row[paths]): row[column] for row in table.rows}
+    known = {_normalized(row[paths]): row[column] for row in table.rows}
 
     def find(picture: Picture) -> str | None:
         return known.get(picture.name) or None
@@ -115,7 +115,7 @@ def _with_groups(
     return found, note_of_groups(found, what)
 
 
-def _tidy(path: str) -> str:
+def _normalized(path: str) -> str:
     """A path of a table as the pictures of a folder are named."""
     return path.replace("\\", "/").removeprefix("./")
 

@@ -38,7 +38,7 @@ _TABLE = _table()
 
 
 @dataclass(frozen=True)
-class Choice:
+class SelectedArrays:
     """Which arrays are read.
 
     Attributes:
@@ -50,8 +50,8 @@ class Choice:
     notes: Mapping[str, str]
 
 
-def choose_arrays(present: Collection[str], where: str) -> Choice:
-    """Choose among arrays by their names.
+def select_arrays(present: Collection[str], where: str) -> SelectedArrays:
+    """Select arrays by their names.
 
     Args:
         present: the names.
@@ -61,12 +61,12 @@ def choose_arrays(present: Collection[str], where: str) -> Choice:
         DataError: no images with labels are known by their names, or two arrays have one name but for case.
 
     Example:
-        >>> choose_arrays(["X_train", "y_train", "notes"], "a.npz").keys
+        >>> select_arrays(["X_train", "y_train", "notes"], "a.npz").keys
         {'train': ('X_train', 'y_train')}
     """
     if set(present) == set(_WITHOUT_NAMES):
         note = {"arrays": "they have no names: arr_0 are taken for the images and arr_1 for the labels"}
-        return Choice({"train": ("arr_0", "arr_1")}, note)
+        return SelectedArrays({"train": ("arr_0", "arr_1")}, note)
     found: dict[tuple[PartName | None, Kind], list[tuple[int, str]]] = {}
     for name in present:
         known = _TABLE.get(re.sub("[^a-z]", "", name.lower()))
@@ -98,4 +98,4 @@ def choose_arrays(present: Collection[str], where: str) -> Choice:
         )
     used = {name for pair in selected.values() for name in pair}
     unread = sorted(name for name in present if name not in used and name not in CLASS_NAMES)
-    return Choice(selected, {"not_read": f"the arrays {', '.join(unread)}"} if unread else {})
+    return SelectedArrays(selected, {"not_read": f"the arrays {', '.join(unread)}"} if unread else {})

@@ -1,6 +1,6 @@
 """Read pickles that hold NumPy arrays and nothing else.
 
-A pickle is a program. This reader lets it name only what NumPy writes for arrays, and answers each of these names
+A pickle is a program. This reader lets it name only what NumPy writes for arrays, and resolves each of these names
 with a stand-in of its own, which checks sizes and types before it makes an array. Nothing of the pickle's choice is
 ever called.
 """

@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 
 from edge_fm.data.dataset import SourceFile
-from edge_fm.data.readers.array_names import Choice, choose_arrays
+from edge_fm.data.readers.array_names import SelectedArrays, select_arrays
 from edge_fm.data.readers.array_pickle import load_arrays
 from edge_fm.data.readers.raw import Raw, Shape, assemble, describe_file, read_names
 from edge_fm.data.readers.split_names import Part, PartName, notes_of_parts
@@ -32,7 +32,7 @@ def read_npy(path: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
     names = read_names(path.parent)
     if isinstance(content, Mapping):
         arrays = {str(key): value for key, value in content.items() if isinstance(value, np.ndarray)}
-        choice = choose_arrays(list(arrays), str(path))
+        choice = select_arrays(list(arrays), str(path))
         parts = {
             part: Part(arrays[images], arrays[labels], partial(_locate, path, images))
             for part, (images, labels) in choice.keys.items()
@@ -43,16 +43,16 @@ def read_npy(path: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
     return assemble({"train": _pair(path, content, beside)}, shape=shape, names=names, files=files)
 
 
-def find_npy_parts(folder: Path) -> Choice | None:
+def find_npy_parts(folder: Path) -> SelectedArrays | None:
     """The NPY files of a folder that are images and labels by their names; None where they are not."""
     stems = [p.stem for p in sorted(folder.glob("*.npy"))]
     try:
-        return choose_arrays(stems, str(folder)) if len(stems) > 1 else None
+        return select_arrays(stems, str(folder)) if len(stems) > 1 else None
     except DataError:  # other files: the caller reports what the folder holds
         return None
 
 
-def read_npy_folder(folder: Path, choice: Choice, *, shape: Shape | None, progress: ProgressFn) -> Raw:
+def read_npy_folder(folder: Path, choice: SelectedArrays, *, shape: Shape | None, progress: ProgressFn) -> Raw:
     """Read a folder of NPY files, such as x_train.npy and y_train.npy; see `edge_fm.data.sources.load_dataset`.
 
     Raises:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from edge_fm.data.memory import require_memory
-from edge_fm.data.readers.array_names import CLASS_NAMES, choose_arrays
+from edge_fm.data.readers.array_names import CLASS_NAMES, select_arrays
 from edge_fm.data.readers.npy_file import read_array
 from edge_fm.data.readers.raw import Raw, Shape, assemble, describe_file, read_names
 from edge_fm.data.readers.split_names import Array, Part, notes_of_parts
@@ -28,7 +28,7 @@ def read_npz(path: Path, *, shape: Shape | None, progress: ProgressFn) -> Raw:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {i.filename.removesuffix(".npy"): i for i in archive.infolist() if i.filename.endswith(".npy")}
-            choice = choose_arrays(list(members), str(path))
+            choice = select_arrays(list(members), str(path))
             wanted = [key for pair in choice.keys.values() for key in pair]
             wanted += [key for key in CLASS_NAMES if key in members]
             # A zip names the unpacked sizes, and Python's reader gives no byte more: a bomb is refused unlit.

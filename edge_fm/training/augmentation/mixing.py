@@ -61,12 +61,12 @@ def _cutmix(
     count, height, width, _ = images.shape
     side = np.sqrt(rng.beta(alpha, alpha, count))
     partner = rng.permutation(count)
-    mixed, foreign = images.copy(), np.empty((count, 1), np.float32)
+    mixed, pasted = images.copy(), np.empty((count, 1), np.float32)
     for index in range(count):
         tall, wide = round(height * side[index]), round(width * side[index])
         middle_y, middle_x = rng.integers(height), rng.integers(width)
         rows = slice(max(0, middle_y - tall // 2), min(height, middle_y - tall // 2 + tall))
         columns = slice(max(0, middle_x - wide // 2), min(width, middle_x - wide // 2 + wide))
         mixed[index, rows, columns] = images[partner[index], rows, columns]
-        foreign[index] = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
-    return mixed, targets * (1 - foreign) + targets[partner] * foreign
+        pasted[index] = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
+    return mixed, targets * (1 - pasted) + targets[partner] * pasted

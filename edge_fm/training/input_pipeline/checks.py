@@ -91,20 +91,20 @@ def check_augmentation(part: AugmentationPart, shape: tuple[int, ...]) -> None:
         )
 
 
-def check_classes(dataset: Dataset, learn: Split, choose: Split) -> None:
-    """Check that each class has images to learn from and images to choose the best epoch by.
+def check_classes(dataset: Dataset, learn: Split, validation: Split) -> None:
+    """Check that each class has images to learn from and images to select the best epoch by.
 
     Raises:
         TrainingError: which classes have too few.
     """
     classes = len(dataset.label_names)
     total = np.bincount(dataset.train.labels, minlength=classes)
-    own = dataset.validation is not None or bool(choose.groups)  # which may lack a class
-    parts = [np.bincount(part.labels, minlength=classes) for part in ((learn,) if own else (learn, choose))]
+    own = dataset.validation is not None or bool(validation.groups)  # which may lack a class
+    parts = [np.bincount(part.labels, minlength=classes) for part in ((learn,) if own else (learn, validation))]
     few = [f"{dataset.label_names[i]} ({total[i]})" for i in range(classes) if not all(part[i] for part in parts)]
     if few:
         raise TrainingError(
             f"Too few training images in {len(few)} of {classes} classes: {', '.join(few[:10])}. "
-            f"Each needs one to learn from{'' if own else ' and one to choose the best epoch by'}.",
+            f"Each needs one to learn from{'' if own else ' and one to select the best epoch by'}.",
             hint="Add images to them, or leave those classes out.",
         )

@@ -74,7 +74,7 @@ def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, given: bool) -> tupl
         recipe = with_overrides(recipe, epochs=wanted)
         lines.append(
             f"{learned:,} images to learn from are {_steps(steps)} an epoch: {wanted} epochs, {_steps(wanted * steps)} "
-            f"instead of the recipe's {epochs}, {_steps(epochs * steps)}. Choose yourself: --epochs N"
+            f"instead of the recipe's {epochs}, {_steps(epochs * steps)}. To set it yourself: --epochs N"
         )
     total = recipe.training.epochs * steps
     if total < _FEW * enough:

@@ -20,7 +20,7 @@ _AGREEMENT: dict[Precision, float] = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.9
 
 
 def check_same_original(artifact: Artifact, source: SourceModel, parity: Parity) -> Check | None:
-    """Judge a model whose file is not the one that an artifact was exported from.
+    """Compare a model whose file is not the one that an artifact was exported from.
 
     The original's predictions for the golden inputs travel with the artifact; the same model repeats them. Where they
     are missing, the artifact and the model must agree as closely as an artifact and its original do.

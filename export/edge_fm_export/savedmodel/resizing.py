@@ -1,4 +1,4 @@
-"""Ways to resize images that TensorFlow alone knows: told before a converter makes something else of them."""
+"""Ways to resize images that TensorFlow alone knows: refused before a converter makes something else of them."""
 
 from __future__ import annotations
 

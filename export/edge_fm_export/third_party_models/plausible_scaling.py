@@ -31,17 +31,17 @@ def implausible_scaling(asked: Preprocessing) -> str | None:
         return None
     ranges = _ranges(asked)
     low, high = min(ends[0] for ends in ranges), max(ends[1] for ends in ranges)
-    told = (
+    message = (
         f"The preprocessing that was asked for makes pixels 0..255 into {low:,.6g}..{high:,.6g}, values that models "
         "are not trained on: the predictions will be wrong. --input-scale multiplies the pixels, --mean is then "
         "subtracted, and --std divides last. "
     )
     better = next((one for one in _alternatives(asked) if _plausible(one)), None)
     if better is None:
-        return told + "To divide by 255, so that pixels become 0..1: --input-scale 1/255, without --mean and --std."
+        return message + "To divide by 255, so that pixels become 0..1: --input-scale 1/255, without --mean and --std."
     ranges = _ranges(better)
     low, high = min(ends[0] for ends in ranges), max(ends[1] for ends in ranges)
-    return f"{told}Meant is probably (for {low:.3g}..{high:.3g}): {_typed(better)}"
+    return f"{message}Meant is probably (for {low:.3g}..{high:.3g}): {_typed(better)}"
 
 
 def _alternatives(asked: Preprocessing) -> tuple[Preprocessing, ...]:

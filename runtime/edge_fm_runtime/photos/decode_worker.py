@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> None:
 
 
 def serve(given: dict[str, object]) -> None:
-    """Answer requests until stdin ends, or nobody reads the replies; run in the child."""
+    """Serve requests until stdin ends, or nobody reads the replies; run in the child."""
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     shape = cast("tuple[int, int, int]", tuple(cast("list[int]", given["shape"])))
     spec = PhotoSpec(given["mode"], given["background"], given["fill"])  # type: ignore[arg-type]  # the parent's own

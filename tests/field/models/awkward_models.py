@@ -57,7 +57,7 @@ def _gru(folder: Path) -> Model:
 
 
 def _fails_in_keras(folder: Path) -> Model:
-    """In Keras 3.15 a RandomCrop answers another size than the one that the next layer was built for."""
+    """In Keras 3.15 a RandomCrop returns another size than the one that the next layer was built for."""
     k = keras()
     image = k.Input(SHAPE)
     x = k.layers.Flatten()(k.layers.RandomCrop(8, 8)(image))
@@ -121,8 +121,8 @@ class Silence:
             finally:
                 os.dup2(kept, 2)
                 os.close(kept)
-        told = (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")
-        assert not re.search(r"error|\[E:|failed", told, re.IGNORECASE), told
+        log = (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")
+        assert not re.search(r"error|\[E:|failed", log, re.IGNORECASE), log
 
 
 def _bicubic_case(**given: Any) -> ModelCase:

@@ -21,12 +21,12 @@ import matplotlib.figure, numpy, tensorflow, keras
 import edge_fm.__main__, edge_fm.cli
 
 for arguments, limit in json.loads(sys.argv[1]):
-    source, told = os.pipe()
+    source, sent = os.pipe()
     child = os.fork()
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os.dup2(told, 2)
-        os.close(told)
+        os.dup2(sent, 2)
+        os.close(sent)
         if limit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         sys.argv = ["edgefm", *arguments]
@@ -34,7 +34,7 @@ for arguments, limit in json.loads(sys.argv[1]):
             edge_fm.__main__.main()
         except SystemExit as end:
             os._exit(end.code if isinstance(end.code, int) else 0)
-    os.close(told)
+    os.close(sent)
     with os.fdopen(source, errors="replace") as stream:
         said = stream.read()
     _, status = os.waitpid(child, 0)

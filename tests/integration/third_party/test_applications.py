@@ -22,7 +22,7 @@ def test_they_agree_on_noise(name: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     shape = (32, 32, 3)
     model = getattr(keras.applications, name)(weights=None, input_shape=shape, classes=5)
-    # Random weights answer every image alike; a stretched head tells them apart.
+    # Random weights predict the same for every image; a stretched head tells them apart.
     head = [layer for layer in model.layers if layer.get_weights()][-1]
     kernel, bias = head.get_weights()
     head.set_weights([np.random.default_rng(0).normal(size=kernel.shape) * 50, bias])

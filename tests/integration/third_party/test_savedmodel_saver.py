@@ -29,10 +29,10 @@ def save_version_1(folder: Path, change: Callable[[Any], object] = lambda meta: 
     with tf.Graph().as_default() as graph, v1.Session(graph=graph) as session:
         image = v1.placeholder(tf.float32, [None, *SHAPE], name="image")
         weights = v1.get_variable("weights", shape=[3, 3], use_resource=True)
-        answer = tf.nn.softmax(tf.linalg.matmul(tf.reduce_mean(image, axis=(1, 2)), weights))
+        probabilities = tf.nn.softmax(tf.linalg.matmul(tf.reduce_mean(image, axis=(1, 2)), weights))
         session.run(v1.global_variables_initializer())
         with quiet():
-            v1.saved_model.simple_save(session, str(folder), {"image": image}, {"probabilities": answer})
+            v1.saved_model.simple_save(session, str(folder), {"image": image}, {"probabilities": probabilities})
     change_graph(folder, change)
 
 

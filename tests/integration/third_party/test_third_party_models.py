@@ -1,4 +1,4 @@
-"""Strangers' models of every kind become models of ours, or are refused with a reason."""
+"""Third-party models of every kind are wrapped as EdgeFM's own, or are refused with a reason."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def nested(keras: Any) -> Any:
     return keras.Model(image, keras.layers.Softmax()(sequential(keras, activation=None)(image)))
 
 
-def answers_dict(keras: Any) -> Any:
+def returns_dict(keras: Any) -> Any:
     image = keras.Input(SHAPE)
     return keras.Model(image, {"classes": sequential(keras)(image)})
 
@@ -72,21 +72,21 @@ KINDS: dict[str, Make] = {
     "sequential": sequential,
     "two branches": two_branches,
     "nested": nested,
-    "dict": answers_dict,
+    "dict": returns_dict,
 }
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("kind", ["sequential", "two branches", "nested"])
-def test_files_answer_as_the_model_did(kind: str, suffix: str, keras: Any, images: Any, tmp_path: Path) -> None:
+def test_files_predict_as_the_model_did(kind: str, suffix: str, keras: Any, images: Any, tmp_path: Path) -> None:
     model = KINDS[kind](keras)
     file = tmp_path / f"net{suffix}"
     model.save(file)
     check_contract(load_third_party_model(file), model, images, "net")
 
 
-def test_answer_in_a_dict_of_one(keras: Any, images: Any, tmp_path: Path) -> None:
-    model = answers_dict(keras)
+def test_output_in_a_dict_of_one(keras: Any, images: Any, tmp_path: Path) -> None:
+    model = returns_dict(keras)
     model.save(tmp_path / "net.keras")
     source = load_third_party_model(tmp_path / "net.keras")
     expected = np.asarray(model(images.astype("float32"))["classes"])
@@ -142,7 +142,7 @@ def test_a_registered_subclassed_model(keras: Any, images: Any, tmp_path: Path) 
 
 
 def check_contract(source: Any, model: Any, images: Any, name: str) -> None:
-    """Uint8 in, float32 probabilities out, the answers of `model` to the same pixels."""
+    """Uint8 in, float32 probabilities out, the predictions of `model` to the same pixels."""
     wrapped = source.model
     assert source.name == name
     assert wrapped.inputs[0].dtype == "uint8" and wrapped.inputs[0].name == "image"
@@ -150,9 +150,9 @@ def check_contract(source: Any, model: Any, images: Any, name: str) -> None:
     assert source.input.shape == SHAPE
     assert source.labels == ("class_0", "class_1", "class_2", "class_3")
     assert not source.named
-    answers = np.asarray(wrapped(images))
-    np.testing.assert_allclose(answers, np.asarray(model(images.astype("float32"))), atol=1e-6)
-    np.testing.assert_allclose(answers.sum(axis=1), 1.0, atol=1e-5)
+    predictions = np.asarray(wrapped(images))
+    np.testing.assert_allclose(predictions, np.asarray(model(images.astype("float32"))), atol=1e-6)
+    np.testing.assert_allclose(predictions.sum(axis=1), 1.0, atol=1e-5)
 
 
 def test_logits_get_a_softmax(keras: Any, images: Any, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_logits_between_0_and_1_are_still_logits(keras: Any, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", None])
-def test_one_answer_becomes_two_classes(activation: str | None, keras: Any, images: Any, tmp_path: Path) -> None:
+def test_one_output_becomes_two_classes(activation: str | None, keras: Any, images: Any, tmp_path: Path) -> None:
     model = sequential(keras, activation=activation, classes=1)
     model.save(tmp_path / "net.keras")
     source = load_third_party_model(tmp_path / "net.keras", labels=["no", "yes"])

@@ -1,4 +1,4 @@
-"""A stranger's model is opened again with the scaling put before it, so that `verify --against` compares like."""
+"""A third-party model is opened again with the scaling put before it, so that `verify --against` compares like."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def test_the_scaling_of_an_export_is_used_again_by_verify(tmp_path: Path) -> Non
             Image.fromarray(rng.integers(0, 256, (30, 20, 3), dtype=np.uint8)).save(
                 tmp_path / "photos" / label / f"{i}.png"
             )
-    judged = ("--data", tmp_path / "photos")
+    evaluated = ("--data", tmp_path / "photos")
     asked = ("--format", "onnx", "--preset", "tf", "--labels", tmp_path / "labels.txt", "--out", tmp_path / "out")
-    exported = run("export", tmp_path / "flowers.keras", *asked, *judged, "--json", "--quiet")
+    exported = run("export", tmp_path / "flowers.keras", *asked, *evaluated, "--json", "--quiet")
     assert exported.exit_code == 0, exported.output
     (made,) = json.loads(exported.stdout)
     metadata = json.loads((Path(made["artifact"]) / "edgefm.json").read_text())
     assert metadata["source"]["preprocessing"]["scale"] == 1 / 127.5
     assert any("softmax" in note for note in metadata["source"]["notes"])
-    verified = run("verify", made["artifact"], "--against", tmp_path / "flowers.keras", *judged, "--json", "--quiet")
+    verified = run("verify", made["artifact"], "--against", tmp_path / "flowers.keras", *evaluated, "--json", "--quiet")
     assert verified.exit_code == 0, verified.output
     report = json.loads(verified.stdout)
     assert report["top1_agreement"] == 1.0
     assert report["accuracy"] is not None
     assert not any("is not the file" in warning for warning in report["warnings"])
     keras.Model(image, -logits).save(tmp_path / "other.keras")
-    other = run("verify", made["artifact"], "--against", tmp_path / "other.keras", *judged, "--json", "--quiet")
+    other = run("verify", made["artifact"], "--against", tmp_path / "other.keras", *evaluated, "--json", "--quiet")
     assert other.exit_code == 3
     assert any("other.keras is not the file that" in warning for warning in json.loads(other.stdout)["warnings"])
     assert "WARNING" in other.stderr.upper()

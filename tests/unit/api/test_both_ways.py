@@ -80,7 +80,7 @@ def test_every_command_has_a_function() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_of_a_command_can_be_chosen_in_python(name: str) -> None:
+def test_every_option_of_a_command_can_be_given_in_python(name: str) -> None:
     taken = {parameter for function in FUNCTIONS[name] for parameter in inspect.signature(function).parameters}
     for parameter in COMMANDS[name].params:
         assert parameter.name is not None

@@ -31,9 +31,9 @@ APP = """[Step 8/11] Querying optimal runtime parameters
 JOB = Job("", "", 1, 2, "")
 
 
-@pytest.mark.parametrize(("told", "p50_ms"), [("0.17 ms", 0.17), ("95.32 us", 0.09532), ("12.00 ms", 12.0)])
-def test_benchmark_app_in_milliseconds_and_microseconds(told: str, p50_ms: float) -> None:
-    report = benchmark_app.parse(APP % told, JOB)
+@pytest.mark.parametrize(("printed", "p50_ms"), [("0.17 ms", 0.17), ("95.32 us", 0.09532), ("12.00 ms", 12.0)])
+def test_benchmark_app_in_milliseconds_and_microseconds(printed: str, p50_ms: float) -> None:
+    report = benchmark_app.parse(APP % printed, JOB)
     assert report.p50_ms == pytest.approx(p50_ms)
     assert (report.images_per_second, report.threads) == (792.91, 2)
 

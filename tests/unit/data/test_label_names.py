@@ -16,7 +16,7 @@ MODEL = ("T-shirt/top", "Ankle boot", "Bag", "1-2", "12", "Größe", "!!", "Coat
         (list(MODEL), list(range(8))),
         (["Bag", "Ankle boot"], [2, 1]),
         (["T-shirt_top", "ankle_boot", "BAG"], [0, 1, 2]),
-        (["12", "1-2"], [4, 3]),  # the same letters and digits: told apart by the exact name
+        (["12", "1-2"], [4, 3]),  # the same letters and digits: distinguished by the exact name
         (["GRÖSSE"], [5]),
         (["Gro\u0308ße"], [5]),  # as macOS writes file names
     ],

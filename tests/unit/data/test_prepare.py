@@ -38,20 +38,20 @@ def test_nothing_asked_nothing_done() -> None:
     assert prepare(dataset, Preparation()) is dataset
 
 
-def test_classes_are_merged_chosen_and_ordered() -> None:
+def test_classes_are_merged_selected_and_ordered() -> None:
     pairs = {"T-shirt/top": "top", "Pullover": "top", "Trouser": "legs"}
     merged = prepare(make(), Preparation(relabel=pairs))
     assert merged.label_names == ("top", "legs", "Dress")
     assert (counts(merged.train), counts(merged.test)) == ([60, 30, 10], [10, 5, 5])
     first = merged.train.images[:, 0, 0, 0]
     assert set(first[merged.train.labels == 0]) == {0, 2}
-    chosen = prepare(make(), Preparation(relabel=pairs, classes=("Dress", "top")))
-    assert chosen.label_names == ("Dress", "top")
-    assert (counts(chosen.train), counts(chosen.test)) == ([10, 60], [5, 10])
-    assert set(chosen.train.images[chosen.train.labels == 0][:, 0, 0, 0]) == {3}
-    assert "top (T-shirt/top + Pullover)" in chosen.notes["classes"]
-    assert "1 class left out" in chosen.notes["classes"]
-    assert len({merged.content_hash, chosen.content_hash, make().content_hash}) == 3
+    selected = prepare(make(), Preparation(relabel=pairs, classes=("Dress", "top")))
+    assert selected.label_names == ("Dress", "top")
+    assert (counts(selected.train), counts(selected.test)) == ([10, 60], [5, 10])
+    assert set(selected.train.images[selected.train.labels == 0][:, 0, 0, 0]) == {3}
+    assert "top (T-shirt/top + Pullover)" in selected.notes["classes"]
+    assert "1 class left out" in selected.notes["classes"]
+    assert len({merged.content_hash, selected.content_hash, make().content_hash}) == 3
 
 
 @pytest.mark.parametrize(
@@ -131,30 +131,30 @@ def test_copies_that_would_be_on_both_sides_are_refused() -> None:
         prepare(dataset, Preparation(split=(10, 5, 5)))
 
 
-def test_who_judges_sees_what_was_kept_from_the_model() -> None:
+def test_evaluation_sees_what_was_kept_from_the_model() -> None:
     asked = Preparation(
         relabel={"T-shirt/top": "top", "Pullover": "top"}, classes=("Trouser", "top"), pool=True, split=(60, 10, 30)
     )
-    told = Preparation.from_json(json.loads(json.dumps(asked.to_json())))
-    assert told == asked
+    described = Preparation.from_json(json.loads(json.dumps(asked.to_json())))
+    assert described == asked
     made = prepare(make(), asked)
-    again = prepare_as_trained(make(), told, trained_on="garments")
+    again = prepare_as_trained(make(), described, trained_on="garments")
     assert again.content_hash == made.content_hash
-    elsewhere = prepare_as_trained(make(source="others"), told, trained_on="garments")
+    elsewhere = prepare_as_trained(make(source="others"), described, trained_on="garments")
     assert elsewhere.label_names == ("Trouser", "top")
     assert (len(elsewhere.train), len(elsewhere.test)) == (90, 15)
 
 
 def test_data_that_already_have_the_new_classes_stay_as_they_are() -> None:
-    told = Preparation(relabel={"T-shirt/top": "top", "Pullover": "top"}, classes=("Trouser", "top"))
-    ready = prepare(make(), told)
-    assert prepare_as_trained(ready, told, trained_on="fashion-mnist").content_hash == ready.content_hash
+    described = Preparation(relabel={"T-shirt/top": "top", "Pullover": "top"}, classes=("Trouser", "top"))
+    ready = prepare(make(), described)
+    assert prepare_as_trained(ready, described, trained_on="fashion-mnist").content_hash == ready.content_hash
 
 
-@pytest.mark.parametrize("told", [3, {"classes": "a"}, {"pool": 1}, {"import": "os"}, {"samples": "9"}])
-def test_a_preparation_that_is_none_is_refused(told: Mapping[str, object]) -> None:
+@pytest.mark.parametrize("described", [3, {"classes": "a"}, {"pool": 1}, {"import": "os"}, {"samples": "9"}])
+def test_a_preparation_that_is_none_is_refused(described: Mapping[str, object]) -> None:
     with pytest.raises(DataError, match="cannot be read"):
-        Preparation.from_json(told)
+        Preparation.from_json(described)
 
 
 def test_pairs_of_the_mini_set() -> None:

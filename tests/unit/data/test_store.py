@@ -92,9 +92,9 @@ def test_sources_are_tried_in_turn_until_one_delivers(server: str, tmp_path: Pat
     assert {p.name: p.read_bytes() for p in found.paths.values()} == CONTENTS
     assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == sorted([*CONTENTS, FETCHED_FILE])
     assert json.loads((tmp_path / "cache" / FETCHED_FILE).read_text())["from"] == "good"
-    told = "\n".join(notes)
+    text = "\n".join(notes)
     for reason in ("404", "ended after 20 of", "SHA-256", "cannot be read", "Connection refused", "Got Toys from good"):
-        assert reason in told, told
+        assert reason in text, text
 
 
 def test_when_nothing_delivers_all_reasons_and_the_way_by_hand_are_said(server: str, tmp_path: Path) -> None:

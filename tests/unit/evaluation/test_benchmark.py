@@ -106,7 +106,7 @@ def test_the_page_is_one_file_without_network(report: dict[str, Any]) -> None:
         assert row["model"] in page
 
 
-def test_names_of_strangers_are_escaped(report: dict[str, Any], tmp_path: Path) -> None:
+def test_third_party_names_are_escaped(report: dict[str, Any], tmp_path: Path) -> None:
     hostile = json.loads(json.dumps(report).replace("tiny", "<script>alert(1)</script>"))
     _, page = write_benchmark(hostile, tmp_path)
     assert "<script" not in page.read_text()
@@ -150,9 +150,9 @@ def test_report_makes_the_page_again(report: dict[str, Any], tmp_path: Path) -> 
     before = (folder / "benchmark.html").read_text()
     done = CliRunner().invoke(cli, ["report", str(folder), "--out", str(tmp_path / "new/page.html"), "--json"])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert Path(told["page"]).read_text() == before
-    assert told["recommended"] in {r["model"] for r in rows(report, "artifact")}
+    printed = json.loads(done.stdout)
+    assert Path(printed["page"]).read_text() == before
+    assert printed["recommended"] in {r["model"] for r in rows(report, "artifact")}
 
 
 def test_what_is_no_benchmark_is_refused(tmp_path: Path) -> None:

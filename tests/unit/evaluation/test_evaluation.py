@@ -29,7 +29,7 @@ from edge_fm.evaluation import (
 from edge_fm.evaluation.feature_maps import first_convolution
 from edge_fm_runtime.errors import DataError, ModelError
 
-NAMES = ["T-shirt/top", "Ankle boot", "Bag <b>", "never answered", "never seen"]
+NAMES = ["T-shirt/top", "Ankle boot", "Bag <b>", "never predicted", "never seen"]
 
 
 def case(seed: int, n: int = 500) -> tuple[np.ndarray, np.ndarray]:
@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_refused(probabilities: np.ndarray, labels: np.ndar
         evaluate_probabilities(probabilities, labels, NAMES)
 
 
-def test_plots_are_pictures(tmp_path: Path) -> None:
+def test_plots_are_images(tmp_path: Path) -> None:
     keys = ("loss", "accuracy", "val_loss", "val_accuracy")
     history = [{"epoch": e, **dict.fromkeys(keys, 1.0 / e)} for e in range(1, 4)]
     paths = [
@@ -140,7 +140,7 @@ def test_plots_are_pictures(tmp_path: Path) -> None:
         assert pixels.std() > 5, path
 
 
-def test_bins_of_calibration_hold_every_answer_and_give_the_error() -> None:
+def test_bins_of_calibration_hold_every_prediction_and_give_the_error() -> None:
     probabilities, labels = case(1)
     result = evaluate_probabilities(probabilities, labels, NAMES)
     bins = result.calibration

@@ -158,16 +158,16 @@ def test_what_fails_in_the_servers_thread_reaches_fail(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.zeros((4, 4, 4, 1), np.uint8))
     samples = SampleLibrary(tmp_path / "images.npy")
     samples.load([0, 1])
-    told: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def fail(error: BaseException) -> Any:
-        told.append(error)
+        errors.append(error)
 
     engine: Any = SimpleNamespace(infer=lambda images: images)
     issuer = QueueIssuer(System(None, engine, samples, fail=fail), 4)
     issuer.issue([7], [3])  # was not loaded
     issuer.close()
-    assert len(told) == 1 and "sample 3" in str(told[0])
+    assert len(errors) == 1 and "sample 3" in str(errors[0])
 
 
 def test_samples_are_read_when_they_are_loaded(tmp_path: Path) -> None:

@@ -87,9 +87,9 @@ def test_controls_and_marks_of_direction_are_shown_as_escapes_on_every_page() ->
 
 def test_characters_without_a_font_are_one_warning_of_ours(tmp_path: Path) -> None:
     unassigned = ["\U000e0100\ufdd0", "\ufdd1\ufdd2"]
-    with pytest.warns(EdgeFMWarning, match="boxes for [34] characters") as told:
+    with pytest.warns(EdgeFMWarning, match="boxes for [34] characters") as warned:
         plot_confusion(np.eye(2), unassigned, tmp_path / "confusion.png")
-    assert {warning.category for warning in told} == {EdgeFMWarning}
+    assert {warning.category for warning in warned} == {EdgeFMWarning}
 
 
 @pytest.mark.parametrize("label", ["x" * 60, "Fagus sylvatica subsp. " + "purpurea " * 20, "a" * 400])

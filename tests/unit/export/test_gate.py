@@ -21,7 +21,7 @@ from edge_fm_runtime.parity.checks import Limits
 
 
 class Moody(Engine):
-    """A real engine with a fault: its answers depend on the size of the batch."""
+    """A real engine with a fault: its predictions depend on the size of the batch."""
 
     name, device, precision, threads = "moody", "CPU", "fp32", 1
 
@@ -31,10 +31,10 @@ class Moody(Engine):
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         self.sizes.append(len(batch))
-        answers = np.zeros((len(batch), 2), np.float32)
+        probabilities = np.zeros((len(batch), 2), np.float32)
         first = batch.reshape(len(batch), -1)[:, 0] % 2
-        answers[np.arange(len(batch)), first] = 1
-        return answers[:, ::-1] if len(batch) == self.wrong_at else answers
+        probabilities[np.arange(len(batch)), first] = 1
+        return probabilities[:, ::-1] if len(batch) == self.wrong_at else probabilities
 
     def close(self) -> None:
         """Nothing to release."""
@@ -51,7 +51,7 @@ def images(n: int) -> EvaluationSet:
 
 
 @pytest.mark.parametrize("wrong_at", [1, 257, 256])
-def test_an_answer_that_depends_on_the_batch_is_found(wrong_at: int) -> None:
+def test_a_prediction_that_depends_on_the_batch_is_found(wrong_at: int) -> None:
     test = images(600)
     reference = Moody().predict_all(test.images, batch=100)
     good = compare_engine(artifact(), Moody(), test, reference)
@@ -70,8 +70,8 @@ def test_a_fixed_batch_is_filled_up_and_cut_again() -> None:
 def test_overrides_replace_field_by_field_and_are_recorded() -> None:
     merged = merge_limits(Limits(min_agreement=0.9, max_abs_diff=0.1), Limits(max_abs_diff=0.5, max_drop_points=1.0))
     assert merged == Limits(min_agreement=0.9, max_abs_diff=0.5, max_drop_points=1.0)
-    told = artifact(parity={"limits": {"max_abs_diff": 0.5, "min_agreement": None, "stray": 1}})
-    assert recorded_limits(told) == Limits(max_abs_diff=0.5)
+    limited = artifact(parity={"limits": {"max_abs_diff": 0.5, "min_agreement": None, "stray": 1}})
+    assert recorded_limits(limited) == Limits(max_abs_diff=0.5)
     assert recorded_limits(artifact()) == Limits()
 
 
@@ -85,10 +85,10 @@ def test_every_failed_check_is_listed() -> None:
 def test_golden_images_are_of_all_classes_and_the_same_each_time() -> None:
     test = images(500)
     labels = np.array([0] * 490 + [1] * 10)
-    chosen = golden_indices(replace(test, labels=labels))
-    assert len(chosen) == len(set(chosen)) == 32
-    assert np.count_nonzero(labels[chosen] == 1) == 10
-    np.testing.assert_array_equal(chosen, golden_indices(replace(test, labels=labels)))
+    selected = golden_indices(replace(test, labels=labels))
+    assert len(selected) == len(set(selected)) == 32
+    assert np.count_nonzero(labels[selected] == 1) == 10
+    np.testing.assert_array_equal(selected, golden_indices(replace(test, labels=labels)))
     assert len(golden_indices(replace(images(5), labels=None))) == 5
 
 

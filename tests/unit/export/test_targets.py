@@ -1,4 +1,4 @@
-"""The table of formats and precisions, and what people type to choose from it."""
+"""The table of formats and precisions, and what people type to select from it."""
 
 from __future__ import annotations
 

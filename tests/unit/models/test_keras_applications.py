@@ -116,7 +116,7 @@ def test_too_small_an_image_names_the_smallest(name: str, least: int) -> None:
     assert f"size={least}" in str(caught.value.hint)
 
 
-def test_descriptions_say_what_a_person_can_choose() -> None:
+def test_descriptions_say_what_a_person_can_select() -> None:
     described = {entry["name"]: entry for entry in describe_applications()}
     assert set(described) == set(APPLICATIONS)
     assert described["inception-v3"]["smallest_size"] == 75

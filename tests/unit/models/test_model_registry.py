@@ -52,16 +52,16 @@ def test_published_parameter_counts(name: str, classes: int, params: int, traina
     )
 
 
-def check_answers(model: Any, shape: tuple[int, int, int], classes: int, *, training: bool = False) -> None:
+def check_predictions(model: Any, shape: tuple[int, int, int], classes: int, *, training: bool = False) -> None:
     assert [tensor.name for tensor in model.inputs] == ["image"]
     assert model.inputs[0].dtype == "uint8"
     assert model.output_names == ["probabilities"]
     images = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
-    answers = np.asarray(model(images, training=training))
-    assert answers.dtype == np.float32
-    assert answers.shape == (3, classes)
-    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
-    assert np.ptp(answers, axis=0).max() > 0
+    predictions = np.asarray(model(images, training=training))
+    assert predictions.dtype == np.float32
+    assert predictions.shape == (3, classes)
+    np.testing.assert_allclose(predictions.sum(axis=1), 1, atol=1e-5)
+    assert np.ptp(predictions, axis=0).max() > 0
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -69,7 +69,7 @@ def check_answers(model: Any, shape: tuple[int, int, int], classes: int, *, trai
     ("shape", "classes"), [((28, 28, 1), 10), ((32, 32, 3), 4), ((40, 24, 1), 2), ((48, 64, 3), 3)]
 )
 def test_takes_bytes_and_gives_probabilities(name: str, shape: tuple[int, int, int], classes: int) -> None:
-    check_answers(build_model(name, input_shape=shape, classes=classes), shape, classes)
+    check_predictions(build_model(name, input_shape=shape, classes=classes), shape, classes)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_backbones_take_bytes_of_grey_and_colour(name: str, shape: tuple[int, in
     # Some see 224x224 by default, which would take seconds more.
     model = build_model(name, input_shape=shape, classes=classes, size=32)
     # Fresh weights without statistics: all but training's own make every image alike.
-    check_answers(model, shape, classes, training=True)
+    check_predictions(model, shape, classes, training=True)
 
 
 @pytest.mark.parametrize(("name", "most"), [("edgenet-n", 25_000), ("edgenet-s", 100_000), ("edgenet-m", 270_000)])

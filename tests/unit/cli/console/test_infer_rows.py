@@ -53,8 +53,8 @@ def test_top_k_gives_each_class_its_columns(artifact_folder: Path, photos: Path,
     names = ["input", "label", "index", "score", "error", "decode_ms", "infer_ms"]
     names += [f"{name}_{rank}" for rank in range(2, shown + 1) for name in ("label", "index", "score")]
     assert list(classified) == list(failed) == names
-    told = json.loads(infer(photos / "a.png", "--model", artifact_folder, "--json", "--top-k", str(count)).stdout)
-    for rank, top in enumerate(told["top"], 1):
+    printed = json.loads(infer(photos / "a.png", "--model", artifact_folder, "--json", "--top-k", str(count)).stdout)
+    for rank, top in enumerate(printed["top"], 1):
         end = "" if rank == 1 else f"_{rank}"
         assert (classified[f"label{end}"], classified[f"index{end}"]) == (top["label"], str(top["index"]))
         assert float(classified[f"score{end}"]) == pytest.approx(top["score"])

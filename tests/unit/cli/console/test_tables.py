@@ -213,7 +213,7 @@ def test_scenarios(show: Shown) -> None:
     figures = {f"{p}_percentile_latency_ns": 1_234_000 for p in ("50.00", "90.00", "95.00", "99.00", "99.90")}
     figures |= {"completed_samples_per_sec": 5123.4, "query_count": 98765, "effective_target_qps": 5000.0}
     figures |= {"effective_target_latency_ns": 10_000_000, "effective_min_duration_ms": 1000}
-    told = {
+    settings = {
         "engine": "onnxruntime",
         "device": "CPU",
         "precision": "int8",
@@ -222,7 +222,7 @@ def test_scenarios(show: Shown) -> None:
         "runs": ["a/b/run_1"],
     }
     verdict = LoadGenVerdict(False, ("too short",), (), figures)
-    result = ScenarioResult("edgenet-s-openvino-int8", "server", False, told, verdict, 0.9384, 10000)
+    result = ScenarioResult("edgenet-s-openvino-int8", "server", False, settings, verdict, 0.9384, 10000)
     measured = ScenariosResult((result,), "5.0", Plan(1.0, None, None, None), {}, (), False)
     text = show(lambda: print_scenarios(measured))
     assert all(

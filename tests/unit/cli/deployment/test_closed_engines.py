@@ -33,5 +33,5 @@ def test_every_format(command: str, format_: Any, exported: Callable[..., Any], 
         more += ["--skip", "streams"]
     done = CliRunner().invoke(cli, [command, str(artifact), *more, "--json", "--quiet"])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert (told["rows"][0] if command == "benchmark" else told)["precision"] == "fp32"
+    printed = json.loads(done.stdout)
+    assert (printed["rows"][0] if command == "benchmark" else printed)["precision"] == "fp32"

@@ -92,15 +92,15 @@ def test_images_that_the_model_has_learned_from_are_counted(
     known = {"data": {"source": str(data), "hash": load_dataset(str(data)).content_hash}}
     artifact = make_artifact(metadata=replace(metadata, training=known))
 
-    def told(*more: str) -> tuple[list[str], str]:
+    def warnings_of(*more: str) -> tuple[list[str], str]:
         done = CliRunner().invoke(cli, ["evaluate", str(artifact), "--data", str(data), "--json", "--quiet", *more])
         assert done.exit_code == 0, done.output
         return [w for w in json.loads(done.stdout)["warnings"] if "training images" in w], done.stderr
 
     for split, n in (("test", 36), ("all", 72)):
-        (warning,), stderr = told("--split", split)
+        (warning,), stderr = warnings_of("--split", split)
         assert warning.startswith(f"{n} of the {n} images") and warning in stderr
-    assert told("--split", "train")[0] == []
+    assert warnings_of("--split", "train")[0] == []
     with np.load(data) as arrays:
         np.savez(data, **{**arrays, "x_test": 255 - arrays["x_test"]})
-    assert told("--split", "all")[0] == []  # other data than it learned from: nothing is known
+    assert warnings_of("--split", "all")[0] == []  # other data than it learned from: nothing is known

@@ -77,7 +77,9 @@ def export(model: Path, tmp_path: Path, *more: str | Path, precision: str = "int
 
 
 @pytest.mark.parametrize("flat", [True, False])
-def test_calibration_images_that_judge_are_refused(model: Callable[..., Path], tmp_path: Path, flat: bool) -> None:
+def test_calibration_images_of_the_evaluation_set_are_refused(
+    model: Callable[..., Path], tmp_path: Path, flat: bool
+) -> None:
     photos = folder(tmp_path / "photos", 8, seed=1, flat=True)
     # The same pictures under other names, in another layout: their pixels give them away.
     same = photos if flat else folder(tmp_path / "copies", 8, seed=1)
@@ -96,7 +98,9 @@ def test_the_training_split_of_the_judging_folder_calibrates(model: Callable[...
     assert calibrated_on(json.loads(done.stdout)[0]) == 48
 
 
-def test_what_judges_is_left_out_of_a_calibration_set_that_has_more(model: Callable[..., Path], tmp_path: Path) -> None:
+def test_evaluation_images_are_left_out_of_a_calibration_set_that_has_more(
+    model: Callable[..., Path], tmp_path: Path
+) -> None:
     photos = folder(tmp_path / "photos", 4, seed=1, flat=True)
     more = folder(tmp_path / "more", 4, seed=1, flat=True)
     folder(more, 6, seed=2, flat=True)  # other pictures under the first names, and two more of each class
@@ -194,9 +198,9 @@ def test_outputs_in_another_order_than_the_labels_are_said_loudly(model: Callabl
         ("evaluate", artifact, "--data", photos),
         ("verify", artifact, "--against", shuffled, "--data", photos),
     ):
-        told = run(*command, "--json")
-        assert told.exit_code == 0 and "another order" in told.stderr
-        assert json.loads(told.stdout)["warnings"]
+        result = run(*command, "--json")
+        assert result.exit_code == 0 and "another order" in result.stderr
+        assert json.loads(result.stdout)["warnings"]
     labels = tmp_path / "labels.txt"
     (order,) = re.findall(r"--labels FILE \((.*)\)", done.stderr)
     labels.write_text(order.replace(", ", "\n"))

@@ -24,9 +24,9 @@ def data(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("target", ["/", "/proc", "..", "../..", "."])
 def test_a_class_that_is_a_link_to_everything_is_refused(data: Path, target: str) -> None:
     (data / "all").symlink_to(target)
-    with pytest.raises(DataError, match=r"all is a link to .*, which is not a folder of one class") as told:
+    with pytest.raises(DataError, match=r"all is a link to .*, which is not a folder of one class") as caught:
         load_dataset(str(data))
-    assert told.value.hint is not None and "Remove the link" in told.value.hint
+    assert caught.value.hint is not None and "Remove the link" in caught.value.hint
 
 
 def test_a_part_that_is_a_link_to_the_data_is_refused(data: Path) -> None:

@@ -105,7 +105,7 @@ def test_no_group_is_divided_and_every_class_can_be_learned(owners: list[int], f
     split = Split(make_images(len(owners), (2, 2, 1)), labels, (), tuple(map(str, owners)))
     try:
         train, held = split_validation(split, fraction=fraction, seed=seed)
-    except DataError:  # one group alone has a class in each way to choose
+    except DataError:  # one group alone has a class in each way to select
         return
     assert apart(train, held)
     assert len(train) + len(held) == len(split) and set(train.labels.tolist()) == set(labels.tolist())

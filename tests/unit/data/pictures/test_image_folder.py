@@ -30,8 +30,8 @@ def test_folder_with_train_validation_and_test(name: str, tmp_path: Path) -> Non
     assert dataset.validation is not None
     given = {np.asarray(Image.open(p)).tobytes() for p in (tmp_path / name).rglob("*.png")}
     assert {image.tobytes() for image in dataset.validation.images} == given
-    learn, choose = training_and_validation(Recipe(), dataset)
-    assert learn is dataset.train and choose is dataset.validation
+    learn, validation = training_and_validation(Recipe(), dataset)
+    assert learn is dataset.train and validation is dataset.validation
     assert notes_of_preparation(Recipe(), dataset) == []
     assert said == [
         "Training images: 7 of train/.",
@@ -89,8 +89,8 @@ def test_training_images_that_validation_has_too_can_be_dropped(tmp_path: Path) 
     dataset = load_dataset(str(tmp_path))
     copies = dataset_info(dataset)["duplicates"]["validation_in_train"]
     assert dataset.validation is not None
-    (told,) = notes_of_copies(dataset.train, dataset.validation, dataset.test, drawn=False)
-    assert copies >= 2 and f"{copies} of the 4 validation images" in told and "deduplicate=true" in told
+    (note,) = notes_of_copies(dataset.train, dataset.validation, dataset.test, drawn=False)
+    assert copies >= 2 and f"{copies} of the 4 validation images" in note and "deduplicate=true" in note
     clean = prepare(dataset, Preparation(deduplicate=True))
     assert clean.notes["duplicates_removed"]["in_validation"] == copies
     assert clean.validation is not None and len(clean.train) == 12 - copies
@@ -185,7 +185,7 @@ def test_the_size_that_is_proposed_fits_the_pictures(
     assert load_dataset(str(tmp_path), shape=(height, width, channels)).shape == (height, width, channels)
 
 
-def test_a_class_may_be_missing_where_the_model_is_judged_but_not_in_training(tmp_path: Path) -> None:
+def test_a_class_may_be_missing_in_evaluation_but_not_in_training(tmp_path: Path) -> None:
     write_pictures(tmp_path / "train", {"a": 4, "b": 4, "c": 4})
     write_pictures(tmp_path / "test", {"a": 2, "b": 1}, seed=1)
     dataset = load_dataset(str(tmp_path))

@@ -52,13 +52,13 @@ def test_the_error_names_the_share_that_would_do(folder: Path) -> None:
 
 
 def test_up_to_the_share_they_are_left_out_and_listed(folder: Path) -> None:
-    told: list[str] = []
-    dataset = load_dataset(str(folder), skip_unreadable=0.05, note=told.append)
+    notes: list[str] = []
+    dataset = load_dataset(str(folder), skip_unreadable=0.05, note=notes.append)
     assert len(dataset.train) + len(dataset.test) == 38
     kept = {image.tobytes() for split in (dataset.train, dataset.test) for image in split.images}
     assert kept == {np.asarray(Image.open(p)).tobytes() for p in folder.glob("*/[0-9]*.png")}
     assert [len(dataset.notes["unreadable"]["left_out"]), dataset.notes["unreadable"]["pictures"]] == [2, 40]
-    (line,) = [line for line in told if "cannot be read are left out" in line]
+    (line,) = [line for line in notes if "cannot be read are left out" in line]
     assert "2 of 40" in line and "cut.png is damaged" in line and "page.jpg is an HTML page" in line
 
 
@@ -85,11 +85,11 @@ def test_a_class_of_which_nothing_is_left_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_no_picture_is_counted_with_reasons(folder: Path) -> None:
-    told: list[str] = []
-    dataset = load_dataset(str(folder), skip_unreadable=0.05, note=told.append)
+    notes: list[str] = []
+    dataset = load_dataset(str(folder), skip_unreadable=0.05, note=notes.append)
     expected = "4 files that are not photos by their names (.txt 2, .mov 1, hidden 1); 1 picture in no class's folder"
     assert dataset.notes["passed_over"] == expected
-    assert f"Passed over: {expected}." in told
+    assert f"Passed over: {expected}." in notes
 
 
 def test_data_info_lists_both(folder: Path) -> None:
@@ -112,13 +112,13 @@ def test_a_share_that_is_none_is_a_mistake_of_usage(folder: Path, share: str) ->
 
 
 def test_pictures_without_labels(folder: Path) -> None:
-    told: list[str] = []
+    notes: list[str] = []
     with pytest.raises(DataError, match="1 of 20 pictures cannot be read"):
         load_images(folder / "a", (28, 28, 1), PhotoSpec())
-    images = load_images(folder / "a", (28, 28, 1), PhotoSpec(), skip_unreadable=0.05, note=told.append)
+    images = load_images(folder / "a", (28, 28, 1), PhotoSpec(), skip_unreadable=0.05, note=notes.append)
     assert images.shape == (19, 28, 28, 1)
-    assert told[0] == "Passed over: 2 files that are not photos by their names (.txt 2)."
-    assert told[1].startswith("Pictures that cannot be read are left out: 1 of 20: ")
+    assert notes[0] == "Passed over: 2 files that are not photos by their names (.txt 2)."
+    assert notes[1].startswith("Pictures that cannot be read are left out: 1 of 20: ")
 
 
 def test_a_recipe_keeps_the_share(folder: Path) -> None:

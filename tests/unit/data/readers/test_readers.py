@@ -85,12 +85,12 @@ def test_the_test_split_is_the_same_each_time_and_at_each_size(make, tmp_path: P
 
 @each_source
 def test_progress_is_told(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    told: list[tuple[str, int, int | None]] = []
-    load_dataset(str(make(tmp_path, make_images(20, (6, 6, 1)))), progress=lambda *step: told.append(step))
-    assert told and all(total is None or 0 <= done <= total for _, done, total in told)
+    steps: list[tuple[str, int, int | None]] = []
+    load_dataset(str(make(tmp_path, make_images(20, (6, 6, 1)))), progress=lambda *step: steps.append(step))
+    assert steps and all(total is None or 0 <= done <= total for _, done, total in steps)
 
 
-def test_unknown_names_are_answered_with_what_there_is(tmp_path: Path) -> None:
+def test_errors_for_unknown_names_list_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Did you mean 'fashion-mnist-mini'"):
         load_dataset("fashion-mnist-mni")
     with pytest.raises(DataError, match=r"no file or folder of that name[\s\S]*\.npz, \.npy and \.csv"):

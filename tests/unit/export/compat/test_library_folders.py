@@ -1,4 +1,4 @@
-"""Libraries keep their files in our cache, and what a person has set up for them is followed; strangers' is not."""
+"""Libraries keep their files in our cache, and what a person has set up for them is followed; that of others is not."""
 
 from __future__ import annotations
 

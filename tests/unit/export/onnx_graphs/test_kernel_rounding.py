@@ -1,4 +1,4 @@
-"""Kernels that read the pixels keep their sums: an even area is answered as before."""
+"""Kernels that read the pixels keep their sums: an even area gives the same result as before."""
 
 from __future__ import annotations
 

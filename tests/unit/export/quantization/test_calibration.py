@@ -33,9 +33,9 @@ def test_each_class_has_its_share(counts: list[int], share: float, seed: int) ->
     samples = max(1, int(share * len(labels)))
     drawn = calibration_set(pixels(len(labels)), labels, samples=samples, seed=seed)
     assert drawn.labels is not None
-    chosen = numbers(drawn.images)
-    assert len(set(chosen)) == len(chosen) == samples
-    np.testing.assert_array_equal(labels[chosen], drawn.labels)
+    selected = numbers(drawn.images)
+    assert len(set(selected)) == len(selected) == samples
+    np.testing.assert_array_equal(labels[selected], drawn.labels)
     for label, count in enumerate(counts):
         assert abs(int((drawn.labels == label).sum()) - samples * count / len(labels)) < 1
 

@@ -34,7 +34,7 @@ def payload_bytes(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def breakable(tiny_sources: dict[str, SourceModel]) -> SourceModel:
-    """The colour model with one channel a thousand times larger: it answers the same, and 8 bits cannot hold it."""
+    """The colour model with one channel a thousand times larger: it predicts the same, and 8 bits cannot hold it."""
     import keras
 
     source = tiny_sources["colour"]
@@ -94,7 +94,7 @@ def test_no_calibration_images(format: Any, tiny_sources: dict[str, SourceModel]
         find_builder(Target(format, "int8"))(context, tmp_path)
 
 
-def test_pixels_and_answers_cross_no_float(exported: Exported) -> None:
+def test_pixels_and_probabilities_cross_no_float(exported: Exported) -> None:
     """The first layer reads bytes, the last one writes floats: neither pays for a conversion."""
     import onnx
 

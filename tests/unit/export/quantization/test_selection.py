@@ -24,16 +24,16 @@ from edge_fm_runtime.system.machine import byte_products, cpu_flags
     ],
 )
 def test_settings_follow_the_cpu(machine: str, flags: set[str], activations: str, reduce_range: bool) -> None:
-    chosen = integer_settings(machine, frozenset(flags))
-    assert (chosen.activations, chosen.reduce_range) == (activations, reduce_range)
-    assert chosen.safe_for == ("any CPU" if reduce_range else "x86 with VNNI or AMX, and Arm")
+    selected = integer_settings(machine, frozenset(flags))
+    assert (selected.activations, selected.reduce_range) == (activations, reduce_range)
+    assert selected.safe_for == ("any CPU" if reduce_range else "x86 with VNNI or AMX, and Arm")
     assert (byte_products(machine, frozenset(flags)) == "exact") == (not reduce_range)
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_any_cpu_is_independent_of_this_one(machine: str) -> None:
-    chosen = integer_settings(machine, frozenset({"avx512_vnni", "asimd"}), any_cpu=True)
-    assert (chosen.activations, chosen.reduce_range, chosen.safe_for) == ("uint8", True, "any CPU")
+    selected = integer_settings(machine, frozenset({"avx512_vnni", "asimd"}), any_cpu=True)
+    assert (selected.activations, selected.reduce_range, selected.safe_for) == ("uint8", True, "any CPU")
 
 
 def test_flags_are_read_from_the_system(tmp_path: Path) -> None:

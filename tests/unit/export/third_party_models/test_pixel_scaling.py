@@ -157,5 +157,5 @@ def test_usual_numbers_are_plausible(options: dict[str, str]) -> None:
 def test_implausible_numbers_are_told_with_what_to_type(options: dict[str, str], becomes: str, meant: str) -> None:
     asked = parse_preprocessing(**options)  # type: ignore[arg-type]
     assert asked is not None
-    told = implausible_scaling(asked)
-    assert told is not None and f"into {becomes}, values" in told and told.endswith(meant)
+    message = implausible_scaling(asked)
+    assert message is not None and f"into {becomes}, values" in message and message.endswith(meant)

@@ -142,7 +142,7 @@ def test_a_bare_file_without_our_metadata_says_so(tmp_path: Path) -> None:
 
     function = tf.function(lambda x: x + 1, input_signature=[tf.TensorSpec([1, 2], tf.float32)])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
-    file = tmp_path / "stranger.tflite"
+    file = tmp_path / "third-party.tflite"
     file.write_bytes(converter.convert())
     with pytest.raises(ArtifactError, match="no embedded EdgeFM metadata"):
         load_artifact(file)

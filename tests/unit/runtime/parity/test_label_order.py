@@ -95,7 +95,7 @@ def test_names_in_the_order_of_text_are_found() -> None:
     assert [names[c] for c in found.order(12) or ()] == by_text
 
 
-def test_an_output_that_is_never_chosen_gets_the_name_that_is_left() -> None:
+def test_an_output_that_is_never_predicted_gets_the_name_that_is_left() -> None:
     labels = np.arange(600) % 6
     seen = labels != 3
     found = find_label_order(((labels + 1) % 6)[seen], labels[seen], 6)

@@ -81,7 +81,7 @@ def test_the_loss_is_that_of_hinton() -> None:
             assert float(metric.result()) == pytest.approx((logits.argmax(1) == targets.argmax(1)).mean())
 
 
-def test_teachers_answer_as_in_inference_and_learn_nothing(teacher: RunResult, strokes: Dataset) -> None:
+def test_teachers_predict_as_in_inference_and_learn_nothing(teacher: RunResult, strokes: Dataset) -> None:
     import keras
 
     part = DistillationPart(teacher=(str(teacher.run_dir), str(teacher.model_path)))
@@ -103,7 +103,7 @@ def test_teachers_answer_as_in_inference_and_learn_nothing(teacher: RunResult, s
         np.testing.assert_array_equal(old, new.numpy())
 
 
-def test_teachers_answer_in_the_precision_of_training(teacher: RunResult, strokes: Dataset) -> None:
+def test_teachers_predict_in_the_precision_of_training(teacher: RunResult, strokes: Dataset) -> None:
     part = DistillationPart(teacher=(str(teacher.run_dir),))
     (exact,), (quick,) = load_teachers(part, strokes), load_teachers(part, strokes, precision="mixed_bfloat16")
     *computing, last = quick.layers
@@ -115,7 +115,7 @@ def test_teachers_answer_in_the_precision_of_training(teacher: RunResult, stroke
     np.testing.assert_allclose(ours.sum(axis=1), 1, atol=1e-5)
 
 
-def test_a_pupil_of_soft_answers_alone_agrees_with_its_teacher(
+def test_a_student_of_soft_predictions_alone_agrees_with_its_teacher(
     teacher: RunResult, strokes: Dataset, tmp_path: Path
 ) -> None:
     # Labels that are all wrong: with a weight of 1 only the teacher is heard.
@@ -258,7 +258,7 @@ def test_views_come_again_in_another_order_and_their_predictions_are_stored(
         train(recipe, strokes, tmp_path / "stopped", on_epoch=interrupt, progress=watch)
     assert_same_run(train(recipe, strokes, tmp_path / "stopped", resume=True, progress=watch), whole)
     assert len(asked) == 3
-    kept = (folder / "view-0.npy").read_bytes()  # half zeroed, it is a valid file of other answers
+    kept = (folder / "view-0.npy").read_bytes()  # half zeroed, it is a valid file of other predictions
     (folder / "view-0.npy").write_bytes(kept[: len(kept) // 2] + bytes(len(kept) // 2) + kept[len(kept) // 2 * 2 :])
     with pytest.warns(CacheWarning, match="teacher predictions are not used: .*computed again"):
         assert_same_run(train(recipe, strokes, tmp_path / "again", progress=watch), whole)

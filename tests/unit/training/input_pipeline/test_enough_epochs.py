@@ -1,4 +1,4 @@
-"""Few images get more epochs than a shipped recipe has, and are told what helps; a user's own number stays."""
+"""Few images get more epochs than a shipped recipe has, and a note on what helps; a user's own number stays."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_validation_split_of_its_own_leaves_more_to_learn_from() -> None:
     assert recipe.training.epochs == 125
 
 
-def test_epochs_that_were_chosen_stay_and_few_are_warned_of() -> None:
+def test_epochs_that_were_given_stay_and_few_are_warned_of() -> None:
     recipe, lines = with_enough_epochs(_recipe(epochs=8), _data(870), given=True)
     assert recipe == _recipe(epochs=8)
     assert "8 epochs of 6 steps are 48 steps in all, too few" in lines[0] and lines[0].endswith("--epochs 167")

@@ -236,13 +236,13 @@ def test_real_weights_learn_garments_in_seconds(tmp_path: Path) -> None:
     assert train(recipe, dataset, tmp_path / "run").metrics["test_accuracy"] > 0.8
 
 
-def test_a_validation_split_of_its_own_chooses_the_epoch(recipe: Recipe, strokes: Dataset, tmp_path: Path) -> None:
+def test_a_validation_split_of_its_own_selects_the_epoch(recipe: Recipe, strokes: Dataset, tmp_path: Path) -> None:
     import keras
 
     own = dataclasses.replace(strokes, validation=make_split(5, seed=9))
     plain = dataclasses.replace(recipe, augmentation=AugmentationPart(flip=True))  # features are not kept
-    for name, chosen in (("features", recipe), ("images", plain)):
-        result = train(chosen, own, tmp_path / name)
+    for name, one in (("features", recipe), ("images", plain)):
+        result = train(one, own, tmp_path / name)
         model = keras.models.load_model(result.model_path)
         for key, split in (("val_accuracy", own.validation), ("train_accuracy", own.train)):
             assert split is not None

@@ -33,8 +33,8 @@ def short(*teachers: str | Path, seed: int = 7, **data: object) -> Recipe:
 
 
 def held_out(recipe: Recipe, dataset: Dataset) -> set[bytes]:
-    _, choose = training_and_validation(recipe, dataset)
-    return {image.tobytes() for image in choose.images}
+    _, validation = training_and_validation(recipe, dataset)
+    return {image.tobytes() for image in validation.images}
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +71,9 @@ def test_a_teacher_that_knows_the_validation_images_is_told(
     notes: list[str] = []
     metrics = train(recipe, strokes, tmp_path / "taught", test=False, note=notes.append).metrics
     assert metrics["validation_leaks"] == [{"path": str(teacher.run_dir), "images": known}]
-    (told,) = (note for note in notes if "validation images" in note and "has learned" in note)
-    assert f"{teacher.run_dir} has learned from {known} of the 12 validation images" in told
-    assert "--set data.validation_seed=7 --set data.validation=0.2" in told
+    (line,) = (note for note in notes if "validation images" in note and "has learned" in note)
+    assert f"{teacher.run_dir} has learned from {known} of the 12 validation images" in line
+    assert "--set data.validation_seed=7 --set data.validation=0.2" in line
 
     # What it advises helps.
     notes.clear()
@@ -86,11 +86,11 @@ def test_a_teacher_that_knows_the_validation_images_is_told(
 def test_weights_to_start_from_are_looked_at_too_and_named_once(teacher: RunResult, strokes: Dataset) -> None:
     recipe = short(teacher.model_path, seed=1)
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, weights=str(teacher.model_path)))
-    _, choose = training_and_validation(recipe, strokes)
-    (leak,) = find_leaks(recipe, strokes, choose)
+    _, validation = training_and_validation(recipe, strokes)
+    (leak,) = find_leaks(recipe, strokes, validation)
     assert leak.path == str(teacher.model_path)
     alone = dataclasses.replace(recipe, distillation=DistillationPart())
-    assert find_leaks(alone, strokes, choose) == (leak,)
+    assert find_leaks(alone, strokes, validation) == (leak,)
 
 
 def test_of_files_alone_nothing_is_said_and_of_data_that_are_not_here_that(
@@ -101,15 +101,15 @@ def test_of_files_alone_nothing_is_said_and_of_data_that_are_not_here_that(
     file = tmp_path / "model.keras"
     shutil.copy(teacher.model_path, file)
     recipe = short(file, seed=1)
-    _, choose = training_and_validation(recipe, strokes)
-    assert find_leaks(recipe, strokes, choose) == ()
+    _, validation = training_and_validation(recipe, strokes)
+    assert find_leaks(recipe, strokes, validation) == ()
     for path, data, source in (
         (str(teacher.run_dir), dataclasses.replace(strokes, content_hash="1" * 64), "strokes"),
         ("edgenet-s", strokes, "fashion-mnist"),  # of the package; nothing is downloaded to look
     ):
-        leaks = find_leaks(short(path, seed=1), data, choose)
+        leaks = find_leaks(short(path, seed=1), data, validation)
         assert (leaks[0].path, leaks[0].unknown, leaks[0].images) == (path, source, 0)
-        assert f"its data, {source}, are not here" in notes_of_leaks(leaks, choose)[0]
+        assert f"its data, {source}, are not here" in notes_of_leaks(leaks, validation)[0]
 
 
 @pytest.fixture
@@ -140,20 +140,20 @@ def test_a_teacher_of_other_data_that_hold_the_same_images_is_told(drawings: Pat
 
     student = short(taught.run_dir, source=str(drawings))
     data = load_recipe_data(student)
-    _, choose = training_and_validation(student, data)
+    _, validation = training_and_validation(student, data)
     assert data.content_hash != taught.metrics["data"]["hash"]
-    (leak,) = find_leaks(student, data, choose)
-    assert 0 < leak.images <= len(choose) and 0 < leak.test_images <= 12 and not leak.advice
-    told = "\n".join(notes_of_leaks((leak,), choose))
-    assert "validation figures will be too good" in told and "of the test images: test figures" in told
-    assert find_leaks(student, data, choose, test=False)[0].test_images == 0
+    (leak,) = find_leaks(student, data, validation)
+    assert 0 < leak.images <= len(validation) and 0 < leak.test_images <= 12 and not leak.advice
+    notes = "\n".join(notes_of_leaks((leak,), validation))
+    assert "validation figures will be too good" in notes and "of the test images: test figures" in notes
+    assert find_leaks(student, data, validation, test=False)[0].test_images == 0
 
     # And so is what the teacher itself learned from.
     between = short(taught.run_dir, source="nowhere")
     folder = tmp_path / "between"
     shutil.copytree(taught.run_dir, folder)
     (folder / "recipe.toml").write_text(recipe_toml(between))
-    chain = find_leaks(short(folder, source=str(drawings)), data, choose)
+    chain = find_leaks(short(folder, source=str(drawings)), data, validation)
     assert [(found.path, found.through, bool(found.unknown)) for found in chain] == [
         (str(folder), "", True),
         (str(taught.run_dir), str(folder), False),
@@ -161,21 +161,23 @@ def test_a_teacher_of_other_data_that_hold_the_same_images_is_told(drawings: Pat
 
 
 def test_images_in_two_splits_are_counted(strokes: Dataset) -> None:
-    learn, choose = training_and_validation(short(), strokes)
-    assert notes_of_copies(learn, choose, strokes.test, drawn=True) == []
+    learn, validation = training_and_validation(short(), strokes)
+    assert notes_of_copies(learn, validation, strokes.test, drawn=True) == []
     some = np.arange(3)
     both = Split(
-        np.concatenate([learn.images, choose.images[some]]), np.concatenate([learn.labels, choose.labels[some]])
+        np.concatenate([learn.images, validation.images[some]]), np.concatenate([learn.labels, validation.labels[some]])
     )
-    test = Split(np.concatenate([both.images[:5], choose.images]), np.concatenate([both.labels[:5], choose.labels]))
-    told = notes_of_copies(both, choose, test, drawn=True)
-    assert [line.split(":")[0] for line in told] == [
-        f"3 of the {len(choose)} validation images are among the training images",
+    test = Split(
+        np.concatenate([both.images[:5], validation.images]), np.concatenate([both.labels[:5], validation.labels])
+    )
+    notes = notes_of_copies(both, validation, test, drawn=True)
+    assert [line.split(":")[0] for line in notes] == [
+        f"3 of the {len(validation)} validation images are among the training images",
         f"8 of the {len(test)} test images are among the training images",
-        f"{len(choose)} of the {len(test)} test images are among the validation images",
+        f"{len(validation)} of the {len(test)} test images are among the validation images",
     ]
-    assert all("deduplicate=true" in line for line in told)
-    assert len(notes_of_copies(both, choose, None, drawn=True)) == 1
+    assert all("deduplicate=true" in line for line in notes)
+    assert len(notes_of_copies(both, validation, None, drawn=True)) == 1
 
 
 def test_a_training_says_that_its_test_images_are_known(strokes: Dataset, tmp_path: Path) -> None:
@@ -187,15 +189,15 @@ def test_a_training_says_that_its_test_images_are_known(strokes: Dataset, tmp_pa
 
 def test_a_run_that_cannot_be_read_is_an_error(teacher: RunResult, strokes: Dataset, tmp_path: Path) -> None:
     recipe = short(tmp_path / "run", seed=1)
-    _, choose = training_and_validation(recipe, strokes)
+    _, validation = training_and_validation(recipe, strokes)
     for name, text in (("metrics.json", "{"), ("metrics.json", json.dumps({"data": 3})), ("recipe.toml", "seed = ")):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
         shutil.copytree(teacher.run_dir, tmp_path / "run")
         (tmp_path / "run" / name).write_text(text)
         with pytest.raises(ModelError, match="cannot be read"):
-            find_leaks(recipe, strokes, choose)
+            find_leaks(recipe, strokes, validation)
 
 
 def test_every_image_is_either_learned_from_or_held_out(strokes: Dataset) -> None:
-    learn, choose = training_and_validation(short(seed=1, validation_seed=2), strokes)
-    assert len(np.unique(np.concatenate([learn.images, choose.images]), axis=0)) == len(strokes.train)
+    learn, validation = training_and_validation(short(seed=1, validation_seed=2), strokes)
+    assert len(np.unique(np.concatenate([learn.images, validation.images]), axis=0)) == len(strokes.train)

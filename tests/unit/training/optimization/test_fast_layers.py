@@ -1,4 +1,4 @@
-"""Faster layers of training: the same answers, gradients and statistics as Keras's own."""
+"""Faster layers of training: the same outputs, gradients and statistics as Keras's own."""
 
 from __future__ import annotations
 

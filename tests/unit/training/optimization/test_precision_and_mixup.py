@@ -36,8 +36,8 @@ def test_a_bfloat16_run_leaves_a_float32_model(strokes: Dataset, tmp_path: Path,
     assert {layer.compute_dtype for layer in model.layers if layer.weights} == {"float32"}
     assert {v.dtype for v in model.weights} == {"float32"}
     # What was evaluated is what was saved, to the last bit that another batch size leaves alone.
-    answers = model.predict(strokes.test.images, batch_size=250, verbose=0)
-    np.testing.assert_allclose(answers, result.test_probabilities, atol=1e-6)
+    predictions = model.predict(strokes.test.images, batch_size=250, verbose=0)
+    np.testing.assert_allclose(predictions, result.test_probabilities, atol=1e-6)
     if ema:
         return
     exact = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, precision="float32"))

@@ -109,7 +109,7 @@ def test_imagenet_comes_from_keras_own_cache(tmp_path: Path, monkeypatch: pytest
 
 def test_resnet18_has_keras_hubs_layers_in_its_order() -> None:
     # The order of the convolutions and normalizations decides which of a file's arrays goes where. It was held against
-    # keras-hub 0.32's resnet_18 network with random weights: same file, same answers.
+    # keras-hub 0.32's resnet_18 network with random weights: same file, same predictions.
     model = build_backbone("resnet18", side=32)
     kinds = [
         (layer.kernel.shape[0], layer.strides[0], layer.filters)

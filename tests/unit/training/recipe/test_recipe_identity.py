@@ -58,20 +58,20 @@ def test_another_default_is_another_recipe(
 
 def test_another_usual_rate_is_another_recipe_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     given = TEXT + "learning_rate = 0.002\n"
-    before, told = recipe_hash(parse_recipe(TEXT)), recipe_hash(parse_recipe(given))
+    before, changed = recipe_hash(parse_recipe(TEXT)), recipe_hash(parse_recipe(given))
     monkeypatch.setitem(USUAL, "adamw", dataclasses.replace(USUAL["adamw"], learning_rate=0.003))
-    assert recipe_hash(parse_recipe(TEXT)) not in {before, told}
+    assert recipe_hash(parse_recipe(TEXT)) not in {before, changed}
     assert recipe_hash(parse_recipe(TEXT)) == recipe_hash(parse_recipe(TEXT + "learning_rate = 0.003\n"))
-    assert recipe_hash(parse_recipe(given)) == told
-    assert recipe_hash(parse_recipe(TEXT.replace("adamw", "sgd"))) not in {before, told}
+    assert recipe_hash(parse_recipe(given)) == changed
+    assert recipe_hash(parse_recipe(TEXT.replace("adamw", "sgd"))) not in {before, changed}
 
 
 def test_another_default_of_a_models_option_is_another_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     given = TEXT + "[model.options]\ndropout = 0.25\n"
-    before, told = recipe_hash(parse_recipe(TEXT)), recipe_hash(parse_recipe(given))
+    before, changed = recipe_hash(parse_recipe(TEXT)), recipe_hash(parse_recipe(given))
     monkeypatch.setitem(build.__kwdefaults__, "dropout", 0.5)
-    assert recipe_hash(parse_recipe(TEXT)) not in {before, told}
-    assert recipe_hash(parse_recipe(given)) == told
+    assert recipe_hash(parse_recipe(TEXT)) not in {before, changed}
+    assert recipe_hash(parse_recipe(given)) == changed
 
 
 def test_other_trained_stages_are_another_recipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A run is judged and gone on with from any folder: its recipe names absolute paths, its artifacts none."""
+"""A run is evaluated and resumed from any folder: its recipe names absolute paths, its artifacts none."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_what_exists_is_found_from_every_folder(tmp_path: Path, monkeypatch: pyt
     assert absolute_source("absent") == "absent" and absolute_source("fashion-mnist-mini") == "fashion-mnist-mini"
 
 
-def test_a_run_is_judged_gone_on_with_and_found_again_from_another_folder(
+def test_a_run_is_evaluated_resumed_and_found_again_from_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _photos(tmp_path / "work" / "photos")
@@ -75,9 +75,11 @@ def test_a_run_is_judged_gone_on_with_and_found_again_from_another_folder(
     result = train(kept, load_recipe_data(kept), run, resume=True)
     original = load_source(run)
     sets = evaluation_data(None, original)
-    answers = original.model.predict(sets.test.images, verbose=0)
+    predictions = original.model.predict(sets.test.images, verbose=0)
     assert sets.test.labels is not None
-    assert float((answers.argmax(axis=1) == sets.test.labels).mean()) == pytest.approx(result.metrics["test_accuracy"])
+    assert float((predictions.argmax(axis=1) == sets.test.labels).mean()) == pytest.approx(
+        result.metrics["test_accuracy"]
+    )
     monkeypatch.chdir(tmp_path / "work")
     assert train_once(recipe, load_recipe_data(recipe), run, test=True) == result.metrics
     artifact = without_places(original.training or {})

@@ -108,9 +108,9 @@ def test_the_run_folder_holds_what_it_should(whole: RunResult, strokes: Dataset)
     assert (metrics["best_epoch"], metrics["val_accuracy"]) == (best["epoch"], best["val_accuracy"])
 
     model = keras.models.load_model(whole.model_path)
-    answers = model.predict(strokes.test.images, verbose=0)
-    np.testing.assert_allclose(answers, whole.test_probabilities, atol=1e-6)
-    assert metrics["test_accuracy"] == (answers.argmax(axis=1) == strokes.test.labels).mean()
+    predictions = model.predict(strokes.test.images, verbose=0)
+    np.testing.assert_allclose(predictions, whole.test_probabilities, atol=1e-6)
+    assert metrics["test_accuracy"] == (predictions.argmax(axis=1) == strokes.test.labels).mean()
     assert (model.inputs[0].name, model.output_names) == ("image", ["probabilities"])
 
 
@@ -143,11 +143,11 @@ def test_the_strokes_are_learnt_and_progress_counts_the_whole_run(strokes: Datas
         with_overrides(make_recipe(), epochs=15),
         strokes,
         tmp_path,
-        progress=lambda *told: seen.append(told),
-        on_epoch=lambda *told: epochs.append(told),
+        progress=lambda *step: seen.append(step),
+        on_epoch=lambda *epoch: epochs.append(epoch),
     )
     assert result.metrics["test_accuracy"] > 0.8
-    assert [told for told in seen if told[0] == "training"] == [("training", i, 90) for i in range(1, 91)]
+    assert [step for step in seen if step[0] == "training"] == [("training", i, 90) for i in range(1, 91)]
     assert seen[-1] == ("testing", 1, 1)
     assert [(epoch, of) for epoch, of, _ in epochs] == [(i, 15) for i in range(1, 16)]
     assert [row for _, _, row in epochs] == list(result.history)
@@ -227,7 +227,7 @@ def test_the_last_epoch_is_kept_whatever_validation_says(
 ) -> None:
     recipe = make_recipe()
     recipe = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, epochs=3, keep=keep))
-    # Whether a real training gets worse is chance: here each epoch is judged worse than the one before.
+    # Whether a real training gets worse is chance: here each epoch is evaluated as worse than the one before.
     falling = iter([0.9, 0.8, 0.7])
     monkeypatch.setattr(fit, "score", lambda probabilities, labels: Scores(next(falling), 1.0, 0.5, 0.5))
     firsts = []
@@ -347,13 +347,13 @@ def test_training_starts_from_the_weights_of_a_file(
 def test_weights_that_do_not_fit(whole: RunResult, strokes: Dataset, tmp_path: Path) -> None:
     import keras
 
-    stranger = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
-    stranger.save(tmp_path / "stranger.keras")
-    stranger.save_weights(tmp_path / "stranger.weights.h5")
+    unrelated = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    unrelated.save(tmp_path / "unrelated.keras")
+    unrelated.save_weights(tmp_path / "unrelated.weights.h5")
     (tmp_path / "noise.keras").write_bytes(b"no archive")
     for name, says in (
-        ("stranger.keras", "do not fit"),
-        ("stranger.weights.h5", "do not fit"),
+        ("unrelated.keras", "do not fit"),
+        ("unrelated.weights.h5", "do not fit"),
         ("noise.keras", "is not a readable .keras file"),
         ("absent.keras", "no file"),
         ("weights.pickle", "Supported: none"),

@@ -1,4 +1,4 @@
-"""A run's folder has one writer: a second process is refused and told the first, and a killed one locks nothing."""
+"""A run's folder has one writer: a second process is refused and names the first, and a killed one locks nothing."""
 
 from __future__ import annotations
 

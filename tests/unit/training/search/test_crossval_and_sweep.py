@@ -60,7 +60,7 @@ def test_copies_of_an_image_share_a_fold_even_with_another_label() -> None:
 
 
 @pytest.mark.parametrize("source", ["fashion-mnist-mini"])
-def test_no_image_is_learned_from_and_judged_by_in_one_fold(source: str) -> None:
+def test_no_image_trains_and_evaluates_in_one_fold(source: str) -> None:
     dataset = load_dataset(source)
     assigned = assign_folds(dataset.train, folds=5, seed=0)
     recipe = short()
@@ -68,8 +68,8 @@ def test_no_image_is_learned_from_and_judged_by_in_one_fold(source: str) -> None
     hidden = set(fingerprints(dataset.test.images))
     for fold in range(5):
         part = fold_dataset(dataset, assigned, fold)
-        learn, choose = training_and_validation(recipe, part)
-        sets = [set(fingerprints(images)) for images in (learn.images, choose.images, part.test.images)]
+        learn, validation = training_and_validation(recipe, part)
+        sets = [set(fingerprints(images)) for images in (learn.images, validation.images, part.test.images)]
         assert not sets[0] & sets[2] and not sets[1] & sets[2]
         assert not sets[2] & hidden - set(fingerprints(dataset.train.images))
         seen += len(part.test)

@@ -62,9 +62,9 @@ def test_the_best_is_the_best_on_validation_and_trains_again(
     best = result.best
     assert best is not None and result.best_recipe == out / "best.toml"
     assert best["val_accuracy"] == max(t["val_accuracy"] for t in result.trials if t["state"] == "complete")
-    chosen = load_recipe(out / "best.toml")
-    assert chosen.optimizer.learning_rate == best["values"]["optimizer.learning_rate"]
-    assert train(chosen, strokes, tmp_path / "run").metrics["val_accuracy"] == best["val_accuracy"]
+    best_recipe = load_recipe(out / "best.toml")
+    assert best_recipe.optimizer.learning_rate == best["values"]["optimizer.learning_rate"]
+    assert train(best_recipe, strokes, tmp_path / "run").metrics["val_accuracy"] == best["val_accuracy"]
     assert json.loads((out / "search.json").read_text()) == result.to_json()
 
 
