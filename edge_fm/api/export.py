@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge_fm_export.context import QuantizeOptions, SourceModel
     from edge_fm_export.gate.golden_images import GoldenKind
     from edge_fm_export.planning import PlannedTarget
-    from edge_fm_export.results import ExportReport
+    from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
     from edge_fm_export.targets import Target
     from edge_fm_export.third_party_models.pixel_scaling import Preprocessing
     from edge_fm_runtime.artifacts.metadata import PhotoMode
@@ -34,6 +34,9 @@ class ExportOptions:
         min_agreement: least top-1 agreement, 0 to 1; None for the precision's own limit.
         max_diff: largest difference of a probability; None for the format's own limit.
         accuracy_control: leave in float what costs too much accuracy, to stay under `max_drop`.
+        keep_float: layers that stay in float at int8 for ONNX and OpenVINO, by their names in the Keras model.
+        explain: measure what int8 does to each layer of every int8 artifact, not of those alone that fail their gate;
+            the reports' `explanation` has it.
         temperature: divide the logits by this number before the softmax, or "auto" for what fits the validation images
             best; None leaves the model as it is.
         validation: source of labelled images that scores are fitted on; None for the validation split of `data`, or of
@@ -66,6 +69,8 @@ class ExportOptions:
     min_agreement: float | None = None
     max_diff: float | None = None
     accuracy_control: bool = False
+    keep_float: Sequence[str] = ()
+    explain: bool = False
     temperature: float | Literal["auto"] | None = None
     validation: str | None = None
     other_things: Sequence[str | Path] = ()
@@ -182,6 +187,10 @@ def _export(
     from edge_fm_runtime.parity.checks import Limits
 
     require_ready(targets)
+    if options.explain:
+        from edge_fm.evaluation.page import require_pages
+
+        require_pages()
     progress("loading the model", 0, None)
     original = _open(path, options, note)
     for text in original.notes:
@@ -219,6 +228,15 @@ def _export(
         force=options.force,
         progress=progress,
     )
+    if options.explain:
+        from edge_fm.evaluation.explanation_page import write_explanations
+
+        for page in write_explanations(report, out):
+            note(f"Page: {page}")
+        every: list[ExportResult | ExportFailure] = [*report.results, *report.failures]
+        for made in every:
+            if made.target.precision == "int8" and made.explanation is None and made.bytes is not None:
+                note(f"Note on {made.target}: there is no explanation {_unexplained(made.target.format)}.")
     known = {*original.notes, *report.warnings}
     for result in report.results:
         for text in result.notes:
@@ -236,10 +254,23 @@ def _export(
     return report
 
 
+def _unexplained(format_: str) -> str:
+    """Why an int8 artifact of this format has no explanation."""
+    if format_ == "litert":
+        return "for LiteRT; there is for onnx and openvino"
+    return "of what accuracy control made; leave out --accuracy-control"
+
+
 def _quantize(options: ExportOptions) -> QuantizeOptions:
     from edge_fm_export.context import QuantizeOptions
 
-    usual = QuantizeOptions(options.accuracy_control, seed=options.seed, any_cpu=options.any_cpu)
+    usual = QuantizeOptions(
+        options.accuracy_control,
+        seed=options.seed,
+        any_cpu=options.any_cpu,
+        keep_float=tuple(options.keep_float),
+        explain=options.explain,
+    )
     return usual if options.max_drop is None else replace(usual, max_drop_points=options.max_drop)
 
 

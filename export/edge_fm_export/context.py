@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -116,12 +116,16 @@ class QuantizeOptions:
         max_drop_points: the accuracy drop, in points, that accuracy control aims for.
         seed: of everything random.
         any_cpu: select what predicts the same on every CPU, not what suits this one.
+        keep_float: layers that stay in float, by their names in the Keras model.
+        explain: measure what int8 does to each layer, also where the artifact passes its gate.
     """
 
     accuracy_control: bool = False
     max_drop_points: float = MAX_DROP_POINTS
     seed: int = 0
     any_cpu: bool = False
+    keep_float: tuple[str, ...] = ()
+    explain: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,9 +161,12 @@ class Built:
         quantization: the quantizer, its settings and what stayed in float; None for floats.
         graph: nodes, parameters and bytes of the payload.
         notes: for a person, one sentence each.
+        explain: gives the `Explanation` (see `quantization.explanation`) of what int8 does to each layer; None where
+            nothing can.
     """
 
     payload: str
     quantization: Mapping[str, Any] | None = None
     graph: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    explain: Callable[[], object] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from edge_fm_export.card import CARD_FILE, model_card
 from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, RejectionSets, SourceModel
@@ -22,6 +23,7 @@ from edge_fm_export.gate.score_fitting import select_threshold
 from edge_fm_export.graph import count_macs
 from edge_fm_export.planning import artifact_name
 from edge_fm_export.prerequisites import check_request, why_not_int8
+from edge_fm_export.quantization.explanation.explanation import Explanation
 from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
 from edge_fm_export.targets import Target, find_builder, find_embed
 from edge_fm_export.writer import check_replaceable, disk_errors, install, workspace
@@ -163,18 +165,35 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
     with disk_errors(folder):
         find_embed(target.format)(folder / built.payload, metadata.embedded(), metadata)
     gate = _prove(export_, Artifact(folder, metadata, folder / built.payload))
+    explanation = None
+    if built.explain is not None and (context.quantize.explain or gate.failures):
+        explanation = cast("Explanation", built.explain())
     size = sum(hash_file(folder / name).bytes for name in list_files(folder))
     if gate.failures:
         error = GateError(
             f"{target} failed {len(gate.failures)} of {len(gate.checks)} checks on {gate.parity.n:,} images:",
             gate.failures,
-            hint=gate_advice(gate.checks, target.precision, context.quantize, calibrated=_calibrated(context)),
+            hint=gate_advice(
+                gate.checks, target, context.quantize, calibrated=_calibrated(context), explanation=explanation
+            ),
         )
-        return ExportFailure(folder.name, target, error, size, gate.parity, gate.checks, gate.engine, built.notes)
+        return ExportFailure(
+            folder.name,
+            target,
+            error,
+            size,
+            gate.parity,
+            gate.checks,
+            gate.engine,
+            built.notes,
+            explanation=explanation,
+        )
     metadata = _write(export_, with_gate_results(metadata, gate, export_.test, size, export_.golden.kind), gate, folder)
     threshold = () if rejection is None else (rejection.sentence(),)
     notes = (*context.source.notes, *built.notes, *export_.warnings, *gate.warnings, *threshold)
-    return ExportResult(folder, target, size, gate.parity, gate.checks, gate.engine, metadata, notes)
+    return ExportResult(
+        folder, target, size, gate.parity, gate.checks, gate.engine, metadata, notes, explanation=explanation
+    )
 
 
 def _golden(kind: GoldenKind, context: BuildContext, test: EvaluationSet, reference: Probabilities) -> GoldenInputs:

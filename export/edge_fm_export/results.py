@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_fm_export.quantization.explanation.explanation import Explanation
 from edge_fm_export.targets import Target
 from edge_fm_runtime.arrays import Probabilities
 from edge_fm_runtime.artifacts.metadata import Metadata
@@ -29,6 +30,7 @@ class ExportResult:
         metadata: as written.
         notes: for a person, one sentence each.
         replaced: whether it took the place of an artifact of an earlier export.
+        explanation: what int8 does to each layer; None where it was not asked for.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class ExportResult:
     metadata: Metadata
     notes: tuple[str, ...]
     replaced: bool = False
+    explanation: Explanation | None = None
 
     @property
     def measures(self) -> tuple[str, ...] | None:
@@ -64,6 +67,7 @@ class ExportResult:
             "parity": _parity_json(self.parity, self.checks, self.engine),
             "int8_measures": None if self.measures is None else list(self.measures),
             "notes": list(self.notes),
+            **explanation_json(self.explanation),
             "error": None,
         }
 
@@ -82,6 +86,7 @@ class ExportFailure:
         engine: the engine that the gate ran; None where the gate was not reached.
         notes: for a person, on how it was built.
         older: the artifact of an earlier export that still stands under that name, unchanged; None where there is none.
+        explanation: what int8 does to each layer, where its gate failed; None for floats.
     """
 
     name: str
@@ -93,6 +98,7 @@ class ExportFailure:
     engine: str | None = None
     notes: tuple[str, ...] = ()
     older: Path | None = None
+    explanation: Explanation | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object that `edgefm export --json` lists, with the keys of one that was written."""
@@ -105,6 +111,7 @@ class ExportFailure:
             "parity": None if self.parity is None else _parity_json(self.parity, self.checks, self.engine),
             "int8_measures": None,
             "notes": list(self.notes),
+            **explanation_json(self.explanation),
             "error": str(self.error),
         }
 
@@ -142,6 +149,11 @@ class ExportReport:
             if unnamed := [path for path in older if path not in error.message]:
                 error.message += f"\nUnchanged, from an earlier export: {', '.join(unnamed)}."
             raise error
+
+
+def explanation_json(explanation: Explanation | None) -> dict[str, Any]:
+    """The key `explanation` where there is one; else nothing."""
+    return {} if explanation is None else {"explanation": explanation.to_json()}
 
 
 def _parity_json(parity: Parity, checks: Sequence[Check], engine: str | None) -> dict[str, Any]:

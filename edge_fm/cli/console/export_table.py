@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_fm.cli.console.console import print_line, print_table
+from edge_fm.cli.console.explanation_table import print_explanation
 
 if TYPE_CHECKING:
     from edge_fm_export.results import ExportReport, ExportResult
@@ -32,6 +33,11 @@ def print_results(report: ExportReport) -> None:
         print_line(f"Replaced, from an earlier export: {', '.join(replaced)}")
     if older:
         print_line(f"Kept unchanged, from an earlier export: {', '.join(older)}")
+    explained = {made.path.name: made.explanation for made in results}
+    explained |= {failure.name: failure.explanation for failure in report.failures}
+    for name, explanation in explained.items():
+        if explanation is not None:
+            print_explanation(name, explanation)
     for result in results:
         if result.target.precision != "int8":
             continue

@@ -73,6 +73,18 @@ export_options = option_group(
         help="Leave in float what costs too much accuracy, to stay under --max-drop.",
     ),
     click.option(
+        "--keep-float",
+        multiple=True,
+        metavar="LAYER",
+        help="Leave this layer in float at int8 (onnx, openvino); may be repeated.",
+    ),
+    click.option(
+        "--explain",
+        is_flag=True,
+        help="Show what int8 does to each layer, and what leaving the worst in float would bring; also without this "
+        "where int8 fails.",
+    ),
+    click.option(
         "--any-cpu",
         is_flag=True,
         help="int8 for ONNX that predicts the same on CPUs without VNNI: weights of 7 bits.",

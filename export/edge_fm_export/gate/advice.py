@@ -7,39 +7,48 @@ from collections.abc import Sequence
 
 from edge_fm_export.context import QuantizeOptions
 from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES
-from edge_fm_runtime.artifacts.metadata import Precision
+from edge_fm_export.quantization.explanation.explanation import Explanation, keep_float_options
+from edge_fm_export.targets import Target
 from edge_fm_runtime.parity.checks import Check
 
 _MANY_SAMPLES = 1000
 
 
 def gate_advice(
-    checks: Sequence[Check], precision: Precision, quantize: QuantizeOptions, *, calibrated: int = 0
+    checks: Sequence[Check],
+    target: Target,
+    quantize: QuantizeOptions,
+    *,
+    calibrated: int = 0,
+    explanation: Explanation | None = None,
 ) -> str:
     """The options that get a failed artifact through its gate: a better conversion first, then limits that it keeps.
 
     Args:
         checks: of its gate.
-        precision: of the artifact.
+        target: format and precision of the artifact.
         quantize: how it was quantized.
         calibrated: the number of images that calibrated int8.
+        explanation: of the quantized model, if there is one.
 
     Example:
         >>> failed = Check("drop_points", 3.21, 0.5, passed=False)
-        >>> gate_advice([failed], "int8", QuantizeOptions(accuracy_control=True), calibrated=300)
+        >>> gate_advice([failed], Target("onnx", "int8"), QuantizeOptions(accuracy_control=True), calibrated=300)
         'Try --samples 1000 or --precision fp16. To accept it as it is: --max-drop 3.3'
     """
     failed = [check for check in checks if not check.passed]
     better = {
         "int8": [
-            *([] if quantize.accuracy_control else ["--accuracy-control"]),
+            *_measured(explanation),
+            # LiteRT's converter has no accuracy control.
+            *([] if quantize.accuracy_control or target.format == "litert" else ["--accuracy-control"]),
             # With fewer images than the usual number there are no more.
             *([f"--samples {_MANY_SAMPLES}"] if DEFAULT_SAMPLES <= calibrated < _MANY_SAMPLES else []),
             "--precision fp16",
         ],
         "fp16": ["--precision fp32"],
         "fp32": [],
-    }[precision]
+    }[target.precision]
     parts = [f"Try {_either(better)}."] if better else []
     accept = [option for option in map(_accepting, failed) if option is not None]
     if len(accept) == len(failed):
@@ -47,6 +56,12 @@ def gate_advice(
     else:
         parts.append("Its predictions depend on the other images of a batch: --static-batch 1 predicts one at a time.")
     return " ".join(parts)
+
+
+def _measured(explanation: Explanation | None) -> list[str]:
+    """The options with which the explanation's own trial stayed within the limit."""
+    enough = None if explanation is None else explanation.enough
+    return [] if enough is None else [keep_float_options(enough.layers)]
 
 
 def _accepting(check: Check) -> str | None:

@@ -48,11 +48,15 @@ def build_int8(context: BuildContext, folder: Path) -> Built:
     Raises:
         ExportError: no calibration images, accuracy control was requested, or an operator has no integer kernel.
     """
-    if context.quantize.accuracy_control:
-        raise ExportError(
-            "LiteRT's converter has no accuracy control; the onnx and openvino formats have.",
-            hint="Leave out --accuracy-control for litert, or use --format onnx.",
-        )
+    for option, given in (
+        ("--accuracy-control", context.quantize.accuracy_control),
+        ("--keep-float", context.quantize.keep_float),
+    ):
+        if given:
+            raise ExportError(
+                "LiteRT's converter cannot leave layers in float; the onnx and openvino formats can.",
+                hint=f"Leave out {option} for litert, or use --format onnx.",
+            )
     calibration = require_calibration(context)
     recorded = {
         "quantizer": "tf.lite.TFLiteConverter",
@@ -75,7 +79,8 @@ def build_int8(context: BuildContext, folder: Path) -> Built:
             trials[()] = convert(context, "int8")
         return predictor(trials[measures])
 
-    selected = select_measures(context, LADDER, make, original.predict)
+    further = "The onnx and openvino formats can leave layers in float."
+    selected = select_measures(context, LADDER, make, original.predict, further=further)
     return _write(folder, trials[selected.measures], quantization={**recorded, **selected.record}, notes=selected.notes)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ from edge_fm_export.onnx.corrections.bias_correction import add_zero_biases
 from edge_fm_export.onnx.corrections.equalization import equalize
 from edge_fm_export.onnx.int8_quantizer import CALIBRATION_METHOD, predictor, prepare, quantize_file
 from edge_fm_export.onnx.onnx_format import describe, fp32_model
+from edge_fm_export.onnx.simulation import OnnxSimulation
 from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.cpu import IntegerSettings, integer_settings
-from edge_fm_export.quantization.measures import Measure, Predict, select_measures
+from edge_fm_export.quantization.explanation.explain import Quantized, explain
+from edge_fm_export.quantization.explanation.explanation import Explanation
+from edge_fm_export.quantization.explanation.layer_names import LayerNames, require_layers
+from edge_fm_export.quantization.measures import Measure, Predict, Selected, select_measures
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.errors import ExportError
 
@@ -54,6 +59,7 @@ def build(context: BuildContext, folder: Path) -> Built:
     }
 
     quantizer = _Quantizer(context, prepared, settings)
+    recorded["kept_float"] = list(quantizer.keep_float(context.quantize.keep_float))
     proven = f"The 8-bit predictions were proven for {settings.safe_for}."
     notes: tuple[str, ...] = (proven if settings.reduce_range else f"{proven} For other CPUs export with --any-cpu.",)
     context.progress("quantizing onnx", 0, 1)
@@ -73,12 +79,15 @@ def build(context: BuildContext, folder: Path) -> Built:
             context, prepared, lambda kept, path: quantizer.quantize(kept, path, selected.measures), target
         )
         recorded |= controlled.record
+        recorded["kept_float"] = list(dict.fromkeys([*quantizer.kept, *recorded["kept_float"]]))
         notes += controlled.notes
         _require_loadable(target)
     else:
         target.write_bytes(trials[selected.measures].read_bytes())
     context.progress("quantizing onnx", 1, 1)
-    return Built(PAYLOAD, quantization=recorded, graph=describe(target), notes=notes)
+    weights_alone = "weights_int8" in recorded
+    explanation = None if weights_alone else partial(quantizer.explain, selected, recorded["kept_float"])
+    return Built(PAYLOAD, quantization=recorded, graph=describe(target), notes=notes, explain=explanation)
 
 
 class _Quantizer:
@@ -93,17 +102,61 @@ class _Quantizer:
     def __init__(self, context: BuildContext, prepared: Path, settings: IntegerSettings) -> None:
         self._context, self._prepared, self._settings = context, prepared, settings
         self._images = require_calibration(context).images
+        self.kept: tuple[str, ...] = ()
 
-    def quantize(self, kept_float: Collection[str], path: Path, measures: tuple[Measure, ...]) -> None:
+    def keep_float(self, layers: Collection[str]) -> tuple[str, ...]:
+        """Leave the nodes of `layers` in float from now on, and return their names.
+
+        Raises:
+            ExportError: there is no such layer, or it is in float anyway.
+        """
+        if layers:
+            simulation = self.simulation(())
+            require_layers(layers, [layer.name for layer in simulation.layers])
+            inside = simulation.nodes_in_float(frozenset(layers))
+            self.kept = tuple(name for name in simulation.nodes if name in inside)
+        return self.kept
+
+    def quantize(
+        self, kept_float: Collection[str], path: Path, measures: tuple[Measure, ...], *, final: bool = True
+    ) -> None:
         """Write the quantized model to `path`, with the nodes `kept_float` in float."""
         quantize_file(
             self._source(measures),
             path,
             batches(self._images, static=self._context.static_batch),
             settings=self._settings,
-            exclude=kept_float,
+            exclude={*self.kept, *kept_float},
             correction=self._few if "bias correction" in measures else None,
+            final=final,
         )
+
+    def simulation(self, measures: tuple[Measure, ...], kept_float: Collection[str] = ()) -> OnnxSimulation:
+        """The model in which one layer at a time is quantized, by these measures."""
+        path = self._context.scratch / "int8-simulated.onnx"
+        self.quantize(kept_float, path, measures, final=False)
+        names = LayerNames(self._context.source.model)
+        return OnnxSimulation(self._source(measures), path, names, self._context.static_batch)
+
+    def explain(self, selected: Selected, kept_float: Collection[str]) -> Explanation:
+        """Explain the model that the selected measures made, with the nodes `kept_float` in float."""
+        simulated = partial(self.simulation, kept_float=kept_float)
+        layers = self.simulation((), kept_float)
+
+        def build(names: Sequence[str], measures: tuple[Measure, ...]) -> Path:
+            path = self._context.scratch / f"int8-explained-{len(measures)}-{len(names)}.onnx"
+            self.quantize({*kept_float, *layers.nodes_in_float(frozenset(names))}, path, measures)
+            return path
+
+        quantized = Quantized(
+            predictor(self._prepared),
+            simulated,
+            build,
+            predictor,
+            selected.measures,
+            plain_drop_points=selected.plain_drop_points,
+        )
+        return explain(self._context, quantized)
 
     def _few(self) -> Iterator[Pixels]:
         """Images for means and ranges, in small batches: every activation of one is in memory at once."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 COMPUTE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_FOLLOW = ("Relu", "Clip", "LeakyRelu")
+FOLLOW = ("Relu", "Clip", "LeakyRelu")
 """Fused into the layer before them, as long as that one is quantized too."""
 _PASS = (
     "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
@@ -93,7 +93,7 @@ def quantizable(graph: Any) -> tuple[str, ...]:
 def _is_quantizable(view: GraphView, node: Any, data: list[str], integer: set[str]) -> bool:
     if node.op_type in COMPUTE:
         return len(node.input) > 1 and node.input[1] in view.constants
-    if node.op_type in (*_FOLLOW, *_PASS):
+    if node.op_type in (*FOLLOW, *_PASS):
         return bool(data) and all(i in integer for i in data)
     if node.op_type == "Add":
         return len(data) == 2 and all(i in integer for i in data)
@@ -147,7 +147,7 @@ def touched_tensors(graph: Any) -> Iterator[tuple[str, frozenset[str]]]:
     for name in quantizable(graph):
         node = next(n for n in graph.node if n.name == name)
         tensors = {*view.data(node), *node.output}
-        for follower in (r for o in node.output for r in view.readers.get(o, []) if r.op_type in _FOLLOW):
+        for follower in (r for o in node.output for r in view.readers.get(o, []) if r.op_type in FOLLOW):
             tensors.update(follower.output)
         yield name, frozenset(tensors)
 

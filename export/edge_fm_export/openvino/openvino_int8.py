@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-import io
-import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from edge_fm_export.compat.library_folders import some_home_folder
-from edge_fm_export.compat.openvino_signal_stack import signal_stack_restored
-from edge_fm_export.compat.tensorflow_setup import quiet
 from edge_fm_export.context import BuildContext, Built
-from edge_fm_export.openvino.ir_float_layers import CONVOLUTION, LAYERS, float_layers
+from edge_fm_export.openvino.accuracy_control import control_openvino
+from edge_fm_export.openvino.ir_float_layers import float_layers
 from edge_fm_export.openvino.ir_size import prune_ir
+from edge_fm_export.openvino.quantizer import (
+    FAST_BIAS_CORRECTION,
+    compile_model,
+    compile_quantized,
+    is_quantized,
+    quantize,
+    runner,
+)
+from edge_fm_export.openvino.simulation import OpenVINOSimulation
 from edge_fm_export.packages import require_package
-from edge_fm_export.quantization.calibration import batches, require_calibration
-from edge_fm_export.quantization.measures import Measure, Predict, select_measures
-from edge_fm_export.quantization.selection import note_on_weights, select_int8_weights
-from edge_fm_export.quantization.steering import Drop, SteeringImages, predict_all, steering_images
+from edge_fm_export.quantization.calibration import require_calibration
+from edge_fm_export.quantization.explanation.explain import Quantized, explain
+from edge_fm_export.quantization.explanation.explanation import Explanation
+from edge_fm_export.quantization.explanation.layer_names import LayerNames, require_layers
+from edge_fm_export.quantization.measures import Measure, Predict, Selected, select_measures
+from edge_fm_export.quantization.steering import steering_images
 from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import ExportError
-from edge_fm_runtime.system.brief_errors import brief
 
 PAYLOAD = "model.xml"
 PRESET = "mixed"
 """Activations asymmetric: measured as fast as "performance" on CPUs, and closer for activations that are not ReLU."""
-FAST_BIAS_CORRECTION = False
-"""The layer-by-layer correction: the fast one moved 2.5% and 8% of two small networks' predictions, this one 1%."""
 LADDER: tuple[tuple[Measure, ...], ...] = (("fast bias correction",),)
 """Each layer by itself, on the original's activations; the default corrects layer after layer."""
 ACTIVATION_RANGES = "min-max"
 """Over all samples. NNCF's default, the mean of each sample's extremes, clips half of them: it cost small networks
 2 to 3.5 points, and this one 0.1."""
-_RANKING_IMAGES = 300
 
 
 def build(context: BuildContext, folder: Path) -> Built:
@@ -69,207 +70,103 @@ def build(context: BuildContext, folder: Path) -> Built:
         "kept_float": [],
     }
     notes: tuple[str, ...] = ()
+    explanation = None
     context.progress("quantizing openvino", 0, 1)
+    quantizer = _Quantizer(context, source)
+    quantizer.keep_float(context.quantize.keep_float)
     if context.quantize.accuracy_control:
-        steering = steering_images(context)
-        quantized, record, notes = _controlled(context, model, steering)
+        quantized, record, notes = control_openvino(context, model, steering_images(context), quantizer.kept)
         recorded |= record
     else:
         trials: dict[tuple[Measure, ...], Any] = {}
 
         def make(measures: tuple[Measure, ...]) -> Predict:
-            trials[measures] = _plain(context, shared_core().read_model(source), fast=bool(measures))
-            predict: Predict = _run(_compile_quantized(trials[measures], context))
+            trials[measures] = quantizer.quantize(measures)
+            predict: Predict = runner(compile_quantized(trials[measures], context))
             return predict
 
-        selected = select_measures(context, LADDER, make, _run(_compile(model)))
+        selected = select_measures(context, LADDER, make, runner(compile_model(model)))
         quantized, notes = trials[selected.measures], selected.notes
         recorded |= selected.record
         recorded["fast_bias_correction"] = bool(selected.measures)
+        explanation = partial(quantizer.explain, selected)
     target = folder / PAYLOAD
     save_ir(quantized, target)
     prune_ir(target)
-    if context.quantize.accuracy_control:
+    if context.quantize.accuracy_control or quantizer.kept:
         recorded["kept_float"] = float_layers(target)
-    elif not _quantized(quantized):
+    elif not is_quantized(quantized):
         raise ExportError("The model has no layer that NNCF quantizes.", hint="Use --precision fp16.")
     context.progress("quantizing openvino", 1, 1)
-    return Built(PAYLOAD, quantization=recorded, graph=describe(target), notes=notes)
+    return Built(PAYLOAD, quantization=recorded, graph=describe(target), notes=notes, explain=explanation)
 
 
-def _plain(context: BuildContext, model: Any, *, fast: bool) -> Any:
-    import nncf
+class _Quantizer:
+    """Quantizes one float model with any measures, and with any layers in float.
 
-    images = require_calibration(context).images
-    with _silent_nncf():
-        try:
-            return nncf.quantize(
-                model, _dataset(context, images), advanced_parameters=_advanced(), **_settings(len(images), fast=fast)
-            )
-        except Exception as error:
-            raise _failed(error, context) from error
+    Args:
+        context: of the export.
+        source: the float model's `.xml`.
+    """
 
+    def __init__(self, context: BuildContext, source: Path) -> None:
+        self._context, self._source = context, source
+        self.kept: tuple[str, ...] = ()
 
-def _controlled(
-    context: BuildContext, model: Any, steering: SteeringImages
-) -> tuple[Any, Mapping[str, Any], tuple[str, ...]]:
-    """NNCF's own accuracy control, steered by top-1 accuracy on images that are not the test split's."""
-    import nncf
+    def keep_float(self, layers: Sequence[str]) -> None:
+        """Leave the operations of `layers` in float from now on.
 
-    images = require_calibration(context).images
-    static = context.static_batch
-    original = predict_all(_run(_compile(model)), steering.images, static)
-    limit = context.quantize.max_drop_points
-    tries = 0
+        Raises:
+            ExportError: there is no such layer, or it is in float anyway.
+        """
+        if layers:
+            simulation = self._simulation()
+            require_layers(layers, [layer.name for layer in simulation.layers])
+            self.kept = tuple(simulation.operations_in_float(frozenset(layers)))
 
-    def accuracy(compiled: Any, items: Iterable[Any]) -> tuple[float, list[float]]:
-        # NNCF gives a compiled model and the items that it selected: all of them, or those that rank the layers.
-        selected = np.concatenate([np.atleast_1d(item) for item in items]).astype(np.intp)
-        predictions = predict_all(_run(compiled), steering.images[selected], static)
-        part = SteeringImages(steering.images[selected], None if steering.labels is None else steering.labels[selected])
-        correct = part.correct(predictions, original[selected])
-        nonlocal tries
-        tries += 1
-        context.progress("accuracy control", tries, None)
-        # Less one standard error of the drop, which is 0 for the original: NNCF's limit then holds the cautious drop.
-        error = part.drop(predictions, original[selected]).error_points / 100.0
-        return float(correct.mean()) - error, correct.astype(np.float64).tolist()
+    def quantize(self, measures: tuple[Measure, ...], kept: Sequence[str] = ()) -> Any:
+        """The quantized model (openvino.Model), with the operations `kept` in float too."""
+        model = shared_core().read_model(self._source)
+        return quantize(self._context, model, fast=bool(measures), kept=(*self.kept, *kept))
 
-    with _silent_nncf():
-        try:
-            quantized = nncf.quantize_with_accuracy_control(
-                model,
-                calibration_dataset=_dataset(context, images),
-                validation_dataset=nncf.Dataset(list(range(len(steering.images)))),
-                validation_fn=accuracy,
-                max_drop=limit / 100.0,
-                drop_type=nncf.DropType.ABSOLUTE,
-                advanced_quantization_parameters=_advanced(),
-                advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
-                    ranking_subset_size=min(_RANKING_IMAGES, len(steering.images)), num_ranking_workers=1
-                ),
-                **_settings(len(images)),
-            )
-        except Exception as error:
-            raise _failed(error, context) from error
-    notes = (steering.note,) if steering.note else ()
+    def explain(self, selected: Selected) -> Explanation:
+        """Explain the model that the selected measures made."""
+        simulation = self._simulation()
 
-    def drop_of(candidate: Any) -> Drop:
-        return steering.drop(predict_all(_run(_compile(candidate)), steering.images, static), original)
+        def build(layers: Sequence[str], measures: tuple[Measure, ...]) -> Path:
+            from edge_fm_export.openvino.openvino_format import save_ir
 
-    extra: dict[str, Any] = {}
-    drop = drop_of(quantized)
-    if not _quantized(quantized) or drop.cautious_points > limit:
-        layers = _layers(model)
-        alone = select_int8_weights(
-            layers, lambda out: drop_of(_compress_weights(context, model, out)).cautious_points, limit_points=limit
+            path = self._context.scratch / f"int8-explained-{len(measures)}-{len(layers)}.xml"
+            save_ir(self.quantize(measures, simulation.operations_in_float(frozenset(layers))), path)
+            prune_ir(path)
+            return path
+
+        quantized = Quantized(
+            _open(self._source),
+            lambda _: simulation,
+            build,
+            _open,
+            selected.measures,
+            _bytes,
+            selected.plain_drop_points,
         )
-        quantized = _compress_weights(context, model, set(layers) - set(alone))
-        drop, notes = drop_of(quantized), (*notes, note_on_weights(alone))
-        extra = {"weights_int8": [name.removesuffix(CONVOLUTION) for name in alone]}
-    record = {
-        "quantizer": "nncf.compress_weights" if extra else "nncf.quantize_with_accuracy_control",
-        "accuracy_control": {
-            "max_drop_points": limit,
-            "drop_points": drop.points,
-            "drop_error_points": drop.error_points,
-            "images": len(steering.images),
-            "tries": tries,
-        },
-        **extra,
-    }
-    return quantized, record, notes
+        return explain(self._context, quantized)
+
+    def _simulation(self) -> OpenVINOSimulation:
+        """Of weights and ranges, which no correction of biases changes."""
+        return OpenVINOSimulation(
+            shared_core().read_model(self._source),
+            self.quantize(("fast bias correction",)),
+            LayerNames(self._context.source.model),
+            self._context.static_batch,
+            lambda model: runner(compile_model(model)),
+        )
 
 
-def _compress_weights(context: BuildContext, model: Any, keep: Collection[str]) -> Any:
-    """The float `model` with the weights of all layers but `keep` in int8."""
-    import nncf
-
-    with _silent_nncf():
-        try:
-            return nncf.compress_weights(
-                model.clone(),
-                mode=nncf.CompressWeightsMode.INT8_SYM,
-                ignored_scope=nncf.IgnoredScope(names=sorted(keep)),
-            )
-        except Exception as error:
-            raise _failed(error, context) from error
-
-
-def _layers(model: Any) -> list[str]:
-    """Names of the layers with weights."""
-    return [op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() in LAYERS]
-
-
-def _quantized(model: Any) -> bool:
-    return any(op.get_type_name() == "FakeQuantize" for op in model.get_ops())
-
-
-def _settings(samples: int, *, fast: bool = FAST_BIAS_CORRECTION) -> dict[str, Any]:
-    import nncf
-
-    return {
-        "preset": nncf.QuantizationPreset.MIXED,
-        "target_device": nncf.TargetDevice.CPU,
-        "subset_size": samples,
-        "fast_bias_correction": fast,
-    }
-
-
-def _advanced() -> Any:
-    import nncf
-    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
-
-    return nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
-
-
-def _dataset(context: BuildContext, images: npt.NDArray[np.uint8]) -> Any:
-    import nncf
-
-    # One image a time, as NNCF's statistics count samples; a fixed batch is filled up.
-    return nncf.Dataset(list(batches(images, static=context.static_batch, size=1)))
-
-
-def _compile(model: Any) -> Any:
-    return shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
-
-def _compile_quantized(model: Any, context: BuildContext) -> Any:
-    try:
-        return _compile(model)
-    except Exception as error:
-        raise ExportError(
-            f"OpenVINO cannot load the model at int8: {brief(error)}", hint=_hint(context.static_batch)
-        ) from error
-
-
-def _run(compiled: Any) -> Any:
-    def predict(batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        return np.array(compiled(batch)[0], dtype=np.float32)
-
+def _open(path: Path) -> Predict:
+    predict: Predict = runner(compile_model(shared_core().read_model(path)))
     return predict
 
 
-def _failed(error: Exception, context: BuildContext) -> ExportError:
-    return ExportError(f"NNCF cannot quantize the model: {brief(error)}", hint=_hint(context.static_batch))
-
-
-def _hint(static_batch: int | None) -> str:
-    hint = "Use --precision fp16, or --format onnx."
-    if static_batch is None:
-        return f"Fix the batch size, which layers such as attention need here: --static-batch 1. {hint}"
-    return hint
-
-
-@contextmanager
-def _silent_nncf() -> Iterator[None]:
-    """Hold back NNCF's log and its progress bars, which go to stdout, where data belongs."""
-    import nncf
-
-    level = logging.getLogger("nncf").level
-    nncf.set_log_level(logging.ERROR)
-    try:
-        with signal_stack_restored(), quiet(), redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        nncf.set_log_level(level or logging.INFO)
+def _bytes(path: Path) -> int:
+    return path.stat().st_size + path.with_suffix(".bin").stat().st_size

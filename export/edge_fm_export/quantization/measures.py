@@ -63,12 +63,20 @@ class Selected:
     record: Mapping[str, Any]
     notes: tuple[str, ...]
 
+    @property
+    def plain_drop_points(self) -> float | None:
+        """The estimated drop of plain calibration, where it was not within the aim."""
+        tried = self.record.get("measures_tried")
+        return tried[0]["drop_points"] if tried else None
+
 
 def select_measures(
     context: BuildContext,
     ladder: Sequence[tuple[Measure, ...]],
     make: Callable[[tuple[Measure, ...]], Predict],
     original: Predict,
+    *,
+    further: str = "--accuracy-control leaves layers in float to go further.",
 ) -> Selected:
     """Try plain calibration, then one step of the ladder after the other until the estimated drop is within the aim.
 
@@ -77,6 +85,7 @@ def select_measures(
         ladder: combinations of measures, the cheapest first.
         make: quantizes with these measures, and returns a function that predicts with the result.
         original: predicts with the float model.
+        further: what a person may do where no step reaches the aim.
     """
     images, kind = check_images(context)
     reference = predict_all(original, images.images, context.static_batch)
@@ -108,7 +117,7 @@ def select_measures(
         ],
         "measures_images": {"count": len(images.images), "set": kind},
     }
-    return Selected(best.measures, record, (_note(trials, best, len(images.images), kind), *impossible))
+    return Selected(best.measures, record, (_note(trials, best, len(images.images), kind, further), *impossible))
 
 
 def check_images(context: BuildContext) -> tuple[SteeringImages, str]:
@@ -138,10 +147,10 @@ def estimated_drop(predictions: Probabilities, original: Probabilities, images: 
     return max(expected, counted.points - counted.error_points)
 
 
-def _note(trials: Sequence[Trial], best: Trial, count: int, kind: str) -> str:
+def _note(trials: Sequence[Trial], best: Trial, count: int, kind: str, further: str) -> str:
     where = f"{count:,} calibration images" if kind == "calibration" else f"{count:,} images held out"
     done = f"Used: {' and '.join(best.measures)}." if best.measures else "Nothing did better than calibration alone."
-    more = "" if best.drop_points <= AIM_POINTS else " --accuracy-control leaves layers in float to go further."
+    more = "" if best.drop_points <= AIM_POINTS else f" {further}"
     return (
         f"Calibration alone loses more than {AIM_POINTS:g} points. Estimated drop on {where}: "
         f"{'; '.join(map(str, trials))}. {done}{more}"

@@ -1,0 +1,92 @@
+"""A page for each explained int8 artifact: the error of every layer, and what leaving layers in float brings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_fm.evaluation import page
+from edge_fm_runtime.system.atomic_write import writing
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from matplotlib.figure import Figure
+
+    from edge_fm_export.quantization.explanation.explanation import Explanation
+    from edge_fm_export.results import ExportReport
+
+_ERRORS = (
+    "Error is the mean total variation distance of the probabilities from the float model's, in percent, when this "
+    "layer alone is at int8; share is its part of the sum of all layers. Weights and output: the error of each alone, "
+    "for the ten worst layers. The outlier channel decides the range of the layer's output; in brackets, how many "
+    "times larger it is than the median channel."
+)
+_DRAWN = 20
+
+
+def write_explanations(report: ExportReport, folder: Path) -> list[Path]:
+    """Write `<folder>/<artifact>-explanation.html` for each explained artifact, written or failed.
+
+    Raises:
+        MissingDependencyError: Jinja2 or Matplotlib is not installed.
+    """
+    explained = {result.path.name: result.explanation for result in report.results}
+    explained |= {failure.name: failure.explanation for failure in report.failures}
+    files = []
+    for name, explanation in explained.items():
+        if explanation is not None:
+            file = folder / f"{name}-explanation.html"
+            text = _page(name, explanation)
+            folder.mkdir(parents=True, exist_ok=True)
+            with writing(file):
+                file.write_text(text, encoding="utf-8")
+            files.append(file)
+    return files
+
+
+def _page(name: str, explanation: Explanation) -> str:
+    from edge_fm_export.quantization.explanation.tables import TRIAL_COLUMNS, columns_of, layer_rows, trial_rows
+
+    built, columns = explanation.trials[0], columns_of(explanation)
+    return page.document(
+        f"{name}: int8 explained",
+        page.heading(f"{name}: int8 explained", 1),
+        page.paragraph(" ".join(filter(None, (explanation.cause, explanation.advice))), kind="lead"),
+        page.tiles(
+            {
+                "drop, points": f"{built.drop_points:.2f}",
+                "allowed": f"{explanation.limit_points:g}",
+                "by calibration alone": f"{explanation.plain_drop_points:.2f}",
+                "bytes": f"{built.bytes:,}",
+            }
+        ),
+        page.paragraph(
+            f"Drops are estimated on {explanation.images:,} images {explanation.image_set}. Beside calibration: "
+            f"{', '.join(explanation.measures) or 'nothing'}.",
+            kind="dim",
+        ),
+        page.heading("Layers"),
+        page.figure(_drawing(explanation), "Error of each layer alone at int8, in percent", kind="middle"),
+        page.table(columns, layer_rows(explanation, columns)),
+        page.paragraph(_ERRORS, kind="dim"),
+        page.heading("Layers in float"),
+        page.table(TRIAL_COLUMNS, trial_rows(explanation)),
+        _names(explanation),
+        page.paragraph("Written by edgefm export --explain. All of this page is inside this file.", kind="dim"),
+    )
+
+
+def _names(explanation: Explanation) -> Markup | None:
+    most = max(explanation.trials, key=lambda trial: len(trial.layers)).layers
+    return page.paragraph(f"The worst first: {', '.join(most)}.") if most else None
+
+
+def _drawing(explanation: Explanation) -> Figure:
+    worst = explanation.layers[:_DRAWN]
+    with page.drawn(height=0.9 + 0.24 * len(worst), width=6.4) as (drawing, axes):
+        axes.barh([layer.layer for layer in worst], [100 * layer.error for layer in worst], color=page.COLOURS[0])
+        axes.invert_yaxis()
+        axes.set_xlabel("error, %")
+        axes.grid(visible=False, axis="y")
+        drawing.tight_layout()
+        return drawing

@@ -1,0 +1,66 @@
+"""An explanation as rows of text, for the terminal and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_fm_export.quantization.explanation.explanation import Explanation, LayerError
+
+WORST_SHOWN = 10
+"""Layers in the terminal; the page and the JSON have all."""
+LAYER_COLUMNS = (
+    "layer", "error %", "share %", "weights %", "output %", "equalized %", "outlier channel", "weight range",
+    "output range",
+)  # fmt: skip
+"""Error: mean total variation distance of the probabilities, in percent; of the layer, its weights and its output
+alone, and after equalization. Then the channel that decides the output's range, and how many
+times larger than the median channel it is; and the ranges of weights and output."""
+TRIAL_COLUMNS = ("layers in float", "drop", "bytes", "batch 1 ms", "enough")
+
+
+def columns_of(explanation: Explanation) -> list[str]:
+    """The columns that `explanation` has values for."""
+    equalized = any(layer.error_after is not None for layer in explanation.layers)
+    return [column for column in LAYER_COLUMNS if equalized or column != "equalized %"]
+
+
+def layer_rows(explanation: Explanation, columns: Sequence[str]) -> list[list[str]]:
+    """The layers, the largest error first, with these columns."""
+    return [[cells[column] for column in columns] for cells in map(_cells, explanation.layers)]
+
+
+def trial_rows(explanation: Explanation) -> list[list[str]]:
+    """The trials: how many of the worst layers are in float, and what that brings."""
+    return [
+        [
+            "none" if not trial.layers else f"the worst {len(trial.layers)}" if len(trial.layers) > 1 else "the worst",
+            f"{trial.drop_points:+.2f}",
+            f"{trial.bytes:,}",
+            f"{trial.ms:.3f}",
+            "yes" if trial.sufficient else "no",
+        ]
+        for trial in explanation.trials
+    ]
+
+
+def _cells(layer: LayerError) -> dict[str, str]:
+    outlier = "-" if layer.outlier is None else f"{layer.outlier.channel} ({layer.outlier.ratio:.3g}x)"
+    return {
+        "layer": layer.layer,
+        "error %": _percent(layer.error),
+        "share %": f"{100 * layer.share:.1f}",
+        "weights %": _percent(layer.weight_error),
+        "output %": _percent(layer.activation_error),
+        "equalized %": _percent(layer.error_after),
+        "outlier channel": outlier,
+        "weight range": _range(layer.weight_range),
+        "output range": _range(layer.activation_range),
+    }
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.3f}"
+
+
+def _range(limits: tuple[float, float] | None) -> str:
+    return "-" if limits is None else f"{limits[0]:.3g}..{limits[1]:.3g}"
