@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from edge_fm.api.autotune import AutotuneResult, autotune
     from edge_fm.api.benchmark import BenchmarkResult, benchmark
     from edge_fm.api.classify import classify
+    from edge_fm.api.common.export_options import ExportOptions
     from edge_fm.api.datasets import ContactSheet, DataDescription, FetchedData, describe_data, draw_data, fetch_data
     from edge_fm.api.doctor import MachineReport, examine_machine
     from edge_fm.api.evaluate import EvaluationResult, evaluate
     from edge_fm.api.experiments import ClassPairs, ExperimentsResult, pair_classes, run_experiments
-    from edge_fm.api.export import ExportOptions, ExportPlan, export, plan_export
+    from edge_fm.api.export import ExportPlan, export, plan_export
     from edge_fm.api.loadgen import ScenariosResult, benchmark_scenarios
     from edge_fm.api.models import ModelList, list_models, plot_models
     from edge_fm.api.quickstart import QuickstartResult, quickstart
@@ -49,7 +50,7 @@ _HOMES = {
     "EdgeFMError": "edge_fm_runtime.errors",
     "EvaluationResult": "edge_fm.api.evaluate",
     "ExperimentsResult": "edge_fm.api.experiments",
-    "ExportOptions": "edge_fm.api.export",
+    "ExportOptions": "edge_fm.api.common.export_options",
     "ExportPlan": "edge_fm.api.export",
     "ExportReport": "edge_fm_export.results",
     "Failure": "edge_fm_runtime.classification",

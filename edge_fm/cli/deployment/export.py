@@ -38,7 +38,8 @@ def command(
     checked against what so many images can show: an artifact fails where its whole 95% interval is out of tolerance,
     and gets a warning where its estimate is. NAME is a trained model of the package, such as edgenet-n.
     """
-    from edge_fm.api.export import ExportOptions, export, plan_export
+    from edge_fm.api.common.export_options import ExportOptions
+    from edge_fm.api.export import export, plan_export
     from edge_fm_export.third_party_models.pixel_scaling import parse_preprocessing
 
     if dry_run:

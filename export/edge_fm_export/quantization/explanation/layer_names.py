@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from edge_fm_export.compat.keras_internals import producer
+from edge_fm_export.compat.tensorflow_setup import import_keras
 from edge_fm_runtime.errors import ExportError
 
 _CALL = re.compile(r"_\d+$")
@@ -61,12 +63,11 @@ def _layers(model: Any) -> Iterator[tuple[str, Any]]:
 
 def _folded_into(layer: Any) -> str | None:
     """The layer whose output a batch normalization alone reads, if it has weights."""
-    import keras
-
+    keras = import_keras()
     if not isinstance(layer, keras.layers.BatchNormalization):
         return None
     try:
-        before = layer.input._keras_history.operation
+        before, _ = producer(layer.input)
     except (AttributeError, ValueError):  # built by hand, or called more than once
         return None
     kernels = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)

@@ -1,0 +1,82 @@
+"""The options of an export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from edge_fm_export.gate.golden_images import GoldenKind
+    from edge_fm_export.third_party_models.pixel_scaling import Preprocessing
+    from edge_fm_runtime.artifacts.metadata import PhotoMode
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """How `export` opens, converts and checks a model; each default is that of `edgefm export`.
+
+    Attributes:
+        calibration: source of the images that int8 is calibrated on; None for the training split of `data`.
+        samples: how many images to calibrate on; None for 300, or as many as there are.
+        max_drop: largest accuracy drop in points; None for the precision's own limit, 0.5 for int8.
+        min_agreement: least top-1 agreement, 0 to 1; None for the precision's own limit.
+        max_diff: largest difference of a probability; None for the format's own limit.
+        accuracy_control: leave in float what costs too much accuracy, to stay under `max_drop`.
+        keep_float: layers that stay in float at int8 for ONNX and OpenVINO, by their names in the Keras model.
+        explain: measure what int8 does to each layer of every int8 artifact, not of those alone that fail their gate;
+            the reports' `explanation` has it.
+        temperature: divide the logits by this number before the softmax, or "auto" for what fits the validation images
+            best; None leaves the model as it is.
+        validation: source of labelled images that scores are fitted on; None for the validation split of `data`, or of
+            the run.
+        other_things: folders or manifests of images of what is none of the classes; the threshold keeps most of them
+            out. None named: those of the run's recipe that are of the groups of the validation images.
+        target_accuracy: share of the labels above the recorded threshold that must be right; None for 0.92.
+        max_others: largest share of images of other things that may get a label; None for 0.25.
+        any_cpu: int8 for ONNX that predicts the same on CPUs without VNNI: weights of 7 bits.
+        data: source of the evaluation set; None for the run's own.
+        skip_unreadable: share of a folder's images that may be left out; None for what the run's training left out.
+        group: what images come from, which splits keep together: a column of a manifest, `FILE:COLUMN` of a file in
+            an image folder, or a pattern of the paths; None for what the run's training said of the same source.
+        label_column: column of a manifest that holds the labels; None for what it said, else to tell by the names.
+        labels: label names in the order of the output, or a file with one a line; None for the model's own.
+        preprocessing: scaling that is put into the graph before the model; None for none.
+        input_size: height and width of a model that takes any; None for the model's own.
+        photo: how photos become the input; None for the run's own, or "stretch" for a third-party model.
+        trust: load models that carry code (Lambda layers), which will run.
+        static_batch: a fixed batch size in the graph; None for a free one.
+        seed: of the choice of calibration images.
+        golden: images in golden.npz, which travels with the artifact: "data" for 32 of the evaluation set, "generated"
+            for drawn shapes, where photos must not be given away.
+        force: replace artifacts that came from another model.
+    """
+
+    calibration: str | None = None
+    samples: int | None = None
+    max_drop: float | None = None
+    min_agreement: float | None = None
+    max_diff: float | None = None
+    accuracy_control: bool = False
+    keep_float: Sequence[str] = ()
+    explain: bool = False
+    temperature: float | Literal["auto"] | None = None
+    validation: str | None = None
+    other_things: Sequence[str | Path] = ()
+    target_accuracy: float | None = None
+    max_others: float | None = None
+    any_cpu: bool = False
+    data: str | None = None
+    skip_unreadable: float | None = None
+    group: str | None = None
+    label_column: str | None = None
+    labels: str | Path | Sequence[str] | None = None
+    preprocessing: Preprocessing | None = None
+    input_size: tuple[int, int] | None = None
+    photo: PhotoMode | None = None
+    trust: bool = False
+    static_batch: int | None = None
+    seed: int = 0
+    golden: GoldenKind = "data"
+    force: bool = False
