@@ -223,6 +223,10 @@ def _check_alone(payload: Path, content: bytes | None = None) -> None:
         from edge_fm_runtime.artifacts.onnx_external_data import refuse_external_data
 
         refuse_external_data(payload, content)
+    elif payload.suffix.lower() == ".tflite" and there:
+        from edge_fm_runtime.artifacts.embedded import check_litert_data
+
+        check_litert_data(payload, content)
     elif payload.suffix.lower() == ".xml" and there:
         # OpenVINO goes by the content: an ONNX model by this name would be read, with files that nobody checked.
         if content is None:

@@ -73,6 +73,25 @@ def _read_litert(path: Path, content: bytes | None) -> str | None:
     return None if text is None else text.decode()
 
 
+def check_litert_data(path: Path, content: bytes | None = None) -> None:
+    """Check that a `.tflite` file refers to nothing outside itself, before LiteRT reads it.
+
+    Args:
+        path: of the file, for messages.
+        content: its bytes, where they were read already.
+
+    Raises:
+        ArtifactError: it does, or it is malformed.
+    """
+    from edge_fm_runtime.artifacts.embedded_litert import check_data_inside
+
+    try:
+        with opened_data(path, content) as data:
+            check_data_inside(data)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} is not a readable tflite model: {error}.", hint=BROKEN) from error
+
+
 def protobuf_fields(data: Data, start: int, end: int, *, most: int = _MOST_FIELDS) -> Iterator[tuple[int, int, int]]:
     """Walk a protobuf message, field by field; see protobuf.dev, Encoding.
 
