@@ -127,12 +127,19 @@ def _litert() -> dict[str, Any]:
     return _engine("litert", ["CPU"] if callable(Interpreter) else [], None)
 
 
+def _absolute(path: str) -> Path | None:
+    try:
+        return Path(path).resolve()
+    except FileNotFoundError:  # the current folder was removed
+        return None
+
+
 def _folders() -> list[dict[str, Any]]:
     from edge_fm.data import cache_folder
     from edge_fm_runtime.errors import DataError
     from edge_fm_runtime.system.user_cache import cache_root
 
-    folders: dict[str, Path | None] = {"data": None, "compiled models": None, "runs": Path("runs").resolve()}
+    folders: dict[str, Path | None] = {"data": None, "compiled models": None, "runs": _absolute("runs")}
     with suppress(DataError):  # a user without a home folder
         folders["data"] = cache_folder()
     if (root := cache_root()) is not None:
@@ -144,7 +151,7 @@ def _folders() -> list[dict[str, Any]]:
         if folder is None:
             found.append({"for": purpose, "path": None, "exists": False, "writable": False})
             continue
-        nearest = next(p for p in [folder, *folder.parents] if os.access(p, os.F_OK))
+        nearest = next((p for p in [folder, *folder.parents] if os.access(p, os.F_OK)), folder)
         found.append(
             {
                 "for": purpose,

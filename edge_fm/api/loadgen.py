@@ -13,7 +13,7 @@ from edge_fm.api.benchmark import DURATION_S, newest_exports
 from edge_fm.api.common.engines import select_engine
 from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
-from edge_fm_runtime.system.atomic_write import writing
+from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -137,8 +137,8 @@ def benchmark_scenarios(
     paths = tuple(artifact.path for artifact in opened)
     found = ScenariosResult(tuple(results), version, plan, environment(), paths, folder is not None)
     if folder is not None:
-        with writing(folder / "mlperf.json"):
-            (folder / "mlperf.json").write_text(json.dumps(found.to_json(), indent=2) + "\n")
+        with replacing(folder / "mlperf.json") as temporary:
+            temporary.write_text(json.dumps(found.to_json(), indent=2) + "\n")
         note(f"Wrote {folder / 'mlperf.json'} and LoadGen's logs in {folder / 'mlperf'}")
     return found
 

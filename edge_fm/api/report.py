@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_fm.api.common.places import RUNS
 from edge_fm_runtime.progress import MessageFn, ignore_message
-from edge_fm_runtime.system.atomic_write import writing
+from edge_fm_runtime.system.atomic_write import replacing
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def benchmark_report(
     report = read_benchmark(benchmark)
     page = out or (benchmark if benchmark.is_dir() else benchmark.parent) / HTML_FILE
     page.parent.mkdir(parents=True, exist_ok=True)
-    with writing(page):
-        page.write_text(benchmark_page(report), encoding="utf-8")
+    with replacing(page) as temporary:
+        temporary.write_text(benchmark_page(report), encoding="utf-8")
     advice = recommend(report)
     return BenchmarkPage(page, report["verdict"], advice.model, advice.engine, advice.sentence)

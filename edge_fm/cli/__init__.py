@@ -75,6 +75,8 @@ def _error_to_raise(error: EdgeFMError | click.ClickException | OSError) -> Exce
         return error
     if isinstance(error, BrokenPipeError) and error.filename in (None, STDOUT):
         return click.exceptions.Exit(1)  # the reader of the results has seen enough
+    if error.filename is None and error.errno == errno.ENOENT and not _current_folder_exists():
+        return _Failure(EdgeFMError("The current folder no longer exists.", hint="Go to another: cd"))
     if error.filename is None and error.errno not in _FULL:
         return error
     hint = _FULL.get(error.errno or 0, "Name a file or folder that can be read or written.")
@@ -82,6 +84,14 @@ def _error_to_raise(error: EdgeFMError | click.ClickException | OSError) -> Exce
         hint = "Free some space, or write the results elsewhere."
     where = "A file cannot be written" if error.filename is None else os.fsdecode(error.filename)
     return _Failure(EdgeFMError(f"{where}: {error.strerror or error}.", hint=hint))
+
+
+def _current_folder_exists() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109  # as Path.cwd() does
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _before_empty(command: click.Command, args: list[str]) -> str | None:

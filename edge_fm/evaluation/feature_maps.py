@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edge_fm.evaluation.plots import new_figure
 from edge_fm.models.keras_import import require_keras
 from edge_fm_runtime.errors import ModelError
-from edge_fm_runtime.system.atomic_write import writing
+from edge_fm_runtime.system.atomic_write import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,8 +97,8 @@ def plot_feature_maps(
     draw_feature_maps(figure, image, maps)
     if title:
         figure.suptitle(title, fontsize=9)
-    with writing(path):
-        figure.savefig(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
     return path
 
 

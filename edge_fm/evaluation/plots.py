@@ -13,7 +13,7 @@ from edge_fm.evaluation.plain_figure import plain_figure
 from edge_fm.evaluation.plot_labels import label_width, short_label
 from edge_fm_export.compat.library_folders import use_own_matplotlib_folder
 from edge_fm_runtime.errors import DataError, MissingDependencyError
-from edge_fm_runtime.system.atomic_write import writing
+from edge_fm_runtime.system.atomic_write import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,8 +51,8 @@ def plot_curves(history: Sequence[Mapping[str, float]], path: Path) -> Path:
     """
     figure = new_figure(9, 3.6)
     draw_curves(figure, history)
-    with writing(path):
-        figure.savefig(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
     return path
 
 
@@ -101,8 +101,8 @@ def plot_confusion(confusion: npt.ArrayLike, label_names: Sequence[str], path: P
     longer = _LETTER * max(0, max(map(label_width, names), default=0) - _LETTERS_IN_SIDE)
     figure = new_figure(side + 0.6 + longer, side + 0.7 * longer)
     draw_confusion(figure, confusion, names)
-    with writing(path):
-        figure.savefig(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
     return path
 
 
@@ -143,8 +143,8 @@ def plot_reliability(bins: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """
     figure = new_figure(5.2, 5.2)
     draw_reliability(figure, bins)
-    with writing(path):
-        figure.savefig(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
     return path
 
 
@@ -206,6 +206,6 @@ def plot_samples(
             axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
             colour = "#333333" if i >= len(right) else "#117733" if right[i] else "#aa3344"
             axes.set_title(titles[i], fontsize=8, color=colour)
-    with writing(path):
-        figure.savefig(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
     return path

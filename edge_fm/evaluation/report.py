@@ -25,7 +25,7 @@ from edge_fm.evaluation.plots import (
     plot_reliability,
     plot_samples,
 )
-from edge_fm_runtime.system.atomic_write import writing
+from edge_fm_runtime.system.atomic_write import replacing
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -76,8 +76,8 @@ def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) 
     """
     folder.mkdir(parents=True, exist_ok=True)
     stored = folder / "evaluation.json"
-    with writing(stored):
-        stored.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with replacing(stored) as temporary:
+        temporary.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     sections = {
         "Training": _training(folder, evaluated),
         "Classes": parts.class_table(result["per_class"]),
@@ -92,8 +92,8 @@ def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) 
         "Provenance": _provenance(result, evaluated),
     }
     file = folder / "report.html"
-    with writing(file):
-        file.write_text(_page(result, {title: body for title, body in sections.items() if body}), encoding="utf-8")
+    with replacing(file) as temporary:
+        temporary.write_text(_page(result, {title: body for title, body in sections.items() if body}), encoding="utf-8")
     return file
 
 

@@ -17,7 +17,7 @@ from edge_fm.experiments.run import read_history
 from edge_fm.experiments.table import find_experiment
 from edge_fm.models.run_files import MODEL_FILE
 from edge_fm.training import Recipe
-from edge_fm_runtime.system.atomic_write import writing
+from edge_fm_runtime.system.atomic_write import replacing
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -57,8 +57,8 @@ def write_page(
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / FILE
     text = _page(rows, studies, results, runs)
-    with writing(file):
-        file.write_text(text, encoding="utf-8")
+    with replacing(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return file
 
 

@@ -34,6 +34,7 @@ def _unwritable(purpose: str) -> str:
     return " (not writable: compiled anew each time)" if purpose == "compiled models" else " (not writable)"
 
 
+_NO_FOLDER = {"runs": "none, as the current folder no longer exists"}
 _BYTE_PRODUCTS = {
     "exact": "exact",
     "saturating": "would saturate, without VNNI: for ONNX at int8 export with --any-cpu",
@@ -54,7 +55,7 @@ def _print(report: Mapping[str, Any]) -> None:
         *(
             [
                 f"folder: {f['for']}",
-                (f["path"] or "none, as this user has no home folder")
+                (f["path"] or _NO_FOLDER.get(f["for"], "none, as this user has no home folder"))
                 + ("" if f["writable"] else _unwritable(f["for"])),
             ]
             for f in report["folders"]

@@ -31,7 +31,7 @@ from edge_fm.evaluation.page import (
     tiles,
     together,
 )
-from edge_fm_runtime.system.atomic_write import writing
+from edge_fm_runtime.system.atomic_write import replacing
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -53,8 +53,8 @@ def write_benchmark(report: Mapping[str, Any], folder: Path) -> tuple[Path, Path
     folder.mkdir(parents=True, exist_ok=True)
     stored, page = folder / JSON_FILE, folder / HTML_FILE
     store_benchmark(report, stored)
-    with writing(page):
-        page.write_text(benchmark_page(report), encoding="utf-8")
+    with replacing(page) as temporary:
+        temporary.write_text(benchmark_page(report), encoding="utf-8")
     return stored, page
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.system.atomic_write import writing
+from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.json_text import parse_json
 
 JSON_FILE = "benchmark.json"
@@ -17,8 +17,8 @@ _NEEDED = ("verdict", "reasons", "environment", "conditions", "rows", "ratios", 
 
 def store_benchmark(report: Mapping[str, Any], file: Path) -> None:
     """Write what `edgefm benchmark --json` prints."""
-    with writing(file):
-        file.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with replacing(file) as temporary:
+        temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_benchmark(path: Path) -> dict[str, Any]:

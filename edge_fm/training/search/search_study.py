@@ -233,9 +233,13 @@ def _suggest(trial: Any, dimension: Dimension) -> Any:
 def file_lock(path: Path) -> Iterator[None]:
     """Wait for a lock that one process holds at a time; a process that dies releases it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    # Nothing is written to it; a link, in a folder from elsewhere, is not followed.
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)
 
 
 def this_process() -> dict[str, Any]:

@@ -31,6 +31,8 @@ def writing(path: Path) -> Iterator[None]:
 def replacing(path: Path, *, mode: int | None = None, beside: str | None = None) -> Iterator[Path]:
     """Give a path in the same folder to write to; it takes the place of `path` in the end, unless an error is raised.
 
+    Where `path` is a link, the link is replaced: a folder from elsewhere must not lead to a file outside it.
+
     Args:
         path: in an existing folder; an older file stays whole until it is replaced.
         mode: permissions of the new file, such as 0o600; None for the process's usual ones.
@@ -47,9 +49,14 @@ def replacing(path: Path, *, mode: int | None = None, beside: str | None = None)
     temporary = path.with_name(beside or f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     with writing(path):
         try:
+            temporary.unlink(missing_ok=True)  # of a process that was killed; or a link, which would be written through
             if mode is not None:
                 os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode))
             yield temporary
             temporary.replace(path)
+        except OSError as error:
+            if error.filename == os.fspath(temporary):  # which nobody has heard of
+                error.filename = os.fspath(path)
+            raise
         finally:
             temporary.unlink(missing_ok=True)

@@ -22,8 +22,11 @@ _START = (
 def import_path() -> list[str]:
     """Where this process imports from, absolute, without the current folder unless EdgeFM itself lies there."""
     roots = [folder for name in _OURS for folder in _root(name)]
-    current = os.path.realpath(os.curdir)
-    entries = [os.path.realpath(entry) for entry in sys.path if entry]
+    try:
+        current = os.path.realpath(os.curdir)
+    except FileNotFoundError:  # it was removed: nothing is imported from there
+        current = ""
+    entries = [os.path.realpath(entry) for entry in sys.path if entry and (current or Path(entry).is_absolute())]
     searched = [entry for entry in entries if entry != current or entry in roots]
     return [*searched, *(root for root in dict.fromkeys(roots) if root not in searched)]
 

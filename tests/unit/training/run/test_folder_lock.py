@@ -111,3 +111,41 @@ def test_of_many_that_come_at_once_one_gets_the_folder(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert got and not wrong and not (tmp_path / "run" / LOCK_FILE).exists()
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    """A run from elsewhere may hold one; its target would be emptied and written to."""
+    from edge_fm.training.search.search_study import file_lock
+
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / LOCK_FILE).symlink_to(tmp_path / "mine")
+    with pytest.raises(TrainingError, match="cannot be written to"), locked_folder(tmp_path / "run"):
+        pass
+    with pytest.raises(OSError, match="symbolic links"), file_lock(tmp_path / "run" / LOCK_FILE):
+        pass
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_a_run_with_links_in_it_writes_nothing_outside(short: Recipe, strokes: Dataset, tmp_path: Path) -> None:
+    """Resumed, a run from elsewhere would write its results over what its links lead to."""
+    two = dataclasses.replace(short, training=dataclasses.replace(short.training, epochs=2))
+    train(two, strokes, tmp_path / "whole")
+
+    def stop(epoch: int, epochs: int, row: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(two, strokes, tmp_path / "run", on_epoch=stop)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    written = [path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*") if path.is_file()]
+    links = [tmp_path / "run" / name for name in written] + [
+        tmp_path / "run" / name.parent / f".{name.name}.tmp" for name in written
+    ]
+    linked = [link for link in links if not link.exists()]
+    assert len(linked) > len(written)
+    for link in linked:
+        link.symlink_to(outside / link.name)
+    assert train(two, strokes, tmp_path / "run", resume=True).metrics["epochs"] == 2
+    assert [path.name for path in outside.iterdir()] == []
