@@ -142,7 +142,7 @@ class Explanation:
         if worst.outlier is not None and worst.outlier.ratio >= OUTLIER_RATIO:
             channel = (
                 f", whose channel {worst.outlier.channel} reaches {worst.outlier.ratio:,.0f} times the values of the "
-                "median channel: one scale for both leaves the others few steps"
+                "median channel: one scale for all leaves the others few of 256 steps"
             )
         return f"{100 * worst.share:.0f}% of the layers' errors come from {worst.layer}{channel}."
 
@@ -150,7 +150,7 @@ class Explanation:
     def advice(self) -> str:
         """What to do, in a sentence or two."""
         built = self.trials[0]
-        done = f"With {' and '.join(self.measures)}, int8" if self.measures else "int8"
+        done = f"with {' and '.join(self.measures)}, int8" if self.measures else "int8"
         where = f"{self.images:,} images {self.image_set}"
         if built.sufficient:
             found = f"Nothing needs mending: {done} loses {built.drop_points:.2f} points on {where}"

@@ -44,7 +44,7 @@ def trial_rows(explanation: Explanation) -> list[list[str]]:
 
 
 def _cells(layer: LayerError) -> dict[str, str]:
-    outlier = "-" if layer.outlier is None else f"{layer.outlier.channel} ({layer.outlier.ratio:.3g}x)"
+    outlier = "-" if layer.outlier is None else f"{layer.outlier.channel} ({_short(layer.outlier.ratio)}x)"
     return {
         "layer": layer.layer,
         "error %": _percent(layer.error),
@@ -63,4 +63,9 @@ def _percent(share: float | None) -> str:
 
 
 def _range(limits: tuple[float, float] | None) -> str:
-    return "-" if limits is None else f"{limits[0]:.3g}..{limits[1]:.3g}"
+    return "-" if limits is None else f"{_short(limits[0])}..{_short(limits[1])}"
+
+
+def _short(value: float) -> str:
+    """Three digits, and no power of ten for thousands."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"

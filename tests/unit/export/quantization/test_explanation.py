@@ -41,7 +41,7 @@ def test_what_was_needed_and_why_is_said() -> None:
     explanation = _explanation(FloatTrial((), 0.0, True, 1000, 1.0), measures=("equalization",), plain=40.0)
     assert explanation.healthy
     assert "75% of the layers' errors come from conv1, whose channel 5 reaches 900 times" in explanation.cause
-    assert "With equalization, int8 loses 0.00 points on 200 images held out, 40.00 without" in explanation.advice
+    assert "with equalization, int8 loses 0.00 points on 200 images held out, 40.00 without" in explanation.advice
 
 
 def test_the_advice_is_the_fewest_layers_that_suffice() -> None:
