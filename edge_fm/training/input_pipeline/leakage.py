@@ -3,12 +3,13 @@
 Which images a run holds out follows its seed, so a run that starts from a run of another seed, or of other data that
 hold the same images, is evaluated on images that were learned from. Its validation figures are too good then, and a
 selection by them is wrong; its test figures are too good where the other run learned from test images. Images are
-compared one by one, pixel for pixel: sets of other names, sizes and orders may share them.
+compared one by one, pixel for pixel: sets of other names, sizes and orders may share them. Where images have groups
+(people, cameras, days), a model that has learned from others of a group knows it too: its floor, its light.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,9 @@ class Leak:
         test_images: of the run's test images that it has learned from.
         through: the model that learned from this one, which the recipe names; empty where it names this one.
         unknown: the data that it learned from, where these are not here to be compared; else empty.
+        group_images: of the run's validation images that come from a group (a person, a camera, a day) of which it has
+            learned from some image, this one or another.
+        group_test_images: likewise of the test images.
     """
 
     path: str
@@ -45,6 +49,8 @@ class Leak:
     test_images: int = 0
     through: str = ""
     unknown: str = ""
+    group_images: int = 0
+    group_test_images: int = 0
 
 
 def find_leaks(recipe: Recipe, dataset: Dataset, validation_split: Split, *, test: bool = True) -> tuple[Leak, ...]:
@@ -70,16 +76,51 @@ def find_leaks(recipe: Recipe, dataset: Dataset, validation_split: Split, *, tes
     leaks = []
     validation_keys = set(fingerprints(validation_split.images))
     test_keys = set(fingerprints(dataset.test.images)) if test else set()
+    whose = _groups_by_image(dataset)
     for path, through, theirs, same in _runs(recipe, dataset):
         learned_from = dataset if same else _their_data(theirs, recipe, dataset)
         if learned_from is None:
             leaks.append(Leak(path, 0, "", through=through, unknown=theirs.data.source))
             continue
-        train_keys = set(fingerprints(training_and_validation(theirs, learned_from)[0].images))
-        images, test_images = len(validation_keys & train_keys), len(test_keys & train_keys)
-        if images or test_images:
-            leaks.append(Leak(path, images, _advice(theirs) if same else "", test_images, through))
+        learned = training_and_validation(theirs, learned_from)[0]
+        train_keys = set(fingerprints(learned.images))
+        known = {group for key in train_keys for group in whose.get(key, ())}
+        if theirs.data.group == recipe.data.group:
+            known |= set(learned.groups)
+        counts = len(validation_keys & train_keys), len(test_keys & train_keys)
+        of_groups = _count(validation_split, known), _count(dataset.test, known) if test else 0
+        if any(counts) or any(of_groups):
+            advice = _advice(theirs) if same else ""
+            leaks.append(Leak(path, counts[0], advice, counts[1], through, "", *of_groups))
     return tuple(leaks)
+
+
+def _groups_by_image(dataset: Dataset) -> dict[bytes, set[str]]:
+    """Fingerprint of each image of a dataset that has groups -> its groups; an image may be of several."""
+    from edge_fm_export.gate.fingerprints import fingerprints
+
+    found: dict[bytes, set[str]] = {}
+    for split in dataset.splits.values():
+        for key, group in zip(fingerprints(split.images), split.groups, strict=False):  # no groups, nothing to pair
+            found.setdefault(key, set()).add(group)
+    return found
+
+
+def _count(split: Split, groups: set[str]) -> int:
+    return sum(group in groups for group in split.groups)
+
+
+def leak_rows(found: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
+    """What metrics.json holds of leaks: path, images that were learned from, and images of groups that are known.
+
+    Args:
+        found: these three of each model; the last one is left out of the row where it is 0.
+    """
+    return [
+        {"path": path, "images": images, **({"images_of_known_groups": of_groups} if of_groups else {})}
+        for path, images, of_groups in found
+        if images or of_groups
+    ]
 
 
 def notes_of_copies(train_split: Split, validation_split: Split, test: Split | None, *, drawn: bool) -> list[str]:
@@ -137,6 +178,16 @@ def notes_of_leaks(leaks: tuple[Leak, ...], validation_split: Split) -> list[str
                 f"{name} has learned from {leak.test_images:,} of the test images: test figures will be too good. "
                 "Start or learn from another model."
             )
+        for known, count, what in (
+            (leak.images, leak.group_images, "validation"),
+            (leak.test_images, leak.group_test_images, "test"),
+        ):
+            if count > known:
+                more = f" {advice}" if what == "validation" else ""
+                notes.append(
+                    f"{name} has learned from images of the same groups as {count:,} of the {what} images: {what} "
+                    f"figures say nothing about groups that it has never seen.{more}"
+                )
     return notes
 
 

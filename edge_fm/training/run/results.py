@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE
-from edge_fm.training.input_pipeline.leakage import Leak
+from edge_fm.training.input_pipeline.leakage import Leak, leak_rows
 from edge_fm.training.optimization.schedules import stops_early
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.data import READING
@@ -127,8 +127,8 @@ def finalize_run(
         **{key: best.get(key) for key in ("val_accuracy", "val_balanced_accuracy", "val_macro_f1", "val_loss")},
         **tested,
         "selected_by": selection_key(recipe.training.select_by),
-        "validation_leaks": [{"path": leak.path, "images": leak.images} for leak in leaks if leak.images],
-        "test_leaks": [{"path": leak.path, "images": leak.test_images} for leak in leaks if leak.test_images],
+        "validation_leaks": leak_rows((leak.path, leak.images, leak.group_images) for leak in leaks),
+        "test_leaks": leak_rows((leak.path, leak.test_images, leak.group_test_images) for leak in leaks),
         "advice": list(advice),
         "label_suspects": [{"split": "validation", **one.to_json()} for one in suspects],
         "best_epoch": state.best_epoch,

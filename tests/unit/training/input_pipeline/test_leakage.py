@@ -14,7 +14,7 @@ from strokes_data import make_recipe, make_split
 
 from edge_fm.data import Dataset, Split
 from edge_fm.training import DistillationPart, Recipe, RunResult, parse_recipe, recipe_hash, train, with_overrides
-from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
+from edge_fm.training.input_pipeline.leakage import find_leaks, leak_rows, notes_of_copies, notes_of_leaks
 from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
 from edge_fm.training.recipe.file import recipe_toml
 from edge_fm_runtime.errors import ModelError, RecipeError
@@ -158,6 +158,60 @@ def test_a_teacher_of_other_data_that_hold_the_same_images_is_told(drawings: Pat
         (str(folder), "", True),
         (str(taught.run_dir), str(folder), False),
     ]
+
+
+def _by_people(place: Path, name: str, seed: int, people: range) -> Path:
+    """A manifest of pictures that each person drew four of."""
+    split = make_split(4 * len(people), seed)
+    rows = ["file,label,sender"]
+    for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
+        file = place / name / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(file)
+        rows.append(f"{name}/{number}.png,{'abc'[label]},person {people[number % len(people)]}")
+    table = place / f"{name}.csv"
+    table.write_text("\n".join(rows) + "\n")
+    return table
+
+
+@pytest.mark.parametrize("column", ["sender", "none"])
+def test_a_teacher_that_knows_other_images_of_the_same_people_is_told(tmp_path: Path, column: str) -> None:
+    ours = _by_people(tmp_path, "ours", 1, range(10))
+    theirs = _by_people(tmp_path, "theirs", 2, range(5, 15))
+    teacher = short(source=str(theirs), group=column)
+    taught = train(teacher, load_recipe_data(teacher), tmp_path / "teacher", test=False)
+    student = short(taught.run_dir, source=str(ours), group="sender", seed=2)
+    data = load_recipe_data(student)
+    _, choose = training_and_validation(student, data)
+    leaks = find_leaks(student, data, choose)
+    if column == "none":
+        assert leaks == (), "without groups nothing says who drew what the teacher learned from"
+        return
+    known = set(training_and_validation(teacher, load_recipe_data(teacher))[0].groups)
+    (leak,) = leaks
+    assert (leak.images, leak.test_images) == (0, 0), "no image is the same"
+    assert leak.group_images == sum(group in known for group in choose.groups)
+    assert leak.group_test_images == sum(group in known for group in data.test.groups)
+    assert leak.group_images + leak.group_test_images > 0
+    assert any("images of the same groups as" in note for note in notes_of_leaks(leaks, choose))
+    assert (
+        find_leaks(student, data, choose, test=False) == ()
+        or not find_leaks(student, data, choose, test=False)[0].group_test_images
+    )
+
+
+def test_a_teacher_of_the_same_data_read_without_groups_knows_the_people(tmp_path: Path) -> None:
+    table = _by_people(tmp_path, "ours", 1, range(10))
+    teacher = short(source=str(table), group="none")
+    taught = train(teacher, load_recipe_data(teacher), tmp_path / "teacher", test=False)
+    student = short(taught.run_dir, source=str(table), group="sender", seed=2)
+    data = load_recipe_data(student)
+    _, choose = training_and_validation(student, data)
+    (leak,) = find_leaks(student, data, choose)
+    assert leak.group_images == len(choose) > leak.images, "it has seen some of everybody's pictures"
+    rows = leak_rows([(leak.path, leak.images, leak.group_images), ("other", 0, 0), ("third", 2, 0)])
+    assert rows[0]["images_of_known_groups"] == len(choose)
+    assert rows[1:] == [{"path": "third", "images": 2}]
 
 
 def test_images_in_two_splits_are_counted(strokes: Dataset) -> None:
