@@ -62,7 +62,7 @@ def print_tuning(tuning: Tuning, max_drop: float) -> None:
     print_table("One image, fastest first", columns, cells, right=(3, 5, 6), optional=optional)
     best = tuning.best
     print_line(
-        f"Fastest within {max_drop:g} points: {best.artifact.path} on {best.engine}, "
+        f"Fastest within {max_drop:g} point{'' if max_drop == 1 else 's'}: {best.artifact.path} on {best.engine}, "
         f"{best.threads} {'thread' if best.threads == 1 else 'threads'}"
     )
 

@@ -26,8 +26,7 @@ def command(console: Console) -> None:
     if not report.base_works:
         console.note("The base cannot work: pip install --force-reinstall edge-fm")
         sys.exit(1)
-    if report.missing:
-        console.next(report.missing[0]["install"])
+    console.next("edgefm infer photo.jpg")
 
 
 def _unwritable(purpose: str) -> str:

@@ -21,7 +21,6 @@ from typing import Any
 
 from edge_fm_runtime.artifacts.metadata import Format, Precision
 from edge_fm_runtime.defaults import MAX_DROP_POINTS
-from edge_fm_runtime.errors import GateError
 from edge_fm_runtime.parity.comparison import Parity
 
 
@@ -148,14 +147,3 @@ def doubts(checks: Sequence[Check], n: int) -> tuple[str, ...]:
     return tuple(
         f"{check.describe()}: {n:,} images are too few to decide; evaluate on more." for check in checks if check.warns
     )
-
-
-def require(checks: Sequence[Check], *, what: str, hint: str) -> None:
-    """Raise one error that lists every failed check.
-
-    Raises:
-        GateError: at least one check failed.
-    """
-    failures = [check.describe() for check in checks if not check.passed]
-    if failures:
-        raise GateError(f"{what} failed {len(failures)} of {len(checks)} checks:", failures, hint=hint)

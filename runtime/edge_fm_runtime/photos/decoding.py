@@ -52,7 +52,6 @@ class ParallelDecoder(Generic[In, Out]):
         self._stopped = threading.Event()
         self._ended = False
         self._taken = 0
-        self._workers = workers
         self._threads = [threading.Thread(target=self._work, name="edgefm-decode", daemon=True) for _ in range(workers)]
         threading.Thread(target=self._feed, args=(iter(source),), name="edgefm-feed", daemon=True).start()
         for thread in self._threads:

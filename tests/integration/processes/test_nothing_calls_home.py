@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from _pytest.mark import ParameterSet
 from PIL import Image
+from small_recipe import small_recipe
 
 EDGEFM = str(Path(sys.executable).with_name("edgefm"))
 _STRACE = ("strace", "-f", "-qq", "-y", "--seccomp-bpf", "-s", "4096", "-e")
@@ -148,20 +149,6 @@ report bench/benchmark.json --quiet
 data show data.npz --quiet
 """
 """Quickstart exports every format and precision."""
-_RECIPE = """
-name = "small"
-[model]
-name = "lenet5"
-[data]
-source = "data.npz"
-[training]
-epochs = 1
-batch_size = 64
-[search]
-trials = 1
-[search.space]
-"optimizer.learning_rate" = { low = 1e-3, high = 1e-2, log = true }
-"""
 
 
 def _make_data(place: Place) -> None:
@@ -172,7 +159,7 @@ def _make_data(place: Place) -> None:
     np.savez(
         place.project / "data.npz", x_train=images[:500], y_train=labels[:500], x_test=images[500:], y_test=labels[500:]
     )
-    (place.project / "small.toml").write_text(_RECIPE)
+    (place.project / "small.toml").write_text(small_recipe("data.npz", batch_size=64, trials=1))
 
 
 @needs_strace

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from small_recipe import small_recipe
 from tiny_models import TINY_LABELS
 
 from edge_fm.cli import _COMMANDS, cli
@@ -49,20 +50,6 @@ COMMANDS: dict[str, list[str]] = {
     "doctor": ["doctor"],
     "quickstart": ["quickstart"],
 }
-RECIPE = """
-name = "small"
-[model]
-name = "lenet5"
-[data]
-source = "fashion-mnist-mini"
-[training]
-epochs = 1
-batch_size = 16
-[search]
-trials = 2
-[search.space]
-"optimizer.learning_rate" = { low = 1e-3, high = 1e-2, log = true }
-"""
 _SERVER = """
 import json, os, shutil, signal, sys, tempfile, time
 import edge_fm_runtime  # first: it switches off usage reports, for which OpenVINO would start processes
@@ -130,7 +117,7 @@ def place(tiny_runs: dict[str, Any], exported: Any, tmp_path_factory: pytest.Tem
     labels = np.arange(80) % 4
     np.savez(folder / "images.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20])
     (folder / "labels.txt").write_text("\n".join(TINY_LABELS["grey"]) + "\n")
-    (folder / "small.toml").write_text(RECIPE)
+    (folder / "small.toml").write_text(small_recipe("fashion-mnist-mini", batch_size=16, trials=2))
     measured = ["benchmark", str(folder / EXPORT), "--against", "none", "--duration", "0.05", "--engine", "null"]
     done = CliRunner().invoke(cli, [*measured, "--out", str(folder / "measured")])
     assert done.exit_code == 0, done.output

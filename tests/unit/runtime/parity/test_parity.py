@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge_fm_runtime.artifacts.metadata import FORMATS, PRECISIONS
-from edge_fm_runtime.errors import EngineError, GateError
-from edge_fm_runtime.parity.checks import Limits, check_parity, default_limits, require
+from edge_fm_runtime.errors import EngineError
+from edge_fm_runtime.parity.checks import check_parity, default_limits
 from edge_fm_runtime.parity.comparison import compare_probabilities
 
 
@@ -75,15 +75,6 @@ def test_without_labels_agreement_stands_in_for_the_drop() -> None:
     reference, candidate = one_hot([0] * 100), one_hot([0] * 90 + [1] * 10)
     checks = check_parity(compare_probabilities(reference, candidate), default_limits("onnx", "int8"))
     assert [(c.name, c.passed) for c in checks] == [("top1_agreement", False)]
-
-
-def test_every_failure_is_listed() -> None:
-    parity = compare_probabilities(one_hot([0] * 20), one_hot([0] * 10 + [1] * 10), labels=np.zeros(20, int))
-    checks = check_parity(parity, Limits(min_agreement=0.99, max_drop_points=1.0, max_abs_diff=0.1))
-    with pytest.raises(GateError, match="failed 3 of 3") as caught:
-        require(checks, what="model-onnx-fp32", hint="Loosen it")
-    assert len(caught.value.failures) == 3
-    assert caught.value.exit_code == 3
 
 
 @pytest.mark.parametrize("format", FORMATS)
