@@ -68,7 +68,11 @@ def page(environment: dict[str, Any], rows: Sequence[Measured], peers: dict[str,
         paragraph(f"{machine['cpu']}, {machine['threads']} threads, {environment['time']}.", kind="dim"),
         heading("Peers"),
         paragraph(peers_report.headline(peers), kind="lead"),
-        paragraph("Time of ours over theirs; for throughput, theirs over ours. Below 1 ours is faster.", kind="dim"),
+        paragraph(
+            "EdgeFM's time divided by the peer's (throughput: the peer's divided by EdgeFM's): below 1, EdgeFM is "
+            "faster.",
+            kind="dim",
+        ),
         _peers_plot(peers),
         table(peers_report.COLUMNS, [peers_report.cells(r) for r in peers["rows"]], text=(0, 1, 3, 8)),
         "<ul>" + "".join(f"<li>{html.escape(line)}.</li>" for line in peers_report.notes(peers)) + "</ul>",

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.peers.compare import LOSES_FROM, Comparison
 
-COLUMNS = ("model", "peer", "batch", "measure", "ours", "theirs", "ours / theirs", "95% interval", "")
+COLUMNS = ("model", "peer", "batch", "measure", "EdgeFM", "peer's", "ratio", "95% interval", "")
 
 
 def to_json(row: Comparison) -> dict[str, Any]:
@@ -51,14 +51,14 @@ def cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def headline(report: Mapping[str, Any]) -> str:
-    """Where we lose, in a sentence."""
+    """To which peers EdgeFM loses, in a sentence."""
     ran = [r for r in report["rows"] if r["ratio"] is not None]
     lost = [r for r in ran if r["verdict"] == "LOSES"]
     rule = f"by more than {100 * (LOSES_FROM - 1):.0f}%"
     if not lost:
-        return f"Ours is slower than none of {len(ran)} peers {rule}."
+        return f"None of {len(ran)} peers is faster than EdgeFM {rule}."
     named = "; ".join(f"{r['peer']} on {r['model']}, batch {r['batch']} ({r['ratio']:.2f})" for r in lost)
-    return f"Ours loses {rule} to {len(lost)} of {len(ran)} peers: {named}."
+    return f"{len(lost)} of {len(ran)} peers are faster than EdgeFM {rule}: {named}."
 
 
 def notes(report: Mapping[str, Any]) -> list[str]:
@@ -73,8 +73,8 @@ def markdown(report: Mapping[str, Any]) -> str:
     """The table, the machine and the date above it, and below it what was left out and why."""
     machine = report["environment"]["machine"]
     lines = [
-        f"{machine['cpu']}, {machine['threads']} threads, {report['date']}. Time of ours over theirs "
-        "(throughput: theirs over ours): below 1 ours is faster.",
+        f"{machine['cpu']}, {machine['threads']} threads, {report['date']}. EdgeFM's time divided by the peer's "
+        "(throughput: the peer's divided by EdgeFM's): below 1, EdgeFM is faster.",
         "",
         headline(report),
         "",
