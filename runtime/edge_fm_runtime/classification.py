@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from edge_fm_runtime.errors import EdgeFMError
+from PIL import Image
+
+from edge_fm_runtime.errors import EdgeFMError, EngineError, PhotoError
 
 
 @dataclass(frozen=True)
@@ -86,3 +90,30 @@ class Failure:
 def _utf8(name: str) -> str:
     """The name, with bytes that are no UTF-8 escaped."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def checked_top_k(top_k: int) -> int:
+    """`top_k`, if it asks for at least one class.
+
+    Raises:
+        EngineError: it asks for less, and there would be no label.
+    """
+    if top_k < 1:
+        raise EngineError(f"top_k is {top_k}; a photo gets at least one class.", hint="Leave it out for the best one.")
+    return top_k
+
+
+def check_batches(photos: Iterable[Any], batch_size: int) -> None:
+    """Refuse one photo where several are expected (a path would be taken apart into its letters), and empty batches.
+
+    Raises:
+        PhotoError: `photos` is a single path, the bytes of a file, or an image.
+        EngineError: `batch_size` is less than 1.
+    """
+    if isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview | Image.Image):
+        raise PhotoError(
+            f"Several photos are expected, such as a list; got one {type(photos).__name__}.",
+            hint="Put it into a list, [photo], or call classify(photo).",
+        )
+    if batch_size < 1:
+        raise EngineError(f"batch_size is {batch_size}; a batch has at least one image.", hint="Leave it out.")

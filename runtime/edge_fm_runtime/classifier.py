@@ -17,7 +17,7 @@ import numpy.typing as npt
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL, MODELS
-from edge_fm_runtime.classification import Classification, Failure, Prediction
+from edge_fm_runtime.classification import Classification, Failure, Prediction, check_batches, checked_top_k
 from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Registry, create_engine
 from edge_fm_runtime.engines.base import SupportsInfer, as_engine
@@ -127,8 +127,7 @@ class Classifier:
                 options = EngineOptions(threads=choice.threads, one_shot=one_shot, batch=choice.batch)
         created = create_engine(artifact, engine, options=options, registry=registry)
         classifier = cls(artifact, created, max_pixels=max_pixels)
-        classifier.min_score = min_score
-        classifier.profile_note = note
+        classifier.min_score, classifier.profile_note = min_score, note
         return classifier
 
     def __enter__(self) -> Classifier:
@@ -192,7 +191,7 @@ class Classifier:
 
         Raises:
             PhotoError: the file is not a readable image.
-            ClosedError: the classifier was closed.
+            EngineError: `top_k` is less than 1; or ClosedError: the classifier was closed.
         """
         with self._calls:
             (classification,) = self._classify([self._decode(photo)], top_k)
@@ -216,7 +215,7 @@ class Classifier:
 
         Raises:
             ClosedError: the classifier was closed before the last result.
-            PhotoError: the model takes other channels than photos have, so that none can be classified.
+            PhotoError: the model takes other channels than photos have, or one photo was given instead of several.
 
         Example:
             >>> with Classifier.load(artifact) as classifier:  # doctest: +SKIP
@@ -225,6 +224,7 @@ class Classifier:
         """
         from edge_fm_runtime.photos.decoding import ParallelDecoder
 
+        check_batches(photos, batch_size)
         check_shape(self._shape)
         workers = usable_cpus()
         decoder = ParallelDecoder(
@@ -292,7 +292,7 @@ class Classifier:
 
     def best(self, row: Probabilities, top_k: int) -> tuple[Prediction, ...]:
         """The `top_k` most probable classes of one image's probabilities `[classes]`, best first."""
-        order = np.argsort(-row, kind="stable")[:top_k]
+        order = np.argsort(-row, kind="stable")[: checked_top_k(top_k)]
         return tuple(Prediction(self._labels[i], int(i), float(row[i])) for i in order)
 
 

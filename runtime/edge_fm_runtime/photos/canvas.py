@@ -16,6 +16,10 @@ _SHADE, _LIGHT = 47, 230
 _LEAST_CONTRAST = 70
 
 
+_MAX_BYTES = 128 << 20
+"""As of the input of an artifact's model."""
+
+
 def check_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """Return `shape`, height, width and channels, if a photo can fill such a canvas.
 
@@ -24,6 +28,8 @@ def check_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """
     if len(shape) != 3 or min(shape) < 1:
         raise PhotoError(f"A canvas of shape {tuple(shape)} is not height, width and channels, each at least 1.")
+    if shape[0] * shape[1] * shape[2] > _MAX_BYTES:
+        raise PhotoError(f"A canvas of shape {tuple(shape)} has more than {_MAX_BYTES:,} bytes, the most there may be.")
     if shape[2] not in (1, 3):
         raise PhotoError(
             f"The model takes {shape[2]} channels; photos give 1 (grey) or 3 (RGB).",

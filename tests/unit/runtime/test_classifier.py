@@ -12,7 +12,7 @@ from PIL import Image
 
 from edge_fm_runtime import Classification, Classifier, Failure
 from edge_fm_runtime.artifacts.golden import load_golden
-from edge_fm_runtime.errors import PhotoError
+from edge_fm_runtime.errors import EngineError, PhotoError
 
 
 @pytest.fixture
@@ -84,3 +84,33 @@ def test_threads_may_share_a_classifier(classifier: Classifier) -> None:
     with ThreadPoolExecutor(8) as pool:
         for got, want in zip(pool.map(classifier.predict_pixels, batches), expected, strict=True):
             np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("top_k", [0, -1])
+def test_no_class_at_all_cannot_be_asked_for(classifier: Classifier, top_k: int) -> None:
+    photo = np.zeros((4, 4), np.uint8)
+    with pytest.raises(EngineError, match=f"top_k is {top_k}; a photo gets at least one class"):
+        classifier.classify(photo, top_k=top_k)
+    with pytest.raises(EngineError, match=f"top_k is {top_k}"):
+        list(classifier.classify_many([photo], top_k=top_k))
+    assert len(classifier.classify(photo, top_k=1_000).top) == 3
+
+
+def test_one_photo_is_not_taken_apart_into_many(classifier: Classifier, tmp_path: Path) -> None:
+    """The letters of a path, or the numbers of bytes, are no photos."""
+    Image.new("L", (4, 4)).save(tmp_path / "photo.png")
+    path = tmp_path / "photo.png"
+    content = path.read_bytes()
+    for one in (str(path), path, content, bytearray(content), Image.new("L", (4, 4))):
+        with pytest.raises(PhotoError, match="Several photos are expected") as error:
+            list(classifier.classify_many(one))  # type: ignore[arg-type]  # what people try
+        assert "[photo]" in str(error.value.hint)
+    with pytest.raises(EngineError, match="batch_size is 0"):
+        list(classifier.classify_many([path], batch_size=0))
+
+
+def test_a_canvas_without_bounds_is_refused() -> None:
+    from edge_fm_runtime import PhotoSpec, load_canvas
+
+    with pytest.raises(PhotoError, match="more than 134,217,728 bytes"):
+        load_canvas(np.zeros((4, 4), np.uint8), (10**6, 10**6, 3), PhotoSpec(mode="fit"))
