@@ -71,7 +71,7 @@ def _write_canvas(classifier: Classifier, path: str, folder: Path, number: int) 
     """Write the canvas of a photo, enlarged so that a person can see it, and named after the photo."""
     from PIL import Image
 
-    from edge_fm_runtime.system.atomic_write import writing
+    from edge_fm_runtime.system.atomic_write import replacing
 
     canvas = classifier.canvas(path)
     image = Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas)
@@ -79,8 +79,8 @@ def _write_canvas(classifier: Classifier, path: str, folder: Path, number: int) 
     folder.mkdir(parents=True, exist_ok=True)
     stem = printable(Path(path).stem)[:100].encode()[:200].decode(errors="ignore").replace("/", "_")
     file = folder / f"{number:05d}-{stem}.png"
-    with writing(file):
-        image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST).save(file)
+    with replacing(file) as temporary:
+        image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST).save(temporary, "PNG")
 
 
 def text_row(prediction: Classification | Failure) -> str:

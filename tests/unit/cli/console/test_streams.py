@@ -111,6 +111,18 @@ def test_pictures_that_cannot_be_written_are_one_error(folder: Path) -> None:
     done = limited("infer", "0.png", "--model", "tiny-onnx-fp32", "--show", "shown", folder=folder, size=64)
     assert done.returncode == 1
     quiet_end(done, "Error: ", "File too large")
+    assert list((folder / "shown").iterdir()) == []  # nor half of one left
+
+
+def test_pictures_replace_links_and_do_not_write_through_them(folder: Path) -> None:
+    (folder / "mine").write_text("precious")
+    (folder / "shown").mkdir()
+    (folder / "shown" / "00000-0.png").symlink_to(folder / "mine")
+    done = shell("edgefm infer 0.png --model tiny-onnx-fp32 --show shown", folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "mine").read_text() == "precious"
+    with Image.open(folder / "shown" / "00000-0.png") as shown:
+        assert shown.size == (280, 280)
 
 
 LONG = ["x" * 100_000, "x y " * 25_000]
