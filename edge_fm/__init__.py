@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from edge_fm_runtime.classifier import Classifier
     from edge_fm_runtime.errors import EdgeFMError
     from edge_fm_runtime.parity.verification import Verification
+    from edge_fm_runtime.signatures.requirement import required_signature
 
 _HOMES = {
     "AutotuneResult": "edge_fm.api.autotune",
@@ -84,6 +85,7 @@ _HOMES = {
     "plot_models": "edge_fm.api.models",
     "prepare_training": "edge_fm.api.train",
     "quickstart": "edge_fm.api.quickstart",
+    "required_signature": "edge_fm_runtime.signatures.requirement",
     "run_experiments": "edge_fm.api.experiments",
     "search": "edge_fm.api.studies",
     "sign": "edge_fm.api.artifacts.sign",
@@ -140,6 +142,7 @@ __all__ = [
     "plot_models",
     "prepare_training",
     "quickstart",
+    "required_signature",
     "run_experiments",
     "search",
     "sign",

@@ -31,6 +31,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "quickstart": (edge_fm.quickstart,),
     "report": (edge_fm.benchmark_report,),
     "search": (edge_fm.search,),
+    "sign": (edge_fm.sign,),
     "sweep": (edge_fm.sweep,),
     "train": (edge_fm.train, edge_fm.TrainOptions),
     "verify": (edge_fm.verify,),
@@ -45,6 +46,7 @@ CALLED = {
     "mean": "preprocessing",
     "std": "preprocessing",
     "weights": ("weights", "changes"),
+    "password_file": "password",
     "name": (),  # there is one dataset to fetch
 }
 """A command's parameter -> what functions call it."""
@@ -54,6 +56,10 @@ ELSEWHERE = {
     ("export", "dry_run"): edge_fm.plan_export,
     ("infer", "as_csv"): edge_fm.Classification.to_json,
     ("infer", "show"): edge_fm.Classifier.canvas,
+    **{
+        (name, "require_signature"): edge_fm.required_signature
+        for name in ("autotune", "benchmark", "evaluate", "infer")
+    },
 }
 """What a method or another function is for."""
 
