@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -75,8 +76,21 @@ class Console:
 
 
 def shell_word(value: str | Path) -> str:
-    """A path or source as a shell takes it, for the commands that a person pastes."""
-    return shlex.quote(str(value))
+    r"""A path or source as a shell takes it, for the commands that a person pastes.
+
+    What cannot be printed stands as bash and zsh read it.
+
+    Example:
+        >>> print(shell_word("my photos"), shell_word("two\nlines"))
+        'my photos' $'two\nlines'
+    """
+    text = str(value)
+    if printable(text) == text:
+        return shlex.quote(text)
+    escaped = re.sub(r"[\\']", r"\\\g<0>", text)
+    # As a code point: \x85 would be a byte in a shell.
+    escaped = re.sub("[\x80-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", escaped)
+    return f"$'{printable(escaped)}'"
 
 
 def artifact_name(artifact: str | Path) -> str:

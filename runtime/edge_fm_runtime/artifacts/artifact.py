@@ -58,9 +58,19 @@ class Artifact:
         return self.contents[name]
 
     def loadable(self) -> str | bytes:
-        """What a library loads: the path of the payload, or its checked bytes where a signature was required."""
+        """What a library loads: the path of the payload, or its bytes.
+
+        Its checked bytes where a signature was required, and its bytes where the path is no UTF-8.
+        """
         content = self.content(self.metadata.payload)
-        return str(self.payload) if content is None else content
+        if content is not None:
+            return content
+        path = str(self.payload)
+        try:
+            path.encode()
+        except UnicodeEncodeError:  # bytes that are no UTF-8, which libraries take in no name
+            return self.payload.read_bytes() if self.payload.is_file() else path
+        return path
 
     def payload_hash(self) -> str | None:
         """One SHA-256 (hex) for all of the payload, from the hashes checked on load; None for a bare payload."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_fm_runtime.artifacts.artifact import Artifact
@@ -45,5 +46,8 @@ def read_model(core: openvino.Core, artifact: Artifact) -> openvino.Model:
         return core.read_model(model)
     if artifact.metadata.format != "openvino":
         return core.read_model(io.BytesIO(model))
-    weights = artifact.content(artifact.metadata.payload.removesuffix(".xml") + ".bin")
-    return core.read_model(io.BytesIO(model), io.BytesIO(weights or b""))
+    name = artifact.metadata.payload.removesuffix(".xml") + ".bin"
+    weights = artifact.content(name)
+    if weights is None:
+        weights = artifact.payload.with_name(Path(name).name).read_bytes()
+    return core.read_model(io.BytesIO(model), io.BytesIO(weights))

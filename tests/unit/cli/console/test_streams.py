@@ -191,3 +191,17 @@ def test_a_long_label_is_cut_for_a_person_alone(capsys: pytest.CaptureFixture[st
     assert len(printed.out) + len(printed.err) < 10_000
     Console().next(f"edgefm infer {label}")
     assert label in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"my photos", b"two\nlines", b"it's\n", b"\\\n", b"\x1b[31m", b"\xff", "\x85\u202e\u200b".encode(), b"$(ls)\t"],
+)
+def test_a_path_in_a_command_is_the_path_when_it_is_pasted(name: bytes) -> None:
+    from edge_fm.cli.console.console import shell_word
+
+    word = shell_word(os.fsdecode(name))
+    assert word.isprintable()
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True, env=environment)
+    assert done.stdout == name
