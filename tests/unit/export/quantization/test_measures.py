@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from edge_fm_export.context import BuildContext, EvaluationSet
-from edge_fm_export.quantization.measures import estimated_drop, select_measures
+from edge_fm_export.quantization.measures import AIM_POINTS, estimated_drop, select_measures
 from edge_fm_export.quantization.steering import SteeringImages
 from edge_fm_runtime.errors import ExportError
+from edge_fm_runtime.parity.checks import default_limits
 
 ORIGINAL = np.tile(np.array([[0.6, 0.4], [0.45, 0.55]], np.float32), (50, 1))
 LADDER: Any = (("bias correction",), ("equalization", "bias correction"))
@@ -50,6 +51,11 @@ def test_labels_count_where_they_show_more() -> None:
     labels = ORIGINAL.argmax(axis=1).astype(np.int64)
     images = SteeringImages(np.zeros((100, 1, 1, 1), np.uint8), labels)
     assert estimated_drop(wrong_in(9), ORIGINAL, images) == pytest.approx(9.0 - 3.0)
+
+
+def test_the_aim_leaves_room_below_the_gates_limit() -> None:
+    limit = default_limits("onnx", "int8").max_drop_points
+    assert limit is not None and limit / 2 >= AIM_POINTS, "a few hundred photos flip by chance"
 
 
 def test_within_the_aim_nothing_is_tried_nor_recorded() -> None:
