@@ -93,8 +93,11 @@ def _with_precision(model: Any, precision: str) -> Any:
 
     def copy(layer: Any) -> Any:
         config = layer.get_config()
-        # The last one, a softmax, gives the probabilities.
-        return type(layer).from_config(config if layer is model.layers[-1] else config | {"dtype": precision})
+        # An operation that is no layer, such as resizing, has no precision of its own. The last layer, a softmax, gives
+        # the probabilities.
+        if isinstance(layer, keras.Layer) and layer is not model.layers[-1]:
+            config |= {"dtype": precision}
+        return type(layer).from_config(config)
 
     made = keras.models.clone_model(model, clone_function=copy)
     made.set_weights(model.get_weights())
