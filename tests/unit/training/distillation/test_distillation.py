@@ -38,6 +38,12 @@ def taught(*teachers: Path, temperature: float = 2.0, weight: float = 0.7, epoch
     return dataclasses.replace(recipe, distillation=part, training=dataclasses.replace(recipe.training, epochs=epochs))
 
 
+def untrained(shape: tuple[int, int, int] = (12, 14, 1), classes: int = 3) -> Any:
+    """The recipe's model with fresh weights."""
+    part = make_recipe().model
+    return build_model(part.name, input_shape=shape, classes=classes, **part.options)
+
+
 @pytest.fixture(scope="module")
 def teacher(strokes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     return train(make_recipe(), strokes, tmp_path_factory.mktemp("teacher") / "run")
@@ -90,7 +96,7 @@ def test_teachers_predict_as_in_inference_and_learn_nothing(teacher: RunResult, 
         variable.assign(variable * 0.5)
     images = strokes.test.images
     expected = (first.predict(images, verbose=0) + second.predict(images, verbose=0)) / 2
-    student = build_model("edgenet-s", input_shape=(12, 14, 1), classes=3)
+    student = untrained()
     fitted = with_teachers(student, [first, second])
     assert [id(v) for v in fitted.trainable_variables] == [id(v) for v in student.trainable_variables]
     before = [np.array(v.numpy()) for v in (*first.variables, *second.variables)]
@@ -146,8 +152,7 @@ def test_a_run_is_tied_to_its_teacher_not_to_where_it_lies(
     stopped = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
         train(recipe, strokes, stopped, on_epoch=interrupt)
-    other = build_model("edgenet-s", input_shape=(12, 14, 1), classes=3)
-    other.save(copy)
+    untrained().save(copy)
     with pytest.raises(TrainingError, match="is not the one that the recipe names"):
         train(load_recipe(stopped / "recipe.toml"), strokes, stopped, resume=True)
     with pytest.raises(TrainingError, match=r"distillation\.sha256 was"):
@@ -269,7 +274,7 @@ def test_who_cannot_teach(teacher: RunResult, strokes: Dataset, tmp_path: Path) 
     import keras
 
     def saved(name: str, shape: tuple[int, int, int] = (12, 14, 1), classes: int = 3) -> Path:
-        build_model("edgenet-s", input_shape=shape, classes=classes).save(tmp_path / name)
+        untrained(shape, classes).save(tmp_path / name)
         return tmp_path / name
 
     (tmp_path / "noise.keras").write_bytes(b"no archive")

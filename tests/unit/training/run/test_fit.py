@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from same_run import assert_same_run, untimed, weights_of
-from strokes_data import LABELS, make_dataset, make_recipe, make_split
+from strokes_data import LABELS, NORMALIZED, make_dataset, make_recipe, make_split
 
 from edge_fm.data import Dataset
 from edge_fm.training import (
@@ -292,7 +292,7 @@ def test_an_unfinished_run_is_only_resumed_as_it_was(unfinished: Path, strokes: 
 
 def test_plateau_goes_on_from_its_history(strokes: Dataset, tmp_path: Path) -> None:
     plateau = dataclasses.replace(
-        make_recipe(),
+        make_recipe(NORMALIZED),  # its moving statistics go on, too
         training=TrainingPart(epochs=4, batch_size=8),
         # A rate at which the loss goes up and down, so that the rate has to fall.
         optimizer=OptimizerPart(name="sgd", learning_rate=0.5),
