@@ -32,6 +32,8 @@ ALL_ENGINES = {**ENGINES, **REFERENCE_ENGINES}
 FLOATS = [t for t in BUILDERS if t.precision == "fp32"]
 Exported = Callable[[str, Target], ExportResult]
 
+pytestmark = pytest.mark.slow
+
 targets = pytest.mark.parametrize("target", BUILDERS, ids=str)
 kinds = pytest.mark.parametrize("kind", TINY_SHAPES)
 

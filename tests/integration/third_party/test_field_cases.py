@@ -8,7 +8,7 @@ from pathlib import Path
 
 import field
 import pytest
-from field.case import Case
+from field.case import Case, ModelCase
 
 pytestmark = pytest.mark.filterwarnings(
     # h5py writes legacy files through a NumPy call that NumPy has deprecated.
@@ -19,7 +19,12 @@ _MODULES = [importlib.import_module(module.name) for module in pkgutil.walk_pack
 CASES: tuple[Case, ...] = tuple(case for module in _MODULES for case in getattr(module, "CASES", ()))
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def _marks(case: Case) -> tuple[pytest.MarkDecorator, ...]:
+    """A model is exported, which takes seconds."""
+    return (pytest.mark.slow,) if isinstance(case, ModelCase) else ()
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name, marks=_marks(case)) for case in CASES])
 def test_field_case(case: Case, tmp_path: Path) -> None:
     case.check(tmp_path)
 

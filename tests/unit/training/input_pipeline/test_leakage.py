@@ -62,6 +62,7 @@ def test_a_recipe_without_validation_seed_keeps_its_hash_and_one_with_it_has_ano
             parse_recipe(f"[data]\nvalidation_seed = {wrong}\n")
 
 
+@pytest.mark.slow
 def test_a_teacher_that_knows_the_validation_images_is_told(
     teacher: RunResult, strokes: Dataset, tmp_path: Path
 ) -> None:
@@ -124,6 +125,7 @@ def drawings(tmp_path: Path) -> Path:
     return tmp_path / "drawings"
 
 
+@pytest.mark.slow
 def test_a_teacher_of_other_data_that_hold_the_same_images_is_told(drawings: Path, tmp_path: Path) -> None:
     # The teacher learned from all of the pictures, the student's test part too: other data, another hash.
     everything = tmp_path / "everything"

@@ -21,6 +21,7 @@ from edge_fm.training.optimization.precision import precision_note
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_bfloat16_run_leaves_a_float32_model(strokes: Dataset, tmp_path: Path, ema: float) -> None:
     import keras

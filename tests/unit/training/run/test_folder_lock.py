@@ -44,6 +44,7 @@ def _holder(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 def test_every_writer_of_a_folder_is_refused_while_another_process_holds_it(
     short: Recipe, strokes: Dataset, tmp_path: Path
 ) -> None:
@@ -66,6 +67,7 @@ def test_every_writer_of_a_folder_is_refused_while_another_process_holds_it(
     assert not (folder / LOCK_FILE).exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_being_trained_cannot_be_resumed_beside(short: Recipe, strokes: Dataset, tmp_path: Path) -> None:
     refused: list[str] = []
 

@@ -39,6 +39,7 @@ def scalars(folder: Path) -> dict[str, dict[int, float]]:
     return shown
 
 
+@pytest.mark.slow
 def test_the_logs_are_the_history(strokes: Dataset, tmp_path: Path) -> None:
     recipe = logged_recipe()
 
