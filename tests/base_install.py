@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from time_limits import HANG_S
 
 ROOT = Path(__file__).parents[1]
 BASE = ("click", "numpy", "onnxruntime", "pillow", "rich")
@@ -36,7 +37,7 @@ def make_base_install(folder: Path) -> Path:
 
 
 def run_in(
-    binaries: Path, script: str, cwd: Path, *, shell: str = "bash", timeout_s: float = 300
+    binaries: Path, script: str, cwd: Path, *, shell: str = "bash", timeout_s: float = HANG_S
 ) -> subprocess.CompletedProcess[str]:
     """Run a script in `cwd` with an environment's programs first, and a home of its own.
 

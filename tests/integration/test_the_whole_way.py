@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from time_limits import HANG_S
 
 pytestmark = [
     pytest.mark.slow,
@@ -138,31 +142,32 @@ def test_an_impossible_limit_ships_nothing(place: Path, program: Path, tmp_path:
     assert not list((tmp_path / "out").glob("*onnx*"))
 
 
-def test_resume_goes_on_where_it_stopped(place: Path, tmp_path: Path) -> None:
-    import signal
-    import time
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A program that is started can be interrupted: jobs in the background of a shell start with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
-    training = ["--data", "fashion-mnist-mini", "--set", "data.samples=1000", "--epochs", "30"]
+
+def test_resume_goes_on_where_it_stopped(place: Path, interruptible: None, tmp_path: Path) -> None:
+    training = ["--model", "lenet5", "--data", "fashion-mnist-mini", "--set", "data.samples=1000", "--epochs", "1000"]
     arguments = ["train", *training, "--out", tmp_path / "run"]
     process = subprocess.Popen([EDGEFM, *map(str, arguments)], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     history = tmp_path / "run/history.csv"
-    for _ in range(1200):
-        if history.exists() and len(history.read_text().splitlines()) > 1:
-            break
+    while not history.exists() or len(history.read_text().splitlines()) < 2:
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=HANG_S)
     assert process.returncode == 130
     assert "edgefm train --resume" in stderr
     done = len(history.read_text().splitlines()) - 1
     assert done >= 1
     assert not (tmp_path / "run/model.keras").exists()
-    # The recipe asks for 30 epochs; the run is only to be shown to go on, so it is stopped again after one more.
+    # The run is only to be shown to go on, so it is stopped again after one more epoch.
     process = subprocess.Popen([EDGEFM, "train", "--resume", "--out", str(tmp_path / "run")], cwd=tmp_path)
-    for _ in range(1200):
-        if len(history.read_text().splitlines()) - 1 > done:
-            break
+    while len(history.read_text().splitlines()) - 1 <= done:
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from time_limits import HANG_S
 
 from edge_fm_export.targets import Target
 from edge_fm_runtime import Classifier
@@ -54,7 +55,7 @@ def close_under_load(call: Callable[[], Any], close: Callable[[], None], *, thre
     closer = threading.Thread(target=close, daemon=True)
     closer.start()
     for thread in (closer, *workers):
-        thread.join(60)
+        thread.join(HANG_S)
         assert not thread.is_alive(), "close() or a call does not come back"
     return ends
 
@@ -165,10 +166,10 @@ def test_a_model_is_changed_while_threads_classify(make_artifact: Callable[..., 
 
     with ThreadPoolExecutor(8) as pool:
         results = [pool.submit(classify, number) for number in range(400)]
-        assert enough.wait(60)
+        assert enough.wait(HANG_S)
         old, current["classifier"] = current["classifier"], new
         old.close()
-        assert len({future.result(60) for future in results}) == 1
+        assert len({future.result(HANG_S) for future in results}) == 1
     with pytest.raises(ClosedError):
         old.classify(photo)
     new.close()

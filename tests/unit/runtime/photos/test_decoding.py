@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from time_limits import HANG_S
 
 from edge_fm_runtime import Classifier, Failure, PhotoSpec
 from edge_fm_runtime.errors import PhotoError
@@ -82,7 +83,7 @@ def test_what_has_arrived_is_classified_while_the_source_waits(artifact_folder: 
 
     def slow() -> Iterator[np.ndarray]:
         yield np.zeros((4, 4), np.uint8)
-        assert more.wait(60)
+        assert more.wait(HANG_S)
         yield np.ones((4, 4), np.uint8)
 
     with Classifier.load(artifact_folder) as classifier:
