@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,16 @@ from strokes_data import make_recipe, make_split
 from edge_fm.data import Dataset
 from edge_fm.models import build_model
 from edge_fm.models.freezing import freeze_layers
-from edge_fm.training import AugmentationPart, ModelPart, OptimizerPart, Recipe, SchedulePart, TrainingPart, train
+from edge_fm.training import (
+    AugmentationPart,
+    ModelPart,
+    OptimizerPart,
+    Recipe,
+    RunResult,
+    SchedulePart,
+    TrainingPart,
+    train,
+)
 from edge_fm.training.input_pipeline import backbone_features as features_module
 from edge_fm.training.input_pipeline.backbone_features import last_frozen_operation, why_not_stored
 from edge_fm.training.recipe import DistillationPart
@@ -45,7 +55,7 @@ def backbone_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def recipe(backbone_file: Path) -> Recipe:
     return dataclasses.replace(
         make_recipe(),
@@ -63,39 +73,72 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "edgefm" / "features"
 
 
+@dataclasses.dataclass(frozen=True)
+class First:
+    """A run that found no features.
+
+    Attributes:
+        result: what it returned.
+        notes: what it told a person.
+        cache: the cache folder that it left.
+    """
+
+    result: RunResult
+    notes: tuple[str, ...]
+    cache: Path
+
+
+@pytest.fixture(scope="module")
+def first_run(recipe: Recipe, strokes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> First:
+    """The recipe's run, which others are compared with."""
+    place = tmp_path_factory.mktemp("first")
+    notes: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+        result = train(recipe, strokes, place / "run", note=notes.append)
+    return First(result, tuple(notes), place / "cache")
+
+
+@pytest.fixture
+def first(first_run: First, tmp_path: Path) -> First:
+    """That run, with a copy of its cache in place of the empty one."""
+    shutil.copytree(first_run.cache, tmp_path / "cache")
+    return first_run
+
+
 def test_the_head_on_features_learns_as_the_whole_model_would(
-    recipe: Recipe, strokes: Dataset, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, strokes: Dataset, tmp_path: Path, cache: Path, first: First, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import keras
 
-    notes: list[str] = []
-    first = train(recipe, strokes, tmp_path / "first", note=notes.append)
-    (kept,) = cache.glob("*/features.npy")
-    assert np.load(kept).shape == (60, 102)
-    assert "the head's are fresh" in notes[0] and "60 images were computed once" in notes[1]
+    straight = first.result
+    (stored,) = cache.glob("*/features.npy")
+    assert np.load(stored).shape == (60, 102)
+    assert "the head's are fresh" in first.notes[0] and "60 images were computed once" in first.notes[1]
 
+    notes: list[str] = []
     again = train(recipe, strokes, tmp_path / "again", note=notes.append)
-    assert any(f"come from {kept.parent}" in note for note in notes)
-    assert_same_run(again, first)
+    assert any(f"come from {stored.parent}" in note for note in notes)
+    assert_same_run(again, straight)
     # Another split of the same images finds theirs too.
     notes.clear()
     other = train(dataclasses.replace(recipe, seed=8), strokes, tmp_path / "other", note=notes.append)
-    assert any(f"come from {kept.parent}" in note for note in notes)
-    assert other.history != first.history
+    assert any(f"come from {stored.parent}" in note for note in notes)
+    assert other.history != straight.history
 
     monkeypatch.setattr(features_module, "_MAX_BYTES", 1000)
     notes.clear()
     whole = train(recipe, strokes, tmp_path / "whole", note=notes.append)
     assert "would take" in notes[1] and "not stored" in notes[1]
-    for ours, theirs in zip(first.history, whole.history, strict=True):
+    for ours, theirs in zip(straight.history, whole.history, strict=True):
         assert ours["val_loss"] == pytest.approx(theirs["val_loss"], rel=1e-3)
-    np.testing.assert_allclose(first.test_probabilities, whole.test_probabilities, atol=1e-3)
-    # What is kept is the whole model, and its backbone is the file's.
-    model = keras.models.load_model(first.model_path)
-    np.testing.assert_allclose(model.predict(strokes.test.images, verbose=0), first.test_probabilities, atol=1e-6)
-    assert model.count_params() == first.metrics["params"] == whole.metrics["params"]
+    np.testing.assert_allclose(straight.test_probabilities, whole.test_probabilities, atol=1e-3)
+    # What is saved is the whole model, and its backbone is the file's.
+    model = keras.models.load_model(straight.model_path)
+    np.testing.assert_allclose(model.predict(strokes.test.images, verbose=0), straight.test_probabilities, atol=1e-6)
+    assert model.count_params() == straight.metrics["params"] == whole.metrics["params"]
     frozen = sum(
-        np.array_equal(a, b) for a, b in zip(weights_of(first.run_dir), weights_of(whole.run_dir), strict=True)
+        np.array_equal(a, b) for a, b in zip(weights_of(straight.run_dir), weights_of(whole.run_dir), strict=True)
     )
     assert frozen >= 135
 
@@ -148,34 +191,31 @@ def test_training_begins_where_nothing_trained_comes_before(
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(
-    recipe: Recipe, strokes: Dataset, tmp_path: Path, cache: Path
+    recipe: Recipe, strokes: Dataset, tmp_path: Path, cache: Path, first_run: First
 ) -> None:
-    straight = train(recipe, strokes, tmp_path / "straight")
-
     def interrupt(epoch: int, epochs: int, row: dict[str, float]) -> None:
         if epoch == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(recipe, strokes, tmp_path / "broken", on_epoch=interrupt)
-    for file in cache.glob("*/features.npy"):  # and without what was kept
+    for file in cache.glob("*/features.npy"):  # and without what was stored
         file.unlink()
-    assert_same_run(train(recipe, strokes, tmp_path / "broken", resume=True), straight)
+    assert_same_run(train(recipe, strokes, tmp_path / "broken", resume=True), first_run.result)
 
 
 @pytest.mark.parametrize("damage", ["cut", "half zeroed"])
 def test_damaged_features_are_said_and_computed_again(
-    recipe: Recipe, strokes: Dataset, tmp_path: Path, cache: Path, damage: str
+    recipe: Recipe, strokes: Dataset, tmp_path: Path, cache: Path, first: First, damage: str
 ) -> None:
-    first = train(recipe, strokes, tmp_path / "first")
-    (kept,) = cache.glob("*/features.npy")
-    whole = kept.read_bytes()
+    (stored,) = cache.glob("*/features.npy")
+    whole = stored.read_bytes()
     half = len(whole) // 2
-    kept.write_bytes(whole[:-100] if damage == "cut" else whole[:half] + bytes(half))
+    stored.write_bytes(whole[:-100] if damage == "cut" else whole[:half] + bytes(half))
     with pytest.warns(CacheWarning, match="computed again"):
         again = train(recipe, strokes, tmp_path / "again")
-    assert_same_run(again, first)
-    assert kept.read_bytes() == whole
+    assert_same_run(again, first.result)
+    assert stored.read_bytes() == whole
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone(
