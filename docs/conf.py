@@ -22,6 +22,7 @@ extensions = [
     "sphinx_click",
     "generated_tables",
     "notebook_pages",
+    "command_words",
 ]
 source_suffix = {".md": "markdown", ".ipynb": "markdown"}
 myst_enable_extensions = ["colon_fence", "deflist"]

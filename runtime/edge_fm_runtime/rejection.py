@@ -41,7 +41,6 @@ def _recorded(artifact: Artifact) -> float:
         reason = rejection.get("reason") or "no threshold was found"
         raise ArtifactError(
             f"{artifact.path} records that {AUTO!r} has no threshold: {reason}",
-            hint="Give a number from 0 to 1 (--min-score 0.5), or export with another goal: edgefm export RUN "
-            "--target-accuracy 0.8",
+            hint="Give a number from 0 to 1: --min-score 0.5",
         )
     return float(threshold)

@@ -173,15 +173,20 @@ class _Measured:
 
 def _reason(enough: list[ThresholdRow], right: list[ThresholdRow], goals: Goals, n: int) -> str:
     if not enough:
-        return f"there are {n} validation images, and at least {LEAST_LABELLED} must get a label."
+        return (
+            f"there are {n} validation images, and at least {LEAST_LABELLED} must get a label. Train with more of them "
+            "(edgefm train --set data.validation=0.2), or name others (edgefm export --validation SOURCE)."
+        )
     if not right:
         best = max(enough, key=lambda row: row.accuracy or 0.0)
         return (
             f"no threshold makes {100 * goals.target_accuracy:g}% of at least {LEAST_LABELLED} labels right; the best "
-            f"is {100 * (best.accuracy or 0.0):.1f}% at {best.threshold:g}."
+            f"is {100 * (best.accuracy or 0.0):.1f}% at {best.threshold:g}. Another goal: edgefm export "
+            "--target-accuracy 0.8"
         )
     fewest = min(right, key=lambda row: row.others_accepted or 0.0)
     return (
         f"where {100 * goals.target_accuracy:g}% of the labels are right, at least "
-        f"{100 * (fewest.others_accepted or 0.0):.1f}% of other things get one, more than {100 * goals.max_others:g}%."
+        f"{100 * (fewest.others_accepted or 0.0):.1f}% of other things get one, more than {100 * goals.max_others:g}%. "
+        "Another goal: edgefm export --max-others 0.5"
     )
