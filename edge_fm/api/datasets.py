@@ -56,7 +56,7 @@ class DataDescription:
 
 @dataclass(frozen=True)
 class ContactSheet:
-    """Some images of each class in one picture.
+    """One image that shows some images of each class.
 
     Attributes:
         path: the PNG that was written.

@@ -1,4 +1,4 @@
-"""A picture that shows some images of each class."""
+"""An image that shows some images of each class."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Split:
     """Labelled images.
 
     Attributes:
-        images: uint8 `[N,H,W,C]`; those of many picture files are decoded when they are indexed (`StreamedImages`).
+        images: uint8 `[N,H,W,C]`; those of many image files are decoded when they are indexed (`StreamedImages`).
         labels: int64 `[N]`, positions in the dataset's label names.
         files: the file of each image, relative to the source's folder; empty where images are not files.
         groups: what each image comes from (a person, a camera, a day), which splits keep together; empty where that is

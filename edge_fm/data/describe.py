@@ -36,7 +36,7 @@ _TITLES = {
     "not_read": "Not read",
     "passed_over": "Passed over",
     "streamed": "Memory",
-    "unreadable": "Pictures that cannot be read are left out",
+    "unreadable": "Images that cannot be read are left out",
 }
 
 

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 grey pictures of 28x28 pixels, ten kinds of garment; the worked example."""
+"""Fashion-MNIST: 70,000 grey images of 28x28 pixels, ten kinds of garment; the worked example."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`fashion-mnist-mini`: 6,000 training and 1,000 test images of Fashion-MNIST, shipped in the package.
 
-The file is one picture, lossless, of all images in rows of 200: class after class (600 training images of each, then
+The file is one image, lossless, of all images in rows of 200: class after class (600 training images of each, then
 100 test images of each), because like compresses best beside like. Loading deals the classes out in turn, so that the
 first N images are balanced.
 """

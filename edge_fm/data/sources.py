@@ -63,23 +63,23 @@ def load_dataset(
     Args:
         source: `fashion-mnist` (fetched on first use), `fashion-mnist-mini`, or a path, which is read by what it holds:
 
-            - a folder with one subfolder of pictures for each class, or with `train/` and `val/` or `test/` of such;
+            - a folder with one subfolder of images for each class, or with `train/` and `val/` or `test/` of such;
             - a folder of IDX files (as MNIST's, unpacked or .gz), of a train and a val or test CSV file, or of
               x_train.npy, y_train.npy and so on;
             - .csv: a label column and a column for each pixel, with or without a header;
             - .npz: `x_train, y_train, x_test, y_test`, or `images, labels`, and other names in use;
             - .npy: images with a labels file beside them, or a pickled dict of `features` and `target`;
-            - a manifest, .csv or .jsonl: a row for each picture, with its file and its label, and where known its group
+            - a manifest, .csv or .jsonl: a row for each image, with its file and its label, and where known its group
               and its split.
 
             A `labels.txt` beside an array file, a manifest or among IDX files names the classes, one a line.
         shape: height, width, channels to bring every image to; None for the source's own.
-        photo: how a picture of another size meets that shape; by default it is fitted in whole.
+        photo: how an image of another size meets that shape; by default it is fitted in whole.
         test_fraction: share of each class that is held out where the source has no test split of its own.
         test_seed: which images those are; the same seed means the same images always.
-        skip_unreadable: share of the pictures of a folder or a manifest, 0..1, that may be left out because they cannot
+        skip_unreadable: share of the images of a folder or a manifest, 0..1, that may be left out because they cannot
             be read; the notes list them.
-        group: what pictures come from, which the splits keep together: a column of a manifest; for an image folder
+        group: what images come from, which the splits keep together: a column of a manifest; for an image folder
             `FILE:COLUMN` of a file in it; for both a pattern of the files' paths whose parentheses hold the group.
             Empty for a manifest's column called group, where there is one; "none" for no groups.
         label_column: the column of a manifest that holds the labels; empty to tell by the columns' names.
@@ -190,7 +190,7 @@ def _refuse_columns(source: str, group: str, label_column: str) -> None:
         if value and not (option == "--group" and value == "none"):
             raise DataError(
                 f"{source} holds arrays of pixels: {option} {value} has no meaning for it.",
-                hint=f"{option} is for manifests (.csv or .jsonl, a row for each picture file)"
+                hint=f"{option} is for manifests (.csv or .jsonl, a row for each image file)"
                 + (" and image folders." if option == "--group" else "."),
             )
 
@@ -237,8 +237,8 @@ def _read_file(path: Path, shape: Shape | None, progress: ProgressFn) -> Raw:
 
 
 _SUPPORTED = (
-    f"Supported are {', '.join(DATASETS)}, a folder with one subfolder of pictures for each class, a folder of IDX "
-    "files, .npz, .npy and .csv files, and manifests (.csv or .jsonl: a row for each picture file)."
+    f"Supported are {', '.join(DATASETS)}, a folder with one subfolder of images for each class, a folder of IDX "
+    "files, .npz, .npy and .csv files, and manifests (.csv or .jsonl: a row for each image file)."
 )
 
 

@@ -1,4 +1,4 @@
-"""Pictures without labels, for agreement and calibration."""
+"""Images without labels, for agreement and calibration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edge_fm_runtime.system.machine import usable_cpus
 
 
 def is_flat_folder(folder: str | Path) -> bool:
-    """Whether `folder` holds pictures itself and has no subfolder that could be a class."""
+    """Whether `folder` holds images itself and has no subfolder that could be a class."""
     folder = Path(folder)
     if not folder.is_dir():
         return False
@@ -36,21 +36,21 @@ def load_images(
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> npt.NDArray[np.uint8]:
-    """Read the pictures of a flat folder, in the order of their names.
+    """Read the images of a flat folder, in the order of their names.
 
     Args:
-        folder: its pictures are read, its subfolders are not.
+        folder: its images are read, its subfolders are not.
         shape: height, width, channels of the canvas.
-        photo: how a picture meets the canvas.
-        skip_unreadable: share of the pictures that may be left out because they cannot be read.
-        progress: called with pictures.
+        photo: how an image meets the canvas.
+        skip_unreadable: share of the images that may be left out because they cannot be read.
+        progress: called with images.
         note: called with what was passed over and left out.
 
     Returns:
         uint8 `[N,H,W,C]`.
 
     Raises:
-        DataError: there is no picture, or some cannot be read (they are listed).
+        DataError: there is no image, or some cannot be read (they are listed).
     """
     from edge_fm_runtime.photos.photo import load_canvas
 
@@ -58,7 +58,7 @@ def load_images(
     files = sorted(p for p in Path(folder).iterdir() if p.is_file())
     paths = [p for p in files if is_photo_name(p.name)]
     if not paths:
-        raise DataError(f"{folder} holds no picture.", hint=f"Taken are {LISTED}.")
+        raise DataError(f"{folder} holds no image.", hint=f"Taken are {LISTED}.")
     if len(files) > len(paths):
         others = Counter(kind_passed_over(p.name) for p in files if not is_photo_name(p.name))
         note(f"Passed over: {describe_counts(others)}.")
@@ -80,5 +80,5 @@ def load_images(
     check_unreadable(failures, len(paths), skip_unreadable)
     if failures:
         reasons = unreadable_in_words({"pictures": len(paths), "left_out": failures})
-        note(f"Pictures that cannot be read are left out: {reasons}.")
+        note(f"Images that cannot be read are left out: {reasons}.")
     return np.stack(canvases)

@@ -1,4 +1,4 @@
-"""Pictures of a run: learning curves, confusion matrix, images with their predictions."""
+"""Plots of a run: learning curves, confusion matrix, images with their predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays, tables and folders of pictures as users bring them."""
+"""Arrays, tables and folders of images as users bring them."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ _TABLES: tuple[DataCase, ...] = (
     DataCase(
         "csv-of-file-names",
         _csv(["image_id", "label"], lambda i, pixels, label: [f"photo{i}.jpg", CLASSES[label]]),
-        error="None of the .* pictures that .* names is there, such as .*photo0.jpg",
+        error="None of the .* images that .* names is there, such as .*photo0.jpg",
     ),
     DataCase(
         "csv-in-utf-16-with-windows-line-ends",
@@ -325,13 +325,13 @@ _TABLES: tuple[DataCase, ...] = (
 
 _FOLDERS: tuple[DataCase, ...] = (
     DataCase(
-        "pictures-in-train-val-and-test",
+        "images-in-train-val-and-test",
         _pictures({f"{part}/{name}": n for part, n in (("train", 6), ("val", 3), ("test", 2)) for name in CLASSES}),
         labels=CLASSES,
         verify=_splits(train=12, validation=6, test=4),
     ),
     DataCase(
-        "pictures-in-train-and-valid",
+        "images-in-train-and-valid",
         _pictures({f"{part}/{name}": n for part, n in (("train", 5), ("valid", 3)) for name in CLASSES}),
         verify=_splits(train=8, validation=6, test=2),
     ),

@@ -231,7 +231,7 @@ def test_options_are_those_of_the_command(block: Block, line: str) -> None:
 
 
 def give_images(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """A folder of pictures for each label; also returns their pixels and classes."""
+    """A folder of images for each label; also returns their pixels and classes."""
     images, classes = tiny_images(SHAPE, 600, seed=1)
     for number, (pixels, index) in enumerate(zip(images, classes, strict=True)):
         place = folder / NAMES[int(index)]

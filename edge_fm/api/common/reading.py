@@ -12,8 +12,8 @@ class Reading:
     """What a caller says about a source; None for what the training did with the same one.
 
     Attributes:
-        skip_unreadable: share of the pictures that may be left out because they cannot be read.
-        group: what pictures come from, as `load_dataset` takes it.
+        skip_unreadable: share of the images that may be left out because they cannot be read.
+        group: what images come from, as `load_dataset` takes it.
         label_column: column of a manifest that holds the labels.
     """
 

@@ -47,7 +47,7 @@ def usual_recipe(
 
 
 def _are_photos(data: str) -> bool:
-    """Whether most of some pictures of a folder or a manifest, or the images of an array file, are coloured and large.
+    """Whether most of some images of a folder or a manifest, or the images of an array file, are coloured and large.
 
     False for every other source. What is wrong with a source is for loading it to say.
     """

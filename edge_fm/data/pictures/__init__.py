@@ -1,1 +1,1 @@
-"""Sources whose images are files: folders and manifests, and the groups that their pictures belong to."""
+"""Sources whose images are files: folders and manifests, and the groups that their images belong to."""

@@ -1,4 +1,4 @@
-"""Which group each picture belongs to: by a column, by a pattern of its path, or not at all."""
+"""Which group each image belongs to: by a column, by a pattern of its path, or not at all."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def is_pattern(group: str) -> bool:
 
 
 def groups_of_folder(folder: Path, parts: Mapping[PartName, list[Picture]], group: str) -> tuple[Parts, dict[str, Any]]:
-    """Give the pictures of a folder their groups, and a note of them.
+    """Give the images of a folder their groups, and a note of them.
 
     Args:
         folder: of the source.
-        parts: its pictures.
+        parts: its images.
         group: what `--group` takes.
 
     Raises:
-        DataError: the groups are not to be had, or not for every picture.
+        DataError: the groups are not to be had, or not for every image.
     """
     if group in ("", NO_GROUPS):
         return dict(parts), {}
@@ -65,7 +65,7 @@ def groups_of_folder(folder: Path, parts: Mapping[PartName, list[Picture]], grou
 
 
 def groups_by_pattern(parts: Mapping[PartName, Sequence[Picture]], pattern: str) -> tuple[Parts, dict[str, Any]]:
-    """Give pictures the groups that the parentheses of a pattern find in their paths.
+    """Give images the groups that the parentheses of a pattern find in their paths.
 
     Raises:
         DataError: it is no regular expression with one pair of parentheses, or does not fit every path.
@@ -109,14 +109,14 @@ def _with_groups(
     if without:
         total = sum(map(len, parts.values()))
         raise DataError(
-            f"{len(without):,} of the {total:,} pictures have no group: {without[0]} {missing}.",
-            hint=f"Every picture needs one. {HOW}",
+            f"{len(without):,} of the {total:,} images have no group: {without[0]} {missing}.",
+            hint=f"Every image needs one. {HOW}",
         )
     return found, note_of_groups(found, what)
 
 
 def _normalized(path: str) -> str:
-    """A path of a table as the pictures of a folder are named."""
+    """A path of a table as the images of a folder are named."""
     return path.replace("\\", "/").removeprefix("./")
 
 
@@ -126,7 +126,7 @@ def _advice(folder: Path, column: str) -> str:
         try:
             columns = read_table(file).columns
         except DataError:
-            continue  # no table of pictures: it cannot be what is meant
+            continue  # no table of images: it cannot be what is meant
         if column in columns:
             return f"{file.name} in it has such a column: --group {file.name}:{column}, or read it: --data {file}"
     return HOW

@@ -1,4 +1,4 @@
-"""A folder of pictures, one subfolder for each class, with or without a training, a validation and a test part."""
+"""A folder of images, one subfolder for each class, with or without a training, a validation and a test part."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge_fm.data.readers.split_names import DESCRIPTION, notes_of_parts
 
 
 def list_image_folder(folder: Path, *, group: str = "") -> Listing:
-    """List a folder of pictures; see `edge_fm.data.sources.load_dataset`.
+    """List a folder of images; see `edge_fm.data.sources.load_dataset`.
 
     A class is a subfolder, called by its name; deeper folders belong to it. Names that begin with a dot are passed
     over. `train/`, `val/` and `test/` of such subfolders are splits (`PART_NAMES` has their other names): `val/` is the
@@ -28,7 +28,7 @@ def list_image_folder(folder: Path, *, group: str = "") -> Listing:
         group: a pattern of the files' paths, or a file in the folder and a column of it; empty for no groups.
 
     Raises:
-        DataError: no pictures, parts that are ambiguous, or groups that are not to be had.
+        DataError: no images, parts that are ambiguous, or groups that are not to be had.
     """
     parts, unread = find_parts(folder)
     notes: dict[str, object] = {}
@@ -50,7 +50,7 @@ def list_image_folder(folder: Path, *, group: str = "") -> Listing:
 
 
 def _pictures(folder: Path, names: tuple[str, ...], root: Path) -> list[Picture]:
-    """The pictures of a part; a class that another part has may be missing in this one."""
+    """The images of a part; a class that another part has may be missing in this one."""
     there = [(label, folder / name) for label, name in enumerate(names) if (folder / name).is_dir()]
     return [
         Picture(path, label, path.relative_to(root).as_posix()) for label, sub in there for path in picture_files(sub)

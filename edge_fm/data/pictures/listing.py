@@ -1,4 +1,4 @@
-"""The pictures of a source, before any of them is read."""
+"""The images of a source, before any of them is read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge_fm_runtime.photos.suffixes import LISTED
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture file and what is known of it.
+    """An image file and what is known of it.
 
     Attributes:
         path: where it lies.
@@ -34,14 +34,14 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """The pictures of a folder or a manifest.
+    """The images of a folder or a manifest.
 
     Attributes:
         source: the folder or the manifest.
         label_names: one for each class.
-        parts: the pictures of the source's own splits; "train" alone where it has none.
+        parts: the images of the source's own splits; "train" alone where it has none.
         notes: what was done to the source's own data.
-        advice: what to do about a class that has too few pictures.
+        advice: what to do about a class that has too few images.
     """
 
     source: Path
@@ -52,14 +52,14 @@ class Listing:
 
     @property
     def folder(self) -> Path:
-        """The folder that the pictures' names are relative to."""
+        """The folder that the images' names are relative to."""
         return self.source if self.source.is_dir() else self.source.parent
 
     def check_counts(self) -> None:
         """Refuse classes that cannot be learned, or not tested.
 
         Raises:
-            DataError: a class has too few training pictures; names them.
+            DataError: a class has too few training images; names them.
         """
         train, alone = self.parts["train"], "test" not in self.parts
         counts = np.bincount([picture.label for picture in train], minlength=len(self.label_names))
@@ -68,7 +68,7 @@ class Listing:
         if few:
             why = "one for training and one for the test" if alone else "to learn from"
             raise DataError(
-                f"{self.source}: {len(few)} of {len(self.label_names)} classes have too few training pictures: "
+                f"{self.source}: {len(few)} of {len(self.label_names)} classes have too few training images: "
                 f"{', '.join(few[:MAX_LISTED])}. Each needs at least {least}, {why}.",
-                hint=f"Add pictures ({LISTED}), or {self.advice}",
+                hint=f"Add images ({LISTED}), or {self.advice}",
             )

@@ -1,4 +1,4 @@
-"""A manifest: a CSV or JSON Lines file that names each picture's file, its label and, where known, group and split."""
+"""A manifest: a CSV or JSON Lines file that names each image's file, its label and, where known, group and split."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edge_fm_runtime.errors import DataError
 
 
 def list_manifest(path: Path, *, group: str = "", label_column: str = "") -> Listing:
-    """List the pictures of a manifest; see `edge_fm.data.sources.load_dataset`.
+    """List the images of a manifest; see `edge_fm.data.sources.load_dataset`.
 
     Paths are relative to the manifest's folder; absolute ones, and ones that lead out of it, are read too, and counted
     in a note.
@@ -53,12 +53,12 @@ def list_manifest(path: Path, *, group: str = "", label_column: str = "") -> Lis
     _check_files(path, parts)
     unused = [c for c in table.columns if c not in (files, label, split, column)]
     notes["columns"] = (
-        f"pictures are in {files}, labels in {label}"
+        f"images are in {files}, labels in {label}"
         + (f", splits in {split}" if split else "")
         + (f"; not used: {', '.join(unused)}" if unused else "")
     )
     if outside:
-        notes["outside"] = f"{outside:,} pictures, which the manifest names by paths that lead out of its folder"
+        notes["outside"] = f"{outside:,} images, which the manifest names by paths that lead out of its folder"
     if is_pattern(group) and not column:
         parts, found = groups_by_pattern(parts, group)
         notes |= found
@@ -95,7 +95,7 @@ def _check_rows(table: Table, files: str, label: str, group: str) -> None:
             raise DataError(
                 f"{table.where(number)}: {row[files]} was listed before, in line {table.lines[before]}"
                 + ("." if theirs == ours else f", as {theirs}; here it is {ours}."),
-                hint="List each picture once: leave one of the rows out.",
+                hint="List each image once: leave one of the rows out.",
             )
 
 
@@ -125,8 +125,8 @@ def _own_splits(
     counts = Counter({part: len(those) for part, those in parts.items()})
     if "train" not in parts:
         raise DataError(
-            f"{path} has no training pictures: its column {split} says {', '.join(counts)} alone.",
-            hint="Name the training pictures too, with train in that column.",
+            f"{path} has no training images: its column {split} says {', '.join(counts)} alone.",
+            hint="Name the training images too, with train in that column.",
         )
     parts = {part: parts[part] for part in ORDER if part in parts}
     if len(parts) > 1:
@@ -139,7 +139,7 @@ def _check_files(path: Path, parts: dict[PartName, list[Picture]]) -> None:
     pictures = [picture for those in parts.values() for picture in those]
     if not any(picture.path.exists() for picture in pictures[:1000]) and not any(p.path.exists() for p in pictures):
         raise DataError(
-            f"None of the {len(pictures):,} pictures that {path} names is there, such as {pictures[0].path}.",
-            hint=f"Paths are relative to the manifest's folder, {path.parent}: put it beside the pictures, or give "
+            f"None of the {len(pictures):,} images that {path} names is there, such as {pictures[0].path}.",
+            hint=f"Paths are relative to the manifest's folder, {path.parent}: put it beside the images, or give "
             "absolute paths.",
         )

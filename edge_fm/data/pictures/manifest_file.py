@@ -1,4 +1,4 @@
-"""Read a table of pictures, CSV or JSON Lines, as text, and tell which of its columns is what."""
+"""Read a table of images, CSV or JSON Lines, as text, and tell which of its columns is what."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Table:
         return f"Its columns are {', '.join(self.columns)}."
 
     def path_column(self, *, group: str = "", label: str = "") -> str:
-        """The column of the pictures' paths.
+        """The column of the images' paths.
 
         Args:
             group: column of the groups, which it is not.
@@ -69,12 +69,12 @@ class Table:
             return choice[0]
         if choice:
             raise DataError(
-                f"{self.path} has several columns of picture files: {', '.join(choice)}.",
+                f"{self.path} has several columns of image files: {', '.join(choice)}.",
                 hint="Keep one of them, called file.",
             )
         raise DataError(
-            f"{self.path} has no column of picture files. {self.named()}",
-            hint="Name each picture's file in a column called file, relative to the folder of this file.",
+            f"{self.path} has no column of image files. {self.named()}",
+            hint="Name each image's file in a column called file, relative to the folder of this file.",
         )
 
     def label_column(self, wanted: str, *, taken: Sequence[str]) -> str:
@@ -120,7 +120,7 @@ class Table:
         )
 
     def split_column(self, *, taken: Sequence[str]) -> str | None:
-        """The column that says which split a picture is in; None where there is none."""
+        """The column that says which split an image is in; None where there is none."""
         found = [c for c in self.columns if c.lower() in _SPLITS and c not in taken]
         return next((c for c in found if c.lower() == "split"), found[0] if found else None)
 
@@ -130,7 +130,7 @@ class Table:
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether a text file names picture files."""
+    """Whether a text file names image files."""
     if path.suffix.lower() in JSONL_SUFFIXES:
         return True
     try:
@@ -157,7 +157,7 @@ def read_table(path: Path) -> Table:
         rows.append(row)
         lines.append(line)
     if not rows:
-        raise DataError(f"{path} names no pictures.", hint="Add a row for each: its file and its label.")
+        raise DataError(f"{path} names no images.", hint="Add a row for each: its file and its label.")
     for row, line in zip(rows, lines, strict=True):
         missing = [name for name in columns if name not in row]
         if missing:
@@ -216,7 +216,7 @@ def _header(row: Sequence[str], path: Path) -> list[str]:
         if len(row) == len(_NO_HEADER) and PICTURE_NAME.fullmatch(row[0]):
             return list(_NO_HEADER)
         raise DataError(
-            f"{path} begins with a picture, {', '.join(row)[:100]}: its columns have no names.",
+            f"{path} begins with an image, {', '.join(row)[:100]}: its columns have no names.",
             hint="Add a first line that names them, such as: file,label",
         )
     names = [name or f"column {i + 1}" for i, name in enumerate(row)]

@@ -1,4 +1,4 @@
-"""Where the pictures of a folder lie: its parts, its classes, their files, and what is passed over."""
+"""Where the images of a folder lie: its parts, its classes, their files, and what is passed over."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MAX_LISTED = 10
 
 
 def find_parts(folder: Path) -> tuple[dict[PartName, Path], list[Path]]:
-    """The parts of a folder, and its folders of pictures that are none of them; no parts where it holds the classes.
+    """The parts of a folder, and its folders of images that are none of them; no parts where it holds the classes.
 
     Raises:
         DataError: a part is there twice, or the training part or one to evaluate on is missing.
     """
     named = [p for p in _folders(folder) if p.name.lower() in PART_NAMES]
     others = [p for p in _folders(folder) if p not in named and picture_files(p)]
-    if others:  # beside classes, a folder called test that holds pictures itself is a class
+    if others:  # beside classes, a folder called test that holds images itself is a class
         named = [p for p in named if any(picture_files(sub) for sub in _folders(p))]
     parts: dict[PartName, Path] = {}
     for path in named:
@@ -33,7 +33,7 @@ def find_parts(folder: Path) -> tuple[dict[PartName, Path], list[Path]]:
         if part in parts:
             raise DataError(
                 f"{folder} has {parts[part].name}/ and {path.name}/, which both mean the {part} images.",
-                hint="Put the pictures of both into one of them.",
+                hint="Put the images of both into one of them.",
             )
         parts[part] = path
     if "train" not in parts and others:
@@ -53,7 +53,7 @@ def find_parts(folder: Path) -> tuple[dict[PartName, Path], list[Path]]:
 
 
 def has_pictures(folder: Path) -> bool:
-    """Whether any subfolder holds a picture."""
+    """Whether any subfolder holds an image."""
     return any(picture_files(sub) for sub in _folders(folder))
 
 
@@ -73,7 +73,7 @@ def _folders(folder: Path) -> list[Path]:
             raise DataError(
                 f"{link} is a link to {target}, which is not a folder of one class: it "
                 + ("is a whole file system." if target.is_mount() else "holds the data itself."),
-                hint="Remove the link, or let it lead to the folder of the pictures.",
+                hint="Remove the link, or let it lead to the folder of the images.",
             )
     return found
 
@@ -98,13 +98,13 @@ def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """The pictures of a folder and of those below it, sorted by their paths in it."""
+    """The images of a folder and of those below it, sorted by their paths in it."""
     found = [root / name for root, _, files in _walk(folder) for name in files if is_photo_name(name)]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def passed_over(folder: Path, parts: Iterable[Path], names: Sequence[str]) -> str:
-    """What lies among the pictures and is not read, for a person; empty where there is nothing."""
+    """What lies among the images and is not read, for a person; empty where there is nothing."""
     kinds: Counter[str] = Counter()
     loose = linked = 0
     for part in dict.fromkeys([folder, *parts]):
@@ -118,7 +118,7 @@ def passed_over(folder: Path, parts: Iterable[Path], names: Sequence[str]) -> st
     if linked:
         found.append(f"{linked:,} {'link to a folder' if linked == 1 else 'links to folders'} within a class")
     if loose:
-        found.append(f"{loose:,} {'picture' if loose == 1 else 'pictures'} in no class's folder")
+        found.append(f"{loose:,} {'image' if loose == 1 else 'images'} in no class's folder")
     return "; ".join(found)
 
 
@@ -132,7 +132,7 @@ def class_names(parts: Sequence[Path]) -> tuple[str, ...]:
     if not names:
         raise DataError(
             f"{parts[0]} has no subfolders.",
-            hint="Put the pictures of each class into a folder of its own, called by the class's name.",
+            hint="Put the images of each class into a folder of its own, called by the class's name.",
         )
     return tuple(names)
 
@@ -141,7 +141,7 @@ def check_depth(parts: Mapping[PartName, Path], names: Sequence[str]) -> None:
     """Refuse a folder around the classes, which would make one class of them all.
 
     Raises:
-        DataError: there is one class alone, and its pictures lie in several folders, none beside them.
+        DataError: there is one class alone, and its images lie in several folders, none beside them.
     """
     if len(names) != 1:
         return
@@ -153,7 +153,7 @@ def check_depth(parts: Mapping[PartName, Path], names: Sequence[str]) -> None:
         if len(within) > 1:
             raise DataError(
                 f"{folder} has a single class, {names[0]}, as that is its only folder; in it are {len(within)} folders "
-                f"of pictures: {', '.join(within[:MAX_LISTED])}.",
+                f"of images: {', '.join(within[:MAX_LISTED])}.",
                 hint=f"Give the folder of the classes: {only}"
                 if part == "train" and len(parts) == 1
                 else f"Move these up into {folder}.",

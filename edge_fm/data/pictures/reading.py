@@ -1,4 +1,4 @@
-"""Read the pictures of a listing: all at once, or, where they are too many for memory, when they are needed."""
+"""Read the images of a listing: all at once, or, where they are too many for memory, when they are needed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _USUAL_SIDES = (28, 32, 48, 64, 96, 128, 160, 192, 224)
 
 
 def check_photo_shape(shape: Shape) -> None:
-    """Refuse a shape that no photo can be brought to, once and not for every picture.
+    """Refuse a shape that no photo can be brought to, once and not for every image.
 
     Raises:
         DataError: it has other channels than grey or RGB.
@@ -46,17 +46,17 @@ def check_photo_shape(shape: Shape) -> None:
 def read_pictures(
     listing: Listing, *, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn, skip_unreadable: float = 0.0
 ) -> Raw:
-    """Read all pictures of a listing.
+    """Read all images of a listing.
 
     Args:
         listing: what there is.
-        shape: height, width, channels of the canvas; None where all pictures have one size.
-        photo: how a picture meets the canvas.
-        progress: called with pictures.
-        skip_unreadable: share of the pictures that may be left out because they cannot be read; the notes list them.
+        shape: height, width, channels of the canvas; None where all images have one size.
+        photo: how an image meets the canvas.
+        progress: called with images.
+        skip_unreadable: share of the images that may be left out because they cannot be read; the notes list them.
 
     Raises:
-        DataError: sizes that differ without a shape, or pictures that cannot be read (they are listed).
+        DataError: sizes that differ without a shape, or images that cannot be read (they are listed).
     """
     if shape is not None:
         check_photo_shape(shape)
@@ -119,7 +119,7 @@ def _held(size: int) -> str:
 
 
 def _size_of_first(pictures: Sequence[Picture]) -> Shape | None:
-    """Height, width and channels of the first picture that can be read; None where none can."""
+    """Height, width and channels of the first image that can be read; None where none can."""
     from edge_fm_runtime.photos.photo import open_photo
 
     for picture in pictures:
@@ -166,7 +166,7 @@ def _streamed(
 def _decode(
     pictures: Sequence[Picture], shape: Shape | None, photo: PhotoSpec, source: Path, progress: ProgressFn
 ) -> tuple[Images, list[bytes], dict[int, str]]:
-    """Pixels and file hashes of the pictures that can be read, and why not the others, by position."""
+    """Pixels and file hashes of the images that can be read, and why not the others, by position."""
     from edge_fm_runtime.photos.photo import load_canvas, make_canvas, open_photo
 
     def decode(picture: Picture) -> tuple[Images, bytes] | PhotoError:
@@ -203,7 +203,7 @@ def _decode(
 def _sizes_differ(source: Path, path: Path, size: tuple[int, ...], first: tuple[int, ...]) -> DataError:
     common = _common_size(size, first)
     return DataError(
-        f"The pictures of {source} have different sizes: {path.name} has {size[1]}x{size[0]} pixels, "
+        f"The images of {source} have different sizes: {path.name} has {size[1]}x{size[0]} pixels, "
         f"those before it {first[1]}x{first[0]}.",
         hint=f"Give the size to bring them to, height x width x channels: --size {'x'.join(map(str, common))} "
         f"(in a recipe: shape = {list(common)} under [data]).",

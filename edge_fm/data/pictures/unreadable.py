@@ -1,4 +1,4 @@
-"""Pictures that cannot be read: how many may be left out, and how they are reported."""
+"""Images that cannot be read: how many may be left out, and how they are reported."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def check_unreadable(failures: Sequence[str], total: int, allowed: float) -> Non
     """Refuse a source of which more cannot be read than its user allows.
 
     Args:
-        failures: a message for each picture that cannot be read.
-        total: how many pictures there are.
+        failures: a message for each image that cannot be read.
+        total: how many images there are.
         allowed: share of them that may be left out, 0..1.
 
     Raises:
@@ -29,7 +29,7 @@ def check_unreadable(failures: Sequence[str], total: int, allowed: float) -> Non
     over = f", more than the share of {allowed:g} that may be left out" if allowed else ""
     share = math.ceil(1000 * len(failures) / total) / 1000
     raise DataError(
-        f"{len(failures)} of {total} pictures cannot be read{over}:\n{listed}{more}",
+        f"{len(failures)} of {total} images cannot be read{over}:\n{listed}{more}",
         hint="Mend them, or move them away."
         + (
             f" To leave out up to a share of them, --skip-unreadable "
@@ -41,7 +41,7 @@ def check_unreadable(failures: Sequence[str], total: int, allowed: float) -> Non
 
 
 def unreadable_in_words(note: Mapping[str, Any]) -> str:
-    """The note of a dataset that leaves pictures out, for a person.
+    """The note of a dataset that leaves images out, for a person.
 
     Example:
         >>> unreadable_in_words({"pictures": 200, "left_out": ["a/1.jpg is damaged."]})

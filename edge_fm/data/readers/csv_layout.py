@@ -184,7 +184,7 @@ def _refuse_file_names(path: Path, rows: Sequence[Sequence[str]]) -> None:
     named = next((cell for row in rows[:3] for cell in row if PICTURE_NAME.fullmatch(cell)), None)
     if named is not None:
         raise DataError(
-            f"{path} names picture files, such as {named!r}, where pixels are expected.",
+            f"{path} names image files, such as {named!r}, where pixels are expected.",
             hint="Give a manifest alone, as one file: --data FILE, with a column split for its own splits.",
         )
 

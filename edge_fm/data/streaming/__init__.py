@@ -1,1 +1,1 @@
-"""Images that need not fit into memory: picture files that are decoded when they are indexed."""
+"""Images that need not fit into memory: image files that are decoded when they are indexed."""

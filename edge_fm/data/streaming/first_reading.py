@@ -1,4 +1,4 @@
-"""Read every picture of a source once: which can be read, their sizes, and the fingerprints of their pixels.
+"""Read every image of a source once: which can be read, their sizes, and the fingerprints of their pixels.
 
 The result is stored in the user's cache folder, under all that it depends on, so that the next command on the same
 files need not decode them before it begins.
@@ -37,12 +37,12 @@ _MAX_BYTES = 1 << 30
 
 @dataclass(frozen=True, eq=False)
 class FirstReading:
-    """What reading all pictures once has shown.
+    """What reading all images once has shown.
 
     Attributes:
-        files: the pictures; those that cannot be read have no fingerprint.
+        files: the images; those that cannot be read have no fingerprint.
         keys: of the bytes of each file, uint8 `[N,16]`; copies have the same one.
-        failures: position of each picture that cannot be read -> why not.
+        failures: position of each image that cannot be read -> why not.
     """
 
     files: PictureFiles
@@ -60,19 +60,19 @@ def read_once(
     progress: ProgressFn,
     stage: str,
 ) -> FirstReading:
-    """Read every picture once, or take what an earlier command found of the same files.
+    """Read every image once, or take what an earlier command found of the same files.
 
     Args:
         folder: that the names are relative to.
         names: of the files.
         shape: height, width, channels of the canvas.
-        same_size: insist that every picture has this height and width.
-        photo: how a picture meets the canvas.
-        progress: called with pictures.
+        same_size: insist that every image has this height and width.
+        photo: how an image meets the canvas.
+        progress: called with images.
         stage: what progress is called with.
 
     Raises:
-        SizesDiffer: a picture has another size, and `same_size` is asked for.
+        SizesDiffer: an image has another size, and `same_size` is asked for.
     """
     place = str(folder.resolve())
     stamps = np.full((len(names), 2), -1, np.int64)
@@ -103,7 +103,7 @@ def read_once(
 
 
 class SizesDiffer(Exception):
-    """A picture has another size than the first one.
+    """An image has another size than the first one.
 
     Args:
         name: of the file.
@@ -167,7 +167,7 @@ def _stored(cache: Path, count: int) -> _Found | None:
         content = read_sealed(cache / _FILE)
         if content is None:
             reason = why_untrusted(cache / _FILE, group=True) or f"{cache / _FILE} is damaged"
-            text = f"What was stored of pictures is not used: {reason}. They are read again."
+            text = f"What was stored of images is not used: {reason}. They are read again."
             warnings.warn(text, CacheWarning, stacklevel=4)
             return None
         with np.load(io.BytesIO(content), allow_pickle=False) as file:

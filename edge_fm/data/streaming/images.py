@@ -1,4 +1,4 @@
-"""Picture files as an array of images that are decoded when they are indexed.
+"""Image files as an array of images that are decoded when they are indexed.
 
 What takes images takes these: they have the length, shape and dtype of an array uint8 `[N,H,W,C]`, and an index, a
 slice or an array of positions gives the pixels. `select` and `concatenate` keep them undecoded. The pixels are those
@@ -31,13 +31,13 @@ _MOST_WORKERS = 8
 
 @dataclass(frozen=True, eq=False)
 class PictureFiles:
-    """Picture files that were all read once.
+    """Image files that were all read once.
 
     Attributes:
         folder: that the names are relative to.
         names: of the files.
         shape: height, width, channels of the canvas.
-        photo: how a picture meets the canvas.
+        photo: how an image meets the canvas.
         stamps: size in bytes and time of the last change (ns) of each file when it was read, int64 `[N,2]`.
         fingerprints: of the pixels of each canvas, uint8 `[N,16]`.
     """

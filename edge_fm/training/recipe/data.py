@@ -35,9 +35,9 @@ class DataPart:
         deduplicate: drop training images that occur before, or in the source's validation or test split.
         samples: use so many of the training images, each class in its share; 0 for all. Validation images come out of
             them.
-        skip_unreadable: share of the pictures of a folder or a manifest that may be left out because they cannot be
+        skip_unreadable: share of the images of a folder or a manifest that may be left out because they cannot be
             read; training lists them, and fails where there are more.
-        group: what pictures come from (a person, a camera, a day), which every split keeps together: a column of a
+        group: what images come from (a person, a camera, a day), which every split keeps together: a column of a
             manifest, `FILE:COLUMN` of a file in an image folder, or a pattern of the files' paths whose parentheses
             hold the group. Empty for a manifest's column called group; "none" for no groups.
         label_column: column of a manifest that holds the labels; empty to tell by the columns' names.
@@ -94,7 +94,7 @@ class DataPart:
         check(
             0 <= self.skip_unreadable < 1,
             f"[data] skip_unreadable is {self.skip_unreadable}; supported: a share of 0 (none) up to, but not, 1.",
-            "0.02 leaves out up to two pictures of a hundred.",
+            "0.02 leaves out up to two images of a hundred.",
         )
         check(
             0 < self.other_things_weight <= 10,

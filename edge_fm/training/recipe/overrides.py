@@ -48,7 +48,7 @@ def with_overrides(
     """Edit what the command line can edit; None leaves the recipe's own.
 
     Another optimizer brings its own usual learning rate, decay and momentum, as those of the former would not fit it.
-    Other data than Fashion-MNIST brings the plain photo preprocessing (whole picture, polarity left alone). Fewer
+    Other data than Fashion-MNIST brings the plain photo preprocessing (whole image, polarity left alone). Fewer
     epochs than `clean_epochs` shorten that too. Fresh weights (`weights` "none") have no trained backbone: they bring
     one learning rate, and no head that is fitted first.
 

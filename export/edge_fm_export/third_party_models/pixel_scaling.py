@@ -24,7 +24,7 @@ class Preprocessing:
         scale: one factor for all pixels, such as 1/255.
         mean: for all channels, or one for each, in the order that the model takes them.
         std: likewise; never 0.
-        bgr: swap red and blue first, for models trained on BGR pictures.
+        bgr: swap red and blue first, for models trained on BGR images.
         name: what to call it in notes.
     """
 

@@ -114,7 +114,7 @@ def notes_on_scale(
 
 
 def made_images(taken: ModelInput) -> Floats:
-    """Smooth random pictures, noise, black and white: float32 0..255 `[N,H,W,C]`, the same at every call."""
+    """Smooth random images, noise, black and white: float32 0..255 `[N,H,W,C]`, the same at every call."""
     random = np.random.default_rng(0)
     shape = (taken.height, taken.width, taken.channels)
     smooth = np.stack([_smooth(random, shape) for _ in range(8)])
@@ -124,7 +124,7 @@ def made_images(taken: ModelInput) -> Floats:
 
 
 def _smooth(random: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
-    """A picture with coarse and fine structure, over the whole range."""
+    """An image with coarse and fine structure, over the whole range."""
     height, width, channels = shape
     rows, columns = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[None, :, None]
     total = np.zeros(shape)

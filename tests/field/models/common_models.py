@@ -32,7 +32,7 @@ def _sequential(folder: Path, **given: Any) -> Model:
 
 
 def _convolutional_head(folder: Path) -> Model:
-    """As SqueezeNet: the classes come out of a convolution, as a picture of one pixel."""
+    """As SqueezeNet: the classes come out of a convolution, as an image of one pixel."""
     k = keras()
     image = k.Input(SHAPE)
     x = k.layers.Conv2D(CLASSES, SHAPE[:2], activation="softmax")(k.layers.Rescaling(1 / 255)(image))

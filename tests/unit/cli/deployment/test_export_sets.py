@@ -31,7 +31,7 @@ def bar(label: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def folder(path: Path, each: int, *, seed: int, flat: bool = False) -> Path:
-    """`each` pictures of each class, in a subfolder for each class or all in one folder."""
+    """`each` images of each class, in a subfolder for each class or all in one folder."""
     rng = np.random.default_rng(seed)
     for label, name in enumerate(CLASSES):
         for number in range(each):
@@ -81,7 +81,7 @@ def test_calibration_images_of_the_evaluation_set_are_refused(
     model: Callable[..., Path], tmp_path: Path, flat: bool
 ) -> None:
     photos = folder(tmp_path / "photos", 8, seed=1, flat=True)
-    # The same pictures under other names, in another layout: their pixels give them away.
+    # The same images under other names, in another layout: their pixels give them away.
     same = photos if flat else folder(tmp_path / "copies", 8, seed=1)
     done = export(model(), tmp_path, "--data", photos, "--calibration", same)
     assert done.exit_code == 1
@@ -103,7 +103,7 @@ def test_evaluation_images_are_left_out_of_a_calibration_set_that_has_more(
 ) -> None:
     photos = folder(tmp_path / "photos", 4, seed=1, flat=True)
     more = folder(tmp_path / "more", 4, seed=1, flat=True)
-    folder(more, 6, seed=2, flat=True)  # other pictures under the first names, and two more of each class
+    folder(more, 6, seed=2, flat=True)  # other images under the first names, and two more of each class
     for number in range(4):
         (photos / f"left-{number}.png").rename(more / f"again-{number}.png")
         Image.open(more / f"again-{number}.png").save(photos / f"left-{number}.png")

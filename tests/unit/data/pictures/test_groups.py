@@ -20,7 +20,7 @@ from edge_fm_runtime.errors import DataError
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty pictures of each of two classes by ten people, and a file that names these."""
+    """Twenty images of each of two classes by ten people, and a file that names these."""
     root = write_pictures(tmp_path_factory.mktemp("pictures"), {"cat": 20, "dog": 20})
     lines = [f"{name}/{i:03d}.png,{name},p{i % 10}" for name in ("cat", "dog") for i in range(20)]
     (root / "index.csv").write_text("\n".join(["file,label,person", *lines]) + "\n")
@@ -60,7 +60,7 @@ def test_a_column_called_group_is_used_unless_it_is_refused(folder: Path) -> Non
         ("person", "it has no column 'person'", "--group index.csv:person"),
         ("index.csv:people", "no column 'people'; it has file, label, person", "A group is a column"),
         ("list.csv:person", "there is no file", "A group is a column"),
-        ("x(.)", r"40 of the 40 pictures have no group: cat/000.png does not fit", "Every picture needs one"),
+        ("x(.)", r"40 of the 40 images have no group: cat/000.png does not fit", "Every image needs one"),
         ("(.)(.)", "2 pairs of parentheses", r"\(\?:"),
         ("(", "not a regular expression", "A group is a column"),
     ],

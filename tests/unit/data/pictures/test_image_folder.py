@@ -1,4 +1,4 @@
-"""Image folders: parts, preprocessing, copies, and every picture that cannot be read."""
+"""Image folders: parts, preprocessing, copies, and every image that cannot be read."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_classes_may_be_called_like_a_part_or_begin_with_an_underscore(tmp_path:
 
 def test_training_images_that_validation_has_too_can_be_dropped(tmp_path: Path) -> None:
     write_pictures(tmp_path / "train", {"a": 6, "b": 6})
-    write_pictures(tmp_path / "val", {"a": 2, "b": 2})  # the same seed: the pictures of a are those of train/a
+    write_pictures(tmp_path / "val", {"a": 2, "b": 2})  # the same seed: the images of a are those of train/a
     write_pictures(tmp_path / "test", {"a": 2, "b": 2}, seed=2)
     dataset = load_dataset(str(tmp_path))
     copies = dataset_info(dataset)["duplicates"]["validation_in_train"]
@@ -136,7 +136,7 @@ def test_folder_lists_every_picture_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "a" / "cut.png").write_bytes((tmp_path / "a" / "000.png").read_bytes()[:40])
     (tmp_path / "b" / "page.jpg").write_text("<html>")
     (tmp_path / "b" / "empty.jpg").write_bytes(b"")
-    with pytest.raises(DataError, match="3 of 9 pictures cannot be read") as caught:
+    with pytest.raises(DataError, match="3 of 9 images cannot be read") as caught:
         load_dataset(str(tmp_path))
     assert all(name in str(caught.value) for name in ("cut.png", "page.jpg", "empty.jpg"))
 
@@ -191,7 +191,7 @@ def test_a_class_may_be_missing_in_evaluation_but_not_in_training(tmp_path: Path
     dataset = load_dataset(str(tmp_path))
     assert dataset.label_names == ("a", "b", "c") and len(dataset.test) == 3
     write_pictures(tmp_path / "test", {"C": 2}, seed=2)
-    with pytest.raises(DataError, match=r"1 of 4 classes have too few training pictures: C \(0\)") as caught:
+    with pytest.raises(DataError, match=r"1 of 4 classes have too few training images: C \(0\)") as caught:
         load_dataset(str(tmp_path))
     assert caught.value.hint is not None and "capitals" in caught.value.hint
 
@@ -200,7 +200,7 @@ def test_a_class_may_be_missing_in_evaluation_but_not_in_training(tmp_path: Path
 def test_a_folder_around_the_classes_makes_no_class_of_them_all(parts: tuple[str, ...], tmp_path: Path) -> None:
     for seed, part in enumerate(parts):
         write_pictures(tmp_path / part / "images", {"a": 4, "b": 4}, seed=seed)
-    with pytest.raises(DataError, match=r"a single class, images.*2 folders of pictures: a/, b/") as caught:
+    with pytest.raises(DataError, match=r"a single class, images.*2 folders of images: a/, b/") as caught:
         load_dataset(str(tmp_path))
     assert caught.value.hint is not None
     if parts == (".",):

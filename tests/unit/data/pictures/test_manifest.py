@@ -18,12 +18,12 @@ CLASSES = ("cat", "dog")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve pictures of each of two classes, by six senders."""
+    """Twelve images of each of two classes, by six senders."""
     return write_pictures(tmp_path_factory.mktemp("pictures"), {"cat": 12, "dog": 12})
 
 
 def rows(folder: Path) -> list[tuple[str, str, str]]:
-    """File, label and sender; a sender has two pictures of each class."""
+    """File, label and sender; a sender has two images of each class."""
     return [(f"{name}/{i:03d}.png", name, f"s{i // 2}") for name in CLASSES for i in range(12)]
 
 
@@ -80,8 +80,8 @@ def test_a_manifest_tells_its_own_splits_and_names_what_it_does_not_use(folder: 
     lines = [f"{folder / file},{label},{parts[i % 6]},{i}" for i, (file, label, _) in enumerate(rows(folder))]
     dataset = load_dataset(str(write(tmp_path / "list.csv", "file,label,split,width", lines)))
     assert {name: len(split) for name, split in dataset.splits.items()} == {"train": 16, "validation": 4, "test": 4}
-    assert dataset.notes["columns"] == "pictures are in file, labels in label, splits in split; not used: width"
-    assert "24 pictures" in dataset.notes["outside"]
+    assert dataset.notes["columns"] == "images are in file, labels in label, splits in split; not used: width"
+    assert "24 images" in dataset.notes["outside"]
 
 
 def test_numbers_are_classes_that_labels_txt_names(folder: Path, tmp_path: Path) -> None:
@@ -137,12 +137,12 @@ def test_a_picture_that_is_listed_twice_is_refused(folder: Path, tmp_path: Path)
 
 def test_a_missing_file_is_unreadable_and_a_manifest_in_the_wrong_place_says_so(folder: Path, tmp_path: Path) -> None:
     manifest = write(tmp_path / "list.csv", FULL, full(folder, {0: "gone.png,cat,cats,s0"}))
-    with pytest.raises(DataError, match=r"1 of 24 pictures cannot be read"):
+    with pytest.raises(DataError, match=r"1 of 24 images cannot be read"):
         load_dataset(str(manifest), label_column="kind")
     dataset = load_dataset(str(manifest), label_column="kind", skip_unreadable=0.05)
     assert len(dataset.train) + len(dataset.test) == 23
     relative = write(tmp_path / "moved.csv", "file,label", [f"{file},{label}" for file, label, _ in rows(folder)])
-    with pytest.raises(DataError, match="None of the 24 pictures") as error:
+    with pytest.raises(DataError, match="None of the 24 images") as error:
         load_dataset(str(relative))
     assert "relative to the manifest's folder" in (error.value.hint or "")
 
@@ -153,7 +153,7 @@ def test_lines_of_json_that_are_no_rows_are_named(tmp_path: Path) -> None:
         ('{"file": "a.png"', "line 1 is not JSON"),
         ('{"file": ["a.png"]}', "line 1 is not an object of texts and numbers"),
         ('{"file": "a.png", "label": "b"}\n{"file": "b.png"}', "line 2 has no 'label'"),
-        ("\n", "names no pictures"),
+        ("\n", "names no images"),
     ):
         manifest.write_text(text)
         with pytest.raises(DataError, match=message):

@@ -1,4 +1,4 @@
-"""Pictures that cannot be read, and files that are none: counted, listed, and left out only where that is asked for."""
+"""Images that cannot be read, and files that are none: counted, listed, and left out only where that is asked for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from edge_fm_runtime.photos.suffixes import SUFFIXES, describe_counts, is_photo_
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two classes of 20 pictures, two of which cannot be read, and what else lies in folders of photos."""
+    """Two classes of 20 images, two of which cannot be read, and what else lies in folders of photos."""
     source = tmp_path / "photos"
     write_pictures(source, {"a": 19, "b": 19})
     (source / "a" / "cut.png").write_bytes((source / "a" / "000.png").read_bytes()[:40])
@@ -44,7 +44,7 @@ def run(*arguments: object) -> Result:
 
 
 def test_the_error_names_the_share_that_would_do(folder: Path) -> None:
-    with pytest.raises(DataError, match="2 of 40 pictures cannot be read") as caught:
+    with pytest.raises(DataError, match="2 of 40 images cannot be read") as caught:
         load_dataset(str(folder))
     assert caught.value.hint and "--skip-unreadable 0.05 (in a recipe: skip_unreadable = 0.05" in caught.value.hint
     with pytest.raises(DataError, match=r"more than the share of 0\.04 that may be left out"):
@@ -62,7 +62,7 @@ def test_up_to_the_share_they_are_left_out_and_listed(folder: Path) -> None:
     assert "2 of 40" in line and "cut.png is damaged" in line and "page.jpg is an HTML page" in line
 
 
-def test_labels_stay_with_their_pictures(tmp_path: Path) -> None:
+def test_labels_stay_with_their_images(tmp_path: Path) -> None:
     for part, shade in (("train", 10), ("val", 20), ("test", 30)):
         for label, name in enumerate(("a", "b")):
             (tmp_path / part / name).mkdir(parents=True)
@@ -84,10 +84,10 @@ def test_a_class_of_which_nothing_is_left_is_named(tmp_path: Path) -> None:
         load_dataset(str(tmp_path), skip_unreadable=0.5)
 
 
-def test_what_is_no_picture_is_counted_with_reasons(folder: Path) -> None:
+def test_what_is_no_image_is_counted_with_reasons(folder: Path) -> None:
     notes: list[str] = []
     dataset = load_dataset(str(folder), skip_unreadable=0.05, note=notes.append)
-    expected = "4 files that are not photos by their names (.txt 2, .mov 1, hidden 1); 1 picture in no class's folder"
+    expected = "4 files that are not photos by their names (.txt 2, .mov 1, hidden 1); 1 image in no class's folder"
     assert dataset.notes["passed_over"] == expected
     assert f"Passed over: {expected}." in notes
 
@@ -111,14 +111,14 @@ def test_a_share_that_is_none_is_a_mistake_of_usage(folder: Path, share: str) ->
     assert run("data", "info", folder, "--skip-unreadable", share).exit_code == 2
 
 
-def test_pictures_without_labels(folder: Path) -> None:
+def test_images_without_labels(folder: Path) -> None:
     notes: list[str] = []
-    with pytest.raises(DataError, match="1 of 20 pictures cannot be read"):
+    with pytest.raises(DataError, match="1 of 20 images cannot be read"):
         load_images(folder / "a", (28, 28, 1), PhotoSpec())
     images = load_images(folder / "a", (28, 28, 1), PhotoSpec(), skip_unreadable=0.05, note=notes.append)
     assert images.shape == (19, 28, 28, 1)
     assert notes[0] == "Passed over: 2 files that are not photos by their names (.txt 2)."
-    assert notes[1].startswith("Pictures that cannot be read are left out: 1 of 20: ")
+    assert notes[1].startswith("Images that cannot be read are left out: 1 of 20: ")
 
 
 def test_a_recipe_keeps_the_share(folder: Path) -> None:

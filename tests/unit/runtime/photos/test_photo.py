@@ -1,4 +1,4 @@
-"""Whatever a picture file holds, the canvas is what a person sees in it."""
+"""Whatever an image file holds, the canvas is what a person sees in it."""
 
 from __future__ import annotations
 

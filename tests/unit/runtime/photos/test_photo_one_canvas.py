@@ -34,7 +34,7 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @cache
 def picture(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
-    """A rough picture with an object in it; every block of it has its own average."""
+    """A rough image with an object in it; every block of it has its own average."""
     width, height = size
     rng = np.random.default_rng(width * 31 + height)
     pixels = rng.integers(150, 251, (height, width, 3), np.uint8)
@@ -125,7 +125,7 @@ def test_every_mode(tmp_path: Path, mode: str, name: str, as_array: str, orienta
 
 
 def test_bands_do_not_show(tmp_path: Path) -> None:
-    """Pictures that are converted in several bands of rows, among them one whose blocks are taller than a band."""
+    """Images that are converted in several bands of rows, among them one whose blocks are taller than a band."""
     for size, mode in (((1601, 1600), "P"), ((1601, 1600), "RGBA"), ((24001, 131), "RGBA")):
         file = tmp_path / f"{mode}{size[0]}.png"
         picture(size, mode).save(file, compress_level=1)

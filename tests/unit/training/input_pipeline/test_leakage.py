@@ -115,7 +115,7 @@ def test_of_files_alone_nothing_is_said_and_of_data_that_are_not_here_that(
 
 @pytest.fixture
 def drawings(tmp_path: Path) -> Path:
-    """A folder of pictures with a training and a test part."""
+    """A folder of images with a training and a test part."""
     for part, seed, each in (("train", 1, 12), ("test", 2, 4)):
         split = make_split(each, seed)
         for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
@@ -127,7 +127,7 @@ def drawings(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_teacher_of_other_data_that_hold_the_same_images_is_told(drawings: Path, tmp_path: Path) -> None:
-    # The teacher learned from all of the pictures, the student's test part too: other data, another hash.
+    # The teacher learned from all of the images, the student's test part too: other data, another hash.
     everything = tmp_path / "everything"
     for part in ("train", "test"):
         for file in sorted((drawings / part).rglob("*.png")):
@@ -163,7 +163,7 @@ def test_a_teacher_of_other_data_that_hold_the_same_images_is_told(drawings: Pat
 
 
 def _by_people(place: Path, name: str, seed: int, people: range) -> Path:
-    """A manifest of pictures that each person drew four of."""
+    """A manifest of images that each person drew four of."""
     split = make_split(4 * len(people), seed)
     rows = ["file,label,sender"]
     for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
@@ -210,7 +210,7 @@ def test_a_teacher_of_the_same_data_read_without_groups_knows_the_people(tmp_pat
     data = load_recipe_data(student)
     _, choose = training_and_validation(student, data)
     (leak,) = find_leaks(student, data, choose)
-    assert leak.group_images == len(choose) > leak.images, "it has seen some of everybody's pictures"
+    assert leak.group_images == len(choose) > leak.images, "it has seen some of everybody's images"
     rows = leak_rows([(leak.path, leak.images, leak.group_images), ("other", 0, 0), ("third", 2, 0)])
     assert rows[0]["images_of_known_groups"] == len(choose)
     assert rows[1:] == [{"path": "third", "images": 2}]
