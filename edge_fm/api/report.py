@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_fm.api.common.places import RUNS
 from edge_fm_runtime.progress import MessageFn, ignore_message
-from edge_fm_runtime.system.atomic_write import replacing
+from edge_fm_runtime.system.atomic_write import replacing, write_utf8
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,6 @@ def benchmark_report(
     page = out or (benchmark if benchmark.is_dir() else benchmark.parent) / HTML_FILE
     page.parent.mkdir(parents=True, exist_ok=True)
     with replacing(page) as temporary:
-        temporary.write_text(benchmark_page(report), encoding="utf-8")
+        write_utf8(temporary, benchmark_page(report))
     advice = recommend(report)
     return BenchmarkPage(page, report["verdict"], advice.model, advice.engine, advice.sentence)

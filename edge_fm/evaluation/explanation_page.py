@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_fm.evaluation import page
-from edge_fm_runtime.system.atomic_write import writing
+from edge_fm_runtime.system.atomic_write import replacing, write_utf8
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -38,8 +38,8 @@ def write_explanations(report: ExportReport, folder: Path) -> list[Path]:
             file = folder / f"{name}-explanation.html"
             text = _page(name, explanation)
             folder.mkdir(parents=True, exist_ok=True)
-            with writing(file):
-                file.write_text(text, encoding="utf-8")
+            with replacing(file) as temporary:
+                write_utf8(temporary, text)
             files.append(file)
     return files
 

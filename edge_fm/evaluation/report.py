@@ -25,7 +25,7 @@ from edge_fm.evaluation.plots import (
     plot_reliability,
     plot_samples,
 )
-from edge_fm_runtime.system.atomic_write import replacing
+from edge_fm_runtime.system.atomic_write import replacing, write_utf8
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -77,7 +77,7 @@ def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) 
     folder.mkdir(parents=True, exist_ok=True)
     stored = folder / "evaluation.json"
     with replacing(stored) as temporary:
-        temporary.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_utf8(temporary, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     sections = {
         "Training": _training(folder, evaluated),
         "Classes": parts.class_table(result["per_class"]),
@@ -93,7 +93,7 @@ def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) 
     }
     file = folder / "report.html"
     with replacing(file) as temporary:
-        temporary.write_text(_page(result, {title: body for title, body in sections.items() if body}), encoding="utf-8")
+        write_utf8(temporary, _page(result, {title: body for title, body in sections.items() if body}))
     return file
 
 

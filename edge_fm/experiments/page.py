@@ -17,7 +17,7 @@ from edge_fm.experiments.run import read_history
 from edge_fm.experiments.table import find_experiment
 from edge_fm.models.run_files import MODEL_FILE
 from edge_fm.training import Recipe
-from edge_fm_runtime.system.atomic_write import replacing
+from edge_fm_runtime.system.atomic_write import replacing, write_utf8
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -58,7 +58,7 @@ def write_page(
     file = folder / FILE
     text = _page(rows, studies, results, runs)
     with replacing(file) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        write_utf8(temporary, text)
     return file
 
 

@@ -31,7 +31,7 @@ from edge_fm.evaluation.page import (
     tiles,
     together,
 )
-from edge_fm_runtime.system.atomic_write import replacing
+from edge_fm_runtime.system.atomic_write import replacing, write_utf8
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -54,7 +54,7 @@ def write_benchmark(report: Mapping[str, Any], folder: Path) -> tuple[Path, Path
     stored, page = folder / JSON_FILE, folder / HTML_FILE
     store_benchmark(report, stored)
     with replacing(page) as temporary:
-        temporary.write_text(benchmark_page(report), encoding="utf-8")
+        write_utf8(temporary, benchmark_page(report))
     return stored, page
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm_runtime.errors import DataError
-from edge_fm_runtime.system.atomic_write import replacing
+from edge_fm_runtime.system.atomic_write import replacing, write_utf8
 from edge_fm_runtime.system.json_text import parse_json
 
 JSON_FILE = "benchmark.json"
@@ -18,7 +18,7 @@ _NEEDED = ("verdict", "reasons", "environment", "conditions", "rows", "ratios", 
 def store_benchmark(report: Mapping[str, Any], file: Path) -> None:
     """Write what `edgefm benchmark --json` prints."""
     with replacing(file) as temporary:
-        temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_utf8(temporary, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_benchmark(path: Path) -> dict[str, Any]:

@@ -93,12 +93,22 @@ def recipe_toml(recipe: Recipe) -> str:
 
     Raises:
         MissingDependencyError: tomli-w is not installed.
+        RecipeError: a path has bytes that are no UTF-8, which TOML cannot hold.
     """
     try:
         import tomli_w
     except ModuleNotFoundError as error:
         raise MissingDependencyError.for_extra("tomli-w", "train", "writing a recipe") from error
-    return tomli_w.dumps(recipe_table(recipe))
+    text = tomli_w.dumps(recipe_table(recipe))
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        line = text[: error.start].rpartition("\n")[2] + text[error.start :].partition("\n")[0]
+        raise RecipeError(
+            f"A recipe is UTF-8 text, which cannot hold this name: {line}",
+            hint="Rename the file or folder, or name a link to it: ln -s OLD NEW",
+        ) from error
+    return text
 
 
 def _parse(text: str, where: str) -> tuple[Recipe, SearchPlan | None]:

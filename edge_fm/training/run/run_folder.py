@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm_runtime.errors import TrainingError
-from edge_fm_runtime.system.atomic_write import replacing
+from edge_fm_runtime.system.atomic_write import replacing, write_utf8
 
 LATEST = "latest"
 
@@ -103,7 +103,7 @@ def latest_run(root: Path) -> Path:
 def write_text(path: Path, text: str) -> None:
     """Write a file beside its place, then move it in whole; several processes may do so at once."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        write_utf8(temporary, text)
 
 
 def write_json(path: Path, value: Any) -> None:

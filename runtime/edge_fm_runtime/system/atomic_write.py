@@ -27,6 +27,15 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
+def write_utf8(path: Path, text: str) -> None:
+    r"""Write a text as UTF-8; a byte of a file's name that is no UTF-8 stands as `\udcNN`, which JSON reads back.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
 @contextmanager
 def replacing(path: Path, *, mode: int | None = None, beside: str | None = None) -> Iterator[Path]:
     """Give a path in the same folder to write to; it takes the place of `path` in the end, unless an error is raised.
