@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +25,7 @@ from edge_fm.evaluation.plots import (
     plot_samples,
 )
 from edge_fm_runtime.system.atomic_write import replacing, write_utf8
+from edge_fm_runtime.system.json_text import dump_json
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -77,7 +77,7 @@ def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) 
     folder.mkdir(parents=True, exist_ok=True)
     stored = folder / "evaluation.json"
     with replacing(stored) as temporary:
-        write_utf8(temporary, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        write_utf8(temporary, dump_json(result))
     sections = {
         "Training": _training(folder, evaluated),
         "Classes": parts.class_table(result["per_class"]),

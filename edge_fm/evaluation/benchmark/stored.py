@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.system.atomic_write import replacing, write_utf8
-from edge_fm_runtime.system.json_text import parse_json
+from edge_fm_runtime.system.json_text import dump_json, parse_json
 
 JSON_FILE = "benchmark.json"
 _NEEDED = ("verdict", "reasons", "environment", "conditions", "rows", "ratios", "overheads", "profiles")
@@ -18,7 +17,7 @@ _NEEDED = ("verdict", "reasons", "environment", "conditions", "rows", "ratios", 
 def store_benchmark(report: Mapping[str, Any], file: Path) -> None:
     """Write what `edgefm benchmark --json` prints."""
     with replacing(file) as temporary:
-        write_utf8(temporary, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        write_utf8(temporary, dump_json(report))
 
 
 def read_benchmark(path: Path) -> dict[str, Any]:

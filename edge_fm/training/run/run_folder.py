@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from typing import Any
 
 from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.system.atomic_write import replacing, write_utf8
+from edge_fm_runtime.system.json_text import dump_json
 
 LATEST = "latest"
 
@@ -108,7 +108,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, dump_json(value))
 
 
 def write_history(path: Path, history: Sequence[dict[str, float]]) -> None:

@@ -28,7 +28,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_utf8(path: Path, text: str) -> None:
-    r"""Write a text as UTF-8; a byte of a file's name that is no UTF-8 stands as `\udcNN`, which JSON reads back.
+    r"""Write a text as UTF-8; a byte of a file's name that is no UTF-8 stands as `\udcNN`.
 
     Raises:
         OSError: it cannot be written.

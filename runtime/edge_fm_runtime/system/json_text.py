@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 _MAX_DIGITS = 300
@@ -32,3 +33,16 @@ def _integer(digits: str) -> int:
     if len(digits) > _MAX_DIGITS:
         raise ValueError(f"it holds an integer of {len(digits)} digits; at most {_MAX_DIGITS} are read")
     return int(digits)
+
+
+def dump_json(value: Any) -> str:
+    r"""A value as an indented JSON document, which `parse_json` reads.
+
+    A byte of a file's name that is no UTF-8 stands as the text `\udcNN`, as in the output of `edgefm infer --json`.
+
+    Example:
+        >>> parse_json(dump_json({"run": "caf\udce9"}))["run"] == "caf\\udce9"
+        True
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return re.sub("[\ud800-\udfff]", lambda match: f"\\\\u{ord(match[0]):04x}", text) + "\n"

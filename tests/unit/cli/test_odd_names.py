@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge_fm_runtime.artifacts.packaged import packaged_artifact
-from edge_fm_runtime.system.atomic_write import write_utf8
+from edge_fm_runtime.system.json_text import parse_json
 
 NAME = os.fsdecode(b"no \xff UTF-8")
 
@@ -42,13 +41,17 @@ def test_a_report_about_it_is_written(odd: Path, arguments: list[str], file: str
     command = [sys.executable, "-m", "edge_fm", *arguments]
     done = subprocess.run(command, cwd=odd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    json.loads((odd / NAME / "r" / file).read_text(encoding="utf-8"))
+    parse_json((odd / NAME / "r" / file).read_text(encoding="utf-8"))
     assert list((odd / NAME / "r").glob("*.html"))
 
 
-def test_json_reads_back_as_it_was(tmp_path: Path) -> None:
-    write_utf8(tmp_path / "a.json", json.dumps({"input": NAME, "label": "é"}, ensure_ascii=False))
-    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"input": NAME, "label": "é"}
+def test_json_about_it_is_read_by_our_own_reader(tmp_path: Path) -> None:
+    """Which takes no halves of characters; `export` and `evaluate` read what a run's training wrote."""
+    from edge_fm.training.run.run_folder import write_json
+
+    write_json(tmp_path / "metrics.json", {"run": NAME, "label": "é"})
+    found = parse_json((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert found == {"run": r"no \udcff UTF-8", "label": "é"}
 
 
 @pytest.mark.needs("tomli_w")
