@@ -84,8 +84,8 @@ def fold_figures(recipe: Any, part: Any, folder: Path) -> dict[str, Any]:
         sets = {"": split.images, **others}
         return {name: reference_predictions(source, images) for name, images in sets.items()}
 
-    chosen = predictions(validation)
-    rejection = fit_rejection(chosen.pop(""), validation.labels, dataset="validation", others=chosen)
+    selected = predictions(validation)
+    rejection = fit_rejection(selected.pop(""), validation.labels, dataset="validation", others=selected)
     held = predictions(part.test)
     truth, own = part.test.labels, held.pop("")
     others = np.concatenate([*held.values()]) if held else np.zeros((0, own.shape[1]), np.float32)

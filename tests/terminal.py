@@ -62,7 +62,7 @@ def screen_of(columns: int, *command: str) -> list[str]:
     ends = dict.fromkeys(("stdin", "stdout", "stderr"), side_of_the_command)
     process = subprocess.Popen(command, env={**environment, "TERM": "xterm"}, **ends)
     output = b""
-    # This side keeps the command's end open, too: a sandbox may answer a read with an error while nobody has it open.
+    # This side keeps the command's end open, too: a sandbox may fail a read while nobody has it open.
     while True:
         ended = process.poll() is not None
         if select.select([terminal], [], [], 0 if ended else 0.05)[0]:

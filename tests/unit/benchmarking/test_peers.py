@@ -73,7 +73,7 @@ def test_a_tool_that_fails_or_is_absent_says_so() -> None:
         run_tool(["false"])
 
 
-def test_workers_answer_time_and_fail_by_name(artifact_folder: Path, tmp_path: Path) -> None:
+def test_workers_predict_time_and_fail_by_name(artifact_folder: Path, tmp_path: Path) -> None:
     from contextlib import ExitStack
 
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1), dtype=np.uint8)

@@ -1,8 +1,10 @@
-"""The documentation uses the words of its glossary, and none of those that they replaced."""
+"""Documentation and code use the words of the glossary, and none of those that they replaced."""
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,17 @@ REPLACED = {
     r"one would think": "say what is the case",
 }
 """Word -> what stands in its place."""
+
+PUBLIC = {"answered", "accuracy_of_answered", "choose", "chosen_by", "chosen_for", "pictures"}
+"""Keys of JSON that others read, which stay; "choose" also in "n choose k"."""
+
+SOURCES = sorted(
+    file
+    for folder in ("edge_fm", "export", "runtime", "tests", "benchmarks", "tools", "docs/_ext")
+    for file in (ROOT / folder).rglob("*.py")
+    # This file lists the words, the other one the names that users give to columns.
+    if file not in (Path(__file__), ROOT / "edge_fm/data/pictures/manifest_file.py")
+)
 
 
 def terms() -> list[str]:
@@ -63,3 +76,35 @@ def test_the_documentation_uses_every_term() -> None:
     text = plain("\n".join(file.read_text("utf-8") for file in PAGES if file != GLOSSARY))
     unused = {term for term in terms() if not any(re.search(rf"\b{plain(part)}", text) for part in term.split(", "))}
     assert unused <= ONLY_IN_CODE
+
+
+def replaced_in_code(text: str) -> set[str]:
+    """Replaced words in the comments, strings and names of a module; `picture` may be a part of a name."""
+    found = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in (tokenize.COMMENT, tokenize.STRING, tokenize.NAME):
+            continue
+        for word in set(re.findall(r"[A-Za-z_]+", token.string)) - PUBLIC:
+            a_name = token.type == tokenize.NAME or "_" in word
+            words = [one for one in REPLACED if not (a_name and one.startswith("picture"))]
+            if any(re.fullmatch(one, part) for one in words for part in word.lower().split("_")):
+                found.add(word)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("answers = 3  # the foreign model\n", {"answers", "foreign"}),
+        ("def test_who_judges(): ...\n", {"test_who_judges"}),
+        ('raise ValueError("a is no picture")\n', {"picture"}),
+        ('row["answered"] = pictures\n', set()),
+    ],
+)
+def test_replaced_words_are_found_in_code(text: str, found: set[str]) -> None:
+    assert replaced_in_code(text) == found
+
+
+def test_no_replaced_word_is_used_in_code() -> None:
+    found = {str(file.relative_to(ROOT)): replaced_in_code(file.read_text("utf-8")) for file in SOURCES}
+    assert len(found) > 700 and not {file: words for file, words in found.items() if words}

@@ -104,9 +104,9 @@ def test_generated_images_are_many_and_the_same_each_time(shape: tuple[int, int,
 def test_of_generated_images_those_are_selected_that_are_surest_of_their_class() -> None:
     candidates = np.arange(6, dtype=np.uint8)[:, None, None, None]
     reference = np.array([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.2, 0.8], [0.45, 0.55], [0.7, 0.3]], np.float32)
-    chosen = generated_inputs(candidates, reference, count=4)
-    assert chosen.images.ravel().tolist() == [0, 2, 3, 4], "two of each class, the surest ones"
-    assert chosen.kind == "generated" and chosen.reference[2].argmax() == 1
+    selected = generated_inputs(candidates, reference, count=4)
+    assert selected.images.ravel().tolist() == [0, 2, 3, 4], "two of each class, the surest ones"
+    assert selected.kind == "generated" and selected.reference[2].argmax() == 1
     assert len(generated_inputs(candidates, reference, count=4, multiple_of=3).images) == 6
 
 

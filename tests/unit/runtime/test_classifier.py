@@ -43,7 +43,7 @@ def test_many_keep_their_order_and_one_bad_file_does_not_stop_the_rest(classifie
     for i in range(25):
         path = tmp_path / f"{i:02}.png"
         if i == 11:
-            path.write_bytes(b"not a picture")
+            path.write_bytes(b"not an image")
         else:
             Image.fromarray(rng.integers(0, 256, (4, 4), dtype=np.uint8)).save(path)
         paths.append(path)

@@ -29,7 +29,7 @@ def photos(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in ("a.png", "c.png"):
         Image.new("L", (4, 4)).save(folder / name)
-    (folder / "b.png").write_bytes(b"no picture,\nat all")
+    (folder / "b.png").write_bytes(b"no image,\nat all")
     return folder
 
 
@@ -81,7 +81,7 @@ def hostile_labels(metadata: Any) -> Any:
 def test_no_control_character_of_a_label_or_a_name_is_printed(
     make_artifact: Callable[..., Path], metadata: Any, photos: Path, form: tuple[str, ...]
 ) -> None:
-    (photos / "d\x1b[2J\n\u202e.png").write_bytes(b"no picture")
+    (photos / "d\x1b[2J\n\u202e.png").write_bytes(b"no image")
     (photos / "a.png").rename(photos / "e\x1b[2J\x9b\x7f.png")
     folder = make_artifact("hostile", metadata=hostile_labels(metadata))
     result = infer(photos, "--model", folder, "--top-k", "3", *form)

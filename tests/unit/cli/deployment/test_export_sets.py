@@ -89,7 +89,7 @@ def test_calibration_images_of_the_evaluation_set_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_training_split_of_the_judging_folder_calibrates(model: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_training_split_of_the_evaluation_folder_calibrates(model: Callable[..., Path], tmp_path: Path) -> None:
     photos = folder(tmp_path / "photos", 20, seed=1)
     done = export(model(), tmp_path, "--data", photos, "--calibration", photos, "--json")
     assert done.exit_code == 0, done.output

@@ -140,7 +140,7 @@ def test_the_packages_have_one_version_and_export_their_errors() -> None:
     project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
     assert edge_fm.__version__ == edge_fm_runtime.__version__ == project["version"]
     with Classifier.load() as classifier, pytest.raises(edge_fm_runtime.PhotoError):
-        classifier.classify(b"no picture")
+        classifier.classify(b"no image")
     assert {"ClosedError", "EngineError", "PhotoError", "__version__"} <= set(edge_fm_runtime.__all__)
     assert all(hasattr(edge_fm_runtime, name) for name in edge_fm_runtime.__all__)
 

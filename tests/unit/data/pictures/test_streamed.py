@@ -81,7 +81,7 @@ def test_pictures_of_one_size_need_no_shape(tmp_path: Path, stream: None, monkey
 
 
 def test_unreadable_pictures_are_left_out_and_listed(folder: Path, stream: None) -> None:
-    (folder / "dog" / "001.png").write_bytes(b"no picture")
+    (folder / "dog" / "001.png").write_bytes(b"no image")
     with pytest.raises(DataError, match="1 of 41 images cannot be read"):
         load_dataset(str(folder), shape=SHAPE)
     dataset = load_dataset(str(folder), shape=SHAPE, skip_unreadable=0.1)

@@ -66,7 +66,7 @@ def test_labels_stay_with_their_images(tmp_path: Path) -> None:
     for part, shade in (("train", 10), ("val", 20), ("test", 30)):
         for label, name in enumerate(("a", "b")):
             (tmp_path / part / name).mkdir(parents=True)
-            (tmp_path / part / name / "0.png").write_bytes(b"no picture")
+            (tmp_path / part / name / "0.png").write_bytes(b"no image")
             for i in range(1, 4):
                 Image.new("L", (6, 6), shade + label).save(tmp_path / part / name / f"{i}.png")
     dataset = load_dataset(str(tmp_path), skip_unreadable=0.3)
@@ -79,7 +79,7 @@ def test_labels_stay_with_their_images(tmp_path: Path) -> None:
 def test_a_class_of_which_nothing_is_left_is_named(tmp_path: Path) -> None:
     write_pictures(tmp_path, {"a": 20, "b": 2})
     for file in (tmp_path / "b").iterdir():
-        file.write_bytes(b"no picture")
+        file.write_bytes(b"no image")
     with pytest.raises(DataError, match=r"b \(0\)"):
         load_dataset(str(tmp_path), skip_unreadable=0.5)
 

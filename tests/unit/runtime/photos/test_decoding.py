@@ -68,7 +68,7 @@ def test_a_child_imports_nothing_from_where_the_photos_are(tmp_path: Path, monke
 
 def test_processes_decode_like_threads(artifact_folder: Path, tmp_path: Path) -> None:
     paths = [noise(tmp_path / f"{i}.png", 4 + i % 30) for i in range(150)]
-    paths[120].write_bytes(b"not a picture")
+    paths[120].write_bytes(b"not an image")
     with Classifier.load(artifact_folder) as classifier:
         plain = list(classifier.classify_many(paths))
         many = list(classifier.classify_many(paths, processes=True))

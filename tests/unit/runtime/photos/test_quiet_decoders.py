@@ -69,5 +69,5 @@ def test_infer_prints_its_own_lines_alone(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "edge_fm", "infer", str(tmp_path), "--model", "edgenet-s-onnx-int8"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (1, 4)
-    foreign = [line for line in done.stderr.splitlines() if "Decode" in line or "TIFF" in line.partition(":")[0]]
-    assert foreign == []
+    written = [line for line in done.stderr.splitlines() if "Decode" in line or "TIFF" in line.partition(":")[0]]
+    assert written == []
