@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edge_fm.api.common.export_options import ExportOptions
 from edge_fm.api.common.places import EXPORTS, RUNS, is_run, select_model
 from edge_fm.api.common.reading import Reading
+from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
@@ -99,6 +100,21 @@ def plan_export(
     return ExportPlan(tuple(plan(targets, name=name)))
 
 
+def _require_utf8(out: Path) -> None:
+    """Refuse, before any work, a folder that TensorFlow could not write to.
+
+    Raises:
+        ExportError: its path has bytes that are no UTF-8.
+    """
+    try:
+        str(out).encode()
+    except UnicodeEncodeError as error:
+        raise ExportError(
+            f"{out} is no UTF-8, and TensorFlow writes to no such path.",
+            hint="Name another folder: --out DIR. Artifacts may be moved into this one later.",
+        ) from error
+
+
 def _export(
     path: Path,
     targets: Sequence[Target],
@@ -116,6 +132,7 @@ def _export(
     from edge_fm_runtime.parity.checks import Limits
 
     require_ready(targets)
+    _require_utf8(out)
     if options.explain:
         from edge_fm.evaluation.page import require_pages
 

@@ -65,3 +65,16 @@ def test_a_recipe_says_which_name_it_cannot_hold() -> None:
         recipe_toml(recipe)
     assert "ln -s" in str(error.value.hint)
     recipe_toml(dataclasses.replace(recipe, data=DataPart(source="é")))
+
+
+@pytest.mark.needs("tensorflow")
+def test_export_names_the_way_out_before_any_work(tmp_path: Path) -> None:
+    from edge_fm.api.export import export
+    from edge_fm_runtime.errors import ExportError
+
+    model = tmp_path / "model.keras"
+    model.write_bytes(b"never read")
+    with pytest.raises(ExportError, match="TensorFlow writes to no such path") as error:
+        export(model, ["onnx"], out=tmp_path / NAME / "export")
+    assert "--out DIR" in str(error.value.hint)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.keras"]
