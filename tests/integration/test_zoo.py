@@ -18,8 +18,6 @@ from edge_fm_export.targets import parse_targets
 
 pytestmark = pytest.mark.slow
 
-# Weight sizes alone decide how long these take.
-LARGE = {"resnet50", "resnet152-v2", "vgg16", "vgg19", "convnext-tiny"}
 # Made of the blocks of the smallest of their family.
 LARGER = {"mobilenet-v3-large", *(f"efficientnet-lite{number}" for number in range(1, 5))}
 # Layer -> up to which these are exported, under a head of their own: what follows repeats the same blocks, wider.
@@ -54,7 +52,7 @@ def test_it_learns_and_goes_to_onnx_and_openvino(name: str, tmp_path: Path) -> N
             layer.momentum = 0.0  # the last batch's statistics: a few steps could settle no others
     # Eagerly: tracing 152 layers and their gradients takes longer than a few steps.
     model.compile(keras.optimizers.SGD(0.001), "sparse_categorical_crossentropy", run_eagerly=True)
-    images, labels = bars(shape, entry.classes, 10 if name in LARGE else 20, seed=1)
+    images, labels = bars(shape, entry.classes, 10, seed=1)
     before = model.get_weights()
     losses = model.fit(images, labels, batch_size=5, epochs=1, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
