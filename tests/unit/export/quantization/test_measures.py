@@ -55,16 +55,16 @@ def test_labels_count_where_they_show_more() -> None:
 
 def test_the_aim_leaves_room_below_the_gates_limit() -> None:
     limit = default_limits("onnx", "int8").max_drop_points
-    assert limit is not None and limit / 2 >= AIM_POINTS, "a few hundred photos flip by chance"
+    assert limit is not None and limit / 4 >= AIM_POINTS, "a few hundred photos flip by chance"
 
 
 def test_within_the_aim_nothing_is_tried_nor_recorded() -> None:
-    result, asked = selected({(): 1})
+    result, asked = selected({(): 0})
     assert asked == [()] and result.measures == () and result.record == {} and result.notes == ()
 
 
 def test_the_first_measure_within_the_aim_ends_the_search() -> None:
-    result, asked = selected({(): 20, ("bias correction",): 1})
+    result, asked = selected({(): 20, ("bias correction",): 0})
     assert asked == [(), ("bias correction",)]
     assert result.measures == ("bias correction",)
     assert result.record["measures"] == ["bias correction"]
