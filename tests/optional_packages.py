@@ -12,6 +12,7 @@ EXTRAS = (
     *(
         "ai_edge_litert",
         "cryptography",
+        "cyclonedx",
         "h5py",
         "jinja2",
         "keras",

@@ -22,6 +22,7 @@ _PACKAGES: dict[str, tuple[str, str, str]] = {
     "openvino": ("openvino", "openvino", "engine openvino; export to openvino"),
     "ai-edge-litert": ("ai_edge_litert", "litert", "engine litert; export to litert"),
     "cryptography": ("cryptography", "sign", "signatures of artifacts"),
+    "cyclonedx-python-lib": ("cyclonedx", "bom", "export --bom"),
     "pillow-heif": ("pillow_heif", "heif", "HEIC photos"),
     "keras": ("keras", "train", "train, export"),
     "tensorflow": ("tensorflow", "train", "train, export"),

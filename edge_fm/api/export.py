@@ -172,6 +172,7 @@ def _export(
         static_batch=options.static_batch,
         golden=options.golden,
         force=options.force,
+        bom=options.bom,
         progress=progress,
     )
     if options.explain:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from edge_fm_export.bom import BOM_FILE, bill_of_materials, require_bom
 from edge_fm_export.card import CARD_FILE, model_card
 from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, RejectionSets, SourceModel
 from edge_fm_export.description import describe_artifact, with_gate_results, with_rejection
@@ -53,6 +54,7 @@ def export_targets(
     static_batch: int | None = None,
     golden: GoldenKind = "data",
     force: bool = False,
+    bom: bool = False,
     progress: ProgressFn = silent,
 ) -> ExportReport:
     """Export `source` to every target, prove each, and put those that pass into `out_dir`.
@@ -75,6 +77,7 @@ def export_targets(
         static_batch: a fixed batch size, or None for a free one.
         golden: what the images are that travel with the artifacts.
         force: replace artifacts of another model.
+        bom: add a bill of materials (CycloneDX) to each artifact.
         progress: called as work goes on.
 
     Raises:
@@ -84,6 +87,8 @@ def export_targets(
     """
     wanted = tuple(targets)
     out_dir = Path(out_dir)
+    if bom:
+        require_bom()
     check_request(source, wanted, test, static_batch)
     blocked = why_not_int8(source, wanted, test, calibration, validation, no_calibration)
     if blocked is not None and all(target.precision == "int8" for target in wanted):
@@ -107,6 +112,7 @@ def export_targets(
             limits_override,
             () if warning is None else (warning,),
             rejection,
+            bom,
         )
         for done, target in enumerate(wanted):
             progress(f"exporting {target}", done, len(wanted))
@@ -145,6 +151,7 @@ class _Export:
     limits: Limits | Mapping[Precision, Limits] | None
     warnings: tuple[str, ...] = ()
     rejection: RejectionSets | None = None
+    bom: bool = False
 
     def limits_for(self, precision: Precision) -> Limits | None:
         return self.limits.get(precision) if isinstance(self.limits, Mapping) else self.limits
@@ -260,6 +267,9 @@ def _write(export_: _Export, metadata: Metadata, gate: GateResult, folder: Path)
         save_golden(Golden(golden.images, golden.reference, gate.golden), folder / GOLDEN_FILE)
         (folder / CARD_FILE).write_text(model_card(metadata), encoding="utf-8")
         metadata = replace(metadata, files={name: hash_file(folder / name) for name in list_files(folder)})
+        if export_.bom:
+            (folder / BOM_FILE).write_text(bill_of_materials(metadata), encoding="utf-8")
+            metadata = replace(metadata, files={**metadata.files, BOM_FILE: hash_file(folder / BOM_FILE)})
         (folder / METADATA_FILE).write_text(dump_metadata(metadata), encoding="utf-8")
     load_unsigned(folder)
     return metadata

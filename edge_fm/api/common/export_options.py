@@ -51,6 +51,7 @@ class ExportOptions:
         golden: images in golden.npz, which travels with the artifact: "data" for 32 of the evaluation set, "generated"
             for drawn shapes, where photos must not be given away.
         force: replace artifacts that came from another model.
+        bom: add a bill of materials, bom.cdx.json (CycloneDX), to each artifact.
     """
 
     calibration: str | None = None
@@ -80,3 +81,4 @@ class ExportOptions:
     seed: int = 0
     golden: GoldenKind = "data"
     force: bool = False
+    bom: bool = False

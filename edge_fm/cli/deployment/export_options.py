@@ -153,6 +153,7 @@ export_options = option_group(
         help="Images in golden.npz, which travels with the artifact: data, 32 of the evaluation set; generated, drawn "
         "shapes, where these must not be given away.",
     ),
+    click.option("--bom", is_flag=True, help="Add a bill of materials to each artifact: bom.cdx.json (CycloneDX 1.6)."),
     click.option("--out", type=PATH, metavar="DIR", help="Where the artifacts go. Default: export/ in the run."),
     click.option("--force", is_flag=True, help="Replace artifacts that came from another model."),
     click.option("--dry-run", is_flag=True, help="Print what would be built and what is missing here; build nothing."),
