@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from edge_fm_export.bom import BOM_FILE, bill_of_materials, require_bom
-from edge_fm_export.card import CARD_FILE, model_card
 from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, RejectionSets, SourceModel
 from edge_fm_export.description import describe_artifact, with_gate_results, with_rejection
+from edge_fm_export.documents.bom import BOM_FILE, bill_of_materials, require_bom
+from edge_fm_export.documents.card import CARD_FILE, model_card
 from edge_fm_export.gate.advice import gate_advice
 from edge_fm_export.gate.gate import GateResult, original_warning, reference_predictions, run_gate
 from edge_fm_export.gate.golden_images import (

@@ -10,7 +10,7 @@ import pytest
 from exporting import export
 from tiny_models import TINY_SHAPES, tiny_set
 
-from edge_fm_export.bom import BOM_FILE
+from edge_fm_export.documents.bom import BOM_FILE
 from edge_fm_export.targets import parse_targets
 from edge_fm_runtime.artifacts.artifact import load_artifact
 

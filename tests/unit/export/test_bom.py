@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge_fm_export.bom import bill_of_materials, licence_text
+from edge_fm_export.documents.bom import bill_of_materials, licence_text
 from edge_fm_runtime.artifacts.metadata_parser import metadata_from_json, parse_metadata
 from edge_fm_runtime.artifacts.packaged import MODELS
 
@@ -131,6 +131,6 @@ def test_a_licence_is_read_from_whatever_field_has_it() -> None:
 
 
 def test_the_file_has_a_name_that_cyclonedx_tools_know() -> None:
-    from edge_fm_export.bom import BOM_FILE
+    from edge_fm_export.documents.bom import BOM_FILE
 
     assert Path(BOM_FILE).suffixes == [".cdx", ".json"]

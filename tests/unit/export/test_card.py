@@ -8,7 +8,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from edge_fm_export.card import model_card
+from edge_fm_export.documents.card import model_card
 from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata
 
 HOSTILE = [

@@ -1,0 +1,1 @@
+"""What an artifact carries for people and tools besides the model: its card and its bill of materials."""
