@@ -155,8 +155,9 @@ def _licences(name: str, number: str) -> tuple[Any, ...]:
         fields = metadata(name)
     except PackageNotFoundError:
         return ()
-    text = licence_text(fields.get("License-Expression"), fields.get("License"), fields.get_all("Classifier") or ())
-    return () if text is None else (LicenseFactory().make_from_string(text),)
+    expression, text = (next(iter(fields.get_all(key) or ()), None) for key in ("License-Expression", "License"))
+    stated = licence_text(expression, text, fields.get_all("Classifier") or ())
+    return () if stated is None else (LicenseFactory().make_from_string(stated),)
 
 
 def licence_text(expression: str | None, text: str | None, classifiers: tuple[str, ...] | list[str]) -> str | None:
