@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ def model_card(metadata: Metadata) -> str:
     spec = metadata.input
     batch = "any batch" if spec.batch is None else f"batches of {spec.batch}"
     lines = [
+        *_header(metadata),
         f"# {_plain(metadata.name)}",
         "",
         f"An image classifier for {len(metadata.labels)} classes, exported by EdgeFM as {metadata.format} "
@@ -55,6 +57,43 @@ def model_card(metadata: Metadata) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _header(metadata: Metadata) -> list[str]:
+    """The YAML header that Hugging Face's hub reads (hub documentation, Model Cards: Model card metadata)."""
+    lines = [
+        "---",
+        "library_name: edge-fm",
+        "pipeline_tag: image-classification",
+        "tags:",
+        *(f"- {_yaml(tag)}" for tag in ("edge-fm", metadata.format, metadata.precision)),
+    ]
+    accuracy = metadata.accuracy
+    if accuracy is not None:
+        lines += [
+            "metrics:",
+            "- accuracy",
+            "model-index:",
+            f"- name: {_yaml(metadata.name)}",
+            "  results:",
+            "  - task:",
+            "      type: image-classification",
+            "    dataset:",
+            f"      name: {_yaml(accuracy['dataset'])}",
+            f"      type: {_yaml(accuracy['dataset'])}",
+            "    metrics:",
+            "    - type: accuracy",
+            f"      value: {json.dumps(accuracy['value'])}",
+        ]
+    return [*lines, "---", ""]
+
+
+def _yaml(text: str) -> str:
+    """`text` as a double-quoted YAML scalar on one line (YAML 1.2, section 5.7: escapes)."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(
+        c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in quoted
+    )
 
 
 def _too_many(metadata: Metadata) -> bool:

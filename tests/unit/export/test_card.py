@@ -31,8 +31,15 @@ HOSTILE = [
 ALLOWED = {"h1", "h2", "p", "pre", "code", "table", "thead", "tbody", "tr", "th", "td", "ol", "ul", "li"}
 
 
+def parts(text: str) -> tuple[str, str]:
+    """The YAML header and the text below it."""
+    begin, header, body = text.split("---\n", 2)
+    assert not begin
+    return header, body
+
+
 def rendered(text: str) -> str:
-    return str(MarkdownIt("gfm-like", {"linkify": False}).render(text))
+    return str(MarkdownIt("gfm-like", {"linkify": False}).render(parts(text)[1]))
 
 
 def card(label: str) -> str:
@@ -87,3 +94,38 @@ def test_a_name_cannot_leave_the_command_that_a_person_pastes(name: str) -> None
     first, second = block.splitlines()
     assert shlex.split(first) == ["edgefm", "infer", "photo.jpg", "--model", " ".join(name.split())]
     assert shlex.split(second) == ["edgefm", "verify", " ".join(name.split())]
+
+
+@pytest.mark.needs("yaml")
+@pytest.mark.parametrize(
+    "text", [*HOSTILE, "two\nlines", "---", "a: b", "\u0085\u2028", "\U0001f600", 'quo"te', "\U000e0001"]
+)
+def test_the_header_says_what_hugging_face_reads(text: str) -> None:
+    import yaml
+
+    header = yaml.safe_load(parts(card(text))[0])
+    assert header["library_name"] == "edge-fm"
+    assert header["pipeline_tag"] == "image-classification"
+    assert header["tags"] == ["edge-fm", "onnx", "int8"]
+    assert header["metrics"] == ["accuracy"]
+    (model,) = header["model-index"]
+    assert model["name"] == "net"
+    (result,) = model["results"]
+    assert result["task"] == {"type": "image-classification"}
+    assert result["dataset"] == {"name": text, "type": text}
+    assert result["metrics"] == [{"type": "accuracy", "value": 0.5}]
+
+
+@pytest.mark.needs("huggingface_hub")
+def test_hugging_face_s_own_library_reads_it() -> None:  # pragma: no cover - it is not among the dependencies
+    from huggingface_hub import ModelCard
+
+    data = ModelCard(card("mini test")).data
+    assert data.pipeline_tag == "image-classification"
+    (result,) = data.eval_results
+    assert (result.dataset_name, result.metric_type, result.metric_value) == ("mini test", "accuracy", 0.5)
+
+
+def test_without_an_accuracy_there_is_none_in_the_header() -> None:
+    text = model_card(Metadata("net", "onnx", "fp32", "model.onnx", InputSpec(4, 4, 1), ("a", "b")))
+    assert "metrics" not in parts(text)[0]
