@@ -26,7 +26,7 @@ def run_in_removed(folder: Path, *arguments: str) -> subprocess.CompletedProcess
         (["infer", "."], 1, "Found no photo in ."),
         (["infer", "photo.jpg"], 1, "photo.jpg does not exist"),
         (["data", "show", "fashion-mnist-mini"], 1, "contact-sheet.png"),
-        (["report"], 1, "no benchmark.json"),
+        pytest.param(["report"], 1, "no benchmark.json", marks=pytest.mark.needs("jinja2")),
     ],
 )
 def test_a_removed_current_folder_is_no_traceback(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
