@@ -5,11 +5,21 @@ Source of the field numbers: onnx/onnx.proto.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
+
 _UINT8, _FLOAT = 2, 1
 """TensorProto.DataType."""
+
+
+def write_tiny_onnx(path: Path, metadata: Metadata, *, seed: int = 0) -> None:
+    """Write a classifier of uint8 `[N,4,4,1]` for the labels of `metadata`, which is embedded."""
+    weights = np.random.default_rng(seed).normal(size=(16, len(metadata.labels))).astype(np.float32) / 255
+    path.write_bytes(tiny_onnx(weights, properties={EMBEDDED_KEY: metadata.embedded()}))
 
 
 def tiny_onnx(weights: npt.NDArray[np.float32], *, properties: dict[str, str]) -> bytes:

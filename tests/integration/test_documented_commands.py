@@ -30,7 +30,7 @@ NOT_RUN = {
     r"pip install ": "installs from a registry; tools/check_wheel.py installs the wheel",
     r"make (quickstart|bench|bench-compare|cold-start)": "takes minutes; tests/integration/test_the_whole_way.py",
     r"make (test|lint|types|docs|wheel-check)": "is a step of .ci/run, as this test is",
-    r"python benchmarks/": "measures for minutes; tests/unit/benchmarking tests the harness",
+    r"python (-m benchmarks\.|benchmarks/)": "measures for minutes; tests/unit/benchmarking tests the harness",
     r"export KERAS_BACKEND=jax": "needs JAX",
     r"edgefm data fetch": "downloads; tests/integration/test_data_fetch.py fetches",
     r"edgefm train ": "trains on 60,000 images; tests/integration/test_the_whole_way.py trains on part of the mini set",

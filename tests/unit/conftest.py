@@ -8,22 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_onnx import tiny_onnx
+from tiny_onnx import write_tiny_onnx
 
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.files import hash_file
 from edge_fm_runtime.artifacts.golden import Golden, save_golden
-from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, FileEntry, InputSpec, Metadata, dump_metadata
+from edge_fm_runtime.artifacts.metadata import FileEntry, InputSpec, Metadata, dump_metadata
 from edge_fm_runtime.engines import EngineOptions
 from edge_fm_runtime.engines.onnxruntime_engine import OnnxRuntimeEngine
 
 LABELS = ("T-shirt/top", "Ankle boot", "Bag")
-
-
-def write_onnx(path: Path, metadata: Metadata, *, seed: int = 0) -> None:
-    """uint8 [N,4,4,1] -> softmax over three classes, with the metadata embedded."""
-    weights = np.random.default_rng(seed).normal(size=(16, len(metadata.labels))).astype(np.float32) / 255
-    path.write_bytes(tiny_onnx(weights, properties={EMBEDDED_KEY: metadata.embedded()}))
 
 
 @pytest.fixture
@@ -36,7 +30,7 @@ def make_artifact(tmp_path: Path, metadata: Metadata) -> Callable[..., Path]:
     def make(name: str = "tiny-onnx-fp32", *, metadata: Metadata = metadata) -> Path:
         folder = tmp_path / name
         folder.mkdir()
-        write_onnx(folder / metadata.payload, metadata)
+        write_tiny_onnx(folder / metadata.payload, metadata)
         images = np.random.default_rng(1).integers(0, 256, (32, 4, 4, 1), dtype=np.uint8)
         engine = OnnxRuntimeEngine(Artifact(folder, metadata, folder / metadata.payload), EngineOptions())
         predictions = engine.infer(images)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from _pytest.mark import ParameterSet
 from PIL import Image
+from signing_keys import make_key
 from small_recipe import small_recipe
 
 EDGEFM = str(Path(sys.executable).with_name("edgefm"))
@@ -146,6 +147,7 @@ autotune --allow-load {_ONE}-onnx-fp32 {_ONE}-openvino-fp32 --max-drop 100 --dur
 benchmark {_ONE}-onnx-fp32 --against none --duration 0.05 --skip starts --profile --out bench --quiet
 benchmark {_ONE}-onnx-fp32 --scenario offline --duration 0.05 --quiet
 report bench/benchmark.json --quiet
+sign {_ONE}-onnx-fp32 --key signing.key --quiet
 data show data.npz --quiet
 """
 """Quickstart exports every format and precision."""
@@ -160,11 +162,12 @@ def _make_data(place: Place) -> None:
         place.project / "data.npz", x_train=images[:500], y_train=labels[:500], x_test=images[500:], y_test=labels[500:]
     )
     (place.project / "small.toml").write_text(small_recipe("data.npz", batch_size=64, trials=1))
+    make_key(place.project)
 
 
 @needs_strace
 @pytest.mark.slow
-@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna", "mlperf_loadgen")
+@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna", "mlperf_loadgen", "cryptography")
 def test_the_whole_way_connects_to_nothing(place: Place) -> None:
     _make_data(place)
     (place.project / "commands").write_text(_COMMANDS)
@@ -221,7 +224,12 @@ called = {
     "sweep": lambda: sweep({"optimizer.learning_rate": [1e-3]}, "small.toml", out="runs/sweep"),
     "run_experiments": lambda: run_experiments(report=Path("experiments")),
     "pair_classes": lambda: pair_classes(Path("runs/lenet5")),
+    "sign": lambda: sign("runs/lenet5/export/lenet5-onnx-fp32", "signing.key"),
+    "required_signature": lambda: verify_signed("runs/lenet5/export/lenet5-onnx-fp32"),
 }
+def verify_signed(artifact):
+    with required_signature("signing.pub"):
+        return verify(artifact)
 functions = {name for name in edge_fm.__all__ if inspect.isfunction(getattr(edge_fm, name))}
 tried_elsewhere = {"fetch_data", "quickstart"}  # that is for the network; this is called by its command above
 assert {*called} == functions - tried_elsewhere, functions ^ {*called}
@@ -247,7 +255,7 @@ time.sleep(max(0, 20 - (time.monotonic() - started)))  # some report only after 
 
 @needs_strace
 @pytest.mark.slow
-@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna", "mlperf_loadgen")
+@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna", "mlperf_loadgen", "cryptography")
 def test_every_function_of_the_api_and_every_library_connect_to_nothing_for_twenty_seconds(place: Place) -> None:
     _make_data(place)
     assert place.traced(sys.executable, "-W", "ignore", "-c", _API) == ""

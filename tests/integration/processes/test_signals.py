@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from signing_keys import make_key
 from small_recipe import small_recipe
 from tiny_models import TINY_LABELS
 
@@ -49,6 +50,7 @@ COMMANDS: dict[str, list[str]] = {
     "data": ["data", "show", "fashion-mnist-mini", "--out", "sheet.png"],
     "doctor": ["doctor"],
     "quickstart": ["quickstart"],
+    "sign": ["sign", EXPORT, "--key", "signing.key"],
 }
 _SERVER = """
 import json, os, shutil, signal, sys, tempfile, time
@@ -118,6 +120,7 @@ def place(tiny_runs: dict[str, Any], exported: Any, tmp_path_factory: pytest.Tem
     np.savez(folder / "images.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20])
     (folder / "labels.txt").write_text("\n".join(TINY_LABELS["grey"]) + "\n")
     (folder / "small.toml").write_text(small_recipe("fashion-mnist-mini", batch_size=16, trials=2))
+    make_key(folder)
     measured = ["benchmark", str(folder / EXPORT), "--against", "none", "--duration", "0.05", "--engine", "null"]
     done = CliRunner().invoke(cli, [*measured, "--out", str(folder / "measured")])
     assert done.exit_code == 0, done.output

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from signing_keys import make_key
+from tiny_onnx import write_tiny_onnx
 
 from edge_fm.api.artifacts.sign import sign
 from edge_fm_runtime import Classifier
@@ -133,13 +134,11 @@ def put_in_a_pipe(folder: Path, random: np.random.Generator, _: Path) -> None:
 
 def make_consistent_again(folder: Path, random: np.random.Generator, kept: Path) -> None:
     """What an attacker does who knows the format: labels exchanged, payload, hashes and checksum to go with them."""
-    from conftest import write_onnx
-
     metadata = parse_metadata((folder / "edgefm.json").read_text(), where="edgefm.json")
     order = random.permutation(len(metadata.labels))
     order = order[::-1] if list(order) == sorted(order) else order
     changed = replace(metadata, labels=tuple(metadata.labels[i] for i in order))
-    write_onnx(folder / "model.onnx", changed, seed=int(random.integers(100)))
+    write_tiny_onnx(folder / "model.onnx", changed, seed=int(random.integers(100)))
     files = {name: hash_file(folder / name) for name in metadata.files}
     (folder / "edgefm.json").write_text(dump_metadata(replace(changed, files=files)))
     load_artifact(folder)  # without the signature it is a whole artifact
