@@ -216,7 +216,7 @@ def _quantize(options: ExportOptions) -> QuantizeOptions:
         seed=options.seed,
         any_cpu=options.any_cpu,
         keep_float=tuple(options.keep_float),
-        explain=options.explain,
+        explain="all" if options.explain else "failed",
     )
     return usual if options.max_drop is None else replace(usual, max_drop_points=options.max_drop)
 

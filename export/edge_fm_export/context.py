@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -117,7 +117,8 @@ class QuantizeOptions:
         seed: of everything random.
         any_cpu: select what predicts the same on every CPU, not what suits this one.
         keep_float: layers that stay in float, by their names in the Keras model.
-        explain: measure what int8 does to each layer, also where the artifact passes its gate.
+        explain: of which int8 artifacts to measure what int8 does to each layer: none, those that fail their gate, or
+            all.
     """
 
     accuracy_control: bool = False
@@ -125,7 +126,7 @@ class QuantizeOptions:
     seed: int = 0
     any_cpu: bool = False
     keep_float: tuple[str, ...] = ()
-    explain: bool = False
+    explain: Literal["none", "failed", "all"] = "none"
 
 
 @dataclass(frozen=True, eq=False)

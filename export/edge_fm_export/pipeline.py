@@ -173,7 +173,8 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
         find_embed(target.format)(folder / built.payload, metadata.embedded(), metadata)
     gate = _prove(export_, Artifact(folder, metadata, folder / built.payload))
     explanation = None
-    if built.explain is not None and (context.quantize.explain or gate.failures):
+    wanted = {"none": False, "failed": bool(gate.failures), "all": True}[context.quantize.explain]
+    if built.explain is not None and wanted:
         explanation = cast("Explanation", built.explain())
     size = sum(hash_file(folder / name).bytes for name in list_files(folder))
     if gate.failures:
