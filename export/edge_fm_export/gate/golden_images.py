@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -83,10 +84,9 @@ def generated_inputs(
     """
     predicted, two = reference.argmax(axis=1), np.sort(reference, axis=1)[:, -2:]
     surest = np.argsort(two[:, 0] - two[:, -1], kind="stable")
-    queues = [surest[predicted[surest] == label] for label in np.unique(predicted)]
-    rounds = [queue[place] for place in range(len(candidates)) for queue in queues if place < len(queue)]
-    rows = np.sort(np.array(rounds[:count]))
-    rows = np.resize(rows, -(-len(rows) // multiple_of) * multiple_of)
+    rows = _filled(
+        _in_turns([surest[predicted[surest] == label] for label in np.unique(predicted)], count), multiple_of
+    )
     return GoldenInputs(candidates[rows], reference[rows], None)
 
 
@@ -114,10 +114,19 @@ def golden_indices(test: EvaluationSet, *, count: int = GOLDEN_IMAGES, multiple_
     if test.labels is None:
         selected = np.unique(np.linspace(0, n - 1, min(count, n)).astype(np.int64))
     else:
-        queues = [list(np.flatnonzero(test.labels == c)) for c in np.unique(test.labels)]
-        # The first of each class, then the second of each, ...
-        rounds = [queue[r] for r in range(n) for queue in queues if r < len(queue)]
-        selected = np.array(sorted(rounds[:count]), dtype=np.int64)
+        selected = _in_turns([np.flatnonzero(test.labels == label) for label in np.unique(test.labels)], count)
+    return _filled(selected, multiple_of)
+
+
+def _in_turns(queues: Sequence[npt.NDArray[np.int64]], count: int) -> npt.NDArray[np.int64]:
+    """The first of each queue, then the second of each, and so on: `count` places, or all there are, sorted."""
+    longest = max(map(len, queues))
+    rounds = [queue[place] for place in range(longest) for queue in queues if place < len(queue)]
+    return np.sort(np.array(rounds[:count], dtype=np.int64))
+
+
+def _filled(selected: npt.NDArray[np.int64], multiple_of: int) -> npt.NDArray[np.int64]:
+    """`selected`, repeated from its start until its length is a multiple."""
     return np.resize(selected, -(-len(selected) // multiple_of) * multiple_of)
 
 

@@ -17,6 +17,7 @@ from edge_fm_export.onnx.int8_load_check import require_no_crash
 from edge_fm_export.onnx.int8_rewrites import assign_short_names, fold_prologue, unquantize_logits
 from edge_fm_export.onnx.kernel_rounding import round_pixel_kernels
 from edge_fm_export.quantization.cpu import IntegerSettings
+from edge_fm_export.quantization.selection import NothingToQuantizeError
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.system.brief_errors import brief
@@ -68,10 +69,7 @@ def quantize_file(
     nodes = [n for n in onnx_graph.quantizable(model.graph) if n not in set(exclude)]
     layers = {n.name for n in model.graph.node if n.op_type in onnx_graph.COMPUTE}
     if not layers.intersection(nodes):
-        raise ExportError(
-            "There is no layer to quantize: every convolution and dense layer stays in float.",
-            hint="Allow a larger drop with --max-drop POINTS, or use --precision fp16.",
-        )
+        raise NothingToQuantizeError
     unsigned = settings.activations == "uint8"
     prologue = onnx_graph.pixel_prologue(model.graph) if unsigned else None
     if prologue is not None and prologue.reader not in nodes:

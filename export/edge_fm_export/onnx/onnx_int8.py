@@ -86,7 +86,11 @@ def build(context: BuildContext, folder: Path) -> Built:
         target.write_bytes(trials[selected.measures].read_bytes())
     context.progress("quantizing onnx", 1, 1)
     weights_alone = "weights_int8" in recorded
-    explanation = None if weights_alone else partial(quantizer.explain, selected, recorded["kept_float"])
+    explanation = (
+        None
+        if weights_alone
+        else partial(quantizer.explain, selected, recorded["kept_float"], target, target.stat().st_size)
+    )
     return Built(PAYLOAD, quantization=recorded, graph=describe(target), notes=notes, explain=explanation)
 
 
@@ -138,22 +142,27 @@ class _Quantizer:
         names = LayerNames(self._context.source.model)
         return OnnxSimulation(self._source(measures), path, names, self._context.static_batch)
 
-    def explain(self, selected: Selected, kept_float: Collection[str]) -> Explanation:
-        """Explain the model that the selected measures made, with the nodes `kept_float` in float."""
-        simulated = partial(self.simulation, kept_float=kept_float)
-        layers = self.simulation((), kept_float)
+    def explain(self, selected: Selected, kept_float: Collection[str], built: Path, built_bytes: int) -> Explanation:
+        """Explain the model `built`, which the selected measures made, with the nodes `kept_float` in float."""
+        simulation = self.simulation((), kept_float)
 
-        def build(names: Sequence[str], measures: tuple[Measure, ...]) -> Path:
-            path = self._context.scratch / f"int8-explained-{len(measures)}-{len(names)}.onnx"
-            self.quantize({*kept_float, *layers.nodes_in_float(frozenset(names))}, path, measures)
+        def build(layers: Sequence[str]) -> Path:
+            path = self._context.scratch / f"int8-explained-{len(layers)}.onnx"
+            kept = {*kept_float, *simulation.nodes_in_float(frozenset(layers))}
+            self.quantize(kept, path, selected.measures)
             return path
 
         quantized = Quantized(
-            predictor(self._prepared),
-            simulated,
-            build,
-            predictor,
-            selected.measures,
+            original=predictor(self._prepared),
+            simulation=simulation,
+            # Corrected biases change no weights and no ranges; equalization does.
+            equalized=self.simulation(selected.measures, kept_float) if "equalization" in selected.measures else None,
+            built=built,
+            built_bytes=built_bytes,
+            build=build,
+            run=predictor,
+            size=lambda path: path.stat().st_size,
+            measures=selected.measures,
             plain_drop_points=selected.plain_drop_points,
         )
         return explain(self._context, quantized)

@@ -42,6 +42,12 @@ def float_layers(path: Path) -> list[str]:
     ]
 
 
+def has_int8_layers(path: Path) -> bool:
+    """Whether a convolution or dense layer of the IR at `path` (`.xml`) computes in int8."""
+    layers = [layer for layer in ElementTree.parse(path).getroot().iter("layer") if layer.get("type") in LAYERS]
+    return len(float_layers(path)) < len(layers)
+
+
 def _is_integer(layers: Mapping[str, Element], inputs: Inputs, number: str) -> bool:
     """Whether what the layer `number` gives comes from a FakeQuantize or from an 8-bit constant."""
     weights = False

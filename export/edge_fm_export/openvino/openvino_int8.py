@@ -10,7 +10,7 @@ from typing import Any
 from edge_fm_export.compat.library_folders import some_home_folder
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.openvino.accuracy_control import control_openvino
-from edge_fm_export.openvino.ir_float_layers import float_layers
+from edge_fm_export.openvino.ir_float_layers import float_layers, has_int8_layers
 from edge_fm_export.openvino.ir_size import prune_ir
 from edge_fm_export.openvino.quantizer import (
     FAST_BIAS_CORRECTION,
@@ -27,6 +27,7 @@ from edge_fm_export.quantization.explanation.explain import Quantized, explain
 from edge_fm_export.quantization.explanation.explanation import Explanation
 from edge_fm_export.quantization.explanation.layer_names import LayerNames, require_layers
 from edge_fm_export.quantization.measures import Measure, Predict, Selected, select_measures
+from edge_fm_export.quantization.selection import NothingToQuantizeError
 from edge_fm_export.quantization.steering import steering_images
 from edge_fm_runtime.engines.openvino_core import shared_core
 from edge_fm_runtime.errors import ExportError
@@ -70,7 +71,7 @@ def build(context: BuildContext, folder: Path) -> Built:
         "kept_float": [],
     }
     notes: tuple[str, ...] = ()
-    explanation = None
+    selected: Selected | None = None
     context.progress("quantizing openvino", 0, 1)
     quantizer = _Quantizer(context, source)
     quantizer.keep_float(context.quantize.keep_float)
@@ -89,14 +90,16 @@ def build(context: BuildContext, folder: Path) -> Built:
         quantized, notes = trials[selected.measures], selected.notes
         recorded |= selected.record
         recorded["fast_bias_correction"] = bool(selected.measures)
-        explanation = partial(quantizer.explain, selected)
     target = folder / PAYLOAD
     save_ir(quantized, target)
     prune_ir(target)
+    explanation = None if selected is None else partial(quantizer.explain, selected, target, _bytes(target))
+    if quantizer.kept and not context.quantize.accuracy_control and not has_int8_layers(target):
+        raise NothingToQuantizeError
+    if not context.quantize.accuracy_control and not is_quantized(quantized):
+        raise ExportError("The model has no layer that NNCF quantizes.", hint="Use --precision fp16.")
     if context.quantize.accuracy_control or quantizer.kept:
         recorded["kept_float"] = float_layers(target)
-    elif not is_quantized(quantized):
-        raise ExportError("The model has no layer that NNCF quantizes.", hint="Use --precision fp16.")
     context.progress("quantizing openvino", 1, 1)
     return Built(PAYLOAD, quantization=recorded, graph=describe(target), notes=notes, explain=explanation)
 
@@ -129,26 +132,31 @@ class _Quantizer:
         model = shared_core().read_model(self._source)
         return quantize(self._context, model, fast=bool(measures), kept=(*self.kept, *kept))
 
-    def explain(self, selected: Selected) -> Explanation:
-        """Explain the model that the selected measures made."""
+    def explain(self, selected: Selected, built: Path, built_bytes: int) -> Explanation:
+        """Explain the model `built`, which the selected measures made."""
         simulation = self._simulation()
 
-        def build(layers: Sequence[str], measures: tuple[Measure, ...]) -> Path:
+        def build(layers: Sequence[str]) -> Path:
             from edge_fm_export.openvino.openvino_format import save_ir
 
-            path = self._context.scratch / f"int8-explained-{len(measures)}-{len(layers)}.xml"
-            save_ir(self.quantize(measures, simulation.operations_in_float(frozenset(layers))), path)
+            path = self._context.scratch / f"int8-explained-{len(layers)}.xml"
+            save_ir(self.quantize(selected.measures, simulation.operations_in_float(frozenset(layers))), path)
             prune_ir(path)
+            if not has_int8_layers(path):
+                raise NothingToQuantizeError
             return path
 
         quantized = Quantized(
-            _open(self._source),
-            lambda _: simulation,
-            build,
-            _open,
-            selected.measures,
-            _bytes,
-            selected.plain_drop_points,
+            original=_open(self._source),
+            simulation=simulation,
+            equalized=None,
+            built=built,
+            built_bytes=built_bytes,
+            build=build,
+            run=_open,
+            size=_bytes,
+            measures=selected.measures,
+            plain_drop_points=selected.plain_drop_points,
         )
         return explain(self._context, quantized)
 

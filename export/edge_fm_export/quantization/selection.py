@@ -10,6 +10,16 @@ MAX_RETURNED = 16
 """For how many layers it is measured whether they can be quantized after all."""
 
 
+class NothingToQuantizeError(ExportError):
+    """Every layer that could be int8 stays in float."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no layer to quantize: every convolution and dense layer stays in float.",
+            hint="Name fewer layers with --keep-float, allow a larger drop with --max-drop, or use --precision fp16.",
+        )
+
+
 def select_float_layers(
     names: Sequence[str], drop_of: Callable[[frozenset[str]], float], aim_points: float
 ) -> frozenset[str] | None:

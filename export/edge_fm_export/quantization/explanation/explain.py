@@ -8,7 +8,7 @@ quantized model does not.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,9 +23,9 @@ from edge_fm_export.quantization.explanation.explanation import (
     Outlier,
 )
 from edge_fm_export.quantization.measures import Measure, Predict, check_images, estimated_drop
+from edge_fm_export.quantization.selection import NothingToQuantizeError
 from edge_fm_export.quantization.steering import SteeringImages, predict_all
 from edge_fm_runtime.arrays import Floats, Probabilities
-from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.measurement.latency import measure
 
 _ERROR_IMAGES = 64
@@ -72,21 +72,27 @@ class Quantized:
 
     Attributes:
         original: predicts with the float model.
-        simulate: a simulation of what these measures made.
-        build: quantizes with these layers in float, and returns the file that would ship.
+        simulation: of plain calibration.
+        equalized: of the equalized model; None where there was no equalization.
+        built: the file as it was built.
+        built_bytes: its size then, with the files beside it; metadata may have been embedded since.
+        build: quantizes with these layers in float too, and returns the file that would ship.
         run: opens such a file.
         size: bytes of such a file, with those beside it.
-        plain_drop_points: the estimated drop of plain calibration, where `measures` were taken.
         measures: what was done beside plain calibration.
+        plain_drop_points: the estimated drop of plain calibration, where `measures` were taken.
     """
 
     original: Predict
-    simulate: Callable[[tuple[Measure, ...]], Simulation]
-    build: Callable[[Sequence[str], tuple[Measure, ...]], Path]
+    simulation: Simulation
+    equalized: Simulation | None
+    built: Path
+    built_bytes: int
+    build: Callable[[Sequence[str]], Path]
     run: Callable[[Path], Predict]
+    size: Callable[[Path], int]
     measures: tuple[Measure, ...]
-    size: Callable[[Path], int] = field(default=lambda path: path.stat().st_size)
-    plain_drop_points: float | None = None
+    plain_drop_points: float | None
 
 
 def explain(context: BuildContext, quantized: Quantized) -> Explanation:
@@ -102,10 +108,10 @@ def explain(context: BuildContext, quantized: Quantized) -> Explanation:
     images, kind = check_images(context)
     few = SteeringImages(images.images[: max(_ERROR_IMAGES, context.static_batch or 1)], None)
     reference = predict_all(quantized.original, images.images, context.static_batch)
-    layers = _layer_errors(context, quantized.simulate(()), few, reference[: len(few.images)])
+    layers = _layer_errors(context, quantized.simulation, few, reference[: len(few.images)])
     ranking = [layer.layer for layer in layers]
-    if "equalization" in quantized.measures:  # corrected biases change no weights and no ranges
-        after = _errors(context, quantized.simulate(quantized.measures), few, reference[: len(few.images)])
+    if quantized.equalized is not None:
+        after = _errors(context, quantized.equalized, few, reference[: len(few.images)])
         layers = [replace(layer, error_after=after.get(layer.layer)) for layer in layers]
         ranking = sorted(after, key=lambda name: -after[name])
     trials = _try_floats(context, quantized, ranking, images, reference)
@@ -197,10 +203,8 @@ def _try_floats(
         context.progress("trying layers in float", count, None)
         kept = tuple(ranking[:count])
         try:
-            path = quantized.build(kept, quantized.measures)
-        except ExportError:
-            if not count:
-                raise
+            path = quantized.build(kept) if kept else quantized.built
+        except NothingToQuantizeError:
             break  # these layers and their neighbours are all that there is
         predictions = predict_all(quantized.run(path), images.images, context.static_batch)
         points = estimated_drop(predictions, reference, images)
@@ -216,6 +220,12 @@ def _try_floats(
     context.progress("measuring latency", 0, None)
     latency = measure(calls, duration_s=_MEASURED_S)
     return tuple(
-        FloatTrial(kept, points, enough, quantized.size(path), latency[str(len(kept))].p50_ms)
+        FloatTrial(
+            kept,
+            points,
+            enough,
+            quantized.size(path) if kept else quantized.built_bytes,
+            latency[str(len(kept))].p50_ms,
+        )
         for kept, path, points, enough in found
     )

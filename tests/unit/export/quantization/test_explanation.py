@@ -201,6 +201,16 @@ def test_a_healthy_model_is_called_so_and_unknown_layers_are_refused(format_: st
     assert caught.value.hint == "Did you mean --keep-float conv2?"
 
 
+@pytest.mark.needs("tensorflow", "onnx", "onnxruntime", "tf2onnx", "openvino", "nncf")
+@pytest.mark.parametrize("format_", ["onnx", "openvino"])
+def test_an_artifact_with_every_layer_in_float_is_not_called_int8(format_: str, tmp_path: Path) -> None:
+    source, images = _source(_hard_swish, factor=1.0)
+    context = _context(source, images, tmp_path / "floats", keep_float=("wide", "conv2", "logits"))
+    with pytest.raises(ExportError, match="There is no layer to quantize") as caught:
+        find_builder(Target(cast("Any", format_), "int8"))(context, context.scratch)
+    assert "--keep-float" in str(caught.value.hint)
+
+
 @pytest.mark.needs("tensorflow", "ai_edge_litert")
 def test_litert_says_that_it_cannot_leave_layers_in_float(tmp_path: Path) -> None:
     source, images = _source(_hard_swish, factor=1.0)
