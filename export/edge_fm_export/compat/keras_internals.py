@@ -60,6 +60,10 @@ def producer(tensor: Any) -> tuple[Any, list[Any]]:
     return operation, list(operation._inbound_nodes[node].input_tensors)
 
 
-def times_called(operation: Any) -> int:
-    """How often a layer was called to build its graph. May go when Keras counts these calls."""
-    return len(operation._inbound_nodes)
+def times_called(operation: Any, model: Any) -> int:
+    """How often a layer is called in the graph of a functional or sequential model, whatever other models call it.
+
+    May go when Keras counts these calls.
+    """
+    graph = getattr(model, "_functional", None) or model
+    return sum(node.operation is operation for nodes in graph._nodes_by_depth.values() for node in nodes)

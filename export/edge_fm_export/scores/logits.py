@@ -39,16 +39,17 @@ def _logits_layer(model: Any) -> Any:
 
     layers = keras.layers
     plain = (layers.Dense, layers.Conv2D)
-    tensor, seen = _output(model), False
+    tensor, graph, seen = _output(model), model, False
     while True:
         operation, inputs = producer(tensor)
         kind = type(operation).__name__
         activation = getattr(getattr(operation, "activation", None), "__name__", "linear")
         squashes = kind == "Softmax" or activation in ("softmax", "sigmoid")
         if isinstance(operation, keras.Model):
-            tensor = _output(operation)
+            tensor, graph = _output(operation), operation
         elif isinstance(operation, plain) and type(operation) in plain:
-            if seen != squashes and activation in ("linear", "softmax", "sigmoid") and times_called(operation) == 1:
+            alone = times_called(operation, graph) == 1
+            if seen != squashes and activation in ("linear", "softmax", "sigmoid") and alone:
                 return operation
             raise _not_found(operation)
         elif kind in ("Softmax", "Activation") and squashes and not seen:

@@ -58,6 +58,17 @@ def test_predictions_are_those_of_the_temperature(name: str) -> None:
     assert (after.argmax(axis=1) == before.argmax(axis=1)).all() and not np.allclose(after, before, atol=1e-4)
 
 
+def test_a_head_that_another_model_calls_too_is_divided() -> None:
+    """As in training on stored features: the head is a model of its own, made of the whole model's layers."""
+    image, features = keras.Input(SHAPE), keras.Input((64,))
+    head, softmax = layers.Dense(3, name="logits"), layers.Softmax()
+    whole = keras.Model(image, softmax(head(layers.Flatten()(layers.Rescaling(1 / 255)(image)))))
+    alone = keras.Model(features, softmax(head(features)))
+    before = whole.predict_on_batch(IMAGES)
+    divide_logits(alone, 2.5)
+    np.testing.assert_allclose(whole.predict_on_batch(IMAGES), with_temperature(before, 2.5), atol=1e-6)
+
+
 def shared() -> Any:
     image = keras.Input(SHAPE)
     dense = layers.Dense(64, activation="linear")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +115,27 @@ def test_of_many_that_come_at_once_one_gets_the_folder(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert got and not wrong and not (tmp_path / "run" / LOCK_FILE).exists()
+
+
+def test_a_folder_that_goes_while_it_is_made_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its former holder removes an empty folder just after `mkdir` has found it there."""
+    made, calls = Path.mkdir, []
+
+    def mkdir(self: Path, *arguments: Any, **named: Any) -> None:
+        calls.append(self)
+        if len(calls) == 1:
+            raise FileExistsError(errno.EEXIST, "File exists", str(self))
+        made(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with locked_folder(tmp_path / "run"):
+        assert (tmp_path / "run" / LOCK_FILE).is_file()
+
+
+def test_a_link_that_dangles_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "run").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(TrainingError, match="cannot be written to: File exists"), locked_folder(tmp_path / "run"):
+        pass
 
 
 def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
