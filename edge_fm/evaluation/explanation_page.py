@@ -30,17 +30,14 @@ def write_explanations(report: ExportReport, folder: Path) -> list[Path]:
     Raises:
         MissingDependencyError: Jinja2 or Matplotlib is not installed.
     """
-    explained = {result.path.name: result.explanation for result in report.results}
-    explained |= {failure.name: failure.explanation for failure in report.failures}
     files = []
-    for name, explanation in explained.items():
-        if explanation is not None:
-            file = folder / f"{name}-explanation.html"
-            text = _page(name, explanation)
-            folder.mkdir(parents=True, exist_ok=True)
-            with replacing(file) as temporary:
-                write_utf8(temporary, text)
-            files.append(file)
+    for name, explanation in report.explanations.items():
+        file = folder / f"{name}-explanation.html"
+        text = _page(name, explanation)
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as temporary:
+            write_utf8(temporary, text)
+        files.append(file)
     return files
 
 
@@ -84,9 +81,10 @@ def _names(explanation: Explanation) -> Markup | None:
 def _drawing(explanation: Explanation) -> Figure:
     worst = explanation.layers[:_DRAWN]
     with page.drawn(height=0.9 + 0.24 * len(worst), width=6.4) as (drawing, axes):
-        axes.barh([layer.layer for layer in worst], [100 * layer.error for layer in worst], color=page.COLOURS[0])
+        places = range(len(worst))
+        axes.barh(places, [100 * layer.error for layer in worst], color=page.COLOURS[0])
+        axes.set_yticks(places, [layer.layer for layer in worst])
         axes.invert_yaxis()
         axes.set_xlabel("error, %")
         axes.grid(visible=False, axis="y")
-        drawing.tight_layout()
         return drawing

@@ -132,6 +132,13 @@ class ExportReport:
     failures: tuple[ExportFailure, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def explanations(self) -> dict[str, Explanation]:
+        """What int8 does to each layer, by the name of the artifact, written or failed; of those that are explained."""
+        made = {result.path.name: result.explanation for result in self.results}
+        made |= {failure.name: failure.explanation for failure in self.failures}
+        return {name: explanation for name, explanation in made.items() if explanation is not None}
+
     def to_json(self) -> list[dict[str, Any]]:
         """The list that `edgefm export --json` prints: what was written, then what was not."""
         return [*(result.to_json() for result in self.results), *(failure.to_json() for failure in self.failures)]

@@ -33,11 +33,8 @@ def print_results(report: ExportReport) -> None:
         print_line(f"Replaced, from an earlier export: {', '.join(replaced)}")
     if older:
         print_line(f"Kept unchanged, from an earlier export: {', '.join(older)}")
-    explained = {made.path.name: made.explanation for made in results}
-    explained |= {failure.name: failure.explanation for failure in report.failures}
-    for name, explanation in explained.items():
-        if explanation is not None:
-            print_explanation(name, explanation)
+    for name, explanation in report.explanations.items():
+        print_explanation(name, explanation)
     for result in results:
         if result.target.precision != "int8":
             continue
