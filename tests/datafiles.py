@@ -31,7 +31,7 @@ def write_csv(path: Path, images: npt.NDArray[np.generic], labels: list[object],
     return path
 
 
-def write_pictures(folder: Path, per_class: dict[str, int], *, size: tuple[int, int] = (8, 6), seed: int = 0) -> Path:
+def write_images(folder: Path, per_class: dict[str, int], *, size: tuple[int, int] = (8, 6), seed: int = 0) -> Path:
     """PNG images, all different, under one subfolder for each class."""
     rng = np.random.default_rng(seed)
     for name, count in per_class.items():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_fm.data.dataset import Dataset, balance
-from edge_fm.data.pictures.unreadable import unreadable_in_words
+from edge_fm.data.image_files.unreadable import unreadable_in_words
 from edge_fm_export.gate.fingerprints import fingerprints
 
 _LISTED = 6

@@ -22,7 +22,7 @@ from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, sile
 from edge_fm_runtime.system.user_cache import expand_home
 
 if TYPE_CHECKING:
-    from edge_fm.data.pictures.listing import Listing
+    from edge_fm.data.image_files.listing import Listing
 
 DATASETS: Mapping[str, str] = {
     fashion_mnist.NAME: "60,000 training and 10,000 test images of ten garments, fetched on first use",
@@ -149,17 +149,17 @@ def _read(
     """Select the reader by what is there; each is imported when it is needed."""
     listing: Listing
     if path.is_dir():
-        from edge_fm.data.pictures.picture_files import has_pictures
+        from edge_fm.data.image_files.folder_layout import has_images
         from edge_fm.data.readers.idx_folder import find_idx, read_idx_folder
 
         if find_idx(path) or any(path.glob("*-idx[0-9]-*")):
             _refuse_columns(source, group, label_column)
             known = dict.fromkeys((spec.sha256 for spec in fashion_mnist.FILES), fashion_mnist.LABEL_NAMES)
             return read_idx_folder(path, shape=shape, progress=progress, known=known)
-        if not has_pictures(path):
+        if not has_images(path):
             _refuse_columns(source, group, label_column)
             return _read_folder_of_arrays(path, shape, progress)
-        from edge_fm.data.pictures.image_folder import list_image_folder
+        from edge_fm.data.image_files.image_folder import list_image_folder
 
         if label_column:
             raise DataError(
@@ -171,17 +171,17 @@ def _read(
     elif not path.is_file():
         raise DataError(f"There is no dataset {source!r}, and no file or folder of that name.", hint=_guess(source))
     else:
-        from edge_fm.data.pictures.manifest import list_manifest
-        from edge_fm.data.pictures.manifest_file import is_manifest
+        from edge_fm.data.image_files.manifest import list_manifest
+        from edge_fm.data.image_files.manifest_file import is_manifest
 
         if path.suffix.lower() not in (".npz", ".npy") and is_manifest(path):
             listing = list_manifest(path, group=group, label_column=label_column)
         else:
             _refuse_columns(source, group, label_column)
             return _read_file(path, shape, progress)
-    from edge_fm.data.pictures.reading import read_pictures
+    from edge_fm.data.image_files.reading import read_image_files
 
-    return read_pictures(listing, shape=shape, photo=photo, progress=progress, skip_unreadable=skip_unreadable)
+    return read_image_files(listing, shape=shape, photo=photo, progress=progress, skip_unreadable=skip_unreadable)
 
 
 def _refuse_columns(source: str, group: str, label_column: str) -> None:

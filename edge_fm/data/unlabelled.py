@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.data.pictures.reading import check_photo_shape
-from edge_fm.data.pictures.unreadable import check_unreadable, unreadable_in_words
+from edge_fm.data.image_files.reading import check_photo_shape
+from edge_fm.data.image_files.unreadable import check_unreadable, unreadable_in_words
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
 from edge_fm_runtime.photos.suffixes import LISTED, describe_counts, is_photo_name, kind_passed_over

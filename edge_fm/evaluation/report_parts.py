@@ -151,8 +151,8 @@ def _data(content: bytes) -> str:
 def _png(image: npt.NDArray[np.uint8]) -> bytes:
     from PIL import Image
 
-    picture = Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[-1] == 1 else image))
-    picture.thumbnail((_THUMB, _THUMB))
+    thumbnail = Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[-1] == 1 else image))
+    thumbnail.thumbnail((_THUMB, _THUMB))
     packed = io.BytesIO()
-    picture.save(packed, "PNG", optimize=True)
+    thumbnail.save(packed, "PNG", optimize=True)
     return packed.getvalue()

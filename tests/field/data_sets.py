@@ -89,7 +89,7 @@ def _csv_folder(folder: Path) -> Path:
     return folder
 
 
-def _pictures(counts: dict[str, int], *, kind: str = "L", sizes: Sequence[tuple[int, int]] = ((6, 6),)) -> Maker:
+def _image_files(counts: dict[str, int], *, kind: str = "L", sizes: Sequence[tuple[int, int]] = ((6, 6),)) -> Maker:
     def make(folder: Path) -> Path:
         rng = np.random.default_rng(0)
         for name, count in counts.items():
@@ -326,17 +326,17 @@ _TABLES: tuple[DataCase, ...] = (
 _FOLDERS: tuple[DataCase, ...] = (
     DataCase(
         "images-in-train-val-and-test",
-        _pictures({f"{part}/{name}": n for part, n in (("train", 6), ("val", 3), ("test", 2)) for name in CLASSES}),
+        _image_files({f"{part}/{name}": n for part, n in (("train", 6), ("val", 3), ("test", 2)) for name in CLASSES}),
         labels=CLASSES,
         verify=_splits(train=12, validation=6, test=4),
     ),
     DataCase(
         "images-in-train-and-valid",
-        _pictures({f"{part}/{name}": n for part, n in (("train", 5), ("valid", 3)) for name in CLASSES}),
+        _image_files({f"{part}/{name}": n for part, n in (("train", 5), ("valid", 3)) for name in CLASSES}),
         verify=_splits(train=8, validation=6, test=2),
     ),
-    DataCase("class-folder-with-an-underscore", _pictures({"_none": 4, "bag": 4}), labels=("_none", "bag")),
-    DataCase("class-folder-called-like-formulas", _pictures({"$$": 4, r"$\frac{$": 4, "[/]": 4}), train=9, test=3),
+    DataCase("class-folder-with-an-underscore", _image_files({"_none": 4, "bag": 4}), labels=("_none", "bag")),
+    DataCase("class-folder-called-like-formulas", _image_files({"$$": 4, r"$\frac{$": 4, "[/]": 4}), train=9, test=3),
 )
 
 CASES: tuple[Case, ...] = (*_ARRAYS, *_TABLES, *_FOLDERS)

@@ -21,7 +21,7 @@ from edge_fm_runtime.photos.photo import load_canvas
 _ORIENTATION = 0x0112
 
 
-def picture(mode: str = "RGB", size: tuple[int, int] = (1021, 767)) -> Image.Image:
+def example_image(mode: str = "RGB", size: tuple[int, int] = (1021, 767)) -> Image.Image:
     """Something on a ground, with noise; no two corners are alike."""
     width, height = size
     rng = np.random.default_rng(width)
@@ -103,7 +103,7 @@ def _sixteen_bits() -> bytes:
 def _heic() -> bytes:
     pillow_heif = pytest.importorskip("pillow_heif", reason="needs the extra heif")
     stream = io.BytesIO()
-    pillow_heif.from_pillow(picture()).save(stream, exif=turned(6).tobytes(), quality=80)
+    pillow_heif.from_pillow(example_image()).save(stream, exif=turned(6).tobytes(), quality=80)
     return stream.getvalue()
 
 
@@ -116,15 +116,15 @@ def _heic_pixels(file: Path) -> npt.NDArray[np.uint8]:
 def _avif() -> bytes:
     if not features.check("avif"):
         pytest.skip("this Pillow reads no AVIF")
-    return encoded(picture(), "AVIF", exif=turned(8), speed=10)
+    return encoded(example_image(), "AVIF", exif=turned(8), speed=10)
 
 
 def _frames(kind: str) -> bytes:
-    return encoded(picture(), kind, save_all=True, append_images=[picture(size=(1021, 767)).rotate(180)])
+    return encoded(example_image(), kind, save_all=True, append_images=[example_image(size=(1021, 767)).rotate(180)])
 
 
 def _jpeg(**options: Any) -> bytes:
-    return encoded(picture(), "JPEG", **options)
+    return encoded(example_image(), "JPEG", **options)
 
 
 def _cut(share: float, content: Callable[[], bytes]) -> bytes:
@@ -138,7 +138,7 @@ def _scans() -> bytes:
     return data[:last] + data[last:end] * 300 + data[end:]
 
 
-_PNG = partial(encoded, picture(), "PNG", compress_level=1)
+_PNG = partial(encoded, example_image(), "PNG", compress_level=1)
 
 CASES = (
     *(
@@ -147,27 +147,27 @@ CASES = (
     ),
     PhotoCase("progressive JPEG of an editor", "edited.jpg", partial(_jpeg, progressive=True, optimize=True)),
     PhotoCase("JPEG without subsampling", "scan.jpeg", partial(_jpeg, quality=98, subsampling=0)),
-    PhotoCase("grey JPEG", "grey.jpg", partial(encoded, picture("L"), "JPEG")),
-    PhotoCase("CMYK JPEG of a print shop", "print.jpg", partial(encoded, picture("CMYK"), "JPEG")),
+    PhotoCase("grey JPEG", "grey.jpg", partial(encoded, example_image("L"), "JPEG")),
+    PhotoCase("CMYK JPEG of a print shop", "print.jpg", partial(encoded, example_image("CMYK"), "JPEG")),
     PhotoCase("motion photo: a video behind the JPEG", "MVIMG.jpg", lambda: _jpeg() + b"\0\0\0\x18ftypmp42" * 9000),
     PhotoCase("two photos in one (MPO)", "stereo.mpo", partial(_frames, "MPO")),
     PhotoCase("PNG that is called JPEG", "screenshot.jpg", _PNG),
-    PhotoCase("PNG with a palette", "logo.png", partial(encoded, picture("P"), "PNG")),
-    PhotoCase("PNG with transparency", "cutout.png", partial(encoded, picture("RGBA"), "PNG", compress_level=1)),
-    PhotoCase("grey PNG with transparency", "mask.png", partial(encoded, picture("LA"), "PNG", compress_level=1)),
+    PhotoCase("PNG with a palette", "logo.png", partial(encoded, example_image("P"), "PNG")),
+    PhotoCase("PNG with transparency", "cutout.png", partial(encoded, example_image("RGBA"), "PNG", compress_level=1)),
+    PhotoCase("grey PNG with transparency", "mask.png", partial(encoded, example_image("LA"), "PNG", compress_level=1)),
     PhotoCase("PNG of 16 bits", "raw.png", _sixteen_bits, _high_bytes),
     PhotoCase("animated GIF", "moving.gif", partial(_frames, "GIF")),
     PhotoCase("animated WebP", "moving.webp", partial(_frames, "WEBP")),
-    PhotoCase("WebP with transparency", "shop.webp", partial(encoded, picture("RGBA"), "WEBP", method=0)),
-    PhotoCase("LZW TIFF of a scanner", "scan.tif", partial(encoded, picture(), "TIFF", compression="tiff_lzw")),
-    PhotoCase("fax TIFF", "fax.tiff", partial(encoded, picture("1"), "TIFF", compression="group4")),
+    PhotoCase("WebP with transparency", "shop.webp", partial(encoded, example_image("RGBA"), "WEBP", method=0)),
+    PhotoCase("LZW TIFF of a scanner", "scan.tif", partial(encoded, example_image(), "TIFF", compression="tiff_lzw")),
+    PhotoCase("fax TIFF", "fax.tiff", partial(encoded, example_image("1"), "TIFF", compression="group4")),
     PhotoCase("TIFF of several pages", "pages.tif", partial(_frames, "TIFF")),
-    PhotoCase("BMP", "paint.bmp", partial(encoded, picture(), "BMP")),
+    PhotoCase("BMP", "paint.bmp", partial(encoded, example_image(), "BMP")),
     PhotoCase("PPM in text", "tool.ppm", lambda: b"P3\n# made by a tool\n300 280\n255\n" + b"20 30 200\n" * 84_000),
     PhotoCase("AVIF of a phone", "photo.avif", _avif),
     PhotoCase("HEIC of a phone", "IMG_0001.HEIC", _heic, _heic_pixels),
     PhotoCase("photo of one pixel", "dot.png", partial(encoded, Image.new("RGB", (1, 1), "red"), "PNG")),
-    PhotoCase("strip", "strip.png", partial(encoded, picture(size=(9000, 7)), "PNG")),
+    PhotoCase("strip", "strip.png", partial(encoded, example_image(size=(9000, 7)), "PNG")),
     PhotoCase(
         "download that is an error page", "photo.jpg", lambda: b"<!DOCTYPE html><title>404</title>", error="HTML"
     ),

@@ -32,9 +32,7 @@ learning_rate = 1e-9
 
 
 @pytest.mark.needs("tensorflow")
-def test_a_run_that_has_learned_nothing_is_told_how_to_train_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_error_for_an_untrained_run_says_how_to_train_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     images, labels = tiny_images((28, 28, 1), 300, seed=0)
     np.savez("data.npz", x_train=images[:200], y_train=labels[:200], x_test=images[200:], y_test=labels[200:])

@@ -10,7 +10,7 @@ from edge_fm_runtime.progress import MessageFn
 from edge_fm_runtime.system.user_cache import expand_home
 
 if TYPE_CHECKING:
-    from edge_fm.data.pictures.listing import Listing
+    from edge_fm.data.image_files.listing import Listing
 
 LARGER_THAN = 64
 """Colour images whose shorter side is longer than this are photos to the recipe `photo`."""
@@ -62,11 +62,11 @@ def _are_photos(data: str) -> bool:
         return False
     if listing is None:
         return False
-    pictures = [picture for part in listing.parts.values() for picture in part]
+    image_files = [image_file for part in listing.parts.values() for image_file in part]
     large = seen = 0
-    for picture in pictures[:: max(1, len(pictures) // _LOOKED_AT)]:
+    for image_file in image_files[:: max(1, len(image_files) // _LOOKED_AT)]:
         try:
-            with Image.open(picture.path) as image:  # reads the header alone
+            with Image.open(image_file.path) as image:  # reads the header alone
                 seen += 1
                 large += min(image.size) > LARGER_THAN and image.mode not in ("1", "L", "LA", "I", "I;16", "F")
         except (OSError, ValueError, Image.DecompressionBombError):
@@ -75,17 +75,17 @@ def _are_photos(data: str) -> bool:
 
 
 def _listing(data: str) -> Listing | None:
-    from edge_fm.data.pictures.image_folder import list_image_folder
-    from edge_fm.data.pictures.manifest import list_manifest
-    from edge_fm.data.pictures.manifest_file import is_manifest
-    from edge_fm.data.pictures.picture_files import has_pictures
+    from edge_fm.data.image_files.folder_layout import has_images
+    from edge_fm.data.image_files.image_folder import list_image_folder
+    from edge_fm.data.image_files.manifest import list_manifest
+    from edge_fm.data.image_files.manifest_file import is_manifest
     from edge_fm.data.sources import DATASETS
 
     path = Path(expand_home(data))
     if data in DATASETS or not path.exists():
         return None
     if path.is_dir():
-        return list_image_folder(path) if has_pictures(path) else None
+        return list_image_folder(path) if has_images(path) else None
     return list_manifest(path) if is_manifest(path) else None
 
 

@@ -16,7 +16,7 @@ from edge_fm_runtime.errors import DataError
 
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "classname", "category", "target", "targets", "y")
 _COUNTERS = ("", "unnamed: 0", "index", "idx", "id", "imageid", "image_id", "row", "row_id", "rownames", "#")
-PICTURE_NAME = re.compile(r".+\.(jpe?g|png|gif|bmp|webp|tiff?|avif|heic|heif|ppm|pgm)", re.IGNORECASE)
+FILE_COLUMN = re.compile(r".+\.(jpe?g|png|gif|bmp|webp|tiff?|avif|heic|heif|ppm|pgm)", re.IGNORECASE)
 _LOOKED_AT = 200
 _SHOWN = 5
 
@@ -181,7 +181,7 @@ def _unlike_pixels(lowered: Sequence[str]) -> list[int]:
 
 
 def _refuse_file_names(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    named = next((cell for row in rows[:3] for cell in row if PICTURE_NAME.fullmatch(cell)), None)
+    named = next((cell for row in rows[:3] for cell in row if FILE_COLUMN.fullmatch(cell)), None)
     if named is not None:
         raise DataError(
             f"{path} names image files, such as {named!r}, where pixels are expected.",

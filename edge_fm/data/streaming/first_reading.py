@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.data.streaming.images import PictureFiles, decoders, stamp
+from edge_fm.data.streaming.images import ImageFiles, decoders, stamp
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import CacheWarning, PhotoError
 from edge_fm_runtime.progress import ProgressFn
@@ -45,7 +45,7 @@ class FirstReading:
         failures: position of each image that cannot be read -> why not.
     """
 
-    files: PictureFiles
+    files: ImageFiles
     keys: npt.NDArray[np.uint8]
     failures: dict[int, str]
 
@@ -99,7 +99,7 @@ def read_once(
         if cache is not None:
             _store(cache, *found)
     prints, keys, failures = found
-    return FirstReading(PictureFiles(place, names, shape, photo, stamps, prints), keys, failures)
+    return FirstReading(ImageFiles(place, names, shape, photo, stamps, prints), keys, failures)
 
 
 class SizesDiffer(Exception):

@@ -30,7 +30,7 @@ _MOST_WORKERS = 8
 
 
 @dataclass(frozen=True, eq=False)
-class PictureFiles:
+class ImageFiles:
     """Image files that were all read once.
 
     Attributes:
@@ -128,7 +128,7 @@ class StreamedImages:
     ndim = 4
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, files: PictureFiles | JoinedFiles, positions: Positions) -> None:
+    def __init__(self, files: ImageFiles | JoinedFiles, positions: Positions) -> None:
         self.files, self.positions = files, positions
 
     @property

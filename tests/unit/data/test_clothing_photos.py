@@ -30,10 +30,10 @@ def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _archive(path: Path, *, commit: str = module.COMMIT) -> None:
     rows = [(_NAMES[0], 7, "Hoodie"), (_NAMES[1], 8, "Hat"), (_NAMES[2], 8, "Skip"), (_SNEAKER, 9, "Shoes")]
     table = "image,sender_id,label,kids\n" + "".join(f"{image},{who},{label},False\n" for image, who, label in rows)
-    picture = io.BytesIO()
-    Image.new("RGB", (40, 30), "red").save(picture, "JPEG")
+    packed = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(packed, "JPEG")
     members = {"images.csv": table.encode(), "../outside.jpg": b"x", "images/../../outside.jpg": b"x"}
-    members |= {f"images/{image}.jpg": picture.getvalue() for image, _, _ in rows}
+    members |= {f"images/{image}.jpg": packed.getvalue() for image, _, _ in rows}
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": commit}) as packed:
         for name, content in members.items():

@@ -39,7 +39,7 @@ def test_a_quiet_machine_is_valid_also_where_nothing_can_be_read() -> None:
         ({"work_slowdown": 0.4}, "40% longer"),
     ],
 )
-def test_what_spoils_a_measurement_is_told(changed: dict[str, object], reason: str) -> None:
+def test_what_spoils_a_measurement_is_reported(changed: dict[str, object], reason: str) -> None:
     verdict = quiet(**changed).verdict()
     assert len(verdict.reasons) == 1
     assert re.search(reason, str(verdict)), str(verdict)

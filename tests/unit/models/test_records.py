@@ -151,10 +151,10 @@ def test_the_plot_marks_ours_and_theirs(folder: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["models", "--plot", str(tmp_path / "pareto.svg"), "--json"])
     assert result.exit_code == 0, result.output
     json.loads(result.stdout)
-    picture = (tmp_path / "pareto.svg").read_text()
-    assert picture.count("<!-- edgenet-n -->") == 4
+    svg = (tmp_path / "pareto.svg").read_text()
+    assert svg.count("<!-- edgenet-n -->") == 4
     for point in published_points():
-        assert point.source in picture
+        assert point.source in svg
     points = family_points(shipped_records())
     assert points["parameters"]["edgenet-n"] == (MODELS["edgenet-n"].params, pytest.approx(93.0))
     assert points["int8_bytes"]["edgenet-s"] == (110_000, pytest.approx(94.45))

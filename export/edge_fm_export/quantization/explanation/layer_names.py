@@ -1,4 +1,4 @@
-"""The Keras layers that the nodes of an exported graph came from, told by the nodes' names."""
+"""The Keras layers that the nodes of an exported graph came from, found by the nodes' names."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_every_note_stands_whole_and_no_bar_is_left(columns: int, tmp_path: Path
     assert "━" not in text and "eta" not in text
 
 
-def test_a_photo_that_cannot_be_read_is_told_once_on_a_terminal(tmp_path: Path) -> None:
+def test_a_photo_that_cannot_be_read_is_reported_once_on_a_terminal(tmp_path: Path) -> None:
     (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     lines = screen_of(120, sys.executable, "-m", "edge_fm", "infer", str(tmp_path / "cut.png"))
     assert sum(str(tmp_path / "cut.png") in line for line in lines) == 1, lines

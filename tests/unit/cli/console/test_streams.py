@@ -107,14 +107,14 @@ def limited(*arguments: str, folder: Path, size: int) -> subprocess.CompletedPro
     )
 
 
-def test_pictures_that_cannot_be_written_are_one_error(folder: Path) -> None:
+def test_images_that_cannot_be_written_are_one_error(folder: Path) -> None:
     done = limited("infer", "0.png", "--model", "tiny-onnx-fp32", "--show", "shown", folder=folder, size=64)
     assert done.returncode == 1
     quiet_end(done, "Error: ", "File too large")
     assert list((folder / "shown").iterdir()) == []  # nor half of one left
 
 
-def test_pictures_replace_links_and_do_not_write_through_them(folder: Path) -> None:
+def test_images_replace_links_and_do_not_write_through_them(folder: Path) -> None:
     (folder / "mine").write_text("precious")
     (folder / "shown").mkdir()
     (folder / "shown" / "00000-0.png").symlink_to(folder / "mine")

@@ -46,12 +46,12 @@ def photo(tmp_path: Path) -> Path:
 def test_sign_then_verify_then_infer(artifact_folder: Path, key: Path, photo: Path) -> None:
     public = key.with_suffix(".pub")
     done = run("sign", artifact_folder, "--key", key, "--json")
-    told = json.loads(done.stdout)
-    assert set(told["files"]) == {"edgefm.json", "golden.npz", "model.onnx"}
-    assert told["signature"] == str(artifact_folder / "model.sig")
+    signed = json.loads(done.stdout)
+    assert set(signed["files"]) == {"edgefm.json", "golden.npz", "model.onnx"}
+    assert signed["signature"] == str(artifact_folder / "model.sig")
     assert f"Next: edgefm verify {artifact_folder} --signed-by {public}" in done.stderr
     verified = json.loads(run("verify", artifact_folder, "--signed-by", public, "--json").stdout)
-    assert verified["passed"] and verified["signed_by"] == told["key_sha256"]
+    assert verified["passed"] and verified["signed_by"] == signed["key_sha256"]
     row = run("infer", photo, "--model", artifact_folder, "--require-signature", public, "--json").stdout
     assert json.loads(row)["label"]
     assert "signed with the key" in run("verify", artifact_folder, "--signed-by", public).stdout

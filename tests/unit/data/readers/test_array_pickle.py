@@ -154,6 +154,6 @@ def test_damaged_pickles_never_raise_anything_else(data: st.DataObject) -> None:
 
 
 def test_a_dict_without_the_known_names_says_so(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", {"pictures": np.zeros((4, 4)), "kinds": np.zeros(4)})
-    with pytest.raises(DataError, match="has the arrays kinds, pictures; supported are x_train"):
+    np.save(tmp_path / "a.npy", {"pixels": np.zeros((4, 4)), "kinds": np.zeros(4)})
+    with pytest.raises(DataError, match="has the arrays kinds, pixels; supported are x_train"):
         load_dataset(str(tmp_path / "a.npy"))

@@ -47,7 +47,7 @@ def test_numbers_that_belong_to_the_labels_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["1 cat\n0 dog", "1 cat\n2 dog", "1. cat\n2. dog"])
-def test_numbers_that_do_not_count_from_0_stay_and_are_told(text: str, tmp_path: Path) -> None:
+def test_numbers_that_do_not_count_from_0_stay_and_are_reported(text: str, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text(text)
     read = read_label_file(tmp_path / "labels.txt")
     assert read.names == tuple(text.split("\n"))

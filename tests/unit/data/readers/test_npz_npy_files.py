@@ -115,7 +115,7 @@ def test_fractions_that_rounding_would_wipe_out_are_refused(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64])
-def test_whole_numbers_of_0_and_1_are_told(dtype: type, tmp_path: Path) -> None:
+def test_whole_numbers_of_0_and_1_are_reported(dtype: type, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=(make_images(8) > 127).astype(dtype), labels=np.arange(8) % 2)
     said: list[str] = []
     assert load_dataset(str(tmp_path / "a.npz"), note=said.append).train.images.max() == 1

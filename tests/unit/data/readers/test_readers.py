@@ -48,9 +48,9 @@ def idx_source(folder: Path, images: np.ndarray) -> Path:
 
 def folder_source(folder: Path, images: np.ndarray) -> Path:
     for i, (image, label) in enumerate(zip(images, LABELS, strict=True)):
-        (folder / "pictures" / str(label)).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image[..., 0]).save(folder / "pictures" / str(label) / f"{i}.png")
-    return folder / "pictures"
+        (folder / "images" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(folder / "images" / str(label) / f"{i}.png")
+    return folder / "images"
 
 
 SOURCES = [csv_source, npz_source, npy_source, dict_source, idx_source, folder_source]
@@ -84,7 +84,7 @@ def test_the_test_split_is_the_same_each_time_and_at_each_size(make, tmp_path: P
 
 
 @each_source
-def test_progress_is_told(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_progress_is_reported(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     steps: list[tuple[str, int, int | None]] = []
     load_dataset(str(make(tmp_path, make_images(20, (6, 6, 1)))), progress=lambda *step: steps.append(step))
     assert steps and all(total is None or 0 <= done <= total for _, done, total in steps)

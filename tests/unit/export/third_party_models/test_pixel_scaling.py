@@ -154,7 +154,9 @@ def test_usual_numbers_are_plausible(options: dict[str, str]) -> None:
         ({"input_scale": "1/255", "mean": "127.5"}, "-127.5..-126.5", "--mean 127.5"),
     ],
 )
-def test_implausible_numbers_are_told_with_what_to_type(options: dict[str, str], becomes: str, meant: str) -> None:
+def test_the_message_on_implausible_numbers_says_what_to_type(
+    options: dict[str, str], becomes: str, meant: str
+) -> None:
     asked = parse_preprocessing(**options)  # type: ignore[arg-type]
     assert asked is not None
     message = implausible_scaling(asked)

@@ -27,7 +27,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def corner_picture(width: int = 60, height: int = 40) -> Image.Image:
+def corner_image(width: int = 60, height: int = 40) -> Image.Image:
     """Black, with a bright top left quarter: every orientation of it is different."""
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[: height // 2, : width // 2] = 255
@@ -37,7 +37,7 @@ def corner_picture(width: int = 60, height: int = 40) -> Image.Image:
 @pytest.mark.parametrize("mode", get_args(PhotoMode))
 @pytest.mark.parametrize("background", get_args(Background))
 @pytest.mark.parametrize("colour", ["L", "RGB"])
-def test_a_picture_of_the_canvas_size_is_taken_as_it_is(mode: Any, background: Any, colour: str) -> None:
+def test_a_image_of_the_canvas_size_is_taken_as_it_is(mode: Any, background: Any, colour: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
     data = encoded(Image.fromarray(pixels).convert(colour))
     canvas = load_canvas(data, SHAPE, PhotoSpec(mode=mode, background=background, fill=7))
@@ -47,7 +47,7 @@ def test_a_picture_of_the_canvas_size_is_taken_as_it_is(mode: Any, background: A
 @pytest.mark.parametrize("mode", get_args(PhotoMode))
 @pytest.mark.parametrize("shape", [(28, 28, 1), (28, 28, 3), (33, 17, 1), (17, 33, 3), (224, 160, 3), (1, 1, 1)])
 def test_every_mode_fills_every_canvas(mode: Any, shape: tuple[int, int, int]) -> None:
-    canvas = load_canvas(corner_picture(300, 200), shape, PhotoSpec(mode=mode, background="dark", fill=0))
+    canvas = load_canvas(corner_image(300, 200), shape, PhotoSpec(mode=mode, background="dark", fill=0))
     assert canvas.shape == shape
     assert canvas.dtype == np.uint8
     assert canvas.flags.writeable
@@ -56,14 +56,14 @@ def test_every_mode_fills_every_canvas(mode: Any, shape: tuple[int, int, int]) -
 @pytest.mark.parametrize("shape", [(28, 28, 2), (28, 28, 4), (0, 28, 1), (28, 28)])
 def test_a_shape_that_is_no_canvas_is_refused(shape: Any) -> None:
     with pytest.raises(PhotoError, match=r"channels"):
-        load_canvas(corner_picture(), shape, FIT)
+        load_canvas(corner_image(), shape, FIT)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_turns_the_photo_upright(kind: str, orientation: int) -> None:
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
-    upright = corner_picture()
+    upright = corner_image()
     stored = upright.transpose(Image.Transpose(undo[orientation])) if orientation > 1 else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -92,7 +92,7 @@ def test_transparency_by_colour_key_shows_white() -> None:
     assert shown.getpixel((20, 20)) == (200, 0, 0)
 
 
-def test_a_half_transparent_large_picture_is_shrunk_without_dark_edges() -> None:
+def test_a_half_transparent_large_image_is_shrunk_without_dark_edges() -> None:
     pixels = np.zeros((2000, 2000, 4), np.uint8)
     pixels[:, 999:] = (255, 255, 255, 255)  # white beside transparent black: white throughout
     shown = np.asarray(open_photo(encoded(Image.fromarray(pixels)), size=(28, 28)))
@@ -110,7 +110,7 @@ def test_sixteen_bits_keep_their_brightness(kind: str, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("top", [1.0, 255.0, 65535.0, 1e9])
-def test_float_pictures_are_scaled_by_their_range(top: float) -> None:
+def test_float_images_are_scaled_by_their_range(top: float) -> None:
     ramp = np.linspace(0, top, 64, dtype=np.float32)[None].repeat(64, axis=0)
     ramp[0, 0] = np.nan
     shown = np.asarray(open_photo(encoded(Image.fromarray(ramp), "TIFF")))
@@ -125,7 +125,7 @@ def test_cmyk_shows_its_colours(kind: str) -> None:
     assert shown[0] > 200 and max(shown[1:]) < 60
 
 
-def test_one_bit_and_palette_pictures() -> None:
+def test_one_bit_and_palette_image() -> None:
     assert open_photo(encoded(Image.new("1", (40, 40), 1))).getpixel((3, 3)) == 255
     red = Image.new("RGB", (40, 40), (200, 30, 30)).quantize(2)
     assert open_photo(encoded(red)).getpixel((3, 3)) == (200, 30, 30)
@@ -173,7 +173,7 @@ def test_a_large_jpeg_decoded_small_shows_the_same() -> None:
 
 
 def test_paths_bytes_images_and_arrays_give_the_same_canvas(tmp_path: Path) -> None:
-    image = corner_picture(300, 200)
+    image = corner_image(300, 200)
     file = tmp_path / "a photo.png"
     image.save(file)
     sources: list[Any] = [file, str(file), file.read_bytes(), bytearray(file.read_bytes()), image, np.asarray(image)]
@@ -184,7 +184,7 @@ def test_paths_bytes_images_and_arrays_give_the_same_canvas(tmp_path: Path) -> N
 
 def test_the_callers_image_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "big.jpg"
-    corner_picture(1200, 900).save(file)
+    corner_image(1200, 900).save(file)
     with Image.open(file) as image:
         open_photo(image, size=(28, 28)).putpixel((0, 0), (1, 2, 3))
         assert image.size == (1200, 900)

@@ -72,7 +72,7 @@ def test_a_signature_and_garbage(head: bytes, tail: bytes) -> None:
     st.booleans(),
     MODES,
 )
-def test_a_picture_with_changed_bytes(
+def test_a_image_with_changed_bytes(
     kind: str, colour: str, changes: list[tuple[float, int]], where: float, header: bool, mode: str
 ) -> None:
     data = bytearray(seed(kind, colour))

@@ -98,8 +98,8 @@ def test_an_enlarged_dataset_image_keeps_its_polarity_on_black_and_on_white() ->
     image[2:26, 8:20] = 180
     image[2:9, 4:24] = 120
     large = Image.fromarray(image).resize((560, 560), Image.Resampling.BICUBIC)
-    for picture in (large, large.convert("RGB")):
-        canvas = load_canvas(picture, (28, 28, 1), SPEC)[:, :, 0].astype(int)
+    for photo in (large, large.convert("RGB")):
+        canvas = load_canvas(photo, (28, 28, 1), SPEC)[:, :, 0].astype(int)
         assert abs(canvas[20, 14] - 180) < 8
         assert abs(canvas[4, 5] - 120) < 12
     on_white = load_canvas(large.point(lambda v: 255 - v), (28, 28, 1), SPEC)[:, :, 0].astype(int)
@@ -114,14 +114,14 @@ def test_an_enlarged_dataset_image_keeps_its_polarity_on_black_and_on_white() ->
 def test_any_light_gives_the_datasets_tone(dark: int, light: int) -> None:
     rng = np.random.default_rng(0)
     cloth = np.kron(rng.integers(dark, light, (20, 14)), np.ones((12, 12))).astype(np.uint8)
-    picture = np.full((320, 320, 3), 250, np.uint8)
-    picture[40:280, 76:244] = cloth[..., None]
-    canvas = load_canvas(Image.fromarray(picture), (28, 28, 1), SPEC)[:, :, 0]
+    pixels = np.full((320, 320, 3), 250, np.uint8)
+    pixels[40:280, 76:244] = cloth[..., None]
+    canvas = load_canvas(Image.fromarray(pixels), (28, 28, 1), SPEC)[:, :, 0]
     inside = canvas[2:26, 6:22]
     assert 215 <= np.percentile(inside, 95) <= 245
     shade = 47 if light - dark >= 80 else 230 - 2.7 * (light - dark)
     assert np.percentile(inside, 5) >= shade - 25
-    other = load_canvas(Image.fromarray(picture), (28, 28, 1), PhotoSpec(mode="garment", background="light", fill=255))[
+    other = load_canvas(Image.fromarray(pixels), (28, 28, 1), PhotoSpec(mode="garment", background="light", fill=255))[
         :, :, 0
     ]
     assert 10 <= np.percentile(other[2:26, 6:22], 5) <= 40
@@ -129,9 +129,9 @@ def test_any_light_gives_the_datasets_tone(dark: int, light: int) -> None:
 
 def test_plain_cloth_does_not_become_noise() -> None:
     rng = np.random.default_rng(0)
-    picture = np.full((320, 320, 3), 250, np.uint8)
-    picture[40:280, 76:244] = 90 + rng.integers(-4, 5, (240, 168, 1))
-    inside = load_canvas(Image.fromarray(picture), (28, 28, 1), SPEC)[4:24, 8:20, 0]
+    pixels = np.full((320, 320, 3), 250, np.uint8)
+    pixels[40:280, 76:244] = 90 + rng.integers(-4, 5, (240, 168, 1))
+    inside = load_canvas(Image.fromarray(pixels), (28, 28, 1), SPEC)[4:24, 8:20, 0]
     assert np.ptp(inside) < 40 and inside.min() > 180
 
 

@@ -22,7 +22,7 @@ SPEC = PhotoSpec(mode="garment", background="dark", fill=0)
 SIZE = (640, 400)
 
 
-def picture() -> Image.Image:
+def example_image() -> Image.Image:
     image = Image.new("RGB", SIZE, (230, 220, 210))
     image.paste((40, 60, 150), (0, 0, 320, 200))
     return image
@@ -34,12 +34,12 @@ def encode(kind: str, orientation: int = 1, **options: Any) -> bytes:
     exif[0x0112] = orientation
     if kind == "HEIC":
         pillow_heif = pytest.importorskip("pillow_heif", reason="needs the extra heif")
-        file = pillow_heif.from_pillow(picture())
+        file = pillow_heif.from_pillow(example_image())
         file.save(stream, exif=exif.tobytes(), quality=90, **options)
     else:
         if not features.check("avif"):
             pytest.skip("this Pillow reads no AVIF")
-        picture().save(stream, "AVIF", exif=exif, quality=90, speed=10, **options)
+        example_image().save(stream, "AVIF", exif=exif, quality=90, speed=10, **options)
     return stream.getvalue()
 
 
@@ -51,7 +51,7 @@ def test_it_is_read_as_every_other_photo(tmp_path: Path, kind: str) -> None:
     file.write_bytes(data)
     shown = open_photo(file)
     assert shown.size == SIZE
-    close = np.abs(np.asarray(shown).astype(int) - np.asarray(picture()).astype(int))
+    close = np.abs(np.asarray(shown).astype(int) - np.asarray(example_image()).astype(int))
     assert close.mean() < 4
     canvas = load_canvas(file, (28, 28, 1), SPEC)
     np.testing.assert_array_equal(load_canvas(data, (28, 28, 1), SPEC), canvas)

@@ -33,7 +33,7 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @cache
-def picture(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
+def example_image(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
     """A rough image with an object in it; every block of it has its own average."""
     width, height = size
     rng = np.random.default_rng(width * 31 + height)
@@ -80,7 +80,7 @@ def upright_pixels(file: Path, mode: str | None = None) -> npt.NDArray[np.uint8]
 def test_every_format_and_size(tmp_path: Path, name: str) -> None:
     for size in SIZES:
         file = tmp_path / f"{size[0]}x{size[1]}"
-        file.write_bytes(encode(picture(size), name))
+        file.write_bytes(encode(example_image(size), name))
         assert_one_canvas(file, [upright_pixels(file, "RGB")], canvas=(160, 28))
 
 
@@ -91,7 +91,7 @@ def test_every_orientation(tmp_path: Path, name: str, orientation: int) -> None:
     exif[0x0112] = orientation
     for size in [(1031, 773), (5, 900)]:
         file = tmp_path / f"{size[0]}x{size[1]}"
-        file.write_bytes(encode(picture(size), name, exif=exif))
+        file.write_bytes(encode(example_image(size), name, exif=exif))
         assert_one_canvas(file, [upright_pixels(file, "RGB"), np.asarray(open_photo(file))])
 
 
@@ -118,7 +118,7 @@ def test_every_mode(tmp_path: Path, mode: str, name: str, as_array: str, orienta
     exif[0x0112] = orientation
     for size in [(773, 1031)]:
         file = tmp_path / f"{size[0]}x{size[1]}"
-        file.write_bytes(encode(picture(size, mode), name, exif=exif))
+        file.write_bytes(encode(example_image(size, mode), name, exif=exif))
         whole = np.asarray(open_photo(file))
         with_axis = [whole[..., None]] if whole.ndim == 2 else []
         assert_one_canvas(file, [upright_pixels(file, as_array), whole, *with_axis])
@@ -128,7 +128,7 @@ def test_bands_do_not_show(tmp_path: Path) -> None:
     """Images that are converted in several bands of rows, among them one whose blocks are taller than a band."""
     for size, mode in (((1601, 1600), "P"), ((1601, 1600), "RGBA"), ((24001, 131), "RGBA")):
         file = tmp_path / f"{mode}{size[0]}.png"
-        picture(size, mode).save(file, compress_level=1)
+        example_image(size, mode).save(file, compress_level=1)
         flat = open_photo(file)
         assert_one_canvas(file, [np.asarray(flat)])
         np.testing.assert_array_equal(
@@ -138,7 +138,7 @@ def test_bands_do_not_show(tmp_path: Path) -> None:
 
 def test_every_mode_of_canvas() -> None:
     """A canvas of another size takes another reduction."""
-    whole = picture((2407, 1801))
+    whole = example_image((2407, 1801))
     stream = io.BytesIO()
     whole.save(stream, "JPEG")
     array = np.asarray(Image.open(stream))

@@ -76,7 +76,7 @@ def test_other_kinds_of_keys_are_named_and_refused(kind: str, what: str, tmp_pat
         assert "prime256v1" in (caught.value.hint or "")
 
 
-def test_a_private_key_in_place_of_a_public_one_is_told(tmp_path: Path) -> None:
+def test_a_private_key_in_place_of_a_public_one_is_reported(tmp_path: Path) -> None:
     file = make_key(tmp_path)
     with pytest.raises(SigningKeyError, match="holds no public key") as caught:
         read_public_keys(file)

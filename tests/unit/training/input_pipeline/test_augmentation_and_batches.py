@@ -130,8 +130,8 @@ def test_warp_agrees_with_pillow_inside_and_fills_outside(channels: int) -> None
     np.testing.assert_array_equal(out[0], images[0])
     for image, got, angle, scale in zip(images, out, angles, scales, strict=True):
         cos, sin = float(np.cos(angle) / scale), float(np.sin(angle) / scale)
-        picture = Image.fromarray(image[..., 0] if channels == 1 else image)
-        x, y = picture.width / 2, picture.height / 2
+        original = Image.fromarray(image[..., 0] if channels == 1 else image)
+        x, y = original.width / 2, original.height / 2
         matrix = (cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y)
         outside = (77,) * channels if channels > 1 else 77
 
@@ -141,12 +141,12 @@ def test_warp_agrees_with_pillow_inside_and_fills_outside(channels: int) -> None
             )
             return np.asarray(made).astype(int)
 
-        expected = turned(picture, outside).reshape(got.shape)
+        expected = turned(original, outside).reshape(got.shape)
         # Pillow repeats the border where ours blends into the filling: compare what lies inside, and what lies outside.
-        frame = Image.new("L", picture.size, 0)
-        frame.paste(255, (2, 2, picture.width - 2, picture.height - 2))
+        frame = Image.new("L", original.size, 0)
+        frame.paste(255, (2, 2, original.width - 2, original.height - 2))
         inside = turned(frame, 0) == 255
-        grown = turned(Image.new("L", picture.size, 255), 0) == 0
+        grown = turned(Image.new("L", original.size, 255), 0) == 0
         assert inside.sum() > 30
         np.testing.assert_allclose(got[inside].astype(int), expected[inside], atol=2)
         beyond = np.pad(~grown, 3)

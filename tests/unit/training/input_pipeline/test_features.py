@@ -79,7 +79,7 @@ class First:
 
     Attributes:
         result: what it returned.
-        notes: what it told a person.
+        notes: the notes it printed.
         cache: the cache folder that it left.
     """
 

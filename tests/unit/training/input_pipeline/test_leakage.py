@@ -63,7 +63,7 @@ def test_a_recipe_without_validation_seed_keeps_its_hash_and_one_with_it_has_ano
 
 
 @pytest.mark.slow
-def test_a_teacher_that_knows_the_validation_images_is_told(
+def test_a_teacher_that_knows_the_validation_images_is_reported(
     teacher: RunResult, strokes: Dataset, tmp_path: Path
 ) -> None:
     recipe = short(teacher.run_dir, seed=1)
@@ -126,7 +126,7 @@ def drawings(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_teacher_of_other_data_that_hold_the_same_images_is_told(drawings: Path, tmp_path: Path) -> None:
+def test_a_teacher_of_other_data_that_hold_the_same_images_is_reported(drawings: Path, tmp_path: Path) -> None:
     # The teacher learned from all of the images, the student's test part too: other data, another hash.
     everything = tmp_path / "everything"
     for part in ("train", "test"):
@@ -177,7 +177,7 @@ def _by_people(place: Path, name: str, seed: int, people: range) -> Path:
 
 
 @pytest.mark.parametrize("column", ["sender", "none"])
-def test_a_teacher_that_knows_other_images_of_the_same_people_is_told(tmp_path: Path, column: str) -> None:
+def test_a_teacher_that_knows_other_images_of_the_same_people_is_reported(tmp_path: Path, column: str) -> None:
     ours = _by_people(tmp_path, "ours", 1, range(10))
     theirs = _by_people(tmp_path, "theirs", 2, range(5, 15))
     teacher = short(source=str(theirs), group=column)

@@ -58,7 +58,7 @@ def test_a_bfloat16_run_leaves_a_float32_model(strokes: Dataset, tmp_path: Path,
         ("float32", ("AVX2",), False),
     ],
 )
-def test_a_precision_that_the_cpu_emulates_is_told(
+def test_a_precision_that_the_cpu_emulates_is_reported(
     monkeypatch: pytest.MonkeyPatch, precision: str, features: tuple[str, ...], emulated: bool
 ) -> None:
     monkeypatch.setattr("edge_fm.training.optimization.precision.cpu_features", lambda: features)

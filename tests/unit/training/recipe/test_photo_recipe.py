@@ -40,7 +40,7 @@ def _usual(
     return usual_recipe(model, str(data), size, note=notes.append), notes
 
 
-def test_colour_images_of_more_than_64_pixels_take_it_and_the_user_is_told(tmp_path: Path) -> None:
+def test_colour_images_of_more_than_64_pixels_take_it_and_a_note_says_so(tmp_path: Path) -> None:
     photos = _folder(tmp_path / "photos")
     name, notes = _usual(photos)
     assert name == "photo"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datafiles import write_pictures
+from datafiles import write_images
 from PIL import Image
 
 from edge_fm.data import Dataset, load_dataset, split_validation
@@ -22,7 +22,7 @@ SHAPE = (20, 20, 3)
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Thirty grey images of two sizes, ten in colour, one of them a copy of another."""
-    root = write_pictures(tmp_path / "photos", {"cat": 15, "dog": 15}, size=(24, 20))
+    root = write_images(tmp_path / "photos", {"cat": 15, "dog": 15}, size=(24, 20))
     rng = np.random.default_rng(1)
     for i in range(10):
         pixels = rng.integers(0, 256, (30, 22, 3), dtype=np.uint8)
@@ -68,8 +68,8 @@ def test_streamed_images_are_those_in_memory(folder: Path, stream: None, monkeyp
     assert as_streamed(again.images) is not None and len(again) == len(streamed.train)
 
 
-def test_pictures_of_one_size_need_no_shape(tmp_path: Path, stream: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = write_pictures(tmp_path / "photos", {"cat": 4, "dog": 4})
+def test_images_of_one_size_need_no_shape(tmp_path: Path, stream: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_images(tmp_path / "photos", {"cat": 4, "dog": 4})
     colour = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     Image.fromarray(colour).save(root / "dog" / "colour.png")
     streamed, held = both(root, monkeypatch)
@@ -80,7 +80,7 @@ def test_pictures_of_one_size_need_no_shape(tmp_path: Path, stream: None, monkey
         load_dataset(str(root))
 
 
-def test_unreadable_pictures_are_left_out_and_listed(folder: Path, stream: None) -> None:
+def test_unreadable_images_are_left_out_and_listed(folder: Path, stream: None) -> None:
     (folder / "dog" / "001.png").write_bytes(b"no image")
     with pytest.raises(DataError, match="1 of 41 images cannot be read"):
         load_dataset(str(folder), shape=SHAPE)

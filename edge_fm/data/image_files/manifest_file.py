@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_fm.data.readers.csv_layout import LABEL_COLUMNS, PICTURE_NAME
+from edge_fm.data.readers.csv_layout import FILE_COLUMN, LABEL_COLUMNS
 from edge_fm_runtime.errors import DataError
 
 JSONL_SUFFIXES = frozenset({".jsonl", ".ndjson"})
@@ -62,7 +62,7 @@ class Table:
             DataError: no column is, or several could be.
         """
         others = [c for c in self.columns if c not in (group, label)]
-        looks = [c for c in others if self._share_of_pictures(c) > 0.5]
+        looks = [c for c in others if self._share_of_images(c) > 0.5]
         called = [c for c in looks if _PATHS.fullmatch(c)]
         choice = called if len(called) == 1 else looks
         if len(choice) == 1:
@@ -124,9 +124,9 @@ class Table:
         found = [c for c in self.columns if c.lower() in _SPLITS and c not in taken]
         return next((c for c in found if c.lower() == "split"), found[0] if found else None)
 
-    def _share_of_pictures(self, column: str) -> float:
+    def _share_of_images(self, column: str) -> float:
         cells = [row[column] for row in self.rows[:_LOOKED_AT]]
-        return sum(PICTURE_NAME.fullmatch(cell) is not None for cell in cells) / max(1, len(cells))
+        return sum(FILE_COLUMN.fullmatch(cell) is not None for cell in cells) / max(1, len(cells))
 
 
 def is_manifest(path: Path) -> bool:
@@ -139,7 +139,7 @@ def is_manifest(path: Path) -> bool:
         return False  # the reader of its kind says what is wrong with it
     lines = [line for line in text.splitlines()[:4] if line.strip()]
     delimiter = _delimiter(lines[0]) if lines else ","
-    return any(PICTURE_NAME.fullmatch(cell.strip()) for row in csv.reader(lines, delimiter=delimiter) for cell in row)
+    return any(FILE_COLUMN.fullmatch(cell.strip()) for row in csv.reader(lines, delimiter=delimiter) for cell in row)
 
 
 def read_table(path: Path) -> Table:
@@ -212,8 +212,8 @@ def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 def _header(row: Sequence[str], path: Path) -> list[str]:
     """The names of the columns."""
-    if any(PICTURE_NAME.fullmatch(cell) for cell in row):
-        if len(row) == len(_NO_HEADER) and PICTURE_NAME.fullmatch(row[0]):
+    if any(FILE_COLUMN.fullmatch(cell) for cell in row):
+        if len(row) == len(_NO_HEADER) and FILE_COLUMN.fullmatch(row[0]):
             return list(_NO_HEADER)
         raise DataError(
             f"{path} begins with an image, {', '.join(row)[:100]}: its columns have no names.",

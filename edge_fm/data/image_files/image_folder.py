@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_fm.data.pictures.group_rules import groups_of_folder
-from edge_fm.data.pictures.listing import Listing, Picture
-from edge_fm.data.pictures.picture_files import (
+from edge_fm.data.image_files.folder_layout import (
     check_depth,
     class_names,
     find_parts,
+    list_image_files,
     passed_over,
-    picture_files,
 )
+from edge_fm.data.image_files.group_rules import groups_of_folder
+from edge_fm.data.image_files.listing import ImageFile, Listing
 from edge_fm.data.readers.split_names import DESCRIPTION, notes_of_parts
 
 
@@ -37,21 +37,23 @@ def list_image_folder(folder: Path, *, group: str = "") -> Listing:
     folders = parts or {"train": folder}
     names = class_names(list(folders.values()))
     check_depth(folders, names)
-    pictures = {part: _pictures(sub, names, folder) for part, sub in folders.items()}
+    image_files = {part: _image_files(sub, names, folder) for part, sub in folders.items()}
     if parts:
         notes |= notes_of_parts(
-            {part: f"{sub.name}/" for part, sub in parts.items()}, {part: len(p) for part, p in pictures.items()}
+            {part: f"{sub.name}/" for part, sub in parts.items()}, {part: len(p) for part, p in image_files.items()}
         )
     if others := passed_over(folder, folders.values(), names):
         notes["passed_over"] = others
-    pictures, found = groups_of_folder(folder, pictures, group)
+    image_files, found = groups_of_folder(folder, image_files, group)
     advice = "move the folder away. A class has folders of the same name in every part, capitals and accents alike."
-    return Listing(folder, names, pictures, notes | found, advice)
+    return Listing(folder, names, image_files, notes | found, advice)
 
 
-def _pictures(folder: Path, names: tuple[str, ...], root: Path) -> list[Picture]:
+def _image_files(folder: Path, names: tuple[str, ...], root: Path) -> list[ImageFile]:
     """The images of a part; a class that another part has may be missing in this one."""
     there = [(label, folder / name) for label, name in enumerate(names) if (folder / name).is_dir()]
     return [
-        Picture(path, label, path.relative_to(root).as_posix()) for label, sub in there for path in picture_files(sub)
+        ImageFile(path, label, path.relative_to(root).as_posix())
+        for label, sub in there
+        for path in list_image_files(sub)
     ]

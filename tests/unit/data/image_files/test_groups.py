@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datafiles import make_images, write_pictures
+from datafiles import make_images, write_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ from edge_fm_runtime.errors import DataError
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty images of each of two classes by ten people, and a file that names these."""
-    root = write_pictures(tmp_path_factory.mktemp("pictures"), {"cat": 20, "dog": 20})
+    root = write_images(tmp_path_factory.mktemp("images"), {"cat": 20, "dog": 20})
     lines = [f"{name}/{i:03d}.png,{name},p{i % 10}" for name in ("cat", "dog") for i in range(20)]
     (root / "index.csv").write_text("\n".join(["file,label,person", *lines]) + "\n")
     return root

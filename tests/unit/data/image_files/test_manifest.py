@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datafiles import write_pictures
+from datafiles import write_images
 
 from edge_fm.data import Dataset, load_dataset
 from edge_fm_runtime.errors import DataError
@@ -19,7 +19,7 @@ CLASSES = ("cat", "dog")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve images of each of two classes, by six senders."""
-    return write_pictures(tmp_path_factory.mktemp("pictures"), {"cat": 12, "dog": 12})
+    return write_images(tmp_path_factory.mktemp("images"), {"cat": 12, "dog": 12})
 
 
 def rows(folder: Path) -> list[tuple[str, str, str]]:
@@ -128,7 +128,7 @@ def test_a_wrong_row_is_named(header: str, change: dict[int, str], message: str,
         load_dataset(str(manifest), label_column="kind")
 
 
-def test_a_picture_that_is_listed_twice_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_image_that_is_listed_twice_is_refused(folder: Path, tmp_path: Path) -> None:
     lines = full(folder)
     manifest = write(tmp_path / "list.csv", FULL, [*lines, lines[0].replace(",cat,", ",dog,")])
     with pytest.raises(DataError, match=r"line 26: .*000.png was listed before, in line 2, as cat; here it is dog"):

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge_fm.data.pictures.listing import Picture
-from edge_fm.data.pictures.manifest_file import MANIFEST_SUFFIXES, read_table
+from edge_fm.data.image_files.listing import ImageFile
+from edge_fm.data.image_files.manifest_file import MANIFEST_SUFFIXES, read_table
 from edge_fm.data.readers.split_names import PartName
 from edge_fm_runtime.errors import DataError
 
@@ -22,7 +22,7 @@ HOW = (
     "(--group '([^/_]+)_[^/]*$')."
 )
 
-Parts = dict[PartName, list[Picture]]
+Parts = dict[PartName, list[ImageFile]]
 
 
 def is_pattern(group: str) -> bool:
@@ -30,7 +30,9 @@ def is_pattern(group: str) -> bool:
     return "(" in group
 
 
-def groups_of_folder(folder: Path, parts: Mapping[PartName, list[Picture]], group: str) -> tuple[Parts, dict[str, Any]]:
+def groups_of_folder(
+    folder: Path, parts: Mapping[PartName, list[ImageFile]], group: str
+) -> tuple[Parts, dict[str, Any]]:
     """Give the images of a folder their groups, and a note of them.
 
     Args:
@@ -57,14 +59,14 @@ def groups_of_folder(folder: Path, parts: Mapping[PartName, list[Picture]], grou
     paths = table.path_column(group=column)
     known = {_normalized(row[paths]): row[column] for row in table.rows}
 
-    def find(picture: Picture) -> str | None:
-        return known.get(picture.name) or None
+    def find(image_file: ImageFile) -> str | None:
+        return known.get(image_file.name) or None
 
     missing = f"is not in {file.name}, or has no {column} there"
     return _with_groups(parts, find, missing, f"column {column} of {file.name}")
 
 
-def groups_by_pattern(parts: Mapping[PartName, Sequence[Picture]], pattern: str) -> tuple[Parts, dict[str, Any]]:
+def groups_by_pattern(parts: Mapping[PartName, Sequence[ImageFile]], pattern: str) -> tuple[Parts, dict[str, Any]]:
     """Give images the groups that the parentheses of a pattern find in their paths.
 
     Raises:
@@ -80,32 +82,32 @@ def groups_by_pattern(parts: Mapping[PartName, Sequence[Picture]], pattern: str)
             hint=f"Write the others as (?:...). {HOW}",
         )
 
-    def find(picture: Picture) -> str | None:
-        match = compiled.search(picture.name)
+    def find(image_file: ImageFile) -> str | None:
+        match = compiled.search(image_file.name)
         return match[1] or None if match else None
 
     return _with_groups(parts, find, f"does not fit the pattern {pattern}", f"pattern {pattern} of the path")
 
 
-def note_of_groups(parts: Mapping[PartName, Sequence[Picture]], what: str) -> dict[str, Any]:
+def note_of_groups(parts: Mapping[PartName, Sequence[ImageFile]], what: str) -> dict[str, Any]:
     """How many groups there are, and where they come from."""
-    groups = {picture.group for those in parts.values() for picture in those}
+    groups = {image_file.group for those in parts.values() for image_file in those}
     return {"groups": f"{len(groups):,}, {what}"}
 
 
 def _with_groups(
-    parts: Mapping[PartName, Sequence[Picture]], find: Callable[[Picture], str | None], missing: str, what: str
+    parts: Mapping[PartName, Sequence[ImageFile]], find: Callable[[ImageFile], str | None], missing: str, what: str
 ) -> tuple[Parts, dict[str, Any]]:
     found: Parts = {}
     without = []
-    for part, pictures in parts.items():
+    for part, image_files in parts.items():
         found[part] = []
-        for picture in pictures:
-            group = find(picture)
+        for image_file in image_files:
+            group = find(image_file)
             if group is None:
-                without.append(picture.name)
+                without.append(image_file.name)
             else:
-                found[part].append(replace(picture, group=group))
+                found[part].append(replace(image_file, group=group))
     if without:
         total = sum(map(len, parts.values()))
         raise DataError(

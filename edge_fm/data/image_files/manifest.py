@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from edge_fm.data.pictures.group_rules import NO_GROUPS, groups_by_pattern, is_pattern, note_of_groups
-from edge_fm.data.pictures.listing import Listing, Picture
-from edge_fm.data.pictures.manifest_file import GROUP_COLUMN, Table, read_table
+from edge_fm.data.image_files.group_rules import NO_GROUPS, groups_by_pattern, is_pattern, note_of_groups
+from edge_fm.data.image_files.listing import ImageFile, Listing
+from edge_fm.data.image_files.manifest_file import GROUP_COLUMN, Table, read_table
 from edge_fm.data.readers.class_numbers import number_labels
 from edge_fm.data.readers.raw import read_names
 from edge_fm.data.readers.split_names import DESCRIPTION, ORDER, PART_NAMES, Part, PartName, notes_of_parts
@@ -38,7 +38,7 @@ def list_manifest(path: Path, *, group: str = "", label_column: str = "") -> Lis
     label = table.label_column(label_column, taken=[c for c in (files, column, split) if c])
     _check_rows(table, files, label, column)
     labels, names, notes = _labels(table, label)
-    parts: dict[PartName, list[Picture]] = {}
+    parts: dict[PartName, list[ImageFile]] = {}
     folder = path.parent
     root = folder.resolve()
     outside = 0
@@ -46,8 +46,8 @@ def list_manifest(path: Path, *, group: str = "", label_column: str = "") -> Lis
         part: PartName = "train" if split is None else _part(table, number, split)
         name = row[files].replace("\\", "/").removeprefix("./")
         outside += not (folder / name).resolve().is_relative_to(root)
-        picture = Picture(folder / name, int(labels[number]), name, row[column] if column else "")
-        parts.setdefault(part, []).append(picture)
+        image_file = ImageFile(folder / name, int(labels[number]), name, row[column] if column else "")
+        parts.setdefault(part, []).append(image_file)
     if split is not None:
         parts = _own_splits(path, split, parts, notes)
     _check_files(path, parts)
@@ -119,8 +119,8 @@ def _part(table: Table, number: int, split: str) -> PartName:
 
 
 def _own_splits(
-    path: Path, split: str, parts: dict[PartName, list[Picture]], notes: dict[str, Any]
-) -> dict[PartName, list[Picture]]:
+    path: Path, split: str, parts: dict[PartName, list[ImageFile]], notes: dict[str, Any]
+) -> dict[PartName, list[ImageFile]]:
     """The splits that the manifest names, in their order."""
     counts = Counter({part: len(those) for part, those in parts.items()})
     if "train" not in parts:
@@ -134,12 +134,14 @@ def _own_splits(
     return parts
 
 
-def _check_files(path: Path, parts: dict[PartName, list[Picture]]) -> None:
+def _check_files(path: Path, parts: dict[PartName, list[ImageFile]]) -> None:
     """Refuse a manifest of which no file is there, as it lies in the wrong folder; single ones are unreadable later."""
-    pictures = [picture for those in parts.values() for picture in those]
-    if not any(picture.path.exists() for picture in pictures[:1000]) and not any(p.path.exists() for p in pictures):
+    image_files = [image_file for those in parts.values() for image_file in those]
+    if not any(image_file.path.exists() for image_file in image_files[:1000]) and not any(
+        p.path.exists() for p in image_files
+    ):
         raise DataError(
-            f"None of the {len(pictures):,} images that {path} names is there, such as {pictures[0].path}.",
+            f"None of the {len(image_files):,} images that {path} names is there, such as {image_files[0].path}.",
             hint=f"Paths are relative to the manifest's folder, {path.parent}: put it beside the images, or give "
             "absolute paths.",
         )

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from edge_fm.data.dataset import Images, Split
+from edge_fm.data.image_files.listing import ImageFile, Listing
+from edge_fm.data.image_files.unreadable import check_unreadable
 from edge_fm.data.memory import available_memory
-from edge_fm.data.pictures.listing import Listing, Picture
-from edge_fm.data.pictures.unreadable import check_unreadable
 from edge_fm.data.readers.raw import Raw, Shape
 from edge_fm.data.readers.split_names import PartName
 from edge_fm.data.streaming.first_reading import SizesDiffer, read_once
@@ -43,7 +43,7 @@ def check_photo_shape(shape: Shape) -> None:
         raise DataError(error.message, hint=error.hint) from error
 
 
-def read_pictures(
+def read_image_files(
     listing: Listing, *, shape: Shape | None, photo: PhotoSpec, progress: ProgressFn, skip_unreadable: float = 0.0
 ) -> Raw:
     """Read all images of a listing.
@@ -61,7 +61,7 @@ def read_pictures(
     if shape is not None:
         check_photo_shape(shape)
     listing.check_counts()
-    every = [picture for part in listing.parts.values() for picture in part]
+    every = [image_file for part in listing.parts.values() for image_file in part]
     note: dict[str, Any] = {}
     size = shape or _size_of_first(every)
     if size is not None and (held := len(every) * math.prod(size)) > pixels_in_memory():
@@ -79,7 +79,7 @@ def read_pictures(
     splits: dict[PartName, Split] = {}
     start = 0
     for part, those in listing.parts.items():
-        labels = np.array([picture.label for picture in those], dtype=np.int64)
+        labels = np.array([image_file.label for image_file in those], dtype=np.int64)
         groups = tuple(p.group for p in those) if any(p.group for p in those) else ()
         images = select(pixels, slice(start, start + len(those)))
         splits[part] = Split(images, labels, tuple(p.name for p in those), groups)
@@ -118,13 +118,13 @@ def _held(size: int) -> str:
     return f"are {size / 2**20:,.0f} MiB of pixels, more than {most:,} MiB: they are decoded when they are needed"
 
 
-def _size_of_first(pictures: Sequence[Picture]) -> Shape | None:
+def _size_of_first(image_files: Sequence[ImageFile]) -> Shape | None:
     """Height, width and channels of the first image that can be read; None where none can."""
     from edge_fm_runtime.photos.photo import open_photo
 
-    for picture in pictures:
+    for image_file in image_files:
         try:
-            image = open_photo(picture.path)
+            image = open_photo(image_file.path)
         except PhotoError:
             continue  # listed when all are read
         return (image.height, image.width, 1 if image.mode == "L" else 3)
@@ -133,14 +133,14 @@ def _size_of_first(pictures: Sequence[Picture]) -> Shape | None:
 
 def _streamed(
     listing: Listing,
-    pictures: Sequence[Picture],
+    image_files: Sequence[ImageFile],
     size: Shape,
     wanted: Shape | None,
     photo: PhotoSpec,
     progress: ProgressFn,
 ) -> tuple[Images, list[bytes], dict[int, str]]:
     """Images that are decoded when they are indexed; as `_decode`."""
-    names = [picture.name for picture in pictures]
+    names = [image_file.name for image_file in image_files]
     stage = f"Reading {listing.source.name}"
     while True:
         try:
@@ -164,19 +164,19 @@ def _streamed(
 
 
 def _decode(
-    pictures: Sequence[Picture], shape: Shape | None, photo: PhotoSpec, source: Path, progress: ProgressFn
+    image_files: Sequence[ImageFile], shape: Shape | None, photo: PhotoSpec, source: Path, progress: ProgressFn
 ) -> tuple[Images, list[bytes], dict[int, str]]:
     """Pixels and file hashes of the images that can be read, and why not the others, by position."""
     from edge_fm_runtime.photos.photo import load_canvas, make_canvas, open_photo
 
-    def decode(picture: Picture) -> tuple[Images, bytes] | PhotoError:
+    def decode(image_file: ImageFile) -> tuple[Images, bytes] | PhotoError:
         try:
             if shape is None:
-                image = open_photo(picture.path)
+                image = open_photo(image_file.path)
                 canvas = make_canvas(image, (image.height, image.width, 1 if image.mode == "L" else 3), photo)
             else:
-                canvas = load_canvas(picture.path, shape, photo)
-            with picture.path.open("rb") as stream:
+                canvas = load_canvas(image_file.path, shape, photo)
+            with image_file.path.open("rb") as stream:
                 return canvas, hashlib.file_digest(stream, "sha256").digest()[:16]
         except PhotoError as error:
             return error
@@ -184,15 +184,15 @@ def _decode(
     canvases: list[Images] = []
     keys: list[bytes] = []
     failures: dict[int, str] = {}
-    for i, result in enumerate(decoders().map(decode, pictures)):
+    for i, result in enumerate(decoders().map(decode, image_files)):
         if isinstance(result, PhotoError):
             failures[i] = result.message
         else:
             canvases.append(result[0])
             keys.append(result[1])
             if result[0].shape[:2] != canvases[0].shape[:2]:
-                raise _sizes_differ(source, pictures[i].path, result[0].shape, canvases[0].shape)
-        progress(f"Reading {source.name}", i + 1, len(pictures))
+                raise _sizes_differ(source, image_files[i].path, result[0].shape, canvases[0].shape)
+        progress(f"Reading {source.name}", i + 1, len(image_files))
     if not canvases:
         return np.zeros((0, 1, 1, 1), np.uint8), keys, failures
     channels = max(canvas.shape[2] for canvas in canvases)

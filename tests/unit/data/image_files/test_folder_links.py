@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from datafiles import write_pictures
+from datafiles import write_images
 
 from edge_fm.data import load_dataset
 from edge_fm_runtime.errors import DataError
@@ -17,7 +17,7 @@ from edge_fm_runtime.errors import DataError
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
-    write_pictures(folder, {"a": 4, "b": 4})
+    write_images(folder, {"a": 4, "b": 4})
     return folder
 
 
@@ -30,14 +30,14 @@ def test_a_class_that_is_a_link_to_everything_is_refused(data: Path, target: str
 
 
 def test_a_part_that_is_a_link_to_the_data_is_refused(data: Path) -> None:
-    write_pictures(data / "train", {"a": 4, "b": 4})
+    write_images(data / "train", {"a": 4, "b": 4})
     (data / "test").symlink_to(data)
     with pytest.raises(DataError, match="holds the data itself"):
         load_dataset(str(data))
 
 
-def test_a_class_may_be_a_link_to_its_pictures(data: Path, tmp_path: Path) -> None:
-    write_pictures(tmp_path / "pool", {"c": 4}, seed=1)
+def test_a_class_may_be_a_link_to_its_image(data: Path, tmp_path: Path) -> None:
+    write_images(tmp_path / "pool", {"c": 4}, seed=1)
     (data / "c").symlink_to(tmp_path / "pool" / "c")
     dataset = load_dataset(str(data))
     assert dataset.label_names == ("a", "b", "c")
@@ -71,11 +71,11 @@ def test_a_folder_without_rights_is_an_error_and_no_loss() -> None:
     with tempfile.TemporaryDirectory() as folder:  # every user may list it, as those of pytest are not
         data = Path(folder)
         data.chmod(0o755)
-        write_pictures(data, {"a": 4, "b": 4})
+        write_images(data, {"a": 4, "b": 4})
         check_closed(data)
 
 
 def check_closed(data: Path) -> None:
-    write_pictures(data / "a", {"closed": 2}, seed=1)
+    write_images(data / "a", {"closed": 2}, seed=1)
     done = subprocess.run([sys.executable, "-c", _AS_NOBODY, str(data)], capture_output=True, text=True, check=False)
     assert f"The folder {data}/a/closed cannot be listed: Permission denied." in done.stdout, done.stderr

@@ -24,9 +24,9 @@ def find_parts(folder: Path) -> tuple[dict[PartName, Path], list[Path]]:
         DataError: a part is there twice, or the training part or one to evaluate on is missing.
     """
     named = [p for p in _folders(folder) if p.name.lower() in PART_NAMES]
-    others = [p for p in _folders(folder) if p not in named and picture_files(p)]
+    others = [p for p in _folders(folder) if p not in named and list_image_files(p)]
     if others:  # beside classes, a folder called test that holds images itself is a class
-        named = [p for p in named if any(picture_files(sub) for sub in _folders(p))]
+        named = [p for p in named if any(list_image_files(sub) for sub in _folders(p))]
     parts: dict[PartName, Path] = {}
     for path in named:
         part = PART_NAMES[path.name.lower()]
@@ -52,9 +52,9 @@ def find_parts(folder: Path) -> tuple[dict[PartName, Path], list[Path]]:
     return {part: parts[part] for part in ORDER if part in parts}, others if parts else []
 
 
-def has_pictures(folder: Path) -> bool:
+def has_images(folder: Path) -> bool:
     """Whether any subfolder holds an image."""
-    return any(picture_files(sub) for sub in _folders(folder))
+    return any(list_image_files(sub) for sub in _folders(folder))
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -97,7 +97,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
         yield Path(root), links, files
 
 
-def picture_files(folder: Path) -> list[Path]:
+def list_image_files(folder: Path) -> list[Path]:
     """The images of a folder and of those below it, sorted by their paths in it."""
     found = [root / name for root, _, files in _walk(folder) for name in files if is_photo_name(name)]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
@@ -149,7 +149,7 @@ def check_depth(parts: Mapping[PartName, Path], names: Sequence[str]) -> None:
         only = folder / names[0]
         if not only.is_dir() or any(is_photo_name(p.name) for p in only.iterdir() if p.is_file()):
             continue
-        within = [f"{sub.name}/" for sub in _folders(only) if picture_files(sub)]
+        within = [f"{sub.name}/" for sub in _folders(only) if list_image_files(sub)]
         if len(within) > 1:
             raise DataError(
                 f"{folder} has a single class, {names[0]}, as that is its only folder; in it are {len(within)} folders "

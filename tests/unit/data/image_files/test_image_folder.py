@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datafiles import write_pictures
+from datafiles import write_images
 from PIL import Image
 
 from edge_fm.data import Preparation, dataset_info, load_dataset, prepare
@@ -22,7 +22,7 @@ from edge_fm_runtime.errors import DataError
 def test_folder_with_train_validation_and_test(name: str, tmp_path: Path) -> None:
     counts = {"Ankle boot": 3, "Bag": 4}
     for seed, part in enumerate(("train", name, "test")):
-        write_pictures(tmp_path / part, counts, seed=seed)
+        write_images(tmp_path / part, counts, seed=seed)
     said: list[str] = []
     dataset = load_dataset(str(tmp_path), note=said.append)
     assert dataset.label_names == ("Ankle boot", "Bag")
@@ -42,8 +42,8 @@ def test_folder_with_train_validation_and_test(name: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["val", "Validation", "valid", "dev"])
 def test_folder_with_train_and_validation(name: str, tmp_path: Path) -> None:
-    write_pictures(tmp_path / "train", {"a": 10, "b": 10})
-    write_pictures(tmp_path / name, {"a": 2, "b": 1}, seed=1)
+    write_images(tmp_path / "train", {"a": 10, "b": 10})
+    write_images(tmp_path / name, {"a": 2, "b": 1}, seed=1)
     said: list[str] = []
     dataset = load_dataset(str(tmp_path), note=said.append)
     assert dataset.validation is not None
@@ -57,35 +57,35 @@ def test_folder_with_train_and_validation(name: str, tmp_path: Path) -> None:
 
 
 def test_folder_with_train_and_test(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "train", {"a": 4, "b": 4})
-    write_pictures(tmp_path / "test", {"a": 2, "b": 1}, seed=1)
+    write_images(tmp_path / "train", {"a": 4, "b": 4})
+    write_images(tmp_path / "test", {"a": 2, "b": 1}, seed=1)
     dataset = load_dataset(str(tmp_path))
     assert np.bincount(dataset.test.labels).tolist() == [2, 1] and dataset.validation is None
 
 
 def test_parts_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "train", {"a": 4, "b": 4})
-    write_pictures(tmp_path / "holdout", {"a": 4, "b": 4}, seed=1)
+    write_images(tmp_path / "train", {"a": 4, "b": 4})
+    write_images(tmp_path / "holdout", {"a": 4, "b": 4}, seed=1)
     with pytest.raises(DataError, match="beside it, holdout/, which is the name of no part"):
         load_dataset(str(tmp_path))
-    write_pictures(tmp_path / "val", {"a": 4, "b": 4}, seed=2)
+    write_images(tmp_path / "val", {"a": 4, "b": 4}, seed=2)
     said: list[str] = []
     load_dataset(str(tmp_path), note=said.append)
     assert any(line.startswith("Not read: holdout/ (parts are called train") for line in said)
-    write_pictures(tmp_path / "valid", {"a": 4, "b": 4}, seed=3)
+    write_images(tmp_path / "valid", {"a": 4, "b": 4}, seed=3)
     with pytest.raises(DataError, match="val/ and valid/, which both mean the validation images"):
         load_dataset(str(tmp_path))
 
 
 def test_classes_may_be_called_like_a_part_or_begin_with_an_underscore(tmp_path: Path) -> None:
-    write_pictures(tmp_path, {"train": 3, "_bus": 3, "car": 3})
+    write_images(tmp_path, {"train": 3, "_bus": 3, "car": 3})
     assert load_dataset(str(tmp_path)).label_names == ("_bus", "car", "train")
 
 
 def test_training_images_that_validation_has_too_can_be_dropped(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "train", {"a": 6, "b": 6})
-    write_pictures(tmp_path / "val", {"a": 2, "b": 2})  # the same seed: the images of a are those of train/a
-    write_pictures(tmp_path / "test", {"a": 2, "b": 2}, seed=2)
+    write_images(tmp_path / "train", {"a": 6, "b": 6})
+    write_images(tmp_path / "val", {"a": 2, "b": 2})  # the same seed: the images of a are those of train/a
+    write_images(tmp_path / "test", {"a": 2, "b": 2}, seed=2)
     dataset = load_dataset(str(tmp_path))
     copies = dataset_info(dataset)["duplicates"]["validation_in_train"]
     assert dataset.validation is not None
@@ -99,7 +99,7 @@ def test_training_images_that_validation_has_too_can_be_dropped(tmp_path: Path) 
 
 def test_a_split_anew_may_pool_validation_images(tmp_path: Path) -> None:
     for seed, part in enumerate(("train", "val", "test")):
-        write_pictures(tmp_path / part, {"a": 10, "b": 10}, seed=seed)
+        write_images(tmp_path / part, {"a": 10, "b": 10}, seed=seed)
     dataset = prepare(load_dataset(str(tmp_path)), Preparation(pool=True, split=(0.5, 0.25, 0.25)))
     assert dataset.validation is None and (len(dataset.train), len(dataset.test)) == (45, 15)
     relabelled = prepare(load_dataset(str(tmp_path)), Preparation(relabel={"a": "x"}))
@@ -116,8 +116,8 @@ def test_folder_goes_through_the_photo_preprocessing(tmp_path: Path) -> None:
     assert (canvas[:4] == 7).all() and (canvas[6:14] > 190).all()
 
 
-def test_folder_takes_the_common_size_and_kind_of_its_pictures(tmp_path: Path) -> None:
-    write_pictures(tmp_path, {"a": 3, "b": 3}, size=(8, 6))
+def test_folder_takes_the_common_size_and_kind_of_its_image(tmp_path: Path) -> None:
+    write_images(tmp_path, {"a": 3, "b": 3}, size=(8, 6))
     (tmp_path / "a" / "Thumbs.db").write_bytes(b"junk")
     (tmp_path / "__MACOSX").mkdir()
     (tmp_path / ".git").mkdir()
@@ -131,8 +131,8 @@ def test_folder_takes_the_common_size_and_kind_of_its_pictures(tmp_path: Path) -
         load_dataset(str(tmp_path))
 
 
-def test_folder_lists_every_picture_that_cannot_be_read(tmp_path: Path) -> None:
-    write_pictures(tmp_path, {"a": 3, "b": 3})
+def test_folder_lists_every_image_that_cannot_be_read(tmp_path: Path) -> None:
+    write_images(tmp_path, {"a": 3, "b": 3})
     (tmp_path / "a" / "cut.png").write_bytes((tmp_path / "a" / "000.png").read_bytes()[:40])
     (tmp_path / "b" / "page.jpg").write_text("<html>")
     (tmp_path / "b" / "empty.jpg").write_bytes(b"")
@@ -141,8 +141,8 @@ def test_folder_lists_every_picture_that_cannot_be_read(tmp_path: Path) -> None:
     assert all(name in str(caught.value) for name in ("cut.png", "page.jpg", "empty.jpg"))
 
 
-def test_copies_of_a_picture_never_stand_on_both_sides(tmp_path: Path) -> None:
-    write_pictures(tmp_path, {"a": 10, "b": 10})
+def test_copies_of_a_image_never_stand_on_both_sides(tmp_path: Path) -> None:
+    write_images(tmp_path, {"a": 10, "b": 10})
     for i in range(3):
         (tmp_path / "a" / f"copy{i}.png").write_bytes((tmp_path / "a" / "000.png").read_bytes())
     for seed in range(10):
@@ -150,14 +150,14 @@ def test_copies_of_a_picture_never_stand_on_both_sides(tmp_path: Path) -> None:
         assert dataset_info(dataset)["duplicates"]["test_in_train"] == 0
 
 
-def test_folder_classes_with_too_few_pictures_are_named(tmp_path: Path) -> None:
-    write_pictures(tmp_path, {"a": 4, "b": 1, "c": 0})
+def test_folder_classes_with_too_few_images_are_named(tmp_path: Path) -> None:
+    write_images(tmp_path, {"a": 4, "b": 1, "c": 0})
     with pytest.raises(DataError, match=r"2 of 3 classes.*b \(1\), c \(0\)"):
         load_dataset(str(tmp_path))
 
 
 def test_folder_with_one_part_alone_is_refused(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "train", {"a": 4, "b": 4})
+    write_images(tmp_path / "train", {"a": 4, "b": 4})
     with pytest.raises(DataError, match="has the part train alone"):
         load_dataset(str(tmp_path))
 
@@ -171,7 +171,7 @@ def test_folder_with_one_part_alone_is_refused(tmp_path: Path) -> None:
         (((9, 12), (20, 20)), "L", "9x9x1"),
     ],
 )
-def test_the_size_that_is_proposed_fits_the_pictures(
+def test_the_size_that_is_proposed_fits_the_image(
     sizes: tuple[tuple[int, int], ...], mode: str, fits: str, tmp_path: Path
 ) -> None:
     for name in ("a", "b"):
@@ -186,11 +186,11 @@ def test_the_size_that_is_proposed_fits_the_pictures(
 
 
 def test_a_class_may_be_missing_in_evaluation_but_not_in_training(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "train", {"a": 4, "b": 4, "c": 4})
-    write_pictures(tmp_path / "test", {"a": 2, "b": 1}, seed=1)
+    write_images(tmp_path / "train", {"a": 4, "b": 4, "c": 4})
+    write_images(tmp_path / "test", {"a": 2, "b": 1}, seed=1)
     dataset = load_dataset(str(tmp_path))
     assert dataset.label_names == ("a", "b", "c") and len(dataset.test) == 3
-    write_pictures(tmp_path / "test", {"C": 2}, seed=2)
+    write_images(tmp_path / "test", {"C": 2}, seed=2)
     with pytest.raises(DataError, match=r"1 of 4 classes have too few training images: C \(0\)") as caught:
         load_dataset(str(tmp_path))
     assert caught.value.hint is not None and "capitals" in caught.value.hint
@@ -199,7 +199,7 @@ def test_a_class_may_be_missing_in_evaluation_but_not_in_training(tmp_path: Path
 @pytest.mark.parametrize("parts", [(".",), ("train", "test")])
 def test_a_folder_around_the_classes_makes_no_class_of_them_all(parts: tuple[str, ...], tmp_path: Path) -> None:
     for seed, part in enumerate(parts):
-        write_pictures(tmp_path / part / "images", {"a": 4, "b": 4}, seed=seed)
+        write_images(tmp_path / part / "images", {"a": 4, "b": 4}, seed=seed)
     with pytest.raises(DataError, match=r"a single class, images.*2 folders of images: a/, b/") as caught:
         load_dataset(str(tmp_path))
     assert caught.value.hint is not None
@@ -209,7 +209,7 @@ def test_a_folder_around_the_classes_makes_no_class_of_them_all(parts: tuple[str
 
 
 def test_a_class_whose_folder_has_a_name_in_another_encoding_is_an_error(tmp_path: Path) -> None:
-    write_pictures(tmp_path, {"a": 4, "b": 4})
+    write_images(tmp_path, {"a": 4, "b": 4})
     try:
         (tmp_path / "b").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     except OSError:
@@ -219,7 +219,7 @@ def test_a_class_whose_folder_has_a_name_in_another_encoding_is_an_error(tmp_pat
 
 
 def test_a_folder_without_validation_images_says_which_are_drawn(tmp_path: Path) -> None:
-    write_pictures(tmp_path, {"a": 20, "b": 20})
+    write_images(tmp_path, {"a": 20, "b": 20})
     (note,) = notes_of_preparation(Recipe(), load_dataset(str(tmp_path)))
     assert note.startswith("Validation images: 10% of each class's training images, drawn with seed ")
     assert note.endswith("--set data.validation=0.2")

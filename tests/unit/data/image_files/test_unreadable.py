@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from datafiles import write_pictures
+from datafiles import write_images
 from PIL import Image
 
 from edge_fm.api.common.reading import Reading
@@ -28,7 +28,7 @@ from edge_fm_runtime.photos.suffixes import SUFFIXES, describe_counts, is_photo_
 def folder(tmp_path: Path) -> Path:
     """Two classes of 20 images, two of which cannot be read, and what else lies in folders of photos."""
     source = tmp_path / "photos"
-    write_pictures(source, {"a": 19, "b": 19})
+    write_images(source, {"a": 19, "b": 19})
     (source / "a" / "cut.png").write_bytes((source / "a" / "000.png").read_bytes()[:40])
     (source / "b" / "page.jpg").write_text("<html>")
     (source / "a" / "notes.txt").write_text("x")
@@ -77,7 +77,7 @@ def test_labels_stay_with_their_images(tmp_path: Path) -> None:
 
 
 def test_a_class_of_which_nothing_is_left_is_named(tmp_path: Path) -> None:
-    write_pictures(tmp_path, {"a": 20, "b": 2})
+    write_images(tmp_path, {"a": 20, "b": 2})
     for file in (tmp_path / "b").iterdir():
         file.write_bytes(b"no image")
     with pytest.raises(DataError, match=r"b \(0\)"):

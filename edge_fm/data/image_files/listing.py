@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from edge_fm.data.pictures.picture_files import MAX_LISTED
+from edge_fm.data.image_files.folder_layout import MAX_LISTED
 from edge_fm.data.readers.split_names import PartName
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.photos.suffixes import LISTED
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ImageFile:
     """An image file and what is known of it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Listing:
 
     source: Path
     label_names: tuple[str, ...]
-    parts: Mapping[PartName, Sequence[Picture]]
+    parts: Mapping[PartName, Sequence[ImageFile]]
     notes: Mapping[str, Any] = field(default_factory=dict)
     advice: str = ""
 
@@ -62,7 +62,7 @@ class Listing:
             DataError: a class has too few training images; names them.
         """
         train, alone = self.parts["train"], "test" not in self.parts
-        counts = np.bincount([picture.label for picture in train], minlength=len(self.label_names))
+        counts = np.bincount([image_file.label for image_file in train], minlength=len(self.label_names))
         least = 2 if alone else 1
         few = [f"{name} ({count})" for name, count in zip(self.label_names, counts, strict=True) if count < least]
         if few:
