@@ -72,7 +72,7 @@ def fold_figures(recipe: Any, part: Any, folder: Path) -> dict[str, Any]:
     """The figures of one fold, by its stored model."""
     from edge_fm.training.input_pipeline.other_things import held_out_other_things
     from edge_fm.training.input_pipeline.recipe_data import training_and_validation
-    from edge_fm_export.gate.gate import reference_predictions
+    from edge_fm_export.gate.reference import reference_predictions
     from edge_fm_export.scores.rejection import fit_rejection
     from edge_fm_export.sources import load_source
 

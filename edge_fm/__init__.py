@@ -15,6 +15,7 @@ from edge_fm_runtime import __version__
 
 if TYPE_CHECKING:
     from edge_fm.api.artifacts.sign import SignResult, sign
+    from edge_fm.api.artifacts.similar import SimilarPhoto, SimilarResult, similar
     from edge_fm.api.autotune import AutotuneResult, autotune
     from edge_fm.api.benchmark import BenchmarkResult, benchmark
     from edge_fm.api.classify import classify
@@ -64,6 +65,8 @@ _HOMES = {
     "ScenariosResult": "edge_fm.api.loadgen",
     "SearchReport": "edge_fm.api.studies",
     "SignResult": "edge_fm.api.artifacts.sign",
+    "SimilarPhoto": "edge_fm.api.artifacts.similar",
+    "SimilarResult": "edge_fm.api.artifacts.similar",
     "SweepResult": "edge_fm.api.studies",
     "TrainOptions": "edge_fm.api.train",
     "Verification": "edge_fm_runtime.parity.verification",
@@ -89,6 +92,7 @@ _HOMES = {
     "run_experiments": "edge_fm.api.experiments",
     "search": "edge_fm.api.studies",
     "sign": "edge_fm.api.artifacts.sign",
+    "similar": "edge_fm.api.artifacts.similar",
     "sweep": "edge_fm.api.studies",
     "train": "edge_fm.api.train",
     "train_prepared": "edge_fm.api.train",
@@ -120,6 +124,8 @@ __all__ = [
     "ScenariosResult",
     "SearchReport",
     "SignResult",
+    "SimilarPhoto",
+    "SimilarResult",
     "SweepResult",
     "TrainOptions",
     "Verification",
@@ -146,6 +152,7 @@ __all__ = [
     "run_experiments",
     "search",
     "sign",
+    "similar",
     "sweep",
     "train",
     "train_prepared",

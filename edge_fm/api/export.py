@@ -127,6 +127,7 @@ def _export(
     """Open the model, select the evaluation set and the calibration images, export, and note what matters."""
     from edge_fm.api.common.original import evaluation_data
     from edge_fm.api.common.score_sets import fit_scores
+    from edge_fm_export.outputs.extra import extra_outputs, require_outputs
     from edge_fm_export.pipeline import export_targets
     from edge_fm_export.planning import require_ready
     from edge_fm_runtime.parity.checks import Limits
@@ -139,6 +140,7 @@ def _export(
         require_pages()
     progress("loading the model", 0, None)
     original = _open(path, options, note)
+    require_outputs(original.model, options.outputs)
     for text in original.notes:
         if text in original.warnings:
             warn(text)
@@ -157,6 +159,8 @@ def _export(
         if better is not None:
             warn(better)
     original, rejection = fit_scores(path, options, sets, original, progress=progress, note=note)
+    if options.outputs:  # once the logits have their temperature
+        original = replace(original, extra=extra_outputs(original.model, options.outputs))
     selected = _calibration(targets, options, sets, original, progress, note, warn)
     report = export_targets(
         original,

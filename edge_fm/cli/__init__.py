@@ -28,6 +28,7 @@ _COMMANDS = {
     "experiments": "rerun published reports: accuracy reported beside achieved",
     "export": "turn a run or a .keras file into proven artifacts",
     "infer": "classify photos",
+    "similar": "rank the photos of a folder by how much they look like one photo",
     "sign": "sign an artifact, so that devices can refuse all others",
     "verify": "check that an artifact predicts like the original",
     "evaluate": "measure accuracy, confusion and more on labelled images",

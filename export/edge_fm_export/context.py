@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.scores.rejection import Goals
-from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
+from edge_fm_runtime.artifacts.metadata import PROBABILITIES, InputSpec, PhotoSpec
 from edge_fm_runtime.defaults import MAX_DROP_POINTS
 from edge_fm_runtime.parity.own_training import OwnTraining
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
     import keras
+
+    from edge_fm_export.outputs.extra import ExtraOutputs
 
 
 class ScalingTrial(Protocol):
@@ -56,6 +58,7 @@ class SourceModel:
             None where none was fitted.
         temperature: what the logits were divided by when the model was opened; None for nothing. Like `preprocessing`,
             it opens the original again in the same way.
+        extra: what exported models return beside the probabilities; None for nothing.
     """
 
     name: str
@@ -73,6 +76,12 @@ class SourceModel:
     trained: OwnTraining | None = None
     scores: Mapping[str, Any] | None = None
     temperature: float | None = None
+    extra: ExtraOutputs | None = None
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of an exported model's outputs, the probabilities first."""
+        return (PROBABILITIES, *(() if self.extra is None else (spec.name for spec in self.extra.specs)))
 
 
 @dataclass(frozen=True, eq=False)

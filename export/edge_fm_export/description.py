@@ -61,6 +61,7 @@ def describe_artifact(
         },
         versions=package_versions(_VERSIONS),
         scores=None if source.scores is None else dict(source.scores),
+        extra_outputs=() if source.extra is None else source.extra.specs,
     )
 
 
@@ -95,6 +96,7 @@ def _parity_json(gate: GateResult, test: EvaluationSet) -> dict[str, Any]:
         "dataset_sha256": test.sha256,
         "engine": gate.engine,
         **gate.parity.to_json(),
+        **({"extra_outputs": {one.name: one.to_json() for one in gate.extra}} if gate.extra else {}),
         "checks": [check.to_json() for check in gate.checks],
         "limits": asdict(gate.limits),
     }

@@ -12,7 +12,7 @@ from edge_fm_export.description import describe_artifact, with_gate_results, wit
 from edge_fm_export.documents.bom import BOM_FILE, bill_of_materials, require_bom
 from edge_fm_export.documents.card import CARD_FILE, model_card
 from edge_fm_export.gate.advice import gate_advice
-from edge_fm_export.gate.gate import GateResult, original_warning, reference_predictions, run_gate
+from edge_fm_export.gate.gate import GateResult, original_warning, run_gate
 from edge_fm_export.gate.golden_images import (
     GoldenInputs,
     GoldenKind,
@@ -20,6 +20,7 @@ from edge_fm_export.gate.golden_images import (
     generated_candidates,
     generated_inputs,
 )
+from edge_fm_export.gate.reference import ReferenceOutputs, reference_predictions
 from edge_fm_export.gate.score_fitting import select_threshold
 from edge_fm_export.graph import count_macs
 from edge_fm_export.planning import artifact_name
@@ -31,7 +32,7 @@ from edge_fm_export.writer import check_replaceable, disk_errors, install, works
 from edge_fm_runtime.arrays import Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact, load_unsigned
 from edge_fm_runtime.artifacts.files import hash_file, list_files
-from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, Golden, save_golden
+from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, ExtraPair, Golden, save_golden
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, Precision, dump_metadata
 from edge_fm_runtime.errors import EdgeFMError, EngineError, ExportError, GateError
 from edge_fm_runtime.parity.checks import Limits
@@ -213,6 +214,14 @@ def _golden(kind: GoldenKind, context: BuildContext, test: EvaluationSet, refere
     return generated_inputs(candidates, reference_predictions(context.source, candidates), multiple_of=batch)
 
 
+def _golden_extra(source: SourceModel, golden: GoldenInputs, gate: GateResult) -> dict[str, ExtraPair]:
+    """What the original and the artifact give beside the probabilities for the golden images."""
+    if source.extra is None:
+        return {}
+    reference = ReferenceOutputs(source)(golden.images)
+    return {name: ExtraPair(reference[name], values) for name, values in gate.golden_extra.items()}
+
+
 def _calibrated(context: BuildContext) -> int:
     return 0 if context.calibration is None else len(context.calibration.images)
 
@@ -237,6 +246,7 @@ def _prove(export_: _Export, artifact: Artifact) -> GateResult:
     try:
         gate = run_gate(
             artifact,
+            export_.context.source,
             export_.test,
             export_.reference,
             golden=export_.golden,
@@ -265,7 +275,8 @@ def _write(export_: _Export, metadata: Metadata, gate: GateResult, folder: Path)
     """Add golden predictions, card and metadata with the hashes of all files, then read it back as a device would."""
     golden = export_.golden
     with disk_errors(folder):
-        save_golden(Golden(golden.images, golden.reference, gate.golden), folder / GOLDEN_FILE)
+        extra = _golden_extra(export_.context.source, golden, gate)
+        save_golden(Golden(golden.images, golden.reference, gate.golden, extra), folder / GOLDEN_FILE)
         (folder / CARD_FILE).write_text(model_card(metadata), encoding="utf-8")
         metadata = replace(metadata, files={name: hash_file(folder / name) for name in list_files(folder)})
         if export_.bom:

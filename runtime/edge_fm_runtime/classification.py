@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
+from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.errors import EdgeFMError, EngineError, PhotoError
 
 
@@ -37,6 +40,7 @@ class Classification:
         decode_ms: time from file to canvas.
         infer_ms: time in the engine; in a batch, the batch's time divided by its size.
         rejected: whether the best score is below the classifier's `min_score`; None where it has none.
+        embedding: float32 `[features]`, the model's feature vector of the photo; None where it was not requested.
     """
 
     input: str
@@ -44,6 +48,7 @@ class Classification:
     decode_ms: float
     infer_ms: float
     rejected: bool | None = None
+    embedding: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
     @property
     def label(self) -> str | None:
@@ -69,6 +74,21 @@ class Classification:
         return row if self.rejected is None else row | {"rejected": self.rejected}
 
 
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A photo that is ready to be classified.
+
+    Attributes:
+        name: the path as given, or "<image>" for what came without one.
+        canvas: uint8 `[H,W,C]`, what the model sees.
+        decode_ms: time from file to canvas.
+    """
+
+    name: str
+    canvas: Pixels
+    decode_ms: float
+
+
 @dataclass(frozen=True)
 class Failure:
     """A photo that could not be classified.
@@ -90,6 +110,11 @@ class Failure:
 def _utf8(name: str) -> str:
     """The name, with bytes that are no UTF-8 escaped."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def photo_name(photo: object) -> str:
+    """What to call a photo: its path, or "<image>" for what came without one."""
+    return os.fspath(photo) if isinstance(photo, str | os.PathLike) else "<image>"
 
 
 def checked_top_k(top_k: int) -> int:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from time import perf_counter_ns
 from types import TracebackType
@@ -17,12 +15,21 @@ import numpy.typing as npt
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL, MODELS
-from edge_fm_runtime.classification import Classification, Failure, Prediction, check_batches, checked_top_k
+from edge_fm_runtime.classification import (
+    Classification,
+    Decoded,
+    Failure,
+    Prediction,
+    check_batches,
+    checked_top_k,
+    photo_name,
+)
 from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Registry, create_engine
 from edge_fm_runtime.engines.base import SupportsInfer, as_engine
 from edge_fm_runtime.engines.calls import Calls
-from edge_fm_runtime.errors import ClosedError, EngineError, PhotoError
+from edge_fm_runtime.errors import ClosedError, PhotoError
+from edge_fm_runtime.model_outputs import checked_probabilities, run_checked, wanted_outputs
 from edge_fm_runtime.photos.canvas import check_shape
 from edge_fm_runtime.photos.photo import DEFAULT_MAX_PIXELS, load_canvas
 from edge_fm_runtime.system.machine import usable_cpus
@@ -32,15 +39,7 @@ if TYPE_CHECKING:
 
     from edge_fm_runtime.photos.decode_worker import DecodeWorker
 
-_FLOAT32 = np.dtype(np.float32)
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
-
-
-@dataclass(frozen=True, eq=False)
-class _Decoded:
-    name: str
-    canvas: Pixels
-    decode_ms: float
 
 
 class Classifier:
@@ -169,7 +168,7 @@ class Classifier:
                 hint="Use classify() for photos of any size.",
             )
         try:  # the engine counts the call, too: twice would cost a small model a percent
-            return self._checked(self.engine.infer(batch), len(batch))
+            return checked_probabilities(self.engine.infer(batch), len(batch), self.artifact)
         except ClosedError:
             with self._calls:  # raises, and says what is closed
                 raise
@@ -182,23 +181,32 @@ class Classifier:
         """
         return load_canvas(photo, self._shape, self.artifact.metadata.photo, max_pixels=self.max_pixels)
 
-    def classify(self, photo: Photo, *, top_k: int = 1) -> Classification:
+    def classify(self, photo: Photo, *, top_k: int = 1, embedding: bool = False) -> Classification:
         """Classify one photo.
 
         Args:
             photo: a path, the bytes of an image file, a PIL image, or a uint8 array `[H,W]` or `[H,W,C]`.
             top_k: how many classes to return.
+            embedding: return the feature vector, too, of an artifact that was exported with `--outputs embedding`.
 
         Raises:
             PhotoError: the file is not a readable image.
-            EngineError: `top_k` is less than 1; or ClosedError: the classifier was closed.
+            EngineError: `top_k` is less than 1, or the artifact has no embedding; or ClosedError: the classifier was
+                closed.
         """
+        extra = wanted_outputs(self.artifact, embedding=embedding)
         with self._calls:
-            (classification,) = self._classify([self._decode(photo)], top_k)
+            (classification,) = self._classify([self._decode(photo)], top_k, extra)
             return classification
 
     def classify_many(
-        self, photos: Iterable[Photo], *, batch_size: int = BATCH_SIZE, top_k: int = 1, processes: bool = False
+        self,
+        photos: Iterable[Photo],
+        *,
+        batch_size: int = BATCH_SIZE,
+        top_k: int = 1,
+        processes: bool = False,
+        embedding: bool = False,
     ) -> Iterator[Classification | Failure]:
         """Classify photos as they come, in input order; decoding runs beside inference, memory stays bounded.
 
@@ -209,6 +217,7 @@ class Classifier:
             top_k: how many classes to return.
             processes: decode files in a child process for each core after the first few dozen; for small photos
                 Python's lock keeps threads from using more than one core.
+            embedding: as for `classify`.
 
         Yields:
             a `Classification` for each photo, or a `Failure` for one that cannot be read.
@@ -216,6 +225,7 @@ class Classifier:
         Raises:
             ClosedError: the classifier was closed before the last result.
             PhotoError: the model takes other channels than photos have, or one photo was given instead of several.
+            EngineError: the artifact has no embedding.
 
         Example:
             >>> with Classifier.load(artifact) as classifier:  # doctest: +SKIP
@@ -226,6 +236,7 @@ class Classifier:
 
         check_batches(photos, batch_size)
         check_shape(self._shape)
+        extra = wanted_outputs(self.artifact, embedding=embedding)
         workers = usable_cpus()
         decoder = ParallelDecoder(
             photos,
@@ -237,7 +248,7 @@ class Classifier:
         try:
             for ready in decoder.batches(batch_size):
                 with self._calls:
-                    classified = iter(self._classify([r for r in ready if isinstance(r, _Decoded)], top_k))
+                    classified = iter(self._classify([r for r in ready if isinstance(r, Decoded)], top_k, extra))
                 for item in ready:
                     yield item if isinstance(item, Failure) else next(classified)
         finally:
@@ -248,53 +259,36 @@ class Classifier:
 
         return DecodeWorker(self._shape, self.artifact.metadata.photo, self.max_pixels)
 
-    def _try_decode(self, photo: Photo, worker: DecodeWorker | None = None) -> _Decoded | Failure:
-        name = _name(photo)
+    def _try_decode(self, photo: Photo, worker: DecodeWorker | None = None) -> Decoded | Failure:
+        name = photo_name(photo)
         try:
-            return self._decode(photo) if worker is None else _Decoded(name, *worker.canvas(name))
+            return self._decode(photo) if worker is None else Decoded(name, *worker.canvas(name))
         except PhotoError as error:
             return Failure(name, error)
 
-    def _decode(self, photo: Photo) -> _Decoded:
+    def _decode(self, photo: Photo) -> Decoded:
         start = perf_counter_ns()
         canvas = self.canvas(photo)
-        return _Decoded(_name(photo), canvas, (perf_counter_ns() - start) / 1e6)
+        return Decoded(photo_name(photo), canvas, (perf_counter_ns() - start) / 1e6)
 
-    def _classify(self, decoded: list[_Decoded], top_k: int) -> list[Classification]:
+    def _classify(self, decoded: list[Decoded], top_k: int, extra: tuple[str, ...]) -> list[Classification]:
         if not decoded:
             return []
         start = perf_counter_ns()
-        probabilities = self._checked(self.engine.predict_all(np.stack([d.canvas for d in decoded])), len(decoded))
+        canvases = np.stack([d.canvas for d in decoded])
+        probabilities, outputs = run_checked(self.engine, canvases, extra, self.artifact)
         infer_ms = (perf_counter_ns() - start) / 1e6 / len(decoded)
-        return [
-            Classification(d.name, top := self.best(row, top_k), d.decode_ms, infer_ms, self._rejected(top))
-            for d, row in zip(decoded, probabilities, strict=True)
-        ]
+        found = []
+        for place, (one, row) in enumerate(zip(decoded, probabilities, strict=True)):
+            top = self.best(row, top_k)
+            own = {name: values[place] for name, values in outputs.items()}
+            found.append(Classification(one.name, top, one.decode_ms, infer_ms, self._rejected(top), **own))
+        return found
 
     def _rejected(self, top: tuple[Prediction, ...]) -> bool | None:
         return None if self.min_score is None else top[0].score < self.min_score
-
-    def _checked(self, probabilities: Probabilities, n: int) -> Probabilities:
-        """Refuse what no label or score could be made of: a damaged or hostile model computes anything."""
-        shape = (n, len(self._labels))
-        if probabilities.shape == shape and probabilities.dtype == _FLOAT32:
-            flat = probabilities.ravel()
-            # Finite where all values are, and a quarter of the time that asking each takes.
-            if isfinite(flat.dot(flat)):
-                return probabilities
-        what = f"{probabilities.dtype} {list(probabilities.shape)}"
-        if probabilities.shape == shape and probabilities.dtype == _FLOAT32:
-            what += ", some of it no finite numbers,"
-        raise EngineError(
-            f"{self.artifact.payload} computed {what} from {n} images; probabilities are float32 {list(shape)}.",
-            hint="Check the artifact (edgefm verify), or export the model again: edgefm export",
-        )
 
     def best(self, row: Probabilities, top_k: int) -> tuple[Prediction, ...]:
         """The `top_k` most probable classes of one image's probabilities `[classes]`, best first."""
         order = np.argsort(-row, kind="stable")[: checked_top_k(top_k)]
         return tuple(Prediction(self._labels[i], int(i), float(row[i])) for i in order)
-
-
-def _name(photo: Photo) -> str:
-    return os.fspath(photo) if isinstance(photo, str | os.PathLike) else "<image>"

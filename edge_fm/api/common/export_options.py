@@ -52,6 +52,8 @@ class ExportOptions:
             for drawn shapes, where photos must not be given away.
         force: replace artifacts that came from another model.
         bom: add a bill of materials, bom.cdx.json (CycloneDX), to each artifact.
+        outputs: what the model returns beside the probabilities: "embedding", the feature vector that its last layer
+            reads. None named: the probabilities alone.
     """
 
     calibration: str | None = None
@@ -82,3 +84,4 @@ class ExportOptions:
     golden: GoldenKind = "data"
     force: bool = False
     bom: bool = False
+    outputs: Sequence[str] = ()

@@ -6,10 +6,11 @@ from typing import get_args
 
 import click
 
-from edge_fm.cli.options import COUNT, PATH, SIZE, TEMPERATURE, option_group, source_options
+from edge_fm.cli.options import COUNT, PATH, SIZE, TEMPERATURE, Parsed, option_group, source_options
 from edge_fm_export.gate.golden_images import GoldenKind
 from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES
 from edge_fm_export.scores.rejection import MAX_OTHERS, TARGET_ACCURACY
+from edge_fm_runtime.artifacts.metadata import EXTRA_OUTPUTS
 from edge_fm_runtime.parity.checks import default_limits
 
 _FP32, _FP16, _INT8 = (default_limits("onnx", precision) for precision in ("fp32", "fp16", "int8"))
@@ -20,6 +21,16 @@ def _power(value: float | None) -> str:
     """A power of ten as a person writes it, such as 1e-4."""
     return f"{value:.0e}".replace("e-0", "e-")
 
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    unknown = [name for name in names if name not in EXTRA_OUTPUTS]
+    if unknown:
+        raise ValueError(f"There is no output {', '.join(map(repr, unknown))}; supported: {', '.join(EXTRA_OUTPUTS)}.")
+    return names
+
+
+_OUTPUTS = Parsed("outputs", _names)
 
 export_options = option_group(
     click.option(
@@ -152,6 +163,14 @@ export_options = option_group(
         show_default=True,
         help="Images in golden.npz, which travels with the artifact: data, 32 of the evaluation set; generated, drawn "
         "shapes, where these must not be given away.",
+    ),
+    click.option(
+        "--outputs",
+        type=_OUTPUTS,
+        metavar="NAME[,NAME]",
+        default=(),
+        help="Let the model return more than probabilities: embedding, the feature vector that its last layer reads "
+        "(for edgefm similar).",
     ),
     click.option("--bom", is_flag=True, help="Add a bill of materials to each artifact: bom.cdx.json (CycloneDX 1.6)."),
     click.option("--out", type=PATH, metavar="DIR", help="Where the artifacts go. Default: export/ in the run."),

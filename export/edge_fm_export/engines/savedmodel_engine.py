@@ -16,6 +16,7 @@ from edge_fm_export.savedmodel.savedmodel_format import OUTPUT, VERSION
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines.base import Engine, EngineOptions
+from edge_fm_runtime.engines.outputs import Outputs, check_outputs
 from edge_fm_runtime.errors import EngineError, ModelError
 from edge_fm_runtime.system.scratch import scratch_folder
 
@@ -62,12 +63,23 @@ class SavedModelEngine(Engine):
                     f"TensorFlow cannot load {artifact.payload / VERSION}: {error}",
                     hint="Update the library, pip install -U tensorflow, or export the model again: edgefm export",
                 ) from error
+        if artifact.metadata.extra_outputs:
+            shapes = self._signature.structured_outputs
+            names = [OUTPUT, *(output.name for output in artifact.metadata.extra_outputs)]
+            check_outputs(artifact, [(name, list(shapes[name].shape)[1:]) for name in names if name in shapes])
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls, self._tf.device(self._place):
             predictions = self._signature(image=self._tf.constant(batch))[OUTPUT]
         require_ran_on(predictions, self._options)
         return cast(Probabilities, np.asarray(predictions))
+
+    def infer_outputs(self, batch: Pixels, /) -> Outputs:
+        with self._calls, self._tf.device(self._place):
+            values = self._signature(image=self._tf.constant(batch))
+        for value in values.values():
+            require_ran_on(value, self._options)
+        return {name: np.asarray(value) for name, value in values.items()}
 
     def close(self) -> None:
         """Release the model once running calls have returned."""

@@ -9,6 +9,7 @@ from edge_fm_export.context import QuantizeOptions
 from edge_fm_export.quantization.calibration import DEFAULT_SAMPLES
 from edge_fm_export.quantization.explanation.explanation import Explanation, keep_float_options
 from edge_fm_export.targets import Target
+from edge_fm_runtime.artifacts.metadata import EXTRA_OUTPUTS
 from edge_fm_runtime.parity.checks import Check
 
 _MANY_SAMPLES = 1000
@@ -50,7 +51,13 @@ def gate_advice(
         "fp32": [],
     }[target.precision]
     parts = [f"Try {_either(better)}."] if better else []
+    if extra := [check for check in failed if _is_extra(check)]:
+        names = dict.fromkeys(check.name.removesuffix("_batch1").rpartition("_")[2] for check in extra)
+        parts.append(f"Without {' and '.join(names)}: leave --outputs out.")
+        failed = [check for check in failed if check not in extra]
     accept = [option for option in map(_accepting, failed) if option is not None]
+    if not failed:
+        return " ".join(parts)
     if len(accept) == len(failed):
         parts.append(f"To accept it as it is: {' '.join(accept)}")
     else:
@@ -62,6 +69,11 @@ def _measured(explanation: Explanation | None) -> list[str]:
     """The options with which the explanation's own trial stayed within the limit."""
     enough = None if explanation is None else explanation.enough
     return [] if enough is None else [keep_float_options(enough.layers)]
+
+
+def _is_extra(check: Check) -> bool:
+    """Whether the check is of an output beside the probabilities."""
+    return check.name.removesuffix("_batch1").endswith(tuple(f"_{name}" for name in EXTRA_OUTPUTS))
 
 
 def _accepting(check: Check) -> str | None:

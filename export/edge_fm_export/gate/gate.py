@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.context import EvaluationSet, SourceModel
 from edge_fm_export.engines import REFERENCE_ENGINES
+from edge_fm_export.gate.extra_outputs import compare_extra_outputs
 from edge_fm_export.gate.golden_images import GoldenInputs
+from edge_fm_export.gate.reference import batch_size, reference_predictions
+from edge_fm_export.outputs.extra import extra_outputs
 from edge_fm_export.targets import FORMAT_ENTRIES
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.artifacts.metadata import Precision
+from edge_fm_runtime.artifacts.metadata import PROBABILITIES, Precision
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, create_engine
-from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.errors import DataError, EngineError
 from edge_fm_runtime.parity.chance import accuracy_warning
 from edge_fm_runtime.parity.checks import (
@@ -26,12 +29,11 @@ from edge_fm_runtime.parity.checks import (
     doubts,
 )
 from edge_fm_runtime.parity.comparison import Parity, compare_probabilities
+from edge_fm_runtime.parity.extra_outputs import OutputParity
 from edge_fm_runtime.parity.verification import Verification
 from edge_fm_runtime.progress import ProgressFn, silent
 
 _SINGLES = 32
-_MAX_BATCH = 256
-_BATCH_BYTES = 4 << 20
 _SELF_AGREEMENT: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25}
 """How far an engine's predictions for an image may depend on the other images of a batch: kernels differ."""
 
@@ -47,6 +49,8 @@ class GateResult:
         predictions: float32 `[N,classes]`, the artifact's predictions for the evaluation set.
         engine: name of the engine that ran it.
         golden: float32 `[N,classes]`, its predictions for the golden images; empty where there are none.
+        extra: its outputs beside the probabilities, compared with the original's.
+        golden_extra: what these are for the golden images, by their names.
     """
 
     parity: Parity
@@ -55,6 +59,8 @@ class GateResult:
     predictions: Probabilities
     engine: str
     golden: Probabilities = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    extra: tuple[OutputParity, ...] = ()
+    golden_extra: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -67,29 +73,9 @@ class GateResult:
         return doubts(self.checks, self.parity.n)
 
 
-def reference_predictions(source: SourceModel, images: Pixels, *, progress: ProgressFn = silent) -> Probabilities:
-    """Predictions of the Keras model itself for `images` uint8 `[N,H,W,C]`: float32 `[N,classes]`."""
-    # Called within one traced function, as `predict` does: eagerly, Keras would compile each grouped convolution anew
-    # for every batch.
-    tf, _ = require_tensorflow("the original model")
-    predict = tf.function(
-        lambda image: source.model(image, training=False),
-        autograph=False,
-        input_signature=[tf.TensorSpec((source.input.batch, *source.input.shape), tf.uint8)],
-    )
-    with quiet():
-        return run_in_batches(
-            lambda batch: np.asarray(predict(batch), np.float32),
-            images,
-            batch=batch_size(images),
-            fixed_batch=source.input.batch,
-            stage="running the original",
-            progress=progress,
-        )
-
-
 def run_gate(
     artifact: Artifact,
+    source: SourceModel,
     test: EvaluationSet,
     reference: Probabilities,
     *,
@@ -104,6 +90,7 @@ def run_gate(
 
     Args:
         artifact: the very files that will ship.
+        source: the original.
         test: held-out images, labelled or not.
         reference: float32 `[N,classes]`, the original's predictions for them.
         golden: the images that will travel with the artifact.
@@ -119,6 +106,11 @@ def run_gate(
     )
     try:
         result = compare_engine(artifact, engine, test, reference, override=override, progress=progress)
+        if source.extra is not None:
+            extra, checks = compare_extra_outputs(artifact, engine, source, test)
+            values = dict(engine.predict_outputs(golden.images, batch=batch_size(golden.images)))
+            values.pop(PROBABILITIES)
+            result = replace(result, checks=(*result.checks, *checks), extra=extra, golden_extra=values)
         if golden.rows is not None:
             return replace(result, golden=result.predictions[golden.rows])
         return replace(result, golden=engine.predict_all(golden.images, batch=batch_size(golden.images)))
@@ -185,6 +177,11 @@ def verify_against(
     reference = reference_predictions(source, test.images, progress=progress)
     override = merge_limits(recorded_limits(artifact), limits)
     result = compare_engine(artifact, engine, test, reference, override=override, progress=progress)
+    checks = result.checks
+    if artifact.metadata.extra_outputs:
+        names = [output.name for output in artifact.metadata.extra_outputs]
+        source = replace(source, extra=extra_outputs(source.model, names))
+        checks += compare_extra_outputs(artifact, engine, source, test)[1]
     warning = original_warning(source, test, reference)
     return Verification(
         str(artifact.path),
@@ -192,7 +189,7 @@ def verify_against(
         engine.device,
         engine.precision,
         result.parity,
-        result.checks,
+        checks,
         () if warning is None else (warning,),
     )
 
@@ -250,11 +247,6 @@ def check_set(images: EvaluationSet, source: SourceModel, *, what: str) -> None:
             f"{len(images.images)} images; {source.name} knows {len(source.labels)} classes.",
             hint="Give another --data SOURCE, or the right --labels FILE.",
         )
-
-
-def batch_size(images: Pixels) -> int:
-    """A batch that is quick, and small enough for large images: at most 256 images or 4 MiB of pixels."""
-    return int(min(_MAX_BATCH, max(1, _BATCH_BYTES // images[0].nbytes)))
 
 
 def _same(

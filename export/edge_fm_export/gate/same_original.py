@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_fm_export.context import SourceModel
-from edge_fm_export.gate.gate import reference_predictions
+from edge_fm_export.gate.reference import reference_predictions
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, golden_of
 from edge_fm_runtime.artifacts.metadata import Precision

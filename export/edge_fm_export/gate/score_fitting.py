@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from edge_fm_export.context import EvaluationSet, RejectionSets, SourceModel
 from edge_fm_export.engines import REFERENCE_ENGINES
-from edge_fm_export.gate.gate import batch_size, reference_predictions
+from edge_fm_export.gate.reference import batch_size, reference_predictions
 from edge_fm_export.scores.logits import divide_logits
 from edge_fm_export.scores.rejection import Rejection, fit_rejection
 from edge_fm_export.scores.temperature import Calibration, calibrate, with_temperature

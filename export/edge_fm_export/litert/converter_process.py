@@ -27,6 +27,7 @@ from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.savedmodel.resizing import require_usual_resizing
 from edge_fm_export.savedmodel.savedmodel_format import INPUT, graph_operators, saved_model
 from edge_fm_runtime.arrays import Pixels
+from edge_fm_runtime.artifacts.metadata import EXTRA_OUTPUTS, PROBABILITIES
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.progress import ProgressFn
 from edge_fm_runtime.system.brief_errors import brief
@@ -94,7 +95,20 @@ def _convert(
         converter.inference_input_type = tf.uint8
         converter.inference_output_type = tf.float32
     with _silent_converter():
-        return bytes(converter.convert())
+        return _in_order(bytes(converter.convert()))
+
+
+def _in_order(model: bytes) -> bytes:
+    """The `.tflite` file with its outputs in the order of the other formats; the converter orders them by name."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    content = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    graph = content.subgraphs[0]
+    if len(graph.outputs) == 1:
+        return model
+    named = {entry.name.decode(): entry.tensorIndex for entry in content.signatureDefs[0].outputs}
+    graph.outputs = [named[name] for name in (PROBABILITIES, *EXTRA_OUTPUTS) if name in named]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
 
 
 def _convert_in_child(context: BuildContext, folder: Path, images: Pixels) -> bytes:

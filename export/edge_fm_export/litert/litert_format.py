@@ -108,7 +108,7 @@ def predictor(model: bytes) -> Predict:
 
     with known_log_lines_hidden(_KNOWN_LOG_LINES):
         runner = Interpreter(model_content=model)
-    (given,), (result,) = runner.get_input_details(), runner.get_output_details()
+    (given,), (result, *_) = runner.get_input_details(), runner.get_output_details()
 
     def predict(batch: Pixels) -> Probabilities:
         with known_log_lines_hidden(_KNOWN_LOG_LINES):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from edge_fm_export.onnx.graph_rewrites import finalize, simplify
 from edge_fm_export.onnx.quantizable_nodes import scaling_nodes
 from edge_fm_export.packages import require_package
 from edge_fm_export.savedmodel.resizing import require_usual_resizing
-from edge_fm_export.savedmodel.savedmodel_format import INPUT, OUTPUT, graph_operators, read_graph, saved_model
+from edge_fm_export.savedmodel.savedmodel_format import INPUT, graph_operators, read_graph, saved_model
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
 from edge_fm_runtime.errors import ConversionWarning, ExportError
 
@@ -30,8 +31,8 @@ _SCALING = ("Cast", "Mul", "Add", "Sub", "Div", "Transpose", "Reshape")
 def fp32_model(context: BuildContext) -> Path:
     """Return the simplified fp32 ONNX model, built once for each export.
 
-    Input `image` uint8 `[N,H,W,C]`, output `probabilities` float32 `[N,classes]`; N is `context.static_batch` or
-    free; opset 17, batch normalization folded, `onnx.checker` passed, no metadata.
+    Input `image` uint8 `[N,H,W,C]`, output `probabilities` float32 `[N,classes]`, then extra outputs; N is
+    `context.static_batch` or free; opset 17, batch normalization folded, `onnx.checker` passed, no metadata.
 
     Raises:
         ExportError: tf2onnx cannot convert the model.
@@ -40,7 +41,7 @@ def fp32_model(context: BuildContext) -> Path:
     if not path.exists():
         folder = saved_model(context)
         require_usual_resizing(graph_operators(folder), "ONNX")
-        path.write_bytes(to_bytes(simplify(_convert(read_graph(folder)))))
+        path.write_bytes(to_bytes(simplify(_convert(read_graph(folder), context.source.output_names))))
     return path
 
 
@@ -90,20 +91,20 @@ def describe(payload: Path) -> dict[str, int]:
     return {"nodes": len(graph.node), "parameters": sum(weights)}
 
 
-def _convert(graph_def: Any) -> Any:
+def _convert(graph_def: Any, outputs: Sequence[str]) -> Any:
     require_tensorflow("ONNX export")
     require_package("tf2onnx", "ONNX export")
     with quiet(), captured_errors("tf2onnx") as log_lines:
         import tf2onnx
 
-        graph_def = spread_scalars(inline_functions(graph_def, inputs=[INPUT], outputs=[OUTPUT]))
+        graph_def = spread_scalars(inline_functions(graph_def, inputs=[INPUT], outputs=list(outputs)))
         convert = partial(
             tf2onnx.convert.from_graph_def,
             graph_def,
             name="classifier",
             input_names=[f"{INPUT}:0"],
-            output_names=[f"{OUTPUT}:0"],
-            tensors_to_rename={f"{INPUT}:0": INPUT, f"{OUTPUT}:0": OUTPUT},
+            output_names=[f"{name}:0" for name in outputs],
+            tensors_to_rename={f"{name}:0": name for name in (INPUT, *outputs)},
             custom_op_handlers=operator_handlers(),
             opset=OPSET,
         )

@@ -36,7 +36,8 @@ _RESIZE_TYPES = {
 def fp32_model(context: BuildContext) -> Path:
     """Return the uncompressed fp32 IR (its `.xml`), built once for each export.
 
-    Input `image` u8 `[N,H,W,C]`, output `probabilities` f32 `[N,classes]`; N is `context.static_batch` or free.
+    Input `image` u8 `[N,H,W,C]`, output `probabilities` f32 `[N,classes]`, then extra outputs; N is
+    `context.static_batch` or free.
 
     Raises:
         ExportError: OpenVINO cannot convert the model.

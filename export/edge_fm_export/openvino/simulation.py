@@ -121,10 +121,11 @@ class OpenVINOSimulation:
         from edge_fm_runtime.engines.openvino_core import shared_core
 
         compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        own = len(self._model.outputs)  # the added ones come after them
 
         def run(batch: Pixels) -> list[Probabilities]:
             results = compiled(batch)
-            return [np.asarray(results[place]) for place in range(1, len(compiled.outputs))]
+            return [np.asarray(results[place]) for place in range(own, len(compiled.outputs))]
 
         return run
 

@@ -8,27 +8,28 @@ and a random fingerprint).
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edge_fm_export.compat.tensorflow_graphs import freeze_variables, saved_model_message
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
 from edge_fm_export.context import BuildContext, Built
-from edge_fm_runtime.artifacts.metadata import Metadata
+from edge_fm_runtime.artifacts.metadata import PROBABILITIES, Metadata
 from edge_fm_runtime.errors import ExportError
 
 PAYLOAD = "saved_model"
 VERSION = "1"
 """TensorFlow Serving looks for numbered versions: `saved_model/1/`."""
-INPUT, OUTPUT = "image", "probabilities"
+INPUT, OUTPUT = "image", PROBABILITIES
 _MAX_PROTOBUF = (1 << 31) - 1
 
 
 def saved_model(context: BuildContext) -> Path:
     """Return the frozen SavedModel's folder (the one that holds `saved_model.pb`), built once for each export.
 
-    Signature `serving_default`: `image` uint8 `[N,H,W,C]` -> `probabilities` float32 `[N,classes]`; N is
-    `context.static_batch` or free.
+    Signature `serving_default`: `image` uint8 `[N,H,W,C]` -> `probabilities` float32 `[N,classes]`, and the extra
+    outputs that were requested; N is `context.static_batch` or free.
 
     Raises:
         ExportError: the model cannot be traced, or its weights exceed 2 GiB.
@@ -37,8 +38,10 @@ def saved_model(context: BuildContext) -> Path:
     if not (folder / "saved_model.pb").exists():
         tf, _ = require_tensorflow("export")
         with quiet():
-            graph_def = frozen_graph(context.source.model, context.source.input.shape, batch=context.static_batch)
-            _write(tf, graph_def, folder)
+            source = context.source
+            extra = None if source.extra is None else source.extra.model
+            graph_def = frozen_graph(source.model, source.input.shape, batch=context.static_batch, extra=extra)
+            _write(tf, graph_def, folder, source.output_names)
     return folder
 
 
@@ -55,22 +58,23 @@ def embed(payload: Path, text: str, metadata: Metadata) -> None:
     """A SavedModel has its metadata beside it, in `edgefm.json` alone: it is a folder already."""
 
 
-def frozen_graph(model: Any, shape: tuple[int, int, int], *, batch: int | None = None) -> Any:
+def frozen_graph(model: Any, shape: tuple[int, int, int], *, batch: int | None = None, extra: Any = None) -> Any:
     """Trace `model` and turn its variables into constants.
 
     Args:
         model: uint8 `[N,H,W,C]` -> float32 `[N,classes]`.
         shape: height, width, channels.
         batch: fixed N, or None.
+        extra: the model that returns extra outputs as well, a dict by their names, in the place of `model`.
 
     Returns:
-        tensorflow.GraphDef with the placeholder `image` and the output `probabilities`.
+        tensorflow.GraphDef with the placeholder `image`, the output `probabilities` and those of `extra`.
     """
     tf, _ = require_tensorflow("export")
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def predict(image: Any) -> dict[str, Any]:
-        return {OUTPUT: model(image, training=False)}
+        return {OUTPUT: model(image, training=False)} if extra is None else dict(extra(image, training=False))
 
     try:
         traced = predict.get_concrete_function(tf.TensorSpec((batch, *shape), tf.uint8, name=INPUT))
@@ -82,7 +86,10 @@ def frozen_graph(model: Any, shape: tuple[int, int, int], *, batch: int | None =
             hint="A model with Python control flow on tensor values, or with state, needs a layer rewritten "
             "with keras.ops; weights beyond 2 GiB do not fit.",
         ) from error
-    _name_output(graph_def, frozen.outputs[0].name)
+    # TensorFlow flattens a dict in the order of its keys.
+    names = [OUTPUT] if extra is None else sorted(extra.output)
+    for name, tensor in zip(names, frozen.outputs, strict=True):
+        _name_output(graph_def, tensor.name, name)
     return graph_def
 
 
@@ -100,20 +107,20 @@ def graph_operators(folder: Path) -> set[str]:
     return {node.op for nodes in (graph.node, functions) for node in nodes}
 
 
-def _name_output(graph_def: Any, tensor: str) -> None:
-    """Drop what is no part of the output (NoOp control nodes) and name the output `probabilities`."""
+def _name_output(graph_def: Any, tensor: str, output: str) -> None:
+    """Drop what is no part of the outputs (NoOp control nodes) and give an output, an Identity, its name."""
     source = tensor.removesuffix(":0")
     nodes = [node for node in graph_def.node if node.op != "NoOp" and node.name != source]
     (last,) = (node for node in graph_def.node if node.name == source)
     names = {node.name for node in nodes}
-    if OUTPUT in names:
+    if output in names:
         raise ExportError(
-            f"The traced graph has an inner node named {OUTPUT!r}, the name of the output.",
+            f"The traced graph has an inner node named {output!r}, the name of the output.",
             hint="Rename that layer of the model.",
         )
     renamed = type(last)()
     renamed.CopyFrom(last)
-    renamed.name = OUTPUT
+    renamed.name = output
     nodes.append(renamed)
     for node in nodes:
         inputs = [i for i in node.input if not (i.startswith("^") and i[1:] not in names)]
@@ -123,12 +130,14 @@ def _name_output(graph_def: Any, tensor: str) -> None:
     graph_def.node.extend(nodes)
 
 
-def _write(tf: Any, graph_def: Any, folder: Path) -> None:
+def _write(tf: Any, graph_def: Any, folder: Path, outputs: Sequence[str]) -> None:
     graph = tf.Graph()
     with graph.as_default():
         tf.import_graph_def(graph_def, name="")
-        image, output = (graph.get_tensor_by_name(f"{name}:0") for name in (INPUT, OUTPUT))
-        signature = tf.compat.v1.saved_model.predict_signature_def({INPUT: image}, {OUTPUT: output})
+        image, *results = (graph.get_tensor_by_name(f"{name}:0") for name in (INPUT, *outputs))
+        signature = tf.compat.v1.saved_model.predict_signature_def(
+            {INPUT: image}, dict(zip(outputs, results, strict=True))
+        )
         with tf.compat.v1.Session(graph=graph) as session:
             builder = tf.compat.v1.saved_model.Builder(str(folder))
             builder.add_meta_graph_and_variables(

@@ -6,10 +6,12 @@ import io
 import math
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
@@ -27,6 +29,19 @@ MAX_IMAGES = 4096
 
 
 @dataclass(frozen=True, eq=False)
+class ExtraPair:
+    """An output beside the probabilities, for the golden images.
+
+    Attributes:
+        reference: float32 `[N,...]`, of the original Keras model.
+        exported: the same of the exported model on the machine that exported it.
+    """
+
+    reference: npt.NDArray[np.float32]
+    exported: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class Golden:
     """Inputs and the predictions for them.
 
@@ -34,16 +49,20 @@ class Golden:
         images: uint8 `[N,H,W,C]`.
         reference: float32 `[N,classes]`, the original Keras model's probabilities.
         exported: float32 `[N,classes]`, of the exported model on the machine that exported it.
+        extra: outputs beside the probabilities, by their names; the file's arrays `reference_NAME` and `exported_NAME`.
     """
 
     images: Pixels
     reference: Probabilities
     exported: Probabilities
+    extra: Mapping[str, ExtraPair] = field(default_factory=dict)
 
 
 def save_golden(golden: Golden, path: Path) -> None:
     """Write `golden` to `path` as `.npz`; the same predictions give the same bytes."""
     arrays = {"images": golden.images, "reference": golden.reference, "exported": golden.exported}
+    for output, pair in golden.extra.items():
+        arrays |= {f"reference_{output}": pair.reference, f"exported_{output}": pair.exported}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             # A fixed date: np.savez would stamp the time and change the bytes at every export.
@@ -55,31 +74,35 @@ def save_golden(golden: Golden, path: Path) -> None:
 
 def golden_of(artifact: Artifact) -> Golden:
     """Read an artifact's golden predictions; raises what `load_golden` does."""
-    return load_golden(artifact.path / GOLDEN_FILE, artifact.content(GOLDEN_FILE))
+    extra = [output.name for output in artifact.metadata.extra_outputs]
+    return load_golden(artifact.path / GOLDEN_FILE, artifact.content(GOLDEN_FILE), extra=extra)
 
 
-def load_golden(path: Path, content: bytes | None = None) -> Golden:
+def load_golden(path: Path, content: bytes | None = None, *, extra: Sequence[str] = ()) -> Golden:
     """Read golden predictions; never unpickles.
 
     Args:
         path: the file.
         content: its bytes where they are to be read instead of the file.
+        extra: names of the outputs beside the probabilities that the file must hold, too.
 
     Raises:
         ArtifactError: the file is malformed or its arrays do not fit together.
     """
     hint = "Export the model again: edgefm export"
+    names = (*_ARRAYS, *(f"{kind}_{output}" for output in extra for kind in ("reference", "exported")))
     try:
         with zipfile.ZipFile(path if content is None else io.BytesIO(content)) as archive:
             if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
                 raise ArtifactError(f"{path} unpacks to more than {_MAX_BYTES} bytes.", hint=hint)
-            for name in _ARRAYS:
+            for name in names:
                 _check_claim(archive, f"{name}.npy")
         with np.load(path if content is None else io.BytesIO(content), allow_pickle=False) as data:
-            arrays = {name: data[name] for name in _ARRAYS}
+            arrays = {name: data[name] for name in names}
     except _DAMAGED as error:
         raise ArtifactError(f"{path} holds no golden predictions: {error}", hint=hint) from error
-    golden = Golden(**arrays)
+    pairs = {output: ExtraPair(arrays[f"reference_{output}"], arrays[f"exported_{output}"]) for output in extra}
+    golden = Golden(arrays["images"], arrays["reference"], arrays["exported"], pairs)
     images, reference, exported = golden.images, golden.reference, golden.exported
     fits = (
         images.dtype == np.uint8
@@ -95,6 +118,14 @@ def load_golden(path: Path, content: bytes | None = None) -> Golden:
             f"and exported {exported.dtype} {list(exported.shape)} do not fit together.",
             hint=hint,
         )
+    for output, pair in pairs.items():
+        one, other = pair.reference, pair.exported
+        if one.dtype != np.float32 or other.dtype != np.float32 or one.shape != other.shape or len(one) != len(images):
+            raise ArtifactError(
+                f"{path}: reference_{output} {one.dtype} {list(one.shape)} and exported_{output} {other.dtype} "
+                f"{list(other.shape)} do not fit {len(images)} images.",
+                hint=hint,
+            )
     if len(images) > MAX_IMAGES:
         raise ArtifactError(f"{path} holds {len(images)} images; at most {MAX_IMAGES} are replayed.", hint=hint)
     return golden

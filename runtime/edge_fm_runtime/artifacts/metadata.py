@@ -28,6 +28,10 @@ Background: TypeAlias = Literal["dark", "light", "any"]
 JsonObject: TypeAlias = Mapping[str, Any]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
+PROBABILITIES = "probabilities"
+"""Name of the output that every model has, the first one."""
+EXTRA_OUTPUTS = ("embedding",)
+"""Names of the outputs that a model may have beside it, in their order."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
@@ -77,6 +81,21 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
+class OutputSpec:
+    """An output beside the probabilities: float32 `[N, *shape]`.
+
+    Attributes:
+        name: such as "embedding".
+        shape: of one image's values.
+        description: what it is, for a person.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    description: str
+
+
+@dataclass(frozen=True)
 class FileEntry:
     """One file of an artifact: SHA-256 (hex) and size in bytes."""
 
@@ -109,6 +128,7 @@ class Metadata:
         scores: the temperature inside the graph, how well scores match accuracy on the validation split, and the score
             below which `--min-score auto` gives no label; None where none of it is known.
         files: every other file of the folder by its relative name.
+        extra_outputs: what the model returns beside the probabilities, in the order of the file; mostly nothing.
     """
 
     name: str
@@ -127,6 +147,7 @@ class Metadata:
     parity: JsonObject | None = None
     scores: JsonObject | None = None
     files: Mapping[str, FileEntry] = field(default_factory=dict)
+    extra_outputs: tuple[OutputSpec, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that `edgefm.json` holds."""
@@ -144,10 +165,12 @@ class Metadata:
                 "colour": self.input.colour,
             },
             "output": {
-                "name": "probabilities",
+                "name": PROBABILITIES,
                 "shape": [self.input.batch, len(self.labels)],
                 "dtype": "float32",
             },
+            # Left out where there are none, as are scores.
+            **({"extra_outputs": self._extra_outputs()} if self.extra_outputs else {}),
             "labels": list(self.labels),
             "photo": {"mode": self.photo.mode, "background": self.photo.background, "fill": self.photo.fill},
             "training": self.training,
@@ -161,6 +184,13 @@ class Metadata:
             **({} if self.scores is None else {"scores": self.scores}),
             "files": {name: {"sha256": f.sha256, "bytes": f.bytes} for name, f in sorted(self.files.items())},
         }
+
+    def _extra_outputs(self) -> list[dict[str, Any]]:
+        batch = self.input.batch
+        return [
+            {"name": o.name, "shape": [batch, *o.shape], "dtype": "float32", "description": o.description}
+            for o in self.extra_outputs
+        ]
 
     def embedded(self) -> str:
         """The copy that goes into the payload: one line, same bytes for the same metadata."""

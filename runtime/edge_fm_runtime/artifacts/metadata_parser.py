@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, cast, get_args
 
@@ -12,12 +13,14 @@ from edge_fm_runtime.artifacts.metadata import (
     MAX_METADATA_BYTES,
     METADATA_FILE,
     PRECISIONS,
+    PROBABILITIES,
     SCHEMA_VERSION,
     Background,
     FileEntry,
     Format,
     InputSpec,
     Metadata,
+    OutputSpec,
     PhotoMode,
     PhotoSpec,
     Precision,
@@ -28,6 +31,8 @@ from edge_fm_runtime.errors import ArtifactError, IntegrityError
 
 MAX_SIDE = 8192
 MAX_CHANNELS = 1024
+MAX_OUTPUTS, MAX_OUTPUT_SIDE = 16, 1 << 20
+"""Outputs beside the probabilities, and the largest side of one, such as the features of an embedding."""
 MAX_INPUT_BYTES = 128 * 1024 * 1024
 """Of one image, and of one batch where the batch size is fixed."""
 _SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite"}
@@ -112,6 +117,7 @@ def metadata_from_json(raw: object, *, where: str) -> Metadata:
         parity=reader.section(top, "parity"),
         scores=reader.section(top, "scores"),
         files=_read_files(reader, top),
+        extra_outputs=_read_extra_outputs(reader, top, spec),
     )
     if CHECKSUM_KEY in top and top[CHECKSUM_KEY] != checksum(top):
         raise IntegrityError(
@@ -140,6 +146,25 @@ def _read_input(reader: JsonReader, top: Mapping[str, Any]) -> InputSpec:
     if (spec.batch or 1) * spec.height * spec.width * spec.channels > MAX_INPUT_BYTES:
         reader.fail("input.shape", f"of at most {MAX_INPUT_BYTES} bytes of pixels", raw.get("shape"))
     return spec
+
+
+def _read_extra_outputs(reader: JsonReader, top: Mapping[str, Any], spec: InputSpec) -> tuple[OutputSpec, ...]:
+    found: list[OutputSpec] = []
+    for place, raw in enumerate(reader.items(top.get("extra_outputs", []), "extra_outputs", 0, MAX_OUTPUTS)):
+        where = f"extra_outputs[{place}]"
+        entry = reader.mapping(raw, where)
+        name = reader.name(entry.get("name"), f"{where}.name")
+        if name in (PROBABILITIES, *(output.name for output in found)):
+            reader.fail(f"{where}.name", "a name that no other output has", name)
+        reader.choice(entry.get("dtype"), f"{where}.dtype", ("float32",))
+        batch, *sides = reader.items(entry.get("shape"), f"{where}.shape", 2, 4)
+        if batch != spec.batch:
+            reader.fail(f"{where}.shape[0]", f"the batch of the input, {spec.batch}", batch)
+        shape = tuple(reader.integer(side, f"{where}.shape", 1, MAX_OUTPUT_SIDE) for side in sides)
+        if (spec.batch or 1) * math.prod(shape) * 4 > MAX_INPUT_BYTES:
+            reader.fail(f"{where}.shape", f"of at most {MAX_INPUT_BYTES} bytes of floats", entry.get("shape"))
+        found.append(OutputSpec(name, shape, reader.text(entry.get("description"), f"{where}.description")))
+    return tuple(found)
 
 
 def _read_files(reader: JsonReader, top: Mapping[str, Any]) -> dict[str, FileEntry]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, cast
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
+from edge_fm_runtime.artifacts.metadata import PROBABILITIES
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import EngineError
 from edge_fm_runtime.progress import ProgressFn, silent
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from edge_fm_runtime.artifacts.artifact import Artifact
     from edge_fm_runtime.artifacts.metadata import Format
+    from edge_fm_runtime.engines.outputs import Outputs
 
 Arithmetic: TypeAlias = Literal["exact", "fast"]
 """exact: floats at the artifact's own precision; fast: as the library likes (bf16 on CPUs that have it)."""
@@ -107,6 +109,13 @@ class Engine(ABC):
     def infer(self, batch: Pixels, /) -> Probabilities:
         """Compute the probabilities of one batch; float32 `[N,classes]`."""
 
+    def infer_outputs(self, batch: Pixels, /) -> Outputs:
+        """Compute everything that the model returns for one batch, by the names of the outputs.
+
+        `probabilities` is always there; what else is, the artifact's metadata records (`Metadata.extra_outputs`).
+        """
+        return {PROBABILITIES: self.infer(batch)}
+
     @abstractmethod
     def close(self) -> None:
         """Release what the engine holds, once the calls in flight have ended."""
@@ -138,6 +147,20 @@ class Engine(ABC):
         return run_in_batches(
             self.infer, images, batch=batch, fixed_batch=self.fixed_batch, stage=stage, progress=progress
         )
+
+    def predict_outputs(self, images: Pixels, *, batch: int | None = None) -> Outputs:
+        """Compute everything that the model returns for any number of images, by the names of the outputs.
+
+        Args:
+            images: uint8 `[N,H,W,C]`, at least one.
+            batch: images at once; as for `predict_all`.
+
+        Returns:
+            float32 `[N, ...]` each.
+        """
+        from edge_fm_runtime.engines.batches import run_outputs_in_batches
+
+        return run_outputs_in_batches(self.infer_outputs, images, batch=batch, fixed_batch=self.fixed_batch)
 
     def infer_many(self, batches: Iterable[Pixels], /) -> Iterator[Probabilities]:
         """Run batches in their order, as many at once as the engine has `streams`.
@@ -202,6 +225,13 @@ class _Adapted(Engine):
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls:
             return self._engine.infer(batch)
+
+    def infer_outputs(self, batch: Pixels, /) -> Outputs:
+        own = getattr(self._engine, "infer_outputs", None)
+        if own is None:
+            return super().infer_outputs(batch)
+        with self._calls:
+            return cast("Outputs", own(batch))
 
     def close(self) -> None:
         if self._calls.close():

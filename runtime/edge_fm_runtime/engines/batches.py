@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -79,3 +79,24 @@ def run_in_batches(
         done += count
     progress(stage, total, total)
     return np.concatenate(parts)
+
+
+def run_outputs_in_batches(
+    run: Callable[[Any], Mapping[str, npt.NDArray[Out]]],
+    images: npt.NDArray[Any],
+    *,
+    batch: int | None = None,
+    fixed_batch: int | None = None,
+) -> dict[str, npt.NDArray[Out]]:
+    """Call `run`, which returns several arrays by their names, on batches of `images`; as `run_in_batches` otherwise.
+
+    Example:
+        >>> run_outputs_in_batches(lambda batch: {"ten": 10 * batch}, np.arange(3), fixed_batch=2)["ten"].tolist()
+        [0, 10, 20]
+    """
+    size = fixed_batch or batch or len(images)
+    parts = [
+        {name: values[:count] for name, values in run(part).items()}
+        for part, count in split_batches(images, size, pad=fixed_batch is not None)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -10,7 +10,9 @@ import numpy as np
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
+from edge_fm_runtime.artifacts.metadata import PROBABILITIES
 from edge_fm_runtime.engines.base import Engine, EngineOptions, cannot_run
+from edge_fm_runtime.engines.outputs import Outputs, check_outputs
 from edge_fm_runtime.errors import DeviceError, EngineError, MissingDependencyError
 from edge_fm_runtime.system.brief_errors import brief
 from edge_fm_runtime.system.captured_log import known_log_lines_hidden
@@ -70,6 +72,14 @@ class LiteRtEngine(Engine):
             finally:
                 self._free.put(runner)
 
+    def infer_outputs(self, batch: Pixels, /) -> Outputs:
+        with self._calls:
+            runner = self._free.get()
+            try:
+                return {PROBABILITIES: runner.infer(batch), **runner.extra_outputs()}
+            finally:
+                self._free.put(runner)
+
     def close(self) -> None:
         """Release the interpreters, once the calls in flight have ended."""
         if self._calls.close():
@@ -86,6 +96,8 @@ class _Runner:
         inputs, outputs = self.interpreter.get_input_details(), self.interpreter.get_output_details()
         _check(artifact, inputs, outputs)
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        names = (output.name for output in artifact.metadata.extra_outputs)
+        self._extra = {name: output["index"] for name, output in zip(names, outputs[1:], strict=True)}
         self._batch = 0
 
     def infer(self, batch: Pixels) -> Probabilities:
@@ -99,6 +111,10 @@ class _Runner:
         # get_tensor copies, so the result stays as it is when the interpreter goes on.
         result: Probabilities = self.interpreter.get_tensor(self._output)
         return result
+
+    def extra_outputs(self) -> Outputs:
+        """What else the last batch gave."""
+        return {name: self.interpreter.get_tensor(index) for name, index in self._extra.items()}
 
     def resize(self, batch: int) -> None:
         if self._spec.batch not in (None, batch):
@@ -140,14 +156,16 @@ def _load(artifact: Artifact, threads: int) -> Interpreter:
 def _check(artifact: Artifact, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
     """Compare the inputs and outputs of the file with its metadata."""
     spec, classes = artifact.metadata.input, len(artifact.metadata.labels)
-    fits = len(inputs) == len(outputs) == 1
+    if artifact.metadata.extra_outputs:
+        check_outputs(artifact, [(None, output["shape_signature"][1:].tolist()) for output in outputs])
+    fits = len(inputs) == 1 and len(outputs) == 1 + len(artifact.metadata.extra_outputs)
     if fits:
         image, probabilities = inputs[0], outputs[0]
         fits = (
             tuple(image["shape_signature"][1:]) == spec.shape
             and image["dtype"] is np.uint8
             and tuple(probabilities["shape_signature"][1:]) == (classes,)
-            and probabilities["dtype"] is np.float32
+            and all(output["dtype"] is np.float32 for output in outputs)
         )
     if not fits:
 

@@ -15,6 +15,8 @@ from edge_fm_runtime.system.machine import X86, byte_products, usable_cpus
 if TYPE_CHECKING:
     import onnxruntime
 
+    from edge_fm_runtime.engines.outputs import Outputs
+
 _PROVIDERS = {"CPU": "CPUExecutionProvider", "GPU": "CUDAExecutionProvider", "OPENVINO": "OpenVINOExecutionProvider"}
 _PACKAGES = {"GPU": "onnxruntime-gpu", "OPENVINO": "onnxruntime-openvino"}
 _LOG_NOTHING_BUT_FATAL = 4  # errors are raised; native code would log them again, over many lines
@@ -75,11 +77,16 @@ class OnnxRuntimeEngine(Engine):
                 f"{artifact.metadata.input.name!r} and {len(artifact.metadata.labels)} labels.",
                 hint="Export the model again: edgefm export",
             )
+        if artifact.metadata.extra_outputs:
+            from edge_fm_runtime.engines.outputs import check_outputs
+
+            check_outputs(artifact, [(output.name, output.shape[1:]) for output in outputs])
         if not exact:
             _warn_of_fp32(artifact)
         self._payload = artifact.payload
         self._input = inputs[0].name
         self._outputs = [outputs[0].name]
+        self._every_output = [output.name for output in outputs]
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls:
@@ -87,6 +94,14 @@ class OnnxRuntimeEngine(Engine):
                 return cast(Probabilities, self._session.run(self._outputs, {self._input: batch})[0])
             except Exception as error:  # its own classes have no common root but this one
                 raise cannot_run("ONNX Runtime", self._payload, batch, error) from error
+
+    def infer_outputs(self, batch: Pixels, /) -> Outputs:
+        with self._calls:
+            try:
+                values = self._session.run(self._every_output, {self._input: batch})
+            except Exception as error:  # as above
+                raise cannot_run("ONNX Runtime", self._payload, batch, error) from error
+        return dict(zip(self._every_output, values, strict=True))
 
     def close(self) -> None:
         """Release the session, once the calls in flight have ended."""

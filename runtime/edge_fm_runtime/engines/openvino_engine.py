@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
+from edge_fm_runtime.artifacts.metadata import PROBABILITIES
 from edge_fm_runtime.engines.base import Engine, EngineOptions, cannot_run
 from edge_fm_runtime.engines.openvino_cache import compiled_file, load_compiled, store_compiled
 from edge_fm_runtime.engines.openvino_core import read_model, shared_core
@@ -22,6 +23,8 @@ from edge_fm_runtime.system.machine import usable_cpus
 
 if TYPE_CHECKING:
     import openvino
+
+    from edge_fm_runtime.engines.outputs import Outputs
 
 _TYPE_NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 
@@ -59,6 +62,10 @@ class OpenVinoEngine(Engine):
         first = self._compile(self._static_batch)
         self.device = _read_back(first, options.device)
         self._compiled = first
+        if artifact.metadata.extra_outputs:
+            from edge_fm_runtime.engines.outputs import check_outputs
+
+            check_outputs(artifact, [_describe(port) for port in first.outputs])
         if self._static_batch is not None:
             self._request = _Request(first)
         else:
@@ -83,20 +90,30 @@ class OpenVinoEngine(Engine):
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls, self._lock:
-            if self._request is not None and len(batch) == self._static_batch:
-                self._request.fill(batch)
-                try:
-                    self._request.request.infer(share_outputs=True)
-                except RuntimeError as error:
-                    raise cannot_run("OpenVINO", self._artifact.payload, batch, error) from error
-                return self._request.result()
-            if self._any_size is None:
-                self._any_size = self._compile(None).create_infer_request()
+            return np.array(self._run(batch).get_output_tensor(0).data)
+
+    def infer_outputs(self, batch: Pixels, /) -> Outputs:
+        names = (PROBABILITIES, *(output.name for output in self._artifact.metadata.extra_outputs))
+        with self._calls, self._lock:
+            request = self._run(batch)
+            return {name: np.array(request.get_output_tensor(place).data) for place, name in enumerate(names)}
+
+    def _run(self, batch: Pixels) -> openvino.InferRequest:
+        """The request that computed the batch; its results stay until it runs again."""
+        if self._request is not None and len(batch) == self._static_batch:
+            self._request.fill(batch)
             try:
-                self._any_size.infer([batch], share_inputs=True, share_outputs=True)
+                self._request.request.infer(share_outputs=True)
             except RuntimeError as error:
                 raise cannot_run("OpenVINO", self._artifact.payload, batch, error) from error
-            return np.array(self._any_size.get_output_tensor(0).data)
+            return self._request.request
+        if self._any_size is None:
+            self._any_size = self._compile(None).create_infer_request()
+        try:
+            self._any_size.infer([batch], share_inputs=True, share_outputs=True)
+        except RuntimeError as error:
+            raise cannot_run("OpenVINO", self._artifact.payload, batch, error) from error
+        return self._any_size
 
     @cached_property
     def streams(self) -> int:  # type: ignore[override]  # as above
@@ -215,6 +232,12 @@ class _Request:
     def result(self) -> Probabilities:
         """A copy, which stays when the request goes on."""
         return np.array(self.request.get_output_tensor(0).data)
+
+
+def _describe(port: openvino.Output) -> tuple[str | None, list[int]]:
+    """Name and shape, without the batch, of an output; a side that is not fixed is -1."""
+    sides = [side.get_length() if side.is_static else -1 for side in port.get_partial_shape()]
+    return min(port.get_names(), default=None), sides[1:]
 
 
 def _check_pair(payload: Path) -> None:

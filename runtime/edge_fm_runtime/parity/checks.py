@@ -23,6 +23,9 @@ from edge_fm_runtime.artifacts.metadata import Format, Precision
 from edge_fm_runtime.defaults import MAX_DROP_POINTS
 from edge_fm_runtime.parity.comparison import Parity
 
+MEAN_COSINE = "mean_cosine"
+"""How the names of checks of cosines begin."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -46,7 +49,8 @@ class Check:
     """One check: `value` against `limit`, in the unit that `name` says.
 
     Attributes:
-        name: what was checked; names that begin with "top1" have a least value, the others a largest one.
+        name: what was checked; names that begin with "top1" or "mean_cosine" have a least value, the others a largest
+            one.
         value: as seen on the sample.
         limit: what `value` is compared with.
         passed: whether the limit is kept; for a sampled value, whether any of its interval keeps it.
@@ -64,7 +68,7 @@ class Check:
     @property
     def least(self) -> bool:
         """Whether `limit` is the least allowed value, not the largest."""
-        return self.name.startswith("top1")
+        return self.name.startswith(("top1", MEAN_COSINE))
 
     @property
     def warns(self) -> bool:

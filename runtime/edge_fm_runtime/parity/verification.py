@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.artifacts.artifact import Artifact
-from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, golden_of
+from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, Golden, golden_of
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE
 from edge_fm_runtime.engines.base import Engine, SupportsInfer, as_engine
 from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.parity.binomial import most_allowed
 from edge_fm_runtime.parity.checks import Check, check_agreement, check_parity, default_limits
 from edge_fm_runtime.parity.comparison import Parity, compare_probabilities
+from edge_fm_runtime.parity.extra_outputs import compare_outputs
 
 _DEVICE_AGREEMENT = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.95}
 _DEVICE_MAX_ABS_DIFF = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25}
@@ -117,7 +118,34 @@ def verify_golden(artifact: Artifact, engine: Engine | SupportsInfer) -> Verific
             check_agreement(same, _DEVICE_AGREEMENT[precision], name=f"top1_agreement_to_exported_{name}"),
             Check(f"max_abs_diff_to_exported_{name}", same.max_abs_diff, limit, same.max_abs_diff <= limit),
         ]
+    checks += _checks_of_extra_outputs(artifact, engine, golden, distinct, several)
     return Verification(str(artifact.path), engine.name, engine.device, engine.precision, parity, tuple(checks))
+
+
+def _checks_of_extra_outputs(
+    artifact: Artifact, engine: Engine, golden: Golden, distinct: npt.NDArray[np.intp], batch: int
+) -> list[Check]:
+    """The gate's limits for outputs beside the probabilities, beside the original and the exporting machine."""
+    if not golden.extra:
+        return []
+    for output in artifact.metadata.extra_outputs:
+        shape = golden.extra[output.name].reference.shape[1:]
+        if shape != output.shape:
+            raise ArtifactError(
+                f"{artifact.path / GOLDEN_FILE}: {output.name} {list(shape)} does not fit the model's "
+                f"{list(output.shape)}.",
+                hint="Export the model again: edgefm export",
+            )
+    found = engine.predict_outputs(golden.images[distinct], batch=batch)
+    sides = {
+        "": {name: pair.reference[distinct] for name, pair in golden.extra.items()},
+        "_to_exported": {name: pair.exported[distinct] for name, pair in golden.extra.items()},
+    }
+    return [
+        one.check(artifact.metadata.precision, suffix=suffix)
+        for suffix, expected in sides.items()
+        for one in compare_outputs([(expected, found)])
+    ]
 
 
 def _distinct(images: Pixels) -> npt.NDArray[np.intp]:
