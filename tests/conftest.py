@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,16 +96,29 @@ Exported = Callable[[str, "Target"], "ExportResult"]
 @pytest.fixture(scope="session")
 def exported(tiny_sources: dict[str, SourceModel], tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Call with ("grey" | "colour", target) for the artifact; each is made when it is first asked for."""
+    return _exporter(tiny_sources, tmp_path_factory.mktemp("exported"))
+
+
+@pytest.fixture(scope="session")
+def exported_with_outputs(tiny_sources: dict[str, SourceModel], tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """As `exported`, but the artifacts return everything that a model may return beside the probabilities."""
+    from edge_fm_export.outputs.extra import extra_outputs
+    from edge_fm_runtime.artifacts.metadata import EXTRA_OUTPUTS
+
+    sources = {kind: replace(s, extra=extra_outputs(s.model, EXTRA_OUTPUTS)) for kind, s in tiny_sources.items()}
+    return _exporter(sources, tmp_path_factory.mktemp("exported-with-outputs"))
+
+
+def _exporter(sources: dict[str, SourceModel], root: Path) -> Exported:
     from exporting import export
 
-    root = tmp_path_factory.mktemp("exported")
     made: dict[tuple[str, Target], ExportResult] = {}
 
     def get(kind: str, target: Target) -> ExportResult:
         if (kind, target) not in made:
             shape = TINY_SHAPES[kind]
             report = export(
-                tiny_sources[kind],
+                sources[kind],
                 [target],
                 root / kind,
                 test=tiny_set(shape, 200, seed=2),

@@ -134,9 +134,14 @@ class ArtifactSchema(_Table):
     """The fields of `edgefm.json`, from the dataclasses that the reader fills."""
 
     def parts(self) -> Iterable[tuple[str, list[str]]]:
-        from edge_fm_runtime.artifacts.metadata import FileEntry, InputSpec, Metadata, PhotoSpec
+        from edge_fm_runtime.artifacts.metadata import FileEntry, InputSpec, Metadata, OutputSpec, PhotoSpec
 
-        for cls, name in {Metadata: "The file", InputSpec: "input", PhotoSpec: "photo"}.items():
+        for cls, name in {
+            Metadata: "The file",
+            InputSpec: "input",
+            PhotoSpec: "photo",
+            OutputSpec: "Each entry of extra_outputs",
+        }.items():
             described = described_attributes(cls)
             rows = [
                 (literal(f.name), literal(shown_type(cls, f.name)), prose(described.get(f.name, "See below.")))

@@ -108,10 +108,15 @@ def _vector(head: Head) -> tuple[int, str]:
 def _with_features(keras: Any, head: Head) -> Any:
     """A model that returns the output of the outermost model, and the features."""
     *outer, inner = head.models
-    extended = keras.Model(inner.inputs, [inner.outputs[0], head.features])
+    extended = keras.Model(_input(inner), [inner.outputs[0], head.features])
     for model, held in zip(reversed(outer), reversed(head.models[1:]), strict=True):
         extended = _around(keras, model, held, extended)
     return extended
+
+
+def _input(model: Any) -> Any:
+    """The one input of a model, or all of them; a list of one would not be called with a tensor alone."""
+    return model.inputs[0] if len(model.inputs) == 1 else model.inputs
 
 
 def _around(keras: Any, model: Any, held: Any, extended: Any) -> Any:
@@ -126,7 +131,7 @@ def _around(keras: Any, model: Any, held: Any, extended: Any) -> Any:
         return keras.tree.pack_sequence_as(held.output, [output])
 
     copy = keras.models.clone_model(
-        keras.Model(model.inputs, model.outputs), clone_function=lambda operation: operation, call_function=call
+        keras.Model(_input(model), model.outputs[0]), clone_function=lambda operation: operation, call_function=call
     )
     if len(found) != 1:
         raise ModelError(
@@ -134,4 +139,4 @@ def _around(keras: Any, model: Any, held: Any, extended: Any) -> Any:
             f"{len(found)} times.",
             hint=_HINT,
         )
-    return keras.Model(copy.inputs, [copy.outputs[0], found[0]])
+    return keras.Model(_input(copy), [copy.outputs[0], found[0]])

@@ -138,7 +138,8 @@ train --recipe small.toml --out runs/lenet5 --quiet
 search small.toml --trials 1 --out runs/search --quiet
 crossval small.toml --folds 2 --out runs/crossval --quiet
 sweep small.toml --grid optimizer.learning_rate=1e-3 --out runs/sweep --quiet
-export runs/lenet5 --quiet
+export runs/lenet5 --outputs embedding --quiet
+similar photos/0.png photos --model runs/lenet5/export/lenet5-onnx-fp32 --quiet
 evaluate runs/lenet5 --report report --quiet
 verify {_ONE}-litert-int8 --quiet
 verify {_ONE}-openvino-int8 --against runs/quickstart --quiet
@@ -207,7 +208,10 @@ called = {
     "train_prepared": lambda: train_prepared(kept["prepare_training"], Path("runs/prepared")),
     "train": lambda: train("small.toml", out="runs/lenet5", options=TrainOptions(seed=1)),
     "plan_export": lambda: plan_export("runs/lenet5", ["all"], ["all"]),
-    "export": lambda: export("runs/lenet5", ["onnx", "litert"], ["fp32"]),
+    "export": lambda: export(
+        "runs/lenet5", ["onnx", "litert"], ["fp32"], options=ExportOptions(outputs=["embedding"])
+    ),
+    "similar": lambda: similar("photos/0.png", "photos", "runs/lenet5/export/lenet5-litert-fp32"),
     "verify": lambda: verify("runs/lenet5/export/lenet5-onnx-fp32", against="runs/lenet5"),
     "evaluate": lambda: evaluate("runs/lenet5", report="report"),
     "classify": lambda: list(classify("photos/0.png", "runs/lenet5/export/lenet5-litert-fp32")),

@@ -33,6 +33,7 @@ LONGEST_S = 4.0
 ENDS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 TRAIN = ["train", "--model", "lenet5", "--data", "images.npz", "--epochs", "3", "--batch-size", "16"]
 EXPORT = "run/export/tiny-grey-onnx-fp32"
+WITH_OUTPUTS = "run/with-outputs/tiny-grey-onnx-fp32"
 COMMANDS: dict[str, list[str]] = {
     "train": [*TRAIN, "--quiet"],
     "search": ["search", "small.toml", "--data", "images.npz", "--out", "s"],
@@ -50,6 +51,7 @@ COMMANDS: dict[str, list[str]] = {
     "data": ["data", "show", "fashion-mnist-mini", "--out", "sheet.png"],
     "doctor": ["doctor"],
     "quickstart": ["quickstart"],
+    "similar": ["similar", "photos/000.png", "photos", "--model", WITH_OUTPUTS],
     "sign": ["sign", EXPORT, "--key", "signing.key"],
 }
 _SERVER = """
@@ -103,13 +105,16 @@ for line in sys.stdin:
 
 
 @pytest.fixture(scope="module")
-def place(tiny_runs: dict[str, Any], exported: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(
+    tiny_runs: dict[str, Any], exported: Any, exported_with_outputs: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A folder with a run, an artifact, photos and labelled images, which every attempt gets a copy of."""
     from edge_fm_export.targets import Target
 
     folder = tmp_path_factory.mktemp("place") / "template"
     shutil.copytree(tiny_runs["grey"].folder, folder / "run")
     shutil.copytree(exported("grey", Target("onnx", "fp32")).path, folder / EXPORT)
+    shutil.copytree(exported_with_outputs("grey", Target("onnx", "fp32")).path, folder / WITH_OUTPUTS)
     draw = np.random.default_rng(0)
     (folder / "photos").mkdir()
     for number in range(200):

@@ -32,6 +32,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "report": (edge_fm.benchmark_report,),
     "search": (edge_fm.search,),
     "sign": (edge_fm.sign,),
+    "similar": (edge_fm.similar,),
     "sweep": (edge_fm.sweep,),
     "train": (edge_fm.train, edge_fm.TrainOptions),
     "verify": (edge_fm.verify,),
@@ -58,7 +59,7 @@ ELSEWHERE = {
     ("infer", "show"): edge_fm.Classifier.canvas,
     **{
         (name, "require_signature"): edge_fm.required_signature
-        for name in ("autotune", "benchmark", "evaluate", "infer")
+        for name in ("autotune", "benchmark", "evaluate", "infer", "similar")
     },
 }
 """What a method or another function is for."""

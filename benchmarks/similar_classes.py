@@ -1,0 +1,114 @@
+"""Embeddings of every format: how close they are to Keras, and how often the most similar image is of the same class.
+
+    python -m benchmarks.similar_classes [MODEL] [--data SOURCE] [--format FORMAT] [--precision PRECISION] [--json]
+
+Exports MODEL (a run, a model's file or a trained model of the package; default: edgenet-s) with `--outputs embedding`
+to every format and precision, and prints for each artifact what its gate measured on up to 1,000 test images. Then
+each of 500 test images is compared, as `edgefm similar` does, with the other 499 and with the training images; the
+last columns are the shares whose most similar image is of the same class.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+QUERIES = 500
+
+
+def same_class_first(
+    queries: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    others: npt.NDArray[np.float32],
+    other_labels: npt.NDArray[np.int64],
+    *,
+    same: bool,
+) -> float:
+    """The share of queries whose most similar embedding is of their class.
+
+    Args:
+        queries: embeddings `[N,D]`.
+        labels: `[N]`.
+        others: embeddings `[M,D]` to search in.
+        other_labels: `[M]`.
+        same: whether the others are the queries themselves: none is compared with itself.
+    """
+    one, other = (e / np.maximum(np.linalg.norm(e, axis=1, keepdims=True), 1e-12) for e in (queries, others))
+    likeness = one @ other.T
+    if same:
+        np.fill_diagonal(likeness, -np.inf)
+    return float((other_labels[likeness.argmax(axis=1)] == labels).mean())
+
+
+def embeddings(artifact: Path, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Embeddings float32 `[N,D]` of canvases uint8 `[N,H,W,C]`, by the artifact on its own engine."""
+    from edge_fm.api.common.engines import ALL_ENGINES
+    from edge_fm_runtime import create_engine, load_artifact
+
+    engine = create_engine(load_artifact(artifact), registry=ALL_ENGINES)
+    try:
+        return engine.predict_outputs(images, batch=64)["embedding"]
+    finally:
+        engine.close()
+
+
+def measure(model: str, source: str, formats: list[str], precisions: list[str]) -> list[dict[str, Any]]:
+    """One row for each artifact."""
+    import edge_fm
+    from edge_fm.data import load_dataset
+
+    data = load_dataset(source)
+    chosen = np.linspace(0, len(data.test.images) - 1, min(QUERIES, len(data.test.images))).astype(np.intp)
+    images, labels = np.asarray(data.test.images[chosen]), data.test.labels[chosen]
+    training, training_labels = np.asarray(data.train.images), data.train.labels
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        options = edge_fm.ExportOptions(outputs=["embedding"], data=source)
+        report = edge_fm.export(model, formats, precisions, out=folder, options=options)
+        for result in report.results:
+            measured = (result.metadata.parity or {})["extra_outputs"]["embedding"]
+            found = embeddings(result.path, images)
+            searched = embeddings(result.path, training)
+            rows.append(
+                {
+                    "artifact": result.path.name,
+                    **measured,
+                    "among_test": same_class_first(found, labels, found, labels, same=True),
+                    "among_training": same_class_first(found, labels, searched, training_labels, same=False),
+                    "queries": len(images),
+                }
+            )
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default="edgenet-s")
+    parser.add_argument("--data", default="fashion-mnist-mini", metavar="SOURCE")
+    parser.add_argument("--format", action="append", dest="formats")
+    parser.add_argument("--precision", action="append", dest="precisions")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    rows = measure(given.model, given.data, given.formats or ["all"], given.precisions or ["all"])
+    if given.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    print(f"{'artifact':28} {'max diff':>9} {'mean cosine':>12} {'same class first: test':>23} {'training':>9}")
+    for row in rows:
+        print(
+            f"{row['artifact']:28} {row['max_abs_diff']:9.2g} {row['mean_cosine']:12.6f} "
+            f"{100 * row['among_test']:22.1f}% {100 * row['among_training']:8.1f}%"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
