@@ -16,7 +16,7 @@ from edge_fm_runtime.parity.checks import Check
 from edge_fm_runtime.parity.extra_outputs import OutputParity, compare_outputs
 
 _MOST_IMAGES = 1000
-"""Evenly chosen: their means and extremes have settled by then, and maps of many classes take long."""
+"""Evenly selected: their means and extremes have settled by then, and maps of many classes take long."""
 _SINGLES = 32
 
 
@@ -44,8 +44,8 @@ def compare_extra_outputs(
     def pairs(places: np.ndarray[tuple[int], np.dtype[np.intp]], batch: int) -> Iterator[tuple[Outputs, Outputs]]:
         size = batch_size(images)
         for start in range(0, len(places), size):
-            chosen: Pixels = np.asarray(images[places[start : start + size]])
-            yield reference(chosen), engine.predict_outputs(chosen, batch=batch)
+            selected: Pixels = np.asarray(images[places[start : start + size]])
+            yield reference(selected), engine.predict_outputs(selected, batch=batch)
 
     found = compare_outputs(pairs(rows, batch_size(images)))
     checks = [one.check(precision) for one in found]
