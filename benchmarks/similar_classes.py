@@ -2,11 +2,11 @@
 
     python -m benchmarks.similar_classes [MODEL] [--data SOURCE] [--format FORMAT] [--precision PRECISION] [--json]
 
-Exports MODEL (a run, a model's file or a trained model of the package; default: edgenet-s) with `--outputs embedding`
-to every format and precision, and prints for each artifact what its gate measured on up to 1,000 test images. Then
-each of the first 500 test images is compared, as `edgefm similar` does, with the other 499 and with the training images;
-the last columns are the shares whose most similar image is of the same class, and that share for all test images among
-each other.
+Exports MODEL (a run, a model's file or a trained model of the package; default: edgenet-s) with `--outputs
+embedding` to every format and precision, and prints for each artifact what its gate measured on up to 1,000 test
+images. Then each of the first 500 test images is compared, as `edgefm similar` does, with the other 499 and with
+the training images; the last columns are the shares whose most similar image is of the same class, and that share
+for all test images among each other.
 """
 
 from __future__ import annotations
