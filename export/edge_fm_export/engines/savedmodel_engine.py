@@ -63,10 +63,10 @@ class SavedModelEngine(Engine):
                     f"TensorFlow cannot load {artifact.payload / VERSION}: {error}",
                     hint="Update the library, pip install -U tensorflow, or export the model again: edgefm export",
                 ) from error
+        self._names = [OUTPUT, *(output.name for output in artifact.metadata.extra_outputs)]
         if artifact.metadata.extra_outputs:
             shapes = self._signature.structured_outputs
-            names = [OUTPUT, *(output.name for output in artifact.metadata.extra_outputs)]
-            check_outputs(artifact, [(name, list(shapes[name].shape)[1:]) for name in names if name in shapes])
+            check_outputs(artifact, [(name, list(shapes[name].shape)[1:]) for name in self._names if name in shapes])
 
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls, self._tf.device(self._place):
@@ -79,7 +79,7 @@ class SavedModelEngine(Engine):
             values = self._signature(image=self._tf.constant(batch))
         for value in values.values():
             require_ran_on(value, self._options)
-        return {name: np.asarray(value) for name, value in values.items()}
+        return {name: np.asarray(values[name]) for name in self._names}
 
     def close(self) -> None:
         """Release the model once running calls have returned."""
