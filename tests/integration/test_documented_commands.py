@@ -123,6 +123,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_base_install(tmp_path_factory.mktemp("base"))
 
 
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `give_models` gives, trained once; each block gets a copy."""
+    made = tmp_path_factory.mktemp("models")
+    give_models(made)
+    return made
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """An empty folder but for a photo and a folder of photos."""
@@ -179,7 +187,7 @@ def test_a_block(block: Block, base: Path, folder: Path, request: pytest.Fixture
             pytest.skip("needs the program openssl, which is not installed")
     needs_all = NEEDS_ALL.search(block.text)
     if needs_all:
-        give_models(folder)
+        shutil.copytree(request.getfixturevalue("models"), folder, dirs_exist_ok=True)
     run_block(block, request.getfixturevalue("preloaded") if needs_all else base, folder)
 
 
