@@ -14,10 +14,8 @@ one run: latencies of different days do not compare.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -29,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_fm import export
 from edge_fm.experiments.run import machine_name
 from edge_fm.models import records
 from edge_fm.models.records import OTHERS, RECORD_FILE, Exported, Record, Seed, read_record, shipped_records
@@ -73,11 +72,8 @@ def tested_seed(recipe: Recipe, seed: int, out: Path) -> tuple[Path, Seed, dict[
 
 def export_run(run: Path, out: Path) -> tuple[dict[str, Any], ...]:
     """Export a run; what `edgefm export --json` says of each artifact."""
-    command = [sys.executable, "-m", "edge_fm", "export", str(run), "--out", str(out), "--json", "--quiet"]
-    command += [word for name in FORMATS for word in ("--format", name)]
-    command += [word for name in PRECISIONS for word in ("--precision", name)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return tuple(json.loads(done.stdout))
+    report = export(run, tuple(FORMATS), PRECISIONS, out=out, warn=partial(print, file=sys.stderr))
+    return tuple(report.to_json())
 
 
 def time_together(rows: Sequence[Mapping[str, Any]], *, duration_s: float) -> dict[str, float]:

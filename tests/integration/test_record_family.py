@@ -45,7 +45,6 @@ teacher = ["runs/tiny-3", "edgenet-n"]
 
 def test_a_recipe_becomes_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", ":".join(str(ROOT / part) for part in ("", "export", "runtime")))
     monkeypatch.setattr(records, "STORED_RESULTS", tmp_path / "stored")
     Path("tiny.toml").write_text(TINY)
 
