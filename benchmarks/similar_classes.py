@@ -1,12 +1,13 @@
-"""Embeddings of every format: how close they are to Keras, and how often the most similar image is of the same class.
+"""Extra outputs of every format: how near they are to Keras, and how often the most similar image is of the same class.
 
-    python -m benchmarks.similar_classes [MODEL] [--data SOURCE] [--format FORMAT] [--precision PRECISION] [--json]
+    python -m benchmarks.similar_classes [MODEL] [--data SOURCE] [--format FORMAT] [--precision PRECISION]
+        [--outputs NAME,NAME] [--json]
 
-Exports MODEL (a run, a model's file or a trained model of the package; default: edgenet-s) with `--outputs
-embedding` to every format and precision, and prints for each artifact what its gate measured on up to 1,000 test
-images. Then each of the first 500 test images is compared, as `edgefm similar` does, with the other 499 and with
-the training images; the last columns are the shares whose most similar image is of the same class, and that share
-for all test images among each other.
+Exports MODEL (a run, a model's file or a trained model of the package; default: edgenet-s) to every format and
+precision with `--outputs embedding,cam`, and prints for each artifact what its gate measured on up to 1,000 test
+images. Then each of the first 500 test images is compared, as `edgefm similar` does, with the other 499 and with the
+training images; the last columns are the shares whose most similar image is of the same class, and that share for all
+test images among each other.
 """
 
 from __future__ import annotations

@@ -100,6 +100,7 @@ def open_photos(
     recursive: bool = False,
     max_pixels: int | None = None,
     one_shot: bool = False,
+    heatmap: bool = False,
     note: MessageFn = ignore_message,
     **engine_options: Any,
 ) -> Iterator[OpenedPhotos]:
@@ -107,7 +108,8 @@ def open_photos(
 
     `one_shot` is for a process that does nothing else. A lone file then starts no thread pool and follows no device
     profile, as what is fastest when warm may take longer to start than one photo takes. Threads of the engine do not
-    spin while they wait, which would take the cores from decoding. Small photos are decoded in processes.
+    spin while they wait, which would take the cores from decoding. Small photos are decoded in processes. `heatmap` is
+    that of `Classifier.classify`.
     """
     given = tuple(map(str, [photos] if isinstance(photos, str | Path) else photos))
     lone = lone_file(given) if one_shot else None
@@ -122,15 +124,19 @@ def open_photos(
         if classifier.profile_note is not None:
             note(classifier.profile_note)
         if lone is None:
-            found = classifier.classify_many(listed, batch_size=batch_size, top_k=top_k, processes=one_shot)
+            found = classifier.classify_many(
+                listed, batch_size=batch_size, top_k=top_k, processes=one_shot, heatmap=heatmap
+            )
         else:
-            found = _classify_one(classifier, lone, top_k)
+            found = _classify_one(classifier, lone, top_k, heatmap=heatmap)
         predictions = (listed.explained(one) if isinstance(one, Failure) else one for one in found)
         yield OpenedPhotos(classifier, listed, predictions, lone is not None)
 
 
-def _classify_one(classifier: Classifier, path: str, top_k: int) -> Iterator[Classification | Failure]:
+def _classify_one(
+    classifier: Classifier, path: str, top_k: int, *, heatmap: bool
+) -> Iterator[Classification | Failure]:
     try:
-        yield classifier.classify(path, top_k=top_k)
+        yield classifier.classify(path, top_k=top_k, heatmap=heatmap)
     except PhotoError as error:
         yield Failure(path, error)

@@ -41,6 +41,8 @@ class Classification:
         infer_ms: time in the engine; in a batch, the batch's time divided by its size.
         rejected: whether the best score is below the classifier's `min_score`; None where it has none.
         embedding: float32 `[features]`, the model's feature vector of the photo; None where it was not requested.
+        heatmap: float32 `[h,w]`, what each place of the canvas adds to the logit of the most probable class, in the
+            resolution of the model's last feature map; None where it was not requested.
     """
 
     input: str
@@ -49,6 +51,7 @@ class Classification:
     infer_ms: float
     rejected: bool | None = None
     embedding: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    heatmap: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
     @property
     def label(self) -> str | None:

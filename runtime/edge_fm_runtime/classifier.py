@@ -29,7 +29,7 @@ from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Registry, cr
 from edge_fm_runtime.engines.base import SupportsInfer, as_engine
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import ClosedError, PhotoError
-from edge_fm_runtime.model_outputs import checked_probabilities, run_checked, wanted_outputs
+from edge_fm_runtime.model_outputs import checked_probabilities, outputs_of_photo, run_checked, wanted_outputs
 from edge_fm_runtime.photos.canvas import check_shape
 from edge_fm_runtime.photos.photo import DEFAULT_MAX_PIXELS, load_canvas
 from edge_fm_runtime.system.machine import usable_cpus
@@ -181,20 +181,23 @@ class Classifier:
         """
         return load_canvas(photo, self._shape, self.artifact.metadata.photo, max_pixels=self.max_pixels)
 
-    def classify(self, photo: Photo, *, top_k: int = 1, embedding: bool = False) -> Classification:
+    def classify(
+        self, photo: Photo, *, top_k: int = 1, embedding: bool = False, heatmap: bool = False
+    ) -> Classification:
         """Classify one photo.
 
         Args:
             photo: a path, the bytes of an image file, a PIL image, or a uint8 array `[H,W]` or `[H,W,C]`.
             top_k: how many classes to return.
             embedding: return the feature vector, too, of an artifact that was exported with `--outputs embedding`.
+            heatmap: return, too, where the model saw the class; the artifact was exported with `--outputs cam`.
 
         Raises:
             PhotoError: the file is not a readable image.
-            EngineError: `top_k` is less than 1, or the artifact has no embedding; or ClosedError: the classifier was
+            EngineError: `top_k` is less than 1, or the artifact has no such output; or ClosedError: the classifier was
                 closed.
         """
-        extra = wanted_outputs(self.artifact, embedding=embedding)
+        extra = wanted_outputs(self.artifact, embedding=embedding, heatmap=heatmap)
         with self._calls:
             (classification,) = self._classify([self._decode(photo)], top_k, extra)
             return classification
@@ -207,6 +210,7 @@ class Classifier:
         top_k: int = 1,
         processes: bool = False,
         embedding: bool = False,
+        heatmap: bool = False,
     ) -> Iterator[Classification | Failure]:
         """Classify photos as they come, in input order; decoding runs beside inference, memory stays bounded.
 
@@ -218,6 +222,7 @@ class Classifier:
             processes: decode files in a child process for each core after the first few dozen; for small photos
                 Python's lock keeps threads from using more than one core.
             embedding: as for `classify`.
+            heatmap: as for `classify`.
 
         Yields:
             a `Classification` for each photo, or a `Failure` for one that cannot be read.
@@ -225,7 +230,7 @@ class Classifier:
         Raises:
             ClosedError: the classifier was closed before the last result.
             PhotoError: the model takes other channels than photos have, or one photo was given instead of several.
-            EngineError: the artifact has no embedding.
+            EngineError: the artifact has no such output.
 
         Example:
             >>> with Classifier.load(artifact) as classifier:  # doctest: +SKIP
@@ -236,7 +241,7 @@ class Classifier:
 
         check_batches(photos, batch_size)
         check_shape(self._shape)
-        extra = wanted_outputs(self.artifact, embedding=embedding)
+        extra = wanted_outputs(self.artifact, embedding=embedding, heatmap=heatmap)
         workers = usable_cpus()
         decoder = ParallelDecoder(
             photos,
@@ -281,7 +286,7 @@ class Classifier:
         found = []
         for place, (one, row) in enumerate(zip(decoded, probabilities, strict=True)):
             top = self.best(row, top_k)
-            own = {name: values[place] for name, values in outputs.items()}
+            own = outputs_of_photo(outputs, place, top[0].index) if outputs else {}
             found.append(Classification(one.name, top, one.decode_ms, infer_ms, self._rejected(top), **own))
         return found
 

@@ -86,16 +86,26 @@ def _checked(
     )
 
 
-def wanted_outputs(artifact: Artifact, *, embedding: bool) -> tuple[str, ...]:
+def wanted_outputs(artifact: Artifact, *, embedding: bool, heatmap: bool) -> tuple[str, ...]:
     """Names of the extra outputs that are wanted of an artifact.
 
     Raises:
         EngineError: it has none of that name.
     """
-    wanted = ("embedding",) if embedding else ()
+    wanted = tuple(name for name, given in (("embedding", embedding), ("cam", heatmap)) if given)
     for name in wanted:
         require_output(artifact, name)
     return wanted
+
+
+def outputs_of_photo(outputs: Outputs, place: int, index: int) -> dict[str, npt.NDArray[np.float32]]:
+    """What a classification holds of the extra outputs: its embedding, and its class's map as `heatmap`."""
+    found = {}
+    if "embedding" in outputs:
+        found["embedding"] = outputs["embedding"][place]
+    if "cam" in outputs:
+        found["heatmap"] = np.ascontiguousarray(outputs["cam"][place, ..., index])
+    return found
 
 
 def require_output(artifact: Artifact, name: str) -> None:

@@ -53,7 +53,8 @@ class ExportOptions:
         force: replace artifacts that came from another model.
         bom: add a bill of materials, bom.cdx.json (CycloneDX), to each artifact.
         outputs: what the model returns beside the probabilities: "embedding", the feature vector that its last layer
-            reads. None named: the probabilities alone.
+            reads, and "cam", a map for each class of what each place of the image adds to its logit. None named: the
+            probabilities alone.
     """
 
     calibration: str | None = None

@@ -10,8 +10,8 @@ import click
 
 from edge_fm.cli.console.console import Console
 from edge_fm.cli.console.printable import printable, printable_json, printable_message, printable_name
+from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.classification import Classification, Failure
-from edge_fm_runtime.classifier import Classifier
 
 if TYPE_CHECKING:
     from edge_fm.api.classify import OpenedPhotos
@@ -23,7 +23,7 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def print_predictions(
-    opened: OpenedPhotos, console: Console, *, top_k: int, as_csv: bool, show: Path | None
+    opened: OpenedPhotos, console: Console, *, top_k: int, as_csv: bool, show: Path | None, heatmap: Path | None = None
 ) -> tuple[int, int]:
     """Print a row on stdout for each photo, and on stderr why a photo could not be read.
 
@@ -33,6 +33,7 @@ def print_predictions(
         top_k: how many classes a row has.
         as_csv: rows are CSV.
         show: folder for the canvas of each photo, as PNG; None writes none.
+        heatmap: folder for the canvas with a heat map of where the class was seen; likewise.
 
     Returns:
         How many photos were classified, and how many failed.
@@ -62,18 +63,22 @@ def print_predictions(
                 console.note(hint)
         else:
             if show is not None:
-                _write_canvas(classifier, prediction.input, show, classified + failed)
+                _write_image(classifier.canvas(prediction.input), prediction.input, show, classified + failed)
+            if heatmap is not None and prediction.heatmap is not None:
+                from edge_fm_runtime.photos.heatmap import draw_heatmap
+
+                drawn = draw_heatmap(classifier.canvas(prediction.input), prediction.heatmap)
+                _write_image(drawn, prediction.input, heatmap, classified + failed)
             classified += 1
     return classified, failed
 
 
-def _write_canvas(classifier: Classifier, path: str, folder: Path, number: int) -> None:
-    """Write the canvas of a photo, enlarged so that a person can see it, and named after the photo."""
+def _write_image(canvas: Pixels, path: str, folder: Path, number: int) -> None:
+    """Write a canvas `[H,W,C]`, enlarged so that a person can see it, and named after the photo at `path`."""
     from PIL import Image
 
     from edge_fm_runtime.system.atomic_write import replacing
 
-    canvas = classifier.canvas(path)
     image = Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas)
     factor = max(1, 280 // max(image.size))
     folder.mkdir(parents=True, exist_ok=True)

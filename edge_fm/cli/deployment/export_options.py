@@ -170,7 +170,7 @@ export_options = option_group(
         metavar="NAME[,NAME]",
         default=(),
         help="Let the model return more than probabilities: embedding, the feature vector that its last layer reads "
-        "(for edgefm similar).",
+        "(for edgefm similar); cam, class activation maps (for edgefm infer --heatmap).",
     ),
     click.option("--bom", is_flag=True, help="Add a bill of materials to each artifact: bom.cdx.json (CycloneDX 1.6)."),
     click.option("--out", type=PATH, metavar="DIR", help="Where the artifacts go. Default: export/ in the run."),

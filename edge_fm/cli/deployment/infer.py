@@ -37,6 +37,13 @@ from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 @click.option("--top-k", type=COUNT, default=1, show_default=True, help="How many classes to print.")
 @click.option("--recursive", "-r", is_flag=True, help="Look into subfolders too.")
 @click.option("--show", type=FOLDER, metavar="DIR", help="Write there what the model saw, as PNG.")
+@click.option(
+    "--heatmap",
+    type=FOLDER,
+    metavar="DIR",
+    help="Write there what the model saw, as PNG, with a heat map of where it saw the class; the artifact must return "
+    "class activation maps (edgefm export --outputs cam).",
+)
 @click.option("--max-pixels", type=COUNT, help=f"Refuse larger photos. Default: {DEFAULT_MAX_PIXELS:,}.")
 @click.option(
     "--min-score",
@@ -53,6 +60,7 @@ def command(
     photos: tuple[str, ...],
     top_k: int,
     show: Path | None,
+    heatmap: Path | None,
     as_csv: bool,
     **options: Any,
 ) -> None:
@@ -74,8 +82,10 @@ def command(
     from edge_fm.cli.console.infer_rows import print_predictions
     from edge_fm_runtime.errors import PhotoError
 
-    with open_photos(photos, top_k=top_k, one_shot=True, note=console.note, **options) as opened:
-        classified, failed = print_predictions(opened, console, top_k=top_k, as_csv=as_csv, show=show)
+    with open_photos(
+        photos, top_k=top_k, one_shot=True, heatmap=heatmap is not None, note=console.note, **options
+    ) as opened:
+        classified, failed = print_predictions(opened, console, top_k=top_k, as_csv=as_csv, show=show, heatmap=heatmap)
     if passed_over := opened.photos.describe_passed_over():
         console.note(f"Passed over: {passed_over}.")
     if classified + failed == 0:

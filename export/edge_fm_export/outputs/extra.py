@@ -1,4 +1,4 @@
-"""A Keras classifier that returns more than probabilities: its features, for search and for comparison of images."""
+"""A Keras classifier that returns more than probabilities: its features, and maps of where it saw each class."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_fm_export.compat.tensorflow_setup import import_keras
+from edge_fm_export.outputs.cam import find_class_maps
 from edge_fm_export.outputs.head import Head, find_head
 from edge_fm_runtime.artifacts.metadata import EXTRA_OUTPUTS, PROBABILITIES, OutputSpec
 from edge_fm_runtime.errors import ExportError, ModelError
@@ -52,8 +53,12 @@ def require_outputs(model: Any, names: Sequence[str]) -> None:
         ExportError: there is no such output.
         ModelError: the model has no layer that gives it.
     """
-    if check_outputs(names):
-        _vector(_head(model))
+    if wanted := check_outputs(names):
+        head = _head(model)
+        if "embedding" in wanted:
+            _vector(head)
+        if "cam" in wanted:
+            find_class_maps(head)
 
 
 def extra_outputs(model: Any, names: Sequence[str]) -> ExtraOutputs:
@@ -70,15 +75,19 @@ def extra_outputs(model: Any, names: Sequence[str]) -> ExtraOutputs:
     keras = import_keras()
     wanted = check_outputs(names)
     head = _head(model)
-    size, meaning = _vector(head)
-    extended = _with_features(keras, head)
-    probabilities, features = extended.outputs
+    maps = find_class_maps(head) if "cam" in wanted else None
+    extended = _with_tensors(keras, head, [head.features, *([] if maps is None else [maps.features])])
+    probabilities, features, *of_maps = extended.outputs
     outputs: dict[str, Any] = {PROBABILITIES: probabilities}
     specs = []
     if "embedding" in wanted:
+        size, meaning = _vector(head)
         vector = features if len(features.shape) == 2 else keras.layers.GlobalAveragePooling2D()(features)
         outputs["embedding"] = vector if vector.dtype == "float32" else keras.ops.cast(vector, "float32")
         specs.append(OutputSpec("embedding", (size,), meaning))
+    if maps is not None:
+        outputs["cam"] = maps.output(keras, *of_maps)
+        specs.append(OutputSpec("cam", maps.shape, maps.meaning))
     return ExtraOutputs(keras.Model(extended.inputs[0], outputs, name=model.name), tuple(specs))
 
 
@@ -105,10 +114,10 @@ def _vector(head: Head) -> tuple[int, str]:
     return int(shape[-1]), f"the mean over all places of what the last layer with weights, {name} ({kind}), reads"
 
 
-def _with_features(keras: Any, head: Head) -> Any:
-    """A model that returns the output of the outermost model, and the features."""
+def _with_tensors(keras: Any, head: Head, tensors: Sequence[Any]) -> Any:
+    """A model that returns the output of the outermost model, and these tensors of the innermost one."""
     *outer, inner = head.models
-    extended = keras.Model(_input(inner), [inner.outputs[0], head.features])
+    extended = keras.Model(_input(inner), [inner.outputs[0], *tensors])
     for model, held in zip(reversed(outer), reversed(head.models[1:]), strict=True):
         extended = _around(keras, model, held, extended)
     return extended
@@ -120,14 +129,14 @@ def _input(model: Any) -> Any:
 
 
 def _around(keras: Any, model: Any, held: Any, extended: Any) -> Any:
-    """`model` with `extended` in the place of the model `held` in it, and the features of that one as well."""
-    found = []
+    """`model` with `extended` in the place of the model `held` in it, and the tensors of that one as well."""
+    found: list[list[Any]] = []
 
     def call(operation: Any, *arguments: Any, **options: Any) -> Any:
         if operation is not held:
             return operation(*arguments, **options)
-        output, features = extended(*arguments, **options)
-        found.append(features)
+        output, *tensors = extended(*arguments, **options)
+        found.append(tensors)
         return keras.tree.pack_sequence_as(held.output, [output])
 
     copy = keras.models.clone_model(
@@ -139,4 +148,4 @@ def _around(keras: Any, model: Any, held: Any, extended: Any) -> Any:
             f"{len(found)} times.",
             hint=_HINT,
         )
-    return keras.Model(_input(copy), [copy.outputs[0], found[0]])
+    return keras.Model(_input(copy), [copy.outputs[0], *found[0]])

@@ -30,7 +30,7 @@ JsonObject: TypeAlias = Mapping[str, Any]
 FORMATS: tuple[Format, ...] = get_args(Format)
 PROBABILITIES = "probabilities"
 """Name of the output that every model has, the first one."""
-EXTRA_OUTPUTS = ("embedding",)
+EXTRA_OUTPUTS = ("embedding", "cam")
 """Names of the outputs that a model may have beside it, in their order."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 

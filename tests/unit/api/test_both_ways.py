@@ -57,6 +57,7 @@ ELSEWHERE = {
     ("export", "dry_run"): edge_fm.plan_export,
     ("infer", "as_csv"): edge_fm.Classification.to_json,
     ("infer", "show"): edge_fm.Classifier.canvas,
+    ("infer", "heatmap"): edge_fm.Classifier.classify,
     **{
         (name, "require_signature"): edge_fm.required_signature
         for name in ("autotune", "benchmark", "evaluate", "infer", "similar")

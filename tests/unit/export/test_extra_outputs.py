@@ -96,9 +96,9 @@ def test_a_model_that_calls_its_layers_itself_is_refused() -> None:
 
 
 def test_names_are_checked_and_put_in_order() -> None:
-    assert check_outputs("embedding") == check_outputs(["embedding", "embedding"]) == ("embedding",)
+    assert check_outputs("cam,embedding") == check_outputs(["embedding", "cam", "cam"]) == ("embedding", "cam")
     assert check_outputs([]) == ()
-    with pytest.raises(ExportError, match="There is no output 'heat'; supported: embedding"):
+    with pytest.raises(ExportError, match="There is no output 'heat'; supported: embedding, cam"):
         check_outputs(["heat"])
 
 
@@ -110,3 +110,51 @@ def test_the_advice_for_a_failed_embedding_is_not_that_for_probabilities() -> No
     advice = gate_advice(failed, Target("onnx", "int8"), QuantizeOptions(accuracy_control=True))
     assert advice == "Try --precision fp16. Without embedding: leave --outputs out."
     assert failed[0].describe() == "mean_cosine_embedding = 0.9, must be at least 0.99"
+
+
+def averaged() -> Any:
+    layers = [L.Rescaling(1 / 255), L.Conv2D(6, 3, activation="relu"), L.GlobalAveragePooling2D(), L.Dropout(0.2)]
+    four = keras.initializers.Constant(4)
+    normalized = L.BatchNormalization(beta_initializer="ones", moving_variance_initializer=four)
+    return keras.Sequential([keras.Input((8, 8, 3)), *layers, normalized, L.Dense(3, activation="softmax")])
+
+
+def weighed_places() -> Any:
+    layers = [L.Rescaling(1 / 255), L.Conv2D(6, 3, activation="relu"), L.DepthwiseConv2D(6, use_bias=False)]
+    normalized = L.BatchNormalization(moving_variance_initializer=keras.initializers.Constant(0.5))
+    return keras.Sequential(
+        [keras.Input((8, 8, 3)), *layers, normalized, L.Flatten(), L.Dense(3, activation="softmax")]
+    )
+
+
+@pytest.mark.parametrize("build", [averaged, weighed_places, convolutions, sigmoid])
+def test_the_mean_of_a_class_map_is_the_logit_but_for_a_constant(build: Any, tmp_path: Path) -> None:
+    build().save(tmp_path / "model.keras")
+    source = load_source(tmp_path / "model.keras")
+    extra = extra_outputs(source.model, ["embedding", "cam"])
+    assert [spec.name for spec in extra.specs] == ["embedding", "cam"]
+    found = {name: np.asarray(values) for name, values in extra.model(IMAGES, training=False).items()}
+    classes = found["probabilities"].shape[1]
+    assert found["cam"].shape == (5, 6, 6, classes) and extra.specs[1].shape == (6, 6, classes)
+    np.testing.assert_array_equal(found["probabilities"], np.asarray(source.model(IMAGES, training=False)))
+    logits = np.log(found["probabilities"])
+    if classes == 2:  # 1-p and p: the logit of p is their difference, half for each side of the maps
+        means = found["cam"].mean(axis=(1, 2))
+        np.testing.assert_allclose(means[:, 0], -means[:, 1], atol=1e-6)
+        of_maps, of_model = means[:, 1], logits[:, 1] - logits[:, 0]
+    else:
+        of_maps, of_model = (x[:, 1:] - x[:, :1] for x in (found["cam"].mean(axis=(1, 2)), logits))
+    shifts = of_model - of_maps
+    np.testing.assert_allclose(shifts, np.broadcast_to(shifts[:1], shifts.shape), atol=1e-4)
+    assert np.ptp(of_maps, axis=0).max() > 1e-3  # the maps differ from image to image
+
+
+def test_a_flattened_feature_map_has_no_class_maps() -> None:
+    image = keras.Input((8, 8, 3), dtype="uint8", name="image")
+    x = L.Flatten(name="all_places")(L.Conv2D(3, 3)(L.Rescaling(1 / 255)(image)))
+    model = keras.Model(image, L.Dense(3, activation="softmax", name="probabilities")(x))
+    require_outputs(model, ["embedding"])
+    for function in (require_outputs, extra_outputs):
+        with pytest.raises(ModelError, match=r"no class activation maps: all_places \(Flatten\) stands where") as error:
+            function(model, ["cam"])
+        assert "GlobalAveragePooling2D" in str(error.value.hint)
