@@ -61,7 +61,9 @@ def embeddings(artifact: Path, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.
         engine.close()
 
 
-def measure(model: str, source: str, formats: list[str], precisions: list[str]) -> list[dict[str, Any]]:
+def measure(
+    model: str, source: str, formats: list[str], precisions: list[str], outputs: list[str]
+) -> list[dict[str, Any]]:
     """One row for each artifact."""
     import edge_fm
     from edge_fm.data import load_dataset
@@ -73,16 +75,16 @@ def measure(model: str, source: str, formats: list[str], precisions: list[str]) 
     training, training_labels = np.asarray(data.train.images), data.train.labels
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        options = edge_fm.ExportOptions(outputs=["embedding"], data=source)
+        options = edge_fm.ExportOptions(outputs=outputs, data=source)
         report = edge_fm.export(model, formats, precisions, out=folder, options=options)
         for result in report.results:
-            measured = (result.metadata.parity or {})["extra_outputs"]["embedding"]
+            measured = (result.metadata.parity or {})["extra_outputs"]
             found = embeddings(result.path, images)
             searched, of_all = embeddings(result.path, training), embeddings(result.path, every)
             rows.append(
                 {
                     "artifact": result.path.name,
-                    **measured,
+                    "outputs": measured,
                     "among_test": same_class_first(found, labels, found, labels, same=True),
                     "among_training": same_class_first(found, labels, searched, training_labels, same=False),
                     "all_test": same_class_first(of_all, every_label, of_all, every_label, same=True),
@@ -99,17 +101,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", default="fashion-mnist-mini", metavar="SOURCE")
     parser.add_argument("--format", action="append", dest="formats")
     parser.add_argument("--precision", action="append", dest="precisions")
+    parser.add_argument("--outputs", default="embedding,cam", metavar="NAME,NAME")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
-    rows = measure(given.model, given.data, given.formats or ["all"], given.precisions or ["all"])
+    rows = measure(
+        given.model, given.data, given.formats or ["all"], given.precisions or ["all"], given.outputs.split(",")
+    )
     if given.json:
         print(json.dumps(rows, indent=2))
         return 0
     first = f"{'same class first: test':>23} {'training':>9} {'all test':>9}"
-    print(f"{'artifact':28} {'max diff':>9} {'mean cosine':>12} {first}")
+    compared = "".join(f" {name + ':':>10} {'max diff':>9} {'mean cosine':>12}" for name in rows[0]["outputs"])
+    print(f"{'artifact':28}{compared} {first}")
     for row in rows:
         print(
-            f"{row['artifact']:28} {row['max_abs_diff']:9.2g} {row['mean_cosine']:12.6f} "
+            f"{row['artifact']:28}"
+            + "".join(
+                f" {'':10} {one['max_abs_diff']:9.2g} {one['mean_cosine']:12.6f}" for one in row["outputs"].values()
+            )
+            + " "
             f"{100 * row['among_test']:22.1f}% {100 * row['among_training']:8.1f}% "
             f"{100 * row['all_test']:8.1f}%"
         )
