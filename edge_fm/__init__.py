@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edge_fm_runtime import __version__
 
 if TYPE_CHECKING:
+    from edge_fm.api.artifacts.serve import serve
     from edge_fm.api.artifacts.sign import SignResult, sign
     from edge_fm.api.artifacts.similar import SimilarPhoto, SimilarResult, similar
     from edge_fm.api.autotune import AutotuneResult, autotune
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from edge_fm.api.studies import SearchReport, SweepResult, crossval, search, sweep
     from edge_fm.api.train import PreparedTraining, TrainOptions, prepare_training, train, train_prepared
     from edge_fm.api.verify import verify
+    from edge_fm.serving.options import ModelSource, ServeOptions
+    from edge_fm.serving.server import Serving
     from edge_fm.training.run.results import RunResult
     from edge_fm_export.results import ExportReport
     from edge_fm_runtime.classification import Classification, Failure
@@ -59,11 +62,14 @@ _HOMES = {
     "FetchedData": "edge_fm.api.datasets",
     "MachineReport": "edge_fm.api.doctor",
     "ModelList": "edge_fm.api.models",
+    "ModelSource": "edge_fm.serving.options",
     "PreparedTraining": "edge_fm.api.train",
     "QuickstartResult": "edge_fm.api.quickstart",
     "RunResult": "edge_fm.training.run.results",
     "ScenariosResult": "edge_fm.api.loadgen",
     "SearchReport": "edge_fm.api.studies",
+    "ServeOptions": "edge_fm.serving.options",
+    "Serving": "edge_fm.serving.server",
     "SignResult": "edge_fm.api.artifacts.sign",
     "SimilarPhoto": "edge_fm.api.artifacts.similar",
     "SimilarResult": "edge_fm.api.artifacts.similar",
@@ -91,6 +97,7 @@ _HOMES = {
     "required_signature": "edge_fm_runtime.signatures.requirement",
     "run_experiments": "edge_fm.api.experiments",
     "search": "edge_fm.api.studies",
+    "serve": "edge_fm.api.artifacts.serve",
     "sign": "edge_fm.api.artifacts.sign",
     "similar": "edge_fm.api.artifacts.similar",
     "sweep": "edge_fm.api.studies",
@@ -118,11 +125,14 @@ __all__ = [
     "FetchedData",
     "MachineReport",
     "ModelList",
+    "ModelSource",
     "PreparedTraining",
     "QuickstartResult",
     "RunResult",
     "ScenariosResult",
     "SearchReport",
+    "ServeOptions",
+    "Serving",
     "SignResult",
     "SimilarPhoto",
     "SimilarResult",
@@ -151,6 +161,7 @@ __all__ = [
     "required_signature",
     "run_experiments",
     "search",
+    "serve",
     "sign",
     "similar",
     "sweep",

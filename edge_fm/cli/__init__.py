@@ -29,6 +29,7 @@ _COMMANDS = {
     "export": "turn a run or a .keras file into proven artifacts",
     "infer": "classify photos",
     "similar": "rank the photos of a folder by how much they look like one photo",
+    "serve": "serve artifacts over HTTP",
     "sign": "sign an artifact, so that devices can refuse all others",
     "verify": "check that an artifact predicts like the original",
     "evaluate": "measure accuracy, confusion and more on labelled images",

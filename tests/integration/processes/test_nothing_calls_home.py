@@ -101,8 +101,8 @@ def test_a_home_folder_that_cannot_be_written_is_not_spoken_of(place: Place) -> 
     assert place.run(EDGEFM, "infer", "--quiet", "photos/0.png") == ""
 
 
-_UNTESTED = {"data fetch"}
-"""What uses the network, because that is what it is for."""
+_UNTESTED = {"data fetch", "serve"}
+"""What uses the network, because that is what it is for: `serve` listens, and connects to nothing (test_serve.py)."""
 _DEVICE = [
     ("infer", "photos/0.png"),
     ("infer", "photos", "--json"),

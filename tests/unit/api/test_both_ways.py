@@ -31,6 +31,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "quickstart": (edge_fm.quickstart,),
     "report": (edge_fm.benchmark_report,),
     "search": (edge_fm.search,),
+    "serve": (edge_fm.serve, edge_fm.ServeOptions),
     "sign": (edge_fm.sign,),
     "similar": (edge_fm.similar,),
     "sweep": (edge_fm.sweep,),
@@ -48,6 +49,12 @@ CALLED = {
     "std": "preprocessing",
     "weights": ("weights", "changes"),
     "password_file": "password",
+    "token_file": "token",
+    "max_body": "max_body_mib",
+    "timeout": "timeout_s",
+    "batch_delay": "batch_delay_ms",
+    "watch": "watch_s",
+    "stop_timeout": "stop_s",
     "name": (),  # there is one dataset to fetch
 }
 """A command's parameter -> what functions call it."""
@@ -61,6 +68,7 @@ ELSEWHERE = {
     **{
         (name, "require_signature"): edge_fm.required_signature
         for name in ("autotune", "benchmark", "evaluate", "infer", "similar")
+        for name in ("autotune", "benchmark", "evaluate", "infer", "serve")
     },
 }
 """What a method or another function is for."""
