@@ -28,6 +28,10 @@ Result: TypeAlias = "tuple[Classification | Failure, str | None]"
 _PHOTO = "<image>"
 """The name of a photo that came without one, as in `Classifier.classify`."""
 _MOST_CLASSES = 1000
+_HOW = (
+    "send the bytes of a photo (curl --data-binary @photo.jpg), or several photos as multipart/form-data (curl -F "
+    "photo=@a.jpg -F photo=@b.jpg)."
+)
 
 
 def routes(service: Service) -> list[Route]:
@@ -56,6 +60,8 @@ async def _classify(service: Service, request: Request, call: Call) -> Response:
     if failed == len(results):
         first = content["predictions"][0]["error"]
         error = first if len(results) == 1 else f"None of {len(results)} photos can be read; the first: {first}"
+        if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            error += f"\nThe body came as a form, as by curl -d, which changes bytes; {_HOW}"
         return JSONResponse({"error": error, **content}, 422)
     return JSONResponse(content)
 
@@ -78,13 +84,8 @@ async def _photos(request: Request, body: bytes, most: int) -> list[tuple[str, b
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not body:
         raise Refusal(400, "The body is empty; send the bytes of a photo, or several photos as multipart/form-data.")
-    if kind in ("application/json", "application/x-www-form-urlencoded"):
-        # What curl sends with -d, which also changes the bytes.
-        raise Refusal(
-            415,
-            f"The body is {kind}; send the bytes of a photo (curl --data-binary @photo.jpg -H 'Content-Type: "
-            "image/jpeg'), or several photos as multipart/form-data (curl -F photo=@a.jpg -F photo=@b.jpg).",
-        )
+    if kind == "application/json":
+        raise Refusal(415, f"The body is {kind}; {_HOW}")
     return await _multipart(request, body, most) if kind == "multipart/form-data" else [(_PHOTO, body)]
 
 

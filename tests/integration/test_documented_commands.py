@@ -33,6 +33,7 @@ NOT_RUN = {
     r"python (-m benchmarks\.|benchmarks/)": "measures for minutes; tests/unit/benchmarking tests the harness",
     r"export KERAS_BACKEND=jax": "needs JAX",
     r"edgefm data fetch": "downloads; tests/integration/test_data_fetch.py fetches",
+    r"(edgefm serve .*&$|curl .*127\.0\.0\.1:8000|kill \$!)": "serves; tests/integration/processes/test_serve.py does",
     r"edgefm train ": "trains on 60,000 images; tests/integration/test_the_whole_way.py trains on part of the mini set",
     r"edgefm evaluate runs/(latest|lenet5) --report": "needs the run of the line before, which is not trained here",
     r"edgefm experiments --run \S+( --seeds \S+)?$": "trains on 60,000 images; the tutorial's trial runs on 600",
@@ -57,7 +58,7 @@ SHORTENED_PYTHON = {"TrainOptions(epochs=1)": 'TrainOptions(epochs=1, settings={
 SHAPE, NAMES = (12, 10, 3), ("rose", "tulip", "daisy", "lily")
 
 LANGUAGES = {"bash", "python", "toml", "text", "{eval-rst}"}
-NEEDS_ALL = re.compile(r"edge-fm\[all\]|\.keras|import keras|edge_fm\.train")
+NEEDS_ALL = re.compile(r"edge-fm\[(all|serve)\]|edge_fm\.serve|\.keras|import keras|edge_fm\.train")
 PAGES = {file: blocks_of(file) for file in markdown_files()}
 BLOCKS = [block for blocks in PAGES.values() for block in blocks]
 ALONE = [block for block in BLOCKS if TUTORIALS not in block.file.parents]

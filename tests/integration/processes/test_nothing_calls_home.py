@@ -102,7 +102,7 @@ def test_a_home_folder_that_cannot_be_written_is_not_spoken_of(place: Place) -> 
 
 
 _UNTESTED = {"data fetch", "serve"}
-"""What uses the network, because that is what it is for: `serve` listens, and connects to nothing (test_serve.py)."""
+"""What uses the network, because that is what it is for: `serve` listens; its function is called below."""
 _DEVICE = [
     ("infer", "photos/0.png"),
     ("infer", "photos", "--json"),
@@ -192,7 +192,9 @@ def test_every_command_is_tried() -> None:
 
 
 _API = """
-import inspect, sys, time
+import inspect, sys, threading, time
+stopped = threading.Event()
+stopped.set()
 started = time.monotonic()
 import edge_fm
 from edge_fm import *
@@ -228,6 +230,7 @@ called = {
     "sweep": lambda: sweep({"optimizer.learning_rate": [1e-3]}, "small.toml", out="runs/sweep"),
     "run_experiments": lambda: run_experiments(report=Path("experiments")),
     "pair_classes": lambda: pair_classes(Path("runs/lenet5")),
+    "serve": lambda: serve("runs/lenet5/export/lenet5-onnx-fp32", options=ServeOptions(port=0), stop=stopped),
     "sign": lambda: sign("runs/lenet5/export/lenet5-onnx-fp32", "signing.key"),
     "required_signature": lambda: verify_signed("runs/lenet5/export/lenet5-onnx-fp32"),
 }

@@ -88,7 +88,7 @@ def test_the_canvas_is_what_the_model_saw(server: Running, classifier: Classifie
         (photo(0, (400, 300)), {}, 422, "the photo is 400x300"),
         (b"", {}, 400, "The body is empty"),
         (b"{}", {"Content-Type": "application/json"}, 415, "send the bytes of a photo"),
-        (b"a=1", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "curl --data-binary"),
+        (b"a=1", {"Content-Type": "application/x-www-form-urlencoded"}, 422, "curl --data-binary"),
         (form(('name="top_k"', b"3")), FORM, 400, "up to 5 files and no other fields"),
         (form(*[('name="a"; filename="a"', b"1")] * 6), FORM, 400, "up to 5 files"),
         (form(), FORM, 400, "no file"),

@@ -1,0 +1,124 @@
+"""What a server costs: requests/s of one photo each beside `classify_many`, latency at 70% of that, twice too many.
+
+    python benchmarks/serving_load.py PHOTOS [ARTIFACT] [--seconds S] [--minutes-over M]
+
+PHOTOS is a folder. Needs `hey` (Debian's package hey). The server is a process of its own; `hey` and `classify_many` get
+the same photo bytes. `classify_many` gets them in memory, in threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from edge_fm import Classifier
+from edge_fm_runtime.photos.suffixes import SUFFIXES
+
+
+@contextmanager
+def served(artifact: str, *options: str) -> Iterator[tuple[str, psutil.Process]]:
+    command = [sys.executable, "-m", "edge_fm", "serve", f"model={artifact}", "--port", "0", "--json", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        text = ""
+        while not text.endswith("}\n") or text.count("{") != text.count("}"):
+            line = process.stdout.readline()
+            if not line:
+                raise SystemExit("The server ended.")
+            text += line
+        try:
+            yield json.loads(text)["url"], psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
+def load(url: str, photo: Path, seconds: float, workers: int, rate: float | None = None) -> dict[str, Any]:
+    """Ask for `seconds` and read what `hey` prints.
+
+    Args:
+        url: of the server.
+        photo: the body of every request.
+        seconds: how long.
+        workers: connections at once.
+        rate: requests/s of all workers; None for as many as are answered.
+    """
+    limit = [] if rate is None else ["-q", f"{rate / workers:.3f}"]
+    command = ["hey", "-z", f"{seconds:g}s", "-c", str(workers), *limit, "-t", "60", "-m", "POST", "-T", "image/jpeg"]
+    done = subprocess.run(
+        [*command, "-D", str(photo), f"{url}/v2/models/model/classify"], capture_output=True, text=True, check=True
+    )
+    statuses = {int(code): int(count) for code, count in re.findall(r"\[(\d{3})\]\t(\d+) responses", done.stdout)}
+    found = re.search(r"99% in ([\d.]+) secs", done.stdout.replace("%%", "%"))
+    took = re.search(r"Total:\t([\d.]+) secs", done.stdout)
+    assert took is not None, done.stdout
+    errors = done.stdout.partition("Error distribution:")[2]
+    return {
+        "statuses": statuses,
+        "per_s": statuses.get(200, 0) / float(took[1]),
+        "p99_ms": 1e3 * float(found[1]) if found else float("nan"),
+        "errors": errors.strip(),
+    }
+
+
+def classify_many_per_s(artifact: str, photo: bytes, seconds: float) -> float:
+    with Classifier.load(artifact, one_shot=True) as classifier:
+        until = time.perf_counter() + seconds
+        start = time.perf_counter()
+
+        def photos() -> Iterator[bytes]:
+            while time.perf_counter() < until:
+                yield photo
+
+        done = sum(1 for _ in classifier.classify_many(photos()))
+        return done / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("artifact", nargs="?", default="edgenet-s-onnx-int8")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minutes-over", type=float, default=0)
+    given = parser.parse_args()
+    files = sorted(p for p in given.photos.rglob("*") if p.suffix.lower() in SUFFIXES)
+    photo = files[len(files) // 2]
+    content = photo.read_bytes()
+    ratios = []
+    with served(given.artifact) as (url, _):
+        load(url, photo, 2, 8)
+        for _ in range(given.rounds):
+            many = classify_many_per_s(given.artifact, content, given.seconds)
+            most = load(url, photo, given.seconds, 8)
+            ratios.append(most["per_s"] / many)
+            print(f"classify_many {many:.0f} photos/s, server {most['per_s']:.0f} requests/s: {ratios[-1]:.2f}")
+        print(f"median ratio {sorted(ratios)[len(ratios) // 2]:.2f} ({photo.name}, {given.artifact})")
+        part = load(url, photo, given.seconds, 8, 0.7 * most["per_s"])
+        print(f"at 70%: {part['per_s']:.0f} requests/s, p99 {part['p99_ms']:.1f} ms, {part['statuses']}")
+    if given.minutes_over:
+        over(given.artifact, photo, 60 * given.minutes_over)
+
+
+def over(artifact: str, photo: Path, seconds: float) -> None:
+    """Twice as many connections as requests are taken at once, for as long as `seconds`."""
+    with served(artifact, "--max-requests", "16") as (url, process):
+        load(url, photo, 5, 32)
+        first = process.memory_info().rss
+        found = load(url, photo, seconds, 32)
+        last = process.memory_info().rss
+        print(f"over for {seconds:g} s: {found['statuses']} {found['errors']}")
+        print(f"memory {first / 2**20:.0f} MiB after 5 s, {last / 2**20:.0f} MiB at the end: {last / first:.3f}")
+
+
+if __name__ == "__main__":
+    main()
