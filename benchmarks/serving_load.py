@@ -2,7 +2,7 @@
 
     python benchmarks/serving_load.py PHOTOS [ARTIFACT] [--seconds S] [--minutes-over M]
 
-PHOTOS is a folder. Needs `hey` (Debian's package hey). The server is a process of its own; `hey` and `classify_many` get
+PHOTOS is a folder. Needs `hey` (in Debian). The server is a process of its own; `hey` and `classify_many` get
 the same photo bytes. `classify_many` gets them in memory, in threads.
 """
 
