@@ -19,14 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from edge_fm import Classifier
 from edge_fm_runtime.photos.suffixes import SUFFIXES
 
 
 @contextmanager
-def served(artifact: str, *options: str) -> Iterator[tuple[str, psutil.Process]]:
+def served(artifact: str, *options: str) -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-m", "edge_fm", "serve", f"model={artifact}", "--port", "0", "--json", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -37,7 +35,7 @@ def served(artifact: str, *options: str) -> Iterator[tuple[str, psutil.Process]]
                 raise SystemExit("The server ended.")
             text += line
         try:
-            yield json.loads(text)["url"], psutil.Process(process.pid)
+            yield json.loads(text)["url"], process.pid
         finally:
             process.terminate()
 
@@ -50,7 +48,7 @@ def load(url: str, photo: Path, seconds: float, workers: int, rate: float | None
         photo: the body of every request.
         seconds: how long.
         workers: connections at once.
-        rate: requests/s of all workers; None for as many as are answered.
+        rate: requests/s of all workers; None for as many as it takes.
     """
     limit = [] if rate is None else ["-q", f"{rate / workers:.3f}"]
     command = ["hey", "-z", f"{seconds:g}s", "-c", str(workers), *limit, "-t", "60", "-m", "POST", "-T", "image/jpeg"]
@@ -109,13 +107,19 @@ def main() -> None:
         over(given.artifact, photo, 60 * given.minutes_over)
 
 
+def resident(process: int) -> int:
+    """Bytes of memory that a process holds (Linux)."""
+    text = Path(f"/proc/{process}/status").read_text()
+    return 1024 * int(text.partition("VmRSS:")[2].split()[0])
+
+
 def over(artifact: str, photo: Path, seconds: float) -> None:
     """Twice as many connections as requests are taken at once, for as long as `seconds`."""
     with served(artifact, "--max-requests", "16") as (url, process):
         load(url, photo, 5, 32)
-        first = process.memory_info().rss
+        first = resident(process)
         found = load(url, photo, seconds, 32)
-        last = process.memory_info().rss
+        last = resident(process)
         print(f"over for {seconds:g} s: {found['statuses']} {found['errors']}")
         print(f"memory {first / 2**20:.0f} MiB after 5 s, {last / 2**20:.0f} MiB at the end: {last / first:.3f}")
 

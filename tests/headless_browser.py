@@ -80,7 +80,7 @@ class Page:
         self.wait(f"document.readyState === 'complete' && location.href.startsWith({json.dumps(address)})")
 
     def give_file(self, selector: str, file: Path) -> None:
-        """Choose a file in an input, as a person does."""
+        """Select a file in an input, as a person does."""
         root = self.call("DOM.getDocument")["root"]["nodeId"]
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file)])

@@ -67,8 +67,7 @@ ELSEWHERE = {
     ("infer", "heatmap"): edge_fm.Classifier.classify,
     **{
         (name, "require_signature"): edge_fm.required_signature
-        for name in ("autotune", "benchmark", "evaluate", "infer", "similar")
-        for name in ("autotune", "benchmark", "evaluate", "infer", "serve")
+        for name in ("autotune", "benchmark", "evaluate", "infer", "serve", "similar")
     },
 }
 """What a method or another function is for."""

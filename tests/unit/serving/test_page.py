@@ -1,4 +1,4 @@
-"""The page at `/` in a real browser: a photo is chosen or dropped, its predictions or the error are shown."""
+"""The page at `/` in a real browser: a photo is selected or dropped, its predictions or the error are shown."""
 
 from __future__ import annotations
 
