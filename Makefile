@@ -15,7 +15,7 @@ quickstart: $(VENV)/.installed  ## train, export, verify, measure and classify, 
 	$(BIN)/edgefm quickstart
 
 PYTEST_WORKERS ?= 2
-# Without compiled files each process would rewrite the assertions of all tests anew, which takes 13 seconds.
+# Without compiled files each process would rewrite the assertions of all tests anew, which takes seconds.
 test: $(VENV)/.installed  ## every test, in two processes, the long files first: most spend their time in one thread
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
