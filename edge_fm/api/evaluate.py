@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from edge_fm.data import Dataset
     from edge_fm.evaluation import Evaluation
+    from edge_fm.evaluation.multi_label import MultiLabelEvaluation
     from edge_fm_runtime.engines import Engine
 
 BATCH_SIZE = 256
@@ -40,7 +41,7 @@ class EvaluationResult:
         evaluation: the figures.
         inference: how long the model took: "ms_per_image", "images_per_s", "batch" and "threads".
         scores: the model's temperature, figures of its scores without it on these images, and what its threshold does
-            to them; each None where the model has none.
+            to them; each None where the model has none. Of a multi-label model, where its thresholds were fitted.
         warnings: what a person should know before trusting the figures, one sentence each.
         report: the page that was written; None where none was requested.
     """
@@ -53,7 +54,7 @@ class EvaluationResult:
     precision: str
     data: str
     split: str
-    evaluation: Evaluation
+    evaluation: Evaluation | MultiLabelEvaluation
     inference: Mapping[str, float | int | None]
     scores: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
@@ -95,6 +96,8 @@ def evaluate(
 ) -> EvaluationResult:
     """Classify labelled images and count: accuracy, loss, figures of each class, confusion matrix.
 
+    Of a multi-label model: mAP, loss, and the figures of each label at its threshold.
+
     Args:
         model: an artifact, a run, a Keras file or a trained model of the package; None for the artifact that `edgefm
             infer` would take.
@@ -122,10 +125,12 @@ def evaluate(
     from edge_fm.api.common.original import own_data
     from edge_fm.api.common.reading import Reading
     from edge_fm.evaluation import evaluate_probabilities
+    from edge_fm.evaluation.multi_label import evaluate_multi_label
     from edge_fm.evaluation.scores import evaluate_scores
     from edge_fm.models.records import trained_model
     from edge_fm_runtime.engines import EngineOptions
     from edge_fm_runtime.parity.chance import accuracy_warning
+    from edge_fm_runtime.parity.multi_label import multi_label_warning
     from edge_fm_runtime.parity.own_training import own_training
 
     if layer is not None and report is None:
@@ -143,26 +148,39 @@ def evaluate(
             f"{named} does not name the data it was trained on.", hint="Name labelled images: --data SOURCE"
         )
     reading = Reading(skip_unreadable, group, label_column)
-    dataset = load_labelled(name, opened.shape, opened.photo, opened.training, reading, progress=progress, note=note)
+    if opened.task is not None and report is not None:
+        raise DataError(
+            f"{named} is multi-label; the page of an evaluation is for one class of many.",
+            hint="Leave out --report; --json has every figure.",
+        )
+    dataset = load_labelled(
+        name, opened.shape, opened.photo, opened.training, reading, task=opened.task, progress=progress, note=note
+    )
     selected = select_images(dataset, split, opened.labels, opened.shape)
     maps = None if report is None else _feature_maps(opened.original, layer, selected.images)
     stage = f"{dataset.name} {split}"
     with closing(opened.engine) as running:
         probabilities, inference = _predict(running, selected.images, batch_size, f"evaluating on {stage}", progress)
         ran = (running.name, running.device, running.precision)
-    evaluation = evaluate_probabilities(probabilities, selected.labels, opened.labels, files=selected.files)
-    doubt = accuracy_warning(
-        probabilities.argmax(axis=1),
-        selected.labels,
-        opened.labels,
-        who=named,
-        data=stage,
-        trained=own_training(opened.training, run_of(path)),
-    )
+    evaluation: Evaluation | MultiLabelEvaluation
+    if opened.thresholds is not None:
+        evaluation = evaluate_multi_label(probabilities, selected.labels, opened.labels, opened.thresholds)
+        doubt = multi_label_warning(probabilities, selected.labels, who=named, data=stage)
+        scores = {"label_thresholds": (opened.scores or {}).get("label_thresholds")}
+    else:
+        evaluation = evaluate_probabilities(probabilities, selected.labels, opened.labels, files=selected.files)
+        doubt = accuracy_warning(
+            probabilities.argmax(axis=1),
+            selected.labels,
+            opened.labels,
+            who=named,
+            data=stage,
+            trained=own_training(opened.training, run_of(path)),
+        )
+        scores = evaluate_scores(probabilities, selected.labels, opened.scores)
     learned = _learned_from(dataset, split, selected.images, opened.training)
     warnings = tuple(text for text in (doubt, learned) if text is not None)
     is_artifact = opened.original is None
-    scores = evaluate_scores(probabilities, selected.labels, opened.scores)
     result = EvaluationResult(
         named, path, is_artifact, *ran, dataset.name, split, evaluation, inference, scores, warnings
     )

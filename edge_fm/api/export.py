@@ -125,6 +125,7 @@ def _export(
     warn: MessageFn,
 ) -> ExportReport:
     """Open the model, select the evaluation set and the calibration images, export, and note what matters."""
+    from edge_fm.api.common.label_thresholds import fit_thresholds, require_single_options
     from edge_fm.api.common.original import evaluation_data
     from edge_fm.api.common.score_sets import fit_scores
     from edge_fm_export.outputs.extra import extra_outputs, require_outputs
@@ -141,6 +142,8 @@ def _export(
     progress("loading the model", 0, None)
     original = _open(path, options, note)
     require_outputs(original.model, options.outputs)
+    if original.task is not None:
+        require_single_options(options, original.name)
     for text in original.notes:
         if text in original.warnings:
             warn(text)
@@ -154,11 +157,15 @@ def _export(
     elif not original.named:
         last = len(original.labels) - 1
         note(f"Note: No labels were given: the classes are called class_0 to class_{last}: --labels FILE.")
-    if original.scaling_trial is not None and sets.test.labels is not None:
+    if original.scaling_trial is not None and sets.test.labels is not None and original.task is None:
         better = original.scaling_trial.warning(sets.test.images, sets.test.labels, data=sets.test.name)
         if better is not None:
             warn(better)
-    original, rejection = fit_scores(path, options, sets, original, progress=progress, note=note)
+    rejection = None
+    if original.task is None:
+        original, rejection = fit_scores(path, options, sets, original, progress=progress, note=note)
+    else:
+        original = fit_thresholds(path, options, sets, original, progress=progress, note=note)
     if options.outputs:  # once the logits have their temperature
         original = replace(original, extra=extra_outputs(original.model, options.outputs))
     selected = _calibration(targets, options, sets, original, progress, note, warn)

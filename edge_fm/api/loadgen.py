@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edge_fm.api.benchmark import DURATION_S, newest_exports
 from edge_fm.api.common.engines import select_engine
 from edge_fm.api.common.reading import Reading
+from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.scratch import scratch_folder
@@ -170,6 +171,11 @@ def _subject(
     from edge_fm.mlperf import Subject
 
     metadata = artifact.metadata
+    if metadata.task is not None:
+        raise DataError(
+            f"{metadata.name} is multi-label; MLPerf's image classification is for one class of many.",
+            hint="Measure it without scenarios: edgefm benchmark ARTIFACT",
+        )
     shape = metadata.input.shape
     name = data or own_data(artifact.path, metadata.training)
     if name is None:

@@ -13,6 +13,7 @@ from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, sile
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset
+    from edge_fm.evaluation.multi_label import MultiLabelEvaluation
     from edge_fm.training import Recipe, RunResult
     from edge_fm.training.run.fit import EpochFn
 
@@ -236,7 +237,19 @@ def _plot(result: RunResult, dataset: Dataset) -> None:
     from edge_fm.evaluation import evaluate_probabilities, plot_confusion, plot_curves
     from edge_fm.training.run.run_folder import write_json
 
+    plot_curves(result.history, result.run_dir / "curves.png")
+    if dataset.multi_label:
+        write_json(result.run_dir / "evaluation.json", _evaluate_labels(result, dataset).to_json())
+        return
     evaluation = evaluate_probabilities(result.test_probabilities, dataset.test.labels, dataset.label_names)
     write_json(result.run_dir / "evaluation.json", evaluation.to_json())
-    plot_curves(result.history, result.run_dir / "curves.png")
     plot_confusion(evaluation.confusion, dataset.label_names, result.run_dir / "confusion.png")
+
+
+def _evaluate_labels(result: RunResult, dataset: Dataset) -> MultiLabelEvaluation:
+    from edge_fm.api.common.labelled import labels_of
+    from edge_fm.evaluation.multi_label import evaluate_multi_label
+
+    labels, thresholds = result.metrics["labels"], result.metrics["scores"]["label_thresholds"]["values"]
+    truth = labels_of(dataset, dataset.test, labels)
+    return evaluate_multi_label(result.test_probabilities, truth, labels, thresholds)

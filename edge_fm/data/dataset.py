@@ -87,6 +87,7 @@ class Dataset:
             and reports.
         files: name of each file that was read -> its path, size in bytes and SHA-256.
         validation: the source's own validation split, which selects the best epoch; None where it has none.
+        multi_label: whether an image has any number of labels; then each class is a set of them (see `label_sets`).
     """
 
     name: str
@@ -98,6 +99,7 @@ class Dataset:
     notes: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, SourceFile] = field(default_factory=dict)
     validation: Split | None = None
+    multi_label: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -142,6 +144,7 @@ def make_dataset(
     validation: Split | None = None,
     notes: Mapping[str, Any] | None = None,
     files: Mapping[str, SourceFile] | None = None,
+    multi_label: bool = False,
 ) -> Dataset:
     """Check that the splits fit together, and hash them.
 
@@ -190,6 +193,7 @@ def make_dataset(
         notes=notes or {},
         files=files or {},
         validation=validation,
+        multi_label=multi_label,
     )
 
 

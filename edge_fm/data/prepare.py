@@ -91,6 +91,11 @@ def prepare(dataset: Dataset, preparation: Preparation) -> Dataset:
     notes: dict[str, Any] = dict(dataset.notes)
     names, train, test, validation = dataset.label_names, dataset.train, dataset.test, dataset.validation
     if preparation.relabel or preparation.classes:
+        if dataset.multi_label:
+            raise DataError(
+                f"{dataset.name} is read as multi-label; relabel and classes are for one class an image.",
+                hint="Leave them out of the recipe's [data], and change the labels in the manifest.",
+            )
         names, table = _classes(dataset, preparation)
         train, test = _renumbered(train, table), _renumbered(test, table)
         validation = None if validation is None else _renumbered(validation, table)
@@ -109,7 +114,15 @@ def prepare(dataset: Dataset, preparation: Preparation) -> Dataset:
     if preparation.samples:
         train = _sample(dataset.name, train, preparation, notes)
     return make_dataset(
-        dataset.name, dataset.source, names, train, test, validation=validation, notes=notes, files=dataset.files
+        dataset.name,
+        dataset.source,
+        names,
+        train,
+        test,
+        validation=validation,
+        notes=notes,
+        files=dataset.files,
+        multi_label=dataset.multi_label,
     )
 
 

@@ -12,6 +12,9 @@ import numpy as np
 from edge_fm.data import fashion_mnist, mini
 from edge_fm.data.dataset import Dataset, Split, make_dataset
 from edge_fm.data.describe import note_lines
+from edge_fm.data.image_files.label_columns import require_manifest
+from edge_fm.data.image_files.manifest_file import is_manifest
+from edge_fm.data.label_sets import strata
 from edge_fm.data.readers.raw import Raw, Shape
 from edge_fm.data.splits import hold_out
 from edge_fm.data.splitting.groups import hold_out_groups
@@ -55,6 +58,7 @@ def load_dataset(
     skip_unreadable: float = 0.0,
     group: str = "",
     label_column: str = "",
+    multi_label: bool = False,
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> Dataset:
@@ -83,6 +87,8 @@ def load_dataset(
             `FILE:COLUMN` of a file in it; for both a pattern of the files' paths whose parentheses hold the group.
             Empty for a manifest's column called group, where there is one; "none" for no groups.
         label_column: the column of a manifest that holds the labels; empty to tell by the columns' names.
+        multi_label: images have any number of labels: in the column of a manifest with `|` between, or in several
+            columns of 0 and 1 that `label_column` names with commas between. Each set of labels is a class then.
         progress: called as work goes on.
         note: called with what is tried when something is fetched, and what was done to the source's own data.
 
@@ -99,18 +105,21 @@ def load_dataset(
     if not source:  # which Path would take for the current folder
         raise DataError("The name of the dataset is empty.", hint="Name a dataset, a file or a folder.")
     spec = photo or PhotoSpec()
+    path = expand_home(source)
+    if multi_label:
+        require_manifest(path, source)
     if source in DATASETS:
         _refuse_columns(source, group, label_column)
     if source == fashion_mnist.NAME:
         return _bring_to(fashion_mnist.load(progress=progress, note=note), shape, spec, progress)
     if source == mini.NAME:
         return _bring_to(mini.load(), shape, spec, progress)
-    path = expand_home(source)
-    raw = _read(path, source, shape, spec, progress, skip_unreadable, group, label_column)
+    raw = _read(path, source, shape, spec, progress, skip_unreadable, group, label_column, multi_label)
     name = path.resolve().name
     notes = dict(raw.notes)
     if raw.test is None:
-        labels, groups = raw.train.labels, raw.train.groups
+        groups = raw.train.groups
+        labels = strata(raw.train.labels) if multi_label else raw.train.labels
         drawn = f"{test_fraction:.0%} of each class"
         if groups:
             leave = 1 if raw.validation is not None else 2  # another one for validation
@@ -129,7 +138,9 @@ def load_dataset(
     else:
         train, test = raw.train, raw.test
     place, own = absolute_source(source), raw.validation
-    dataset = make_dataset(name, place, raw.label_names, train, test, validation=own, notes=notes, files=raw.files)
+    dataset = make_dataset(
+        name, place, raw.label_names, train, test, validation=own, notes=notes, files=raw.files, multi_label=multi_label
+    )
     dataset = _bring_to(dataset, shape, spec, progress)
     for line in note_lines(dataset.notes):
         note(line)
@@ -145,6 +156,7 @@ def _read(
     skip_unreadable: float,
     group: str,
     label_column: str,
+    multi_label: bool,
 ) -> Raw:
     """Select the reader by what is there; each is imported when it is needed."""
     listing: Listing
@@ -172,10 +184,9 @@ def _read(
         raise DataError(f"There is no dataset {source!r}, and no file or folder of that name.", hint=_guess(source))
     else:
         from edge_fm.data.image_files.manifest import list_manifest
-        from edge_fm.data.image_files.manifest_file import is_manifest
 
         if path.suffix.lower() not in (".npz", ".npy") and is_manifest(path):
-            listing = list_manifest(path, group=group, label_column=label_column)
+            listing = list_manifest(path, group=group, label_column=label_column, multi_label=multi_label)
         else:
             _refuse_columns(source, group, label_column)
             return _read_file(path, shape, progress)
@@ -271,6 +282,7 @@ def _bring_to(dataset: Dataset, shape: Shape | None, photo: PhotoSpec, progress:
         validation=resized.get("validation"),
         notes=notes,
         files=dataset.files,
+        multi_label=dataset.multi_label,
     )
 
 

@@ -18,7 +18,12 @@ Indices = npt.NDArray[np.intp]
 
 
 def split_validation(
-    split: Split, *, seed: int, fraction: float | None = None, count: int | None = None
+    split: Split,
+    *,
+    seed: int,
+    fraction: float | None = None,
+    count: int | None = None,
+    classes: Labels | None = None,
 ) -> tuple[Split, Split]:
     """Hold out a share of each class.
 
@@ -31,6 +36,7 @@ def split_validation(
         seed: same seed, same images: same parts.
         fraction: share that is held out, above 0 and below 1; at least one image of each class that has two.
         count: in its place, how many images are held out altogether.
+        classes: int64 `[N]`, the classes that keep their shares where these are not the labels themselves.
 
     Returns:
         What is left to learn from, and what is held out; both in the order of `split`.
@@ -47,13 +53,14 @@ def split_validation(
     if (fraction is None) == (count is None):
         raise DataError(f"Either a share or a count is held out; got {fraction} and {count}.")
     keys = fingerprints(split.images)
+    labels = split.labels if classes is None else classes
     if split.groups:
         share = fraction if fraction is not None else (count or 0) / len(split)
-        held = hold_out_groups(split.labels, split.groups, fraction=share, seed=seed)
+        held = hold_out_groups(labels, split.groups, fraction=share, seed=seed)
     elif fraction is not None:
-        held = hold_out(keys, split.labels, fraction=fraction, seed=seed)
+        held = hold_out(keys, labels, fraction=fraction, seed=seed)
     else:
-        held = hold_out_count(keys, split.labels, count=count or 0, seed=seed)
+        held = hold_out_count(keys, labels, count=count or 0, seed=seed)
     kept = np.setdiff1d(np.arange(len(split.labels)), held)
     return split.take(kept), split.take(held)
 

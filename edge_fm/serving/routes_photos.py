@@ -15,7 +15,7 @@ from edge_fm.serving.refusals import Refusal
 from edge_fm.serving.routes_protocol import model_of
 from edge_fm.serving.service import Call, Service
 from edge_fm_runtime.arrays import Pixels, Probabilities
-from edge_fm_runtime.classification import Classification, Failure
+from edge_fm_runtime.classification import Classification, Failure, applying
 from edge_fm_runtime.errors import PhotoError
 
 if TYPE_CHECKING:
@@ -174,7 +174,8 @@ class _Work:
         classifier = self.generation.classifier
         top = classifier.best(row, self.top_k)
         rejected = None if classifier.min_score is None else top[0].score < classifier.min_score
-        found = Classification(self.name, top, self.decode_ms, infer_ms, rejected)
+        labels = applying(classifier.artifact.metadata, row)
+        found = Classification(self.name, top, self.decode_ms, infer_ms, rejected, labels=labels)
         self.finish((found, self.png))
 
 

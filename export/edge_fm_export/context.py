@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.scores.rejection import Goals
-from edge_fm_runtime.artifacts.metadata import PROBABILITIES, InputSpec, PhotoSpec
+from edge_fm_runtime.artifacts.metadata import PROBABILITIES, InputSpec, PhotoSpec, Task
 from edge_fm_runtime.defaults import MAX_DROP_POINTS
 from edge_fm_runtime.parity.own_training import OwnTraining
 from edge_fm_runtime.progress import ProgressFn, silent
@@ -59,6 +59,7 @@ class SourceModel:
         temperature: what the logits were divided by when the model was opened; None for nothing. Like `preprocessing`,
             it opens the original again in the same way.
         extra: what exported models return beside the probabilities; None for nothing.
+        task: "multi-label" where each label has a sigmoid of its own; None for one class of many.
     """
 
     name: str
@@ -77,6 +78,7 @@ class SourceModel:
     scores: Mapping[str, Any] | None = None
     temperature: float | None = None
     extra: ExtraOutputs | None = None
+    task: Task | None = None
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -91,7 +93,7 @@ class EvaluationSet:
     Attributes:
         name: such as "fashion-mnist test".
         images: uint8 `[N,H,W,C]`.
-        labels: int64 `[N]`, or None without labels.
+        labels: int64 `[N]`; of a multi-label model `[N,labels]`, 1 where a label applies, else 0; None without labels.
         sha256: of the pixels (and labels).
     """
 

@@ -62,6 +62,7 @@ def describe_artifact(
         versions=package_versions(_VERSIONS),
         scores=None if source.scores is None else dict(source.scores),
         extra_outputs=() if source.extra is None else source.extra.specs,
+        task=source.task,
     )
 
 
@@ -103,4 +104,7 @@ def _parity_json(gate: GateResult, test: EvaluationSet) -> dict[str, Any]:
 
 
 def _accuracy(parity: Parity, test: EvaluationSet) -> dict[str, Any] | None:
-    return None if parity.accuracy is None else {"value": parity.accuracy, "n": parity.n, "dataset": test.name}
+    if parity.accuracy is None:
+        return None
+    found = {"value": parity.accuracy, "n": parity.n, "dataset": test.name}
+    return found if parity.measure == "accuracy" else {**found, "measure": parity.measure}

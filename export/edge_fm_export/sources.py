@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, get_args
 from edge_fm_export.class_labels import check_labels, labels_or_numbers
 from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import SourceModel
+from edge_fm_export.task import task_of
 from edge_fm_export.third_party_models.float32 import as_float32, rebuilt_note
 from edge_fm_export.third_party_models.keras_file import load_keras_file, read_config, sha256_of
 from edge_fm_export.third_party_models.safety import require_plain
-from edge_fm_runtime.artifacts.metadata import Background, InputSpec, PhotoMode, PhotoSpec
+from edge_fm_runtime.artifacts.metadata import Background, InputSpec, PhotoMode, PhotoSpec, Task
 from edge_fm_runtime.artifacts.names import NAME_RULE, is_plain_name
 from edge_fm_runtime.artifacts.sections import first_fault
 from edge_fm_runtime.errors import ModelError
@@ -98,6 +99,7 @@ def load_source(
             where=file,
             notes=tuple(notes),
             named=labels is not None,
+            task=task_of(model),
         )
     return load_third_party_model(
         file,
@@ -132,6 +134,7 @@ def make_source(
     training: Mapping[str, Any] | None = None,
     notes: tuple[str, ...] = (),
     named: bool = True,
+    task: Task | None = None,
 ) -> SourceModel:
     """Pack a model that follows our contract, with its labels checked.
 
@@ -157,6 +160,7 @@ def make_source(
         training=training,
         notes=notes,
         named=named,
+        task=task,
     )
 
 
@@ -205,8 +209,20 @@ def _load_run(
         sha256=sha256_of(file),
         where=file,
         training=training,
+        task=_task(metrics, metrics_file, model),
     )
     return replace(made, trained=own_training(training, file.parent), scores=metrics.get("scores"))
+
+
+def _task(metrics: Mapping[str, Any], file: Path, model: Any) -> Task | None:
+    """The task that a run records, which its model must have."""
+    task = task_of(model)
+    if metrics.get("task") != task:
+        raise ModelError(
+            f"{file} says that the task is {metrics.get('task')!r}, but the model's is {task!r}.",
+            hint="Train again: edgefm train",
+        )
+    return task
 
 
 def _read_metrics(file: Path) -> dict[str, Any]:

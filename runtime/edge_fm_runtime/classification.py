@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from edge_fm_runtime.arrays import Pixels
+from edge_fm_runtime.artifacts.metadata import Metadata
 from edge_fm_runtime.errors import EdgeFMError, EngineError, PhotoError
 
 
@@ -43,6 +44,8 @@ class Classification:
         embedding: float32 `[features]`, the model's feature vector of the photo; None where it was not requested.
         heatmap: float32 `[h,w]`, what each place of the canvas adds to the logit of the most probable class, in the
             resolution of the model's last feature map; None where it was not requested.
+        labels: of a multi-label model, the labels whose score is at least their threshold, best first; None for a model
+            of one class of many.
     """
 
     input: str
@@ -52,10 +55,13 @@ class Classification:
     rejected: bool | None = None
     embedding: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     heatmap: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    labels: tuple[Prediction, ...] | None = None
 
     @property
     def label(self) -> str | None:
-        """Label of the most probable class; None where the classification is rejected."""
+        """Label of the most probable class; None where the classification is rejected, or no label applies."""
+        if self.labels is not None:
+            return self.labels[0].label if self.labels else None
         return None if self.rejected else self.top[0].label
 
     @property
@@ -72,8 +78,10 @@ class Classification:
         """The object that `edgefm infer --json` prints."""
         row: dict[str, Any] = {"input": _utf8(self.input), "label": self.label, "index": self.index}
         row["score"] = round(self.score, 6)
-        row["top"] = [{"label": p.label, "index": p.index, "score": round(p.score, 6)} for p in self.top]
+        row["top"] = [_json(p) for p in self.top]
         row |= {"error": None, "decode_ms": round(self.decode_ms, 3), "infer_ms": round(self.infer_ms, 3)}
+        if self.labels is not None:
+            row["labels"] = [_json(p) for p in self.labels]
         return row if self.rejected is None else row | {"rejected": self.rejected}
 
 
@@ -110,6 +118,10 @@ class Failure:
         return row | {"error": str(self.error), "decode_ms": None, "infer_ms": None}
 
 
+def _json(prediction: Prediction) -> dict[str, Any]:
+    return {"label": prediction.label, "index": prediction.index, "score": round(prediction.score, 6)}
+
+
 def _utf8(name: str) -> str:
     """The name, with bytes that are no UTF-8 escaped."""
     return name.encode("utf-8", "backslashreplace").decode()
@@ -118,6 +130,22 @@ def _utf8(name: str) -> str:
 def photo_name(photo: object) -> str:
     """What to call a photo: its path, or "<image>" for what came without one."""
     return os.fspath(photo) if isinstance(photo, str | os.PathLike) else "<image>"
+
+
+def applying(metadata: Metadata, row: npt.NDArray[np.float32]) -> tuple[Prediction, ...] | None:
+    """The labels of a multi-label artifact whose score is at least their threshold, best first; None for other models.
+
+    Args:
+        metadata: of the artifact.
+        row: `[labels]`, the probabilities of one image.
+    """
+    if metadata.task is None:
+        return None
+    from edge_fm_runtime.multi_label import label_thresholds
+
+    thresholds, order = label_thresholds(metadata), np.argsort(-row, kind="stable")
+    best = (Prediction(metadata.labels[i], int(i), float(row[i])) for i in order)
+    return tuple(one for one in best if one.score >= thresholds[one.index])
 
 
 def checked_top_k(top_k: int) -> int:

@@ -20,6 +20,7 @@ from edge_fm_runtime.classification import (
     Decoded,
     Failure,
     Prediction,
+    applying,
     check_batches,
     checked_top_k,
     photo_name,
@@ -286,12 +287,11 @@ class Classifier:
         found = []
         for place, (one, row) in enumerate(zip(decoded, probabilities, strict=True)):
             top = self.best(row, top_k)
+            rejected = None if self.min_score is None else top[0].score < self.min_score
             own = outputs_of_photo(outputs, place, top[0].index) if outputs else {}
-            found.append(Classification(one.name, top, one.decode_ms, infer_ms, self._rejected(top), **own))
+            labels = applying(self.artifact.metadata, row)
+            found.append(Classification(one.name, top, one.decode_ms, infer_ms, rejected, labels=labels, **own))
         return found
-
-    def _rejected(self, top: tuple[Prediction, ...]) -> bool | None:
-        return None if self.min_score is None else top[0].score < self.min_score
 
     def best(self, row: Probabilities, top_k: int) -> tuple[Prediction, ...]:
         """The `top_k` most probable classes of one image's probabilities `[classes]`, best first."""

@@ -22,6 +22,11 @@ def resolve_min_score(artifact: Artifact, wanted: float | str) -> float:
         EngineError: `wanted` is neither.
         ArtifactError: "auto", and the artifact records no threshold.
     """
+    if artifact.metadata.task is not None:
+        raise EngineError(
+            f"{artifact.path} is a multi-label model: each label has a threshold of its own, and no photo is rejected.",
+            hint="Leave the least score (--min-score) out.",
+        )
     if wanted == AUTO:
         return _recorded(artifact)
     if isinstance(wanted, bool) or not isinstance(wanted, int | float) or not 0 <= wanted <= 1:

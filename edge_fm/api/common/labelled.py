@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.errors import DataError
@@ -12,7 +15,7 @@ from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, sile
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
-    from edge_fm_runtime.artifacts.metadata import PhotoSpec
+    from edge_fm_runtime.artifacts.metadata import PhotoSpec, Task
 
 AS_TRAINED = Reading()
 
@@ -24,23 +27,31 @@ def load_labelled(
     training: Mapping[str, Any] | None,
     reading: Reading = AS_TRAINED,
     *,
+    task: Task | None = None,
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> Dataset:
-    """Load the images that a model of `shape` is evaluated on, with the classes and splits of its training."""
+    """Load the images that a model is evaluated on, with the classes and splits of its training."""
     from edge_fm.data import load_dataset
 
-    dataset = load_dataset(name, shape=shape, photo=photo, **reading.of(name, training), progress=progress, note=note)
+    dataset = load_dataset(
+        name,
+        shape=shape,
+        photo=photo,
+        **reading.of(name, training),
+        multi_label=task is not None,
+        progress=progress,
+        note=note,
+    )
     return as_trained(dataset, training)
 
 
 def select_images(dataset: Dataset, split: str, labels: tuple[str, ...], shape: tuple[int, int, int]) -> Split:
-    """The images of a split, uint8 `[N,H,W,C]`, with their labels in the model's order, int64 `[N]`.
+    """The images of a split, uint8 `[N,H,W,C]`, with their labels in the model's order: see `labels_of`.
 
     Raises:
         DataError: they do not fit the model.
     """
-    from edge_fm.data import label_order
     from edge_fm.data.dataset import join
 
     if split not in (*dataset.splits, "all"):
@@ -51,7 +62,27 @@ def select_images(dataset: Dataset, split: str, labels: tuple[str, ...], shape: 
     parts = list(dataset.splits.values()) if split == "all" else [dataset.splits[split]]
     selected = join(parts)
     require_shape(dataset.name, selected, shape)
-    return replace(selected, labels=label_order(dataset.label_names, labels, name=dataset.name)[selected.labels])
+    return replace(selected, labels=labels_of(dataset, selected, labels))
+
+
+def labels_of(dataset: Dataset, split: Split, labels: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The labels of a split of `dataset`, in the order of the model's `labels`.
+
+    Returns:
+        int64 `[N]`, the class of each image; of a multi-label dataset `[N,labels]`, 1 where a label applies, else 0.
+
+    Raises:
+        DataError: the dataset has a label that the model does not.
+    """
+    from edge_fm.data import label_order
+    from edge_fm.data.label_sets import label_sets
+
+    if not dataset.multi_label:
+        return np.asarray(label_order(dataset.label_names, labels, name=dataset.name)[split.labels])
+    sets = label_sets(dataset.label_names)
+    table = np.zeros((len(sets.table), len(labels)), np.int64)
+    table[:, label_order(sets.names, labels, name=dataset.name)] = sets.table
+    return np.asarray(table[split.labels])
 
 
 def require_shape(name: str, images: Split, shape: tuple[int, int, int]) -> None:

@@ -15,7 +15,7 @@ from edge_fm_runtime.errors import SignatureError
 from edge_fm_runtime.progress import MessageFn
 
 if TYPE_CHECKING:
-    from edge_fm_runtime.artifacts.metadata import PhotoSpec
+    from edge_fm_runtime.artifacts.metadata import PhotoSpec, Task
     from edge_fm_runtime.engines import Engine, EngineOptions
 
 
@@ -31,6 +31,8 @@ class OpenedModel:
         training: what is known of how it was trained.
         scores: temperature and threshold of its scores, as metadata records them.
         original: the Keras model; None for an artifact.
+        task: "multi-label", or None for one class of many.
+        thresholds: of a multi-label model, from which score on each label applies; None for one class of many.
     """
 
     engine: Engine
@@ -40,6 +42,8 @@ class OpenedModel:
     training: Mapping[str, Any] | None
     scores: Mapping[str, Any] | None
     original: Any = None
+    task: Task | None = None
+    thresholds: tuple[float, ...] | None = None
 
 
 def open_model(path: Path, engine: str, options: EngineOptions, warn: MessageFn) -> OpenedModel:
@@ -52,21 +56,38 @@ def open_model(path: Path, engine: str, options: EngineOptions, warn: MessageFn)
             )
         from edge_fm_export.engines import reference_engine
         from edge_fm_export.sources import load_source
+        from edge_fm_export.task import source_thresholds
 
         source = load_source(path)
         for warning in source.warnings:
             warn(warning)
         running = reference_engine("keras", source, options)
         return OpenedModel(
-            running, source.labels, source.photo, source.input.shape, source.training, source.scores, source.model
+            running,
+            source.labels,
+            source.photo,
+            source.input.shape,
+            source.training,
+            source.scores,
+            source.model,
+            source.task,
+            None if source.task is None else source_thresholds(source),
         )
     from edge_fm.api.common.engines import ALL_ENGINES
     from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.engines import create_engine
+    from edge_fm_runtime.multi_label import label_thresholds
 
     artifact = load_artifact(path)
     metadata = artifact.metadata
     running = create_engine(artifact, engine, options=options, registry=ALL_ENGINES)
     return OpenedModel(
-        running, metadata.labels, metadata.photo, metadata.input.shape, metadata.training, metadata.scores
+        running,
+        metadata.labels,
+        metadata.photo,
+        metadata.input.shape,
+        metadata.training,
+        metadata.scores,
+        task=metadata.task,
+        thresholds=None if metadata.task is None else label_thresholds(metadata),
     )

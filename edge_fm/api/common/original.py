@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.api.common.labelled import AS_TRAINED, load_labelled, require_shape
+from edge_fm.api.common.labelled import AS_TRAINED, labels_of, load_labelled, require_shape
 from edge_fm.api.common.places import EXPORTS, is_run
 from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.errors import DataError
@@ -92,20 +92,23 @@ def evaluation_data(
     name = source or trained_on.get("source")
     if name is None:
         return Sets(_random_set(original), None, RANDOM_NOTE)
+    from edge_fm.data.label_sets import label_sets
     from edge_fm.data.unlabelled import is_flat_folder
 
     if is_flat_folder(name):
         unlabelled = unlabelled_set(name, original, progress, skip_unreadable=reading.skip_unreadable or 0.0, note=note)
         return Sets(unlabelled, None, UNLABELLED_NOTE)
     training, shape = original.training, original.input.shape
-    dataset = load_labelled(name, shape, original.photo, training, reading, progress=progress, note=note)
+    dataset = load_labelled(
+        name, shape, original.photo, training, reading, task=original.task, progress=progress, note=note
+    )
     if source is None and not dataset.has_hash(trained_on.get("hash")):
         raise DataError(
             f"{name} is not what this run was trained on: its content hash is {dataset.content_hash[:16]}, "
             f"the run's is {str(trained_on.get('hash'))[:16]}.",
             hint="Restore the dataset, or name another: --data SOURCE",
         )
-    names = dataset.label_names
+    names = label_sets(dataset.label_names).names if dataset.multi_label else dataset.label_names
     if original.named or len(names) != len(original.labels):
         return sets_of(dataset, original.labels, shape)
     named = f"The classes got the names and the order of {dataset.name}: {', '.join(names)}. Name them: --labels FILE."
@@ -186,14 +189,11 @@ def sets_of(dataset: Dataset, labels: Sequence[str], shape: tuple[int, int, int]
         DataError: the images have another shape, or the labels are not the model's.
     """
     require_shape(dataset.name, dataset.test, shape)
-    from edge_fm.data import label_order
-
-    order = label_order(dataset.label_names, labels, name=dataset.name)
     own = dataset.validation
     return Sets(
-        _set(dataset, "test", dataset.test, order),
-        _set(dataset, "train", dataset.train, order),
-        validation=None if own is None else _set(dataset, "validation", own, order),
+        _set(dataset, "test", dataset.test, labels),
+        _set(dataset, "train", dataset.train, labels),
+        validation=None if own is None else _set(dataset, "validation", own, labels),
         dataset=dataset,
     )
 
@@ -207,7 +207,6 @@ def validation_of_run(
         These images, and those of the recipe's other things that come from the same groups, and so were not learned
         from: uint8 `[M,H,W,C]` by their labels; none where there are no groups.
     """
-    from edge_fm.data import label_order
     from edge_fm.models.run_files import RECIPE_FILE
     from edge_fm.training.input_pipeline.other_things import held_out_other_things
     from edge_fm.training.input_pipeline.recipe_data import training_and_validation
@@ -219,15 +218,14 @@ def validation_of_run(
         return None
     recipe = load_recipe(file)
     _, split = training_and_validation(recipe, dataset)
-    order = label_order(dataset.label_names, original.labels, name=dataset.name)
     others = held_out_other_things(recipe, split.groups, original.input.shape, progress=progress)
-    return _set(dataset, "validation", split, order), others
+    return _set(dataset, "validation", split, original.labels), others
 
 
-def _set(dataset: Dataset, split_name: str, split: Split, order: np.ndarray[Any, Any]) -> EvaluationSet:
+def _set(dataset: Dataset, split_name: str, split: Split, names: Sequence[str]) -> EvaluationSet:
     from edge_fm_export.context import EvaluationSet
 
-    labels = order[split.labels]
+    labels = labels_of(dataset, split, names)
     digest = _sha256(split.images, labels) if not split.files else _sha256(_fingerprints(split.images), labels)
     return EvaluationSet(f"{dataset.name} {split_name}", split.images, labels, digest)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from edge_fm.cli.console.console import print_line, print_table
 
@@ -27,8 +28,11 @@ def print_verification(result: Verification) -> None:
 
 
 def print_evaluation(result: EvaluationResult) -> None:
-    """Print accuracy and loss, and the figures of each class."""
+    """Print accuracy and loss, and the figures of each class; of a multi-label model mAP and those of each label."""
     figures = result.to_json()
+    if "per_label" in figures:
+        _print_labels(result, figures)
+        return
     rows = [
         [
             label,
@@ -43,6 +47,26 @@ def print_evaluation(result: EvaluationResult) -> None:
         f"balanced accuracy {100 * figures['balanced_accuracy']:.2f}%, macro F1 {100 * figures['macro_f1']:.2f}%"
     )
     print_table(title, ["class", "precision %", "recall %", "F1 %", "images"], rows, right=(1, 2, 3, 4))
+
+
+def _print_labels(result: EvaluationResult, figures: Mapping[str, Any]) -> None:
+    rows = [
+        [
+            label,
+            "-" if values["average_precision"] is None else f"{100 * values['average_precision']:.2f}",
+            f"{values['threshold']:.3f}",
+            *(f"{100 * values[k]:.2f}" if values["support"] else "-" for k in ("precision", "recall", "f1")),
+            str(values["support"]),
+        ]
+        for label, values in figures["per_label"].items()
+    ]
+    title = (
+        f"{result.model}: mAP {100 * figures['map']:.2f}% on {figures['n']:,} images of {result.data} "
+        f"({result.engine}, {result.device}, {result.precision}), loss {figures['loss']:.4f}, "
+        f"macro F1 {100 * figures['macro_f1']:.2f}%, all labels right {100 * figures['exact_match']:.2f}%"
+    )
+    columns = ["label", "AP %", "threshold", "precision %", "recall %", "F1 %", "images"]
+    print_table(title, columns, rows, right=range(1, len(columns)), optional=["threshold"])
 
 
 def print_tuning(tuning: Tuning, max_drop: float) -> None:

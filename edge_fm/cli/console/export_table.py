@@ -23,7 +23,7 @@ def print_results(report: ExportReport) -> None:
     for failure in report.failures:
         verdict = _verdict(failure.checks) if failure.checks else "not built"
         rows.append(_row(failure.name, failure.bytes, failure.parity, "-", verdict))
-    columns = ["artifact", "bytes", "accuracy %", "drop", "95% interval"]
+    columns = ["artifact", "bytes", f"{_measure(report)} %", "drop", "95% interval"]
     columns += ["agreement %", "max diff", "batch 1 ms", "gate"]
     optional = ["max diff", "batch 1 ms", "agreement %", "bytes"]
     print_table(_title(report), columns, rows, right=range(1, len(columns) - 1), optional=optional)
@@ -55,8 +55,15 @@ def _title(report: ExportReport) -> str:
         return f"{made}{where}{failed}"
     title = f"{made}{where}{failed}, each compared with the original on {compared[0].n:,} images"
     if (accuracy := compared[0].accuracy_reference) is not None:
-        title += f"; the original's accuracy there is {100 * accuracy:.2f}%"
+        title += f"; the original's {_measure(report)} there is {100 * accuracy:.2f}%"
     return title + (", DOUBTFUL: see the warning" if report.warnings else "")
+
+
+def _measure(report: ExportReport) -> str:
+    """What the column of accuracies holds: "accuracy", or "mAP" of a multi-label model."""
+    compared = [result.parity for result in report.results]
+    compared += [failure.parity for failure in report.failures if failure.parity is not None]
+    return compared[0].measure if compared else "accuracy"
 
 
 def _verdict(checks: Sequence[Check]) -> str:

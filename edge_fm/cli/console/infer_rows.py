@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 """What stands for the label of a photo that was rejected."""
+NO_LABEL = "no label"
+"""What stands for the labels of a photo that none applies to."""
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What a cell begins with that a spreadsheet takes for a formula, which can read other files and run programs."""
 
@@ -45,7 +47,8 @@ def print_predictions(
         predictions = follow(predictions, console, opened.photos.count)
     classifier = opened.classifier
     classes = min(top_k, len(classifier.artifact.metadata.labels))
-    rows = CsvRows(classes, rejecting=classifier.min_score is not None)
+    multi_label = classifier.artifact.metadata.task is not None
+    rows = CsvRows(classes, rejecting=classifier.min_score is not None, multi_label=multi_label)
     row = json_row if console.as_json else rows.row if as_csv else text_row
     if as_csv:
         click.echo(rows.header())
@@ -89,11 +92,18 @@ def _write_image(canvas: Pixels, path: str, folder: Path, number: int) -> None:
 
 
 def text_row(prediction: Classification | Failure) -> str:
-    """The photo and its classes in percent, or the error; of a rejected one `unknown`, the classes in parentheses."""
+    """The photo and its classes in percent, or the error; of a rejected one `unknown`, the classes in parentheses.
+
+    Of a multi-label model the labels that apply, or `no label` and the best ones in parentheses.
+    """
     name = printable_name(prediction.input)
     if isinstance(prediction, Failure):
         return f"{name}: error: {printable_message(prediction.error.message, lines=False)}"
     classes = ", ".join(f"{printable_name(p.label)} {100 * p.score:.1f}%" for p in prediction.top)
+    if prediction.labels:
+        return f"{name}: {', '.join(f'{printable_name(p.label)} {100 * p.score:.1f}%' for p in prediction.labels)}"
+    if prediction.labels is not None:
+        return f"{name}: {NO_LABEL} ({classes})"
     return f"{name}: {UNKNOWN} ({classes})" if prediction.rejected else f"{name}: {classes}"
 
 
@@ -108,27 +118,36 @@ class CsvRows:
     Args:
         classes: how many classes a row has.
         rejecting: whether photos may be rejected: their label is `unknown` then, and a last column says so.
+        multi_label: whether any number of labels may apply: a last column has them, best first, with `|` between.
     """
 
-    def __init__(self, classes: int, *, rejecting: bool = False) -> None:
-        self._classes, self._rejecting = classes, rejecting
+    def __init__(self, classes: int, *, rejecting: bool = False, multi_label: bool = False) -> None:
+        self._classes, self._rejecting, self._multi_label = classes, rejecting, multi_label
 
     def header(self) -> str:
         """The names of the columns; those of the second class on follow the ones of a single class."""
         more = [f"{name}_{rank}" for rank in range(2, self._classes + 1) for name in ("label", "index", "score")]
-        more += ["rejected"] * self._rejecting
+        more += ["rejected"] * self._rejecting + ["labels"] * self._multi_label
         return _line(["input", "label", "index", "score", "error", "decode_ms", "infer_ms", *more])
+
+    @property
+    def _more(self) -> int:
+        """Columns behind those of a single class."""
+        return 3 * (self._classes - 1) + self._rejecting + self._multi_label
 
     def row(self, prediction: Classification | Failure) -> str:
         """One photo. A cell that a spreadsheet would compute begins with an apostrophe."""
         name = _cell(prediction.input)
         if isinstance(prediction, Failure):
             error = _cell(" ".join(str(prediction.error).splitlines()))
-            return _line([name, "", "", "", error, "", "", *[""] * (3 * (self._classes - 1) + self._rejecting)])
+            return _line([name, "", "", "", error, "", "", *[""] * self._more])
         best, *others = [[_cell(p.label), str(p.index), f"{p.score:.6f}"] for p in prediction.top]
         if prediction.rejected:
             best[0] = UNKNOWN
+        if prediction.labels is not None and not prediction.labels:
+            best[0] = ""
         last = [str(bool(prediction.rejected)).lower()] * self._rejecting
+        last += [_cell("|".join(p.label for p in prediction.labels or ()))] * self._multi_label
         times = [f"{prediction.decode_ms:.3f}", f"{prediction.infer_ms:.3f}"]
         return _line([name, *best, "", *times, *(cell for other in others for cell in other), *last])
 

@@ -77,15 +77,17 @@ def print_run(result: RunResult) -> None:
         f"{100 * metrics[f'{short}_accuracy']:.2f}%{{}}{', too good: see above' if metrics[f'{name}_leaks'] else ''}"
         for short, name in (("test", "test"), ("val", "validation"))
     )
+    several = "task" in metrics
+    confusion = "" if several else " confusion.png"
     rows = [
         ["model", f"{metrics['model']}, {metrics['params']:,} parameters"],
         ["test accuracy", test.format("")],
         ["validation accuracy", validation.format(f" (epoch {metrics['best_epoch']})")],
-        ["balanced accuracy", _both(metrics, "balanced_accuracy")],
+        ["mAP", _both(metrics, "map")] if several else ["balanced accuracy", _both(metrics, "balanced_accuracy")],
         ["macro F1", _both(metrics, "macro_f1")],
         ["training accuracy", f"{100 * metrics['train_accuracy']:.2f}%"],
         ["time", f"{metrics['seconds']:.0f} s, {metrics['epochs']} epoch{'s' * (metrics['epochs'] != 1)}"],
-        ["files", f"{result.run_dir}/ model.keras recipe.toml history.csv metrics.json curves.png confusion.png"],
+        ["files", f"{result.run_dir}/ model.keras recipe.toml history.csv metrics.json curves.png{confusion}"],
     ]
     print_table(f"Run {result.run_dir}", ["what", "value"], rows, wraps=["value"])
 

@@ -22,11 +22,12 @@ def epoch_printer(console: Console) -> EpochFn:
 
     def on_epoch(epoch: int, epochs: int, row: dict[str, float]) -> None:
         seconds.append(row["seconds"])
+        figure = "val_map" if "val_map" in row else "val_accuracy"
         # The first epoch of a process is longer: the step is compiled in it.
         left = (epochs - epoch) * statistics.fmean(seconds[1:] or seconds)
         console.note(
             f"epoch {epoch:3}/{epochs}  loss {row['loss']:.4f}  val_loss {row['val_loss']:.4f}  "
-            f"val_accuracy {100 * row['val_accuracy']:.2f}%  {row['seconds']:.1f} s  "
+            f"{figure} {100 * row[figure]:.2f}%  {row['seconds']:.1f} s  "
             f"{row['images_per_s']:,.0f} images/s" + (f"  {_duration(left)} left" if epoch < epochs else "")
         )
 

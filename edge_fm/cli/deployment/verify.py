@@ -59,8 +59,8 @@ def command(console: Console, **options: Any) -> None:
 def _advice(result: Verification, against: str | None) -> str:
     """What to do about the failed checks."""
     if against is not None:
-        from edge_fm_export.gate.same_original import SAME_MODEL, SAME_PREDICTIONS
+        from edge_fm_export.gate.same_original import SAME_CHECKS
 
-        if any(check.name in (SAME_MODEL, SAME_PREDICTIONS) and not check.passed for check in result.checks):
+        if any(check.name.endswith(SAME_CHECKS) and not check.passed for check in result.checks):
             return f"{against} is not the original of this artifact; name that: --against RUN|MODEL.keras"
     return "do not ship this artifact; export it again: edgefm export"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge_fm.data.image_files.folder_layout import MAX_LISTED
+from edge_fm.data.label_sets import label_sets
 from edge_fm.data.readers.split_names import PartName
 from edge_fm_runtime.errors import DataError
 from edge_fm_runtime.photos.suffixes import LISTED
@@ -42,6 +43,7 @@ class Listing:
         parts: the images of the source's own splits; "train" alone where it has none.
         notes: what was done to the source's own data.
         advice: what to do about a class that has too few images.
+        multi_label: whether a class is a set of labels; then each label needs images.
     """
 
     source: Path
@@ -49,6 +51,7 @@ class Listing:
     parts: Mapping[PartName, Sequence[ImageFile]]
     notes: Mapping[str, Any] = field(default_factory=dict)
     advice: str = ""
+    multi_label: bool = False
 
     @property
     def folder(self) -> Path:
@@ -62,13 +65,17 @@ class Listing:
             DataError: a class has too few training images; names them.
         """
         train, alone = self.parts["train"], "test" not in self.parts
-        counts = np.bincount([image_file.label for image_file in train], minlength=len(self.label_names))
-        least = 2 if alone else 1
-        few = [f"{name} ({count})" for name, count in zip(self.label_names, counts, strict=True) if count < least]
+        names: tuple[str, ...] = self.label_names
+        counts = np.bincount([image_file.label for image_file in train], minlength=len(names))
+        if self.multi_label:
+            sets = label_sets(names)
+            names, counts = sets.names, counts @ sets.table
+        least, what = 2 if alone else 1, "labels" if self.multi_label else "classes"
+        few = [f"{name} ({count})" for name, count in zip(names, counts, strict=True) if count < least]
         if few:
             why = "one for training and one for the test" if alone else "to learn from"
             raise DataError(
-                f"{self.source}: {len(few)} of {len(self.label_names)} classes have too few training images: "
+                f"{self.source}: {len(few)} of {len(names)} {what} have too few training images: "
                 f"{', '.join(few[:MAX_LISTED])}. Each needs at least {least}, {why}.",
                 hint=f"Add images ({LISTED}), or {self.advice}",
             )

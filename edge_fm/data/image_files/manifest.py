@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge_fm.data.image_files.group_rules import NO_GROUPS, groups_by_pattern, is_pattern, note_of_groups
+from edge_fm.data.image_files.label_columns import label_columns, number_label_sets
 from edge_fm.data.image_files.listing import ImageFile, Listing
 from edge_fm.data.image_files.manifest_file import GROUP_COLUMN, Table, read_table
 from edge_fm.data.readers.class_numbers import number_labels
@@ -17,7 +19,7 @@ from edge_fm.data.readers.split_names import DESCRIPTION, ORDER, PART_NAMES, Par
 from edge_fm_runtime.errors import DataError
 
 
-def list_manifest(path: Path, *, group: str = "", label_column: str = "") -> Listing:
+def list_manifest(path: Path, *, group: str = "", label_column: str = "", multi_label: bool = False) -> Listing:
     """List the images of a manifest; see `edge_fm.data.sources.load_dataset`.
 
     Paths are relative to the manifest's folder; absolute ones, and ones that lead out of it, are read too, and counted
@@ -27,6 +29,7 @@ def list_manifest(path: Path, *, group: str = "", label_column: str = "") -> Lis
         path: the manifest.
         group: a column, or a pattern of the paths; empty for the column called group, if there is one.
         label_column: the column of the labels; empty to tell by the names.
+        multi_label: read any number of labels for each image (see `label_columns`).
 
     Raises:
         DataError: columns that are missing or ambiguous, empty cells, files listed twice; names columns and lines.
@@ -35,9 +38,16 @@ def list_manifest(path: Path, *, group: str = "", label_column: str = "") -> Lis
     column = _group_column(table, group)
     files = table.path_column(group=column, label=label_column)
     split = table.split_column(taken=(files, column, label_column))
-    label = table.label_column(label_column, taken=[c for c in (files, column, split) if c])
-    _check_rows(table, files, label, column)
-    labels, names, notes = _labels(table, label)
+    taken = [c for c in (files, column, split) if c]
+    if multi_label:
+        columns = label_columns(table, label_column, taken=taken)
+        _check_rows(table, files, columns, column, empty_labels=True)
+        labels, names = number_label_sets(table, columns)
+        notes: dict[str, Any] = {}
+    else:
+        columns = (table.label_column(label_column, taken=taken),)
+        _check_rows(table, files, columns, column)
+        labels, names, notes = _labels(table, columns[0])
     parts: dict[PartName, list[ImageFile]] = {}
     folder = path.parent
     root = folder.resolve()
@@ -51,9 +61,9 @@ def list_manifest(path: Path, *, group: str = "", label_column: str = "") -> Lis
     if split is not None:
         parts = _own_splits(path, split, parts, notes)
     _check_files(path, parts)
-    unused = [c for c in table.columns if c not in (files, label, split, column)]
+    unused = [c for c in table.columns if c not in (files, *columns, split, column)]
     notes["columns"] = (
-        f"images are in {files}, labels in {label}"
+        f"images are in {files}, labels in {', '.join(columns)}"
         + (f", splits in {split}" if split else "")
         + (f"; not used: {', '.join(unused)}" if unused else "")
     )
@@ -64,7 +74,7 @@ def list_manifest(path: Path, *, group: str = "", label_column: str = "") -> Lis
         notes |= found
     elif column:
         notes |= note_of_groups(parts, f"column {column}")
-    return Listing(path, names, parts, notes, "leave the class out.")
+    return Listing(path, names, parts, notes, "leave the class out.", multi_label)
 
 
 def _group_column(table: Table, group: str) -> str:
@@ -78,11 +88,12 @@ def _group_column(table: Table, group: str) -> str:
     return table.column(group, "groups", "--group")
 
 
-def _check_rows(table: Table, files: str, label: str, group: str) -> None:
-    """Refuse empty cells and files that are listed twice."""
+def _check_rows(table: Table, files: str, labels: Sequence[str], group: str, *, empty_labels: bool = False) -> None:
+    """Refuse empty cells, but for labels where images may have none, and files that are listed twice."""
+    needed = () if empty_labels else labels
     first: dict[str, int] = {}
     for number, row in enumerate(table.rows):
-        for column, what in ((files, "file"), (label, "label"), (group, "group")):
+        for column, what in ((files, "file"), *((label, "label") for label in needed), (group, "group")):
             if column and not row[column]:
                 raise DataError(
                     f"{table.where(number)}: the {what} (column {column}) is empty.",
@@ -91,7 +102,7 @@ def _check_rows(table: Table, files: str, label: str, group: str) -> None:
                 )
         before = first.setdefault(row[files], number)
         if before != number:
-            theirs, ours = table.rows[before][label], row[label]
+            theirs, ours = (", ".join(cells[c] for c in labels) for cells in (table.rows[before], row))
             raise DataError(
                 f"{table.where(number)}: {row[files]} was listed before, in line {table.lines[before]}"
                 + ("." if theirs == ours else f", as {theirs}; here it is {ours}."),

@@ -215,7 +215,11 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
     """What belongs beside an artifact's cost, from its metadata; None where it is not there."""
     metadata = artifact.metadata
     parity, accuracy, graph = (dict(part or {}) for part in (metadata.parity, metadata.accuracy, metadata.graph))
-    names = ("max_abs_diff", "top1_agreement", "accuracy_reference", "drop_points", "drop_ci95")
+    names: tuple[str, ...] = ("max_abs_diff", "top1_agreement", "accuracy_reference", "drop_points", "drop_ci95")
+    if metadata.task is not None:  # accuracies are mAPs, as the gate's drop
+        same = {"top1_agreement": parity.get("label_agreement"), "accuracy_reference": parity.get("map_reference")}
+        parity |= {**same, "measure": accuracy.get("measure")}
+        names = (*names, "measure")
     return {
         "format": metadata.format,
         "stored_precision": metadata.precision,

@@ -17,6 +17,7 @@ from edge_fm.models.records import trained_model
 from edge_fm.models.run_files import METRICS_FILE, MODEL_FILE
 from edge_fm.models.trained_logits import undo_temperature
 from edge_fm.training.recipe import DistillationPart, Recipe
+from edge_fm_export.task import task_of
 from edge_fm_export.third_party_models.keras_file import read_config, sha256_of
 from edge_fm_export.third_party_models.safety import require_plain
 from edge_fm_runtime.errors import ModelError, TrainingError
@@ -140,6 +141,11 @@ def _load_teacher(path: str, dataset: Dataset) -> Any:
         raise ModelError(
             f"The teacher {file} knows {classes} classes, but {dataset.name} has {len(dataset.label_names)}.",
             hint="A teacher must have learned the same classes in the same order.",
+        )
+    if task_of(model) is not None:
+        raise ModelError(
+            f"The teacher {file} is multi-label; a teacher predicts one class of many.",
+            hint="Name another teacher, or leave it out: --set distillation.teacher=[]",
         )
     undo_temperature(model, file)
     return model

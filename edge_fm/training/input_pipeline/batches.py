@@ -50,6 +50,7 @@ def epoch_batches(
     label_names: Sequence[str] = (),
     teacher_predictions: NDArray[np.float32] | None = None,
     photo_like: bool = True,
+    targets: NDArray[np.float32] | None = None,
 ) -> Any:
     """Build one epoch's batches.
 
@@ -62,6 +63,7 @@ def epoch_batches(
         label_names: of the classes, for a recipe that names some.
         teacher_predictions: float32 `[steps*B,classes]`, for the images of `view_of` this epoch.
         photo_like: False leaves those images as they are that the recipe makes photo-like.
+        targets: float32 `[K,classes]`, the target of each label; None for one class a label.
 
     Returns:
         keras.utils.PyDataset of (uint8 `[B,H,W,C]`, float32 `[B,classes]`): one-hot targets, or mixed ones with mixup
@@ -74,7 +76,7 @@ def epoch_batches(
         part = AugmentationPart(
             flip=part.flip, photo=part.photo, photo_spread=part.photo_spread, photo_paired=part.photo_paired
         )
-    targets = np.eye(classes, dtype=np.float32)
+    targets = np.eye(classes, dtype=np.float32) if targets is None else targets
     if recipe.data.other_things:
         targets = np.concatenate([targets, np.full((1, classes), 1 / classes, np.float32)])
     return _batches_class()(images, labels, recipe, targets, part, photos, epoch, teacher_predictions)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_fm.data.label_sets import label_sets
 from edge_fm_runtime.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ def check_classes(dataset: Dataset, learn: Split, validation: Split) -> None:
     Raises:
         TrainingError: which classes have too few.
     """
+    if dataset.multi_label:
+        _check_labels(dataset, learn)
+        return
     classes = len(dataset.label_names)
     total = np.bincount(dataset.train.labels, minlength=classes)
     own = dataset.validation is not None or bool(validation.groups)  # which may lack a class
@@ -107,4 +111,21 @@ def check_classes(dataset: Dataset, learn: Split, validation: Split) -> None:
             f"Too few training images in {len(few)} of {classes} classes: {', '.join(few[:10])}. "
             f"Each needs one to learn from{'' if own else ' and one to select the best epoch by'}.",
             hint="Add images to them, or leave those classes out.",
+        )
+
+
+def _check_labels(dataset: Dataset, learn: Split) -> None:
+    """Check that each label of a multi-label dataset has images to learn from, with it and without it.
+
+    Raises:
+        TrainingError: which labels have none.
+    """
+    sets = label_sets(dataset.label_names)
+    counts = sets.table[learn.labels].sum(axis=0)
+    few = [f"{name} ({count})" for name, count in zip(sets.names, counts, strict=True) if not 0 < count < len(learn)]
+    if few:
+        raise TrainingError(
+            f"{len(few)} of {len(sets.names)} labels have no image to learn from, or every one: {', '.join(few[:10])}, "
+            f"of {len(learn)} images.",
+            hint="Add images with and without each label, or leave the label out of the manifest.",
         )

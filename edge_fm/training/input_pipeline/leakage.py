@@ -244,6 +244,7 @@ def _their_data(theirs: Recipe, ours: Recipe, dataset: Dataset) -> Dataset | Non
             skip_unreadable=theirs.data.skip_unreadable,
             group=theirs.data.group,
             label_column=theirs.data.label_column,
+            multi_label=theirs.data.multi_label,
         )
         return prepare(loaded, theirs.data.preparation)
     except (DataError, DownloadError):

@@ -40,6 +40,7 @@ def load_recipe_data(
         skip_unreadable=recipe.data.skip_unreadable,
         group=recipe.data.group,
         label_column=recipe.data.label_column,
+        multi_label=recipe.data.multi_label,
         progress=progress,
         note=note or (lambda _: None),
     )
@@ -89,15 +90,18 @@ def training_and_validation(recipe: Recipe, dataset: Dataset) -> tuple[Split, Sp
         DataError: as for `edge_fm.data.split_validation`.
     """
     from edge_fm.data import split_validation
+    from edge_fm.data.label_sets import strata
 
     if dataset.validation is not None:
         return dataset.train, dataset.validation
     split = dataset.train
     seed = _validation_seed(recipe)
+    classes = strata(split.labels) if recipe.data.multi_label else None
     if not recipe.data.split:
-        return split_validation(split, fraction=recipe.data.validation, seed=seed)
+        return split_validation(split, fraction=recipe.data.validation, seed=seed, classes=classes)
     learned, validation, _ = recipe.data.split
-    return split_validation(split, count=max(1, round(len(split) * validation / (learned + validation))), seed=seed)
+    count = max(1, round(len(split) * validation / (learned + validation)))
+    return split_validation(split, count=count, seed=seed, classes=classes)
 
 
 def _validation_seed(recipe: Recipe) -> int:

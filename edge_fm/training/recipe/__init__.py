@@ -84,4 +84,42 @@ class Recipe:
             "whose features a head could be fitted on.",
             "Start from trained weights (weights of [model]), or leave head_epochs out.",
         )
+        if self.data.multi_label:
+            self._check_multi_label()
+        else:
+            check(
+                self.training.select_by != "map",
+                "[training] select_by is map, which is the mean average precision of multi-label models.",
+                "Set multi_label of [data], or select by accuracy, macro_f1, balanced_accuracy or loss.",
+            )
         check(0 <= self.photo.fill <= 255, f"[photo] fill is {self.photo.fill}; supported: 0 to 255.")
+
+    def _check_multi_label(self) -> None:
+        """Refuse what is for one class an image."""
+        data, training, augmentation = self.data, self.training, self.augmentation
+        given = {
+            "data.relabel": bool(data.relabel),
+            "data.classes": bool(data.classes),
+            "data.other_things": bool(data.other_things),
+            "training.class_weights": training.class_weights != "none",
+            "training.balanced_sampling": training.balanced_sampling,
+            "training.select_by": training.select_by == "balanced_accuracy",
+            "distillation.teacher": bool(self.distillation.teacher),
+            "augmentation.mixup": augmentation.mixup > 0,
+            "augmentation.cutmix": augmentation.cutmix > 0,
+            "augmentation.photo_spread": bool(augmentation.photo_spread),
+            "augmentation.photo_paired": bool(augmentation.photo_paired),
+        }
+        there = [key for key, used in given.items() if used]
+        off = {"training.class_weights": "none", "training.balanced_sampling": "false", "training.select_by": "map"}
+        settings = [
+            f"--set {key}={off.get(key, 0 if key.startswith('augmentation') and 'photo' not in key else '[]')}"
+            for key in there
+            if key not in ("data.relabel", "data.other_things")
+        ]
+        check(
+            not there,
+            f"[data] multi_label is true, and {', '.join(there)} {'is' if len(there) == 1 else 'are'} for one class an "
+            "image.",
+            f"Leave out: {' '.join(settings)}" if settings else "Leave it out of the recipe.",
+        )

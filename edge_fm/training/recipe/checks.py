@@ -20,6 +20,15 @@ def check(condition: bool, message: str, hint: str | None = None) -> None:
         raise RecipeError(message, hint=hint)
 
 
+def require_one_class(what: str, *, multi_label: bool) -> None:
+    """Raise a RecipeError where images have several labels."""
+    check(
+        not multi_label,
+        f"{what} is for one class an image; [data] multi_label is true.",
+        "Train single runs: edgefm train --recipe FILE",
+    )
+
+
 def check_choice(value: str, choices: tuple[str, ...], what: str) -> None:
     """Raise a RecipeError that names the nearest choice unless the value is one."""
     if value not in choices:

@@ -41,6 +41,9 @@ class DataPart:
             manifest, `FILE:COLUMN` of a file in an image folder, or a pattern of the files' paths whose parentheses
             hold the group. Empty for a manifest's column called group; "none" for no groups.
         label_column: column of a manifest that holds the labels; empty to tell by the columns' names.
+        multi_label: images have any number of labels, in a manifest: with `|` between in its label column, or in
+            columns of 0 and 1, which `label_column` names with commas between. The model gets a sigmoid for each label
+            in place of the softmax, and learns by binary cross-entropy.
         other_things: a second source, images of what is none of the classes, whatever its labels: the model learns to
             find all classes equally probable there, so that its scores are low. Those of groups that are held out are
             left out. Keras counts them in the accuracy on training batches. Empty for none.
@@ -61,6 +64,7 @@ class DataPart:
     skip_unreadable: float = 0.0
     group: str = ""
     label_column: str = ""
+    multi_label: bool = False
     other_things: str = ""
     other_things_weight: float = 0.5
 

@@ -44,6 +44,7 @@ AS_BEFORE: Mapping[str, Mapping[str, Any]] = {
         "skip_unreadable": 0.0,
         "group": "",
         "label_column": "",
+        "multi_label": False,
         "other_things": "",
         "other_things_weight": 0.5,
     },

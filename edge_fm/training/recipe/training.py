@@ -11,7 +11,7 @@ from edge_fm.training.recipe.checks import check, check_choice
 Precision = Literal["float32", "mixed_bfloat16"]
 Keep = Literal["best", "last"]
 ClassWeights = Literal["none", "balanced", "square-root"]
-SelectBy = Literal["accuracy", "macro_f1", "balanced_accuracy", "loss"]
+SelectBy = Literal["accuracy", "macro_f1", "balanced_accuracy", "loss", "map"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class TrainingPart:
     Attributes:
         epochs: passes over the training images.
         batch_size: images of one step.
-        label_smoothing: share of each target that is spread over all classes.
+        label_smoothing: share of each target that is spread over all classes; of a multi-label model, that is drawn to
+            0.5.
         ema: decay of the running average of the weights that is evaluated and saved in their place, such as 0.999;
             0 saves the weights themselves.
         steps: updates in all; a run turns them into whole epochs of its data, and writes these into its recipe. 0 takes
@@ -31,7 +32,9 @@ class TrainingPart:
         keep: the weights of which epoch: that with the best validation figure of `select_by`, or the last one. The last
             is as good where the rate ends at 0, and a few validation images select badly.
         select_by: the validation figure of the best epoch, trial or combination: accuracy, macro_f1 (mean F1 of the
-            classes), balanced_accuracy (mean recall of the classes), or loss (the lowest).
+            classes), balanced_accuracy (mean recall of the classes), or loss (the lowest); of a multi-label model
+            accuracy (share of the labels that are right at a score of 0.5), macro_f1, loss, or map (mean average
+            precision).
         class_weights: "balanced" weighs each image by the inverse of its class's count, so that all classes weigh the
             same in the loss; "square-root" by its square root, half way to that; "none" all images alike.
         balanced_sampling: draw each epoch's images so that every class has its equal share: of large classes some are

@@ -44,7 +44,7 @@ from edge_fm.training.run.folder_lock import locked_folder
 from edge_fm.training.run.learner import Learner
 from edge_fm.training.run.results import RunResult, finalize_run, is_over
 from edge_fm.training.run.resume import open_run
-from edge_fm.training.run.selection import rank, score
+from edge_fm.training.run.selection import LabelScores, Scores, rank, score, score_labels
 from edge_fm.training.run.tensorboard import EpochLog, require_writer
 from edge_fm.training.streaming.failing_batches import raising_own_errors
 from edge_fm_export.compat.tensorflow_graphs import retracing_warnings_hidden
@@ -206,6 +206,7 @@ def _one_epoch(
         epoch=epoch,
         label_names=dataset.label_names,
         teacher_predictions=teachers.of_epoch(epoch, progress) if teachers else None,
+        targets=learner.targets,
     )
     learned = time.monotonic()
     with raising_own_errors(batches):
@@ -217,15 +218,20 @@ def _one_epoch(
         ).history
     trained = time.monotonic() - learned
     weights = learner.update_evaluated(batches)
-    validation = score(learner.probabilities(validation_split.images), validation_split.labels)
+    probabilities = learner.probabilities(validation_split.images)
+    validation: Scores | LabelScores
+    if learner.multi_label:
+        validation = score_labels(probabilities, learner.targets[validation_split.labels])
+    else:
+        validation = score(probabilities, validation_split.labels)
+    figures = validation.named("val")
     row = {
         "epoch": epoch + 1,
         "loss": float(logs["loss"][-1]),
         "accuracy": float(logs["accuracy"][-1]),
-        "val_loss": validation.loss,
-        "val_accuracy": validation.accuracy,
-        "val_balanced_accuracy": validation.balanced_accuracy,
-        "val_macro_f1": validation.macro_f1,
+        "val_loss": figures.pop("val_loss"),
+        "val_accuracy": figures.pop("val_accuracy"),
+        **figures,
         "learning_rate": float(keras.ops.convert_to_numpy(learner.optimizer.learning_rate)),
         "seconds": round(time.monotonic() - began, 3),
         "images_per_s": round(learner.steps * recipe.training.batch_size / trained, 1),

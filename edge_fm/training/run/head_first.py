@@ -33,8 +33,9 @@ def fit_head(
     recipe: Recipe,
     images: NDArray[np.uint8],
     train_split: Split,
+    targets: NDArray[np.float32],
     *,
-    classes: int,
+    multi_label: bool = False,
     progress: ProgressFn,
     note: MessageFn,
 ) -> dict[str, float]:
@@ -45,7 +46,8 @@ def fit_head(
         recipe: whose `head_epochs`, batch size, label smoothing and class weights are used.
         images: uint8 `[N,H,W,C]`, all that the training images were taken from.
         train_split: what the head learns from.
-        classes: length of a target.
+        targets: float32 `[K,outputs]`, what is learned for an image of each class.
+        multi_label: whether the outputs are sigmoids.
         progress: called with "computing features", then with "fitting the head" after each epoch.
         note: called with where the features come from.
 
@@ -55,22 +57,23 @@ def fit_head(
     keras = require_keras("training")
     halves = halves_at(model, model.get_layer(FEATURES))
     (split,) = with_features(halves, recipe, images, (train_split,), progress=progress, note=note, reason=_REASON)
-    targets = np.eye(classes, dtype=np.float32)[split.labels]
-    weights = class_weights(recipe, split.labels, classes)
+    weights = class_weights(recipe, split.labels, len(targets))
     image_weights = None if weights is None else weights[split.labels]
     epochs, size = recipe.training.head_epochs, min(recipe.training.batch_size, len(split))
     steps = max(1, len(split) // size)
     halves.head.compile(
         optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(_RATE, steps * epochs)),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.training.label_smoothing),
-        metrics=["accuracy"],
+        loss=(keras.losses.BinaryCrossentropy if multi_label else keras.losses.CategoricalCrossentropy)(
+            label_smoothing=recipe.training.label_smoothing
+        ),
+        metrics=[keras.metrics.BinaryAccuracy(name="accuracy") if multi_label else "accuracy"],
     )
     logs: dict[str, Any] = {}
     for epoch in range(epochs):
         order = np.random.default_rng([_ORDER, recipe.seed, epoch]).permutation(len(split))[: steps * size]
         logs = halves.head.fit(
             split.images[order],
-            targets[order],
+            targets[split.labels[order]],
             sample_weight=None if image_weights is None else image_weights[order],
             batch_size=size,
             shuffle=False,

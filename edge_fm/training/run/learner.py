@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_fm.data.label_sets import label_sets
 from edge_fm.data.streaming.images import concatenate
 from edge_fm.models import build_model
 from edge_fm.models.freezing import freeze_layers
 from edge_fm.models.keras_import import require_keras
+from edge_fm.models.sigmoids import end_in_sigmoids
 from edge_fm.training.distillation.distillation import (
     distillation_accuracy,
     distillation_loss,
@@ -51,11 +53,19 @@ class Learner:
         teachers: models to learn from; none without distillation.
         halves: the model, split where its training begins; None where they are not stored.
         why_not_split: why the model is not split at its features; None where it is.
+        labels: what the outputs are called.
+        targets: float32 `[K,outputs]`, what is learned for an image of each of the dataset's K classes.
+        multi_label: whether the outputs are sigmoids, any number of which may apply.
     """
 
     def __init__(self, recipe: Recipe, dataset: Dataset, steps: int, *, weights: str) -> None:
         self.recipe, self.steps = recipe, steps
-        self.classes = len(dataset.label_names)
+        self.multi_label = dataset.multi_label
+        self.labels, self.targets = dataset.label_names, np.eye(len(dataset.label_names), dtype=np.float32)
+        if self.multi_label:
+            sets = label_sets(dataset.label_names)
+            self.labels, self.targets = sets.names, sets.table.astype(np.float32)
+        self.classes = len(self.labels)
         self.input_shape = dataset.train.images.shape[1:]
         with _policy(recipe.training.precision):
             built = self.fresh_model()
@@ -90,6 +100,9 @@ class Learner:
         else:
             fitted = self.halves.head if self.halves else self.model
             loss, metric = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing), "accuracy"
+            if self.multi_label:
+                loss = keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
+                metric = keras.metrics.BinaryAccuracy(name="accuracy")
         fitted.compile(optimizer=self.optimizer, loss=loss, metrics=[metric])
         # The metrics' variables: made in the first step, they would have TensorFlow trace it twice.
         targets = self.classes * (2 if self.teachers and part.views else 1)
@@ -101,7 +114,8 @@ class Learner:
     def fresh_model(self) -> Any:
         """The recipe's architecture, not compiled."""
         part = self.recipe.model
-        return build_model(part.name, input_shape=self.input_shape, classes=self.classes, **part.options)
+        model = build_model(part.name, input_shape=self.input_shape, classes=self.classes, **part.options)
+        return end_in_sigmoids(model) if self.multi_label else model
 
     def update_evaluated(self, batches: Any) -> list[NDArray[Any]]:
         """Bring the model that is evaluated up to date.
@@ -154,7 +168,8 @@ class Learner:
             self.recipe,
             images,
             train_split,
-            classes=self.classes,
+            self.targets,
+            multi_label=self.multi_label,
             progress=progress,
             note=note,
         )

@@ -18,12 +18,11 @@ from edge_fm.training.optimization.schedules import stops_early
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.recipe.data import READING
 from edge_fm.training.run import run_folder
-from edge_fm.training.run.advice import advice_of
 from edge_fm.training.run.checkpoint import RunState
+from edge_fm.training.run.final_figures import evaluate_run
 from edge_fm.training.run.learner import Learner
-from edge_fm.training.run.score_calibration import calibrate_scores
-from edge_fm.training.run.selection import Scores, score, selection_key
-from edge_fm_runtime.parity.label_suspects import label_suspects
+from edge_fm.training.run.selection import selection_key
+from edge_fm_runtime.artifacts.metadata import MULTI_LABEL
 from edge_fm_runtime.progress import MessageFn, ProgressFn
 from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.package_versions import package_version
@@ -89,30 +88,9 @@ def finalize_run(
     learner.select(state.best)
     stage = "testing" if test else "evaluating"
     progress(stage, 0, None)
-    learned = score(learner.probabilities(train_split.images), train_split.labels)
-    calibrated = calibrate_scores(learner, validation_split, dataset=f"{dataset.name} validation")
-    if calibrated is not None:
-        note(calibrated.sentence())
-    probabilities = np.zeros((0, learner.classes), np.float32)
-    tested: dict[str, Any] = dict.fromkeys(Scores(0.0, 0.0, 0.0, 0.0).named("test"))
-    if test:
-        probabilities = learner.probabilities(dataset.test.images)
-        tested = dict(score(probabilities, dataset.test.labels).named("test"))
+    found = evaluate_run(learner, train_split, validation_split, dataset, test=test, note=note)
     best = state.history[state.best_epoch - 1]
-    probabilities_of_validation = learner.probabilities(validation_split.images)
-    suspects = label_suspects(
-        probabilities_of_validation, validation_split.labels, dataset.label_names, files=validation_split.files
-    )
-    advice = advice_of(
-        recipe,
-        train_split.labels,
-        dataset.label_names,
-        learned=learned,
-        validation=score(probabilities_of_validation, validation_split.labels),
-        validation_images=len(validation_split),
-        suspects=suspects,
-    )
-    for line in advice:
+    for line in found.advice:
         note(line)
     metrics = {
         "run": out_dir.name,
@@ -121,19 +99,18 @@ def finalize_run(
         "epochs": state.epoch,
         "stopped_early": state.epoch < recipe.training.epochs,
         "seconds": round(time.monotonic() - started, 1),
-        "train_accuracy": learned.accuracy,
-        "train_balanced_accuracy": learned.balanced_accuracy,
-        "train_macro_f1": learned.macro_f1,
-        **{key: best.get(key) for key in ("val_accuracy", "val_balanced_accuracy", "val_macro_f1", "val_loss")},
-        **tested,
+        **{key: value for key, value in found.learned.items() if key != "train_loss"},
+        **{key: best.get(key) for key in (*(k for k in found.validation if k != "val_loss"), "val_loss")},
+        **found.tested,
         "selected_by": selection_key(recipe.training.select_by),
         "validation_leaks": leak_rows((leak.path, leak.images, leak.group_images) for leak in leaks),
         "test_leaks": leak_rows((leak.path, leak.test_images, leak.group_test_images) for leak in leaks),
-        "advice": list(advice),
-        "label_suspects": [{"split": "validation", **one.to_json()} for one in suspects],
+        "advice": list(found.advice),
+        "label_suspects": [{"split": "validation", **one.to_json()} for one in found.suspects],
         "best_epoch": state.best_epoch,
         "seed": recipe.seed,
-        "labels": list(dataset.label_names),
+        "labels": list(learner.labels),
+        **({"task": MULTI_LABEL} if learner.multi_label else {}),
         "input_shape": list(learner.input_shape),
         "data": {
             "name": dataset.name,
@@ -144,7 +121,7 @@ def finalize_run(
             "notes": dict(dataset.notes),
         },
         "recipe_hash": state.recipe_hash,
-        "scores": None if calibrated is None else calibrated.to_json(),
+        "scores": found.scores,
         "teachers": [
             {"path": path, "sha256": digest}
             for path, digest in zip(recipe.distillation.teacher, recipe.distillation.sha256, strict=True)
@@ -160,7 +137,7 @@ def finalize_run(
     run_folder.write_json(out_dir / METRICS_FILE, metrics)
     _save_model(learner, out_dir / MODEL_FILE)
     progress(stage, 1, 1)
-    return RunResult(out_dir, recipe, metrics, state.history, probabilities)
+    return RunResult(out_dir, recipe, metrics, state.history, found.test_probabilities)
 
 
 def _save_model(learner: Learner, path: Path) -> None:

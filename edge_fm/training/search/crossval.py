@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe.checks import require_one_class
 from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.fit import EpochFn
@@ -137,10 +138,12 @@ def cross_validate(
         on_fold: called with each fold before it is trained or read.
 
     Raises:
+        RecipeError: the recipe is multi-label.
         TrainingError: too few images for the folds, `out_dir` holds folds of another recipe or number, another process
             writes to it, or as `train`.
         KeyboardInterrupt: passed on; the same call continues.
     """
+    require_one_class("Cross-validation", multi_label=recipe.data.multi_label)
     assigned = assign_folds(dataset.train, folds=folds, seed=recipe.seed)
     scores = []
     with locked_folder(out_dir):

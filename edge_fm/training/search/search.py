@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe.checks import require_one_class
 from edge_fm.training.recipe.file import recipe_toml
 from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.recipe.keys import value_at, with_keys
@@ -116,6 +117,7 @@ def search(
         EdgeFMError: as for `train`.
         KeyboardInterrupt: passed on; the same call continues.
     """
+    require_one_class("A search", multi_label=recipe.data.multi_label)
     optuna = require_optuna()
     out_dir.mkdir(parents=True, exist_ok=True)
     wanted = plan.trials if trials is None else trials

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edge_fm.models.run_files import HISTORY_FILE
 from edge_fm.training.recipe import Recipe
+from edge_fm.training.recipe.checks import require_one_class
 from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.recipe.keys import with_keys
 from edge_fm.training.run import run_folder
@@ -127,6 +128,8 @@ def sweep(
     """
     rows: list[SweepRow] = []
     planned = combinations(recipe, grid)
+    for _, selected in planned:
+        require_one_class("A sweep", multi_label=selected.data.multi_label)
     loaded: tuple[Any, Dataset] | None = None
     with locked_folder(out_dir):
         for number, (values, selected) in enumerate(planned, start=1):

@@ -239,8 +239,13 @@ def _model_card(described: Metadata, content: Mapping[str, Any], references: lis
 def _metrics(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     accuracy, parity = content["accuracy"], content["parity"] or {}
     if accuracy is not None:
-        yield {"type": "accuracy", "value": json.dumps(accuracy["value"]), "slice": accuracy["dataset"]}
-    for key in ("accuracy_reference", "top1_agreement", "max_abs_diff", "mean_abs_diff", "drop_points"):
+        yield {
+            "type": accuracy.get("measure") or "accuracy",
+            "value": json.dumps(accuracy["value"]),
+            "slice": accuracy["dataset"],
+        }
+    names = ("accuracy_reference", "map_reference", "top1_agreement", "label_agreement")
+    for key in (*names, "max_abs_diff", "mean_abs_diff", "drop_points"):
         if parity.get(key) is None:
             continue
         metric = {"type": key, "value": json.dumps(parity[key]), "slice": parity["dataset"]}

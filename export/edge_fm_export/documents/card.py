@@ -25,8 +25,7 @@ def model_card(metadata: Metadata) -> str:
         *_header(metadata),
         f"# {_plain(metadata.name)}",
         "",
-        f"An image classifier for {len(metadata.labels)} classes, exported by EdgeFM as {metadata.format} "
-        f"at {metadata.precision}.",
+        f"{_kind(metadata)}, exported by EdgeFM as {metadata.format} at {metadata.precision}.",
         "",
         "```",
         f"edgefm infer photo.jpg --model {_word(metadata.name)}",
@@ -72,7 +71,7 @@ def _header(metadata: Metadata) -> list[str]:
     if accuracy is not None:
         lines += [
             "metrics:",
-            "- accuracy",
+            f"- {_measure(metadata)}",
             "model-index:",
             f"- name: {_yaml(metadata.name)}",
             "  results:",
@@ -82,10 +81,21 @@ def _header(metadata: Metadata) -> list[str]:
             f"      name: {_yaml(accuracy['dataset'])}",
             f"      type: {_yaml(accuracy['dataset'])}",
             "    metrics:",
-            "    - type: accuracy",
+            f"    - type: {_measure(metadata)}",
             f"      value: {json.dumps(accuracy['value'])}",
         ]
     return [*lines, "---", ""]
+
+
+def _kind(metadata: Metadata) -> str:
+    if metadata.task is None:
+        return f"An image classifier for {len(metadata.labels)} classes"
+    return f"A multi-label image classifier: any of its {len(metadata.labels)} labels may apply to an image"
+
+
+def _measure(metadata: Metadata) -> str:
+    """What the recorded accuracy measures: "accuracy", or "mAP" of a multi-label model."""
+    return str((metadata.accuracy or {}).get("measure") or "accuracy")
 
 
 def _yaml(text: str) -> str:
@@ -122,7 +132,8 @@ def _rows(metadata: Metadata) -> list[str]:
         rows.append(f"| Size | {size} |")
     accuracy = metadata.accuracy
     if accuracy is not None:
-        rows.append(f"| Accuracy | {accuracy['value']:.4f} on {accuracy['n']} images ({_plain(accuracy['dataset'])}) |")
+        name = "Accuracy" if metadata.task is None else _plain(_measure(metadata))
+        rows.append(f"| {name} | {accuracy['value']:.4f} on {accuracy['n']} images ({_plain(accuracy['dataset'])}) |")
     training = metadata.training or {}
     data: Mapping[str, Any] = training.get("data") or {}
     if data.get("name"):
@@ -158,9 +169,11 @@ def _parity(metadata: Metadata) -> list[str]:
         lines += ["", "The images in `golden.npz` are generated: none of them is of the evaluation set."]
     if parity["drop_points"] is not None:
         low, high = parity["drop_ci95"]
+        name, key = ("Accuracy", "accuracy") if metadata.task is None else ("mAP", "map")
+        ours, original = parity[key], parity[f"{key}_reference"]
         lines += [
             "",
-            f"Accuracy {parity['accuracy']:.4f}, original {parity['accuracy_reference']:.4f}: a drop of "
+            f"{name} {ours:.4f}, original {original:.4f}: a drop of "
             f"{parity['drop_points']:.2f} points (95% interval {low:.2f} to {high:.2f}).",
         ]
     return lines
@@ -168,7 +181,7 @@ def _parity(metadata: Metadata) -> list[str]:
 
 def _scores(metadata: Metadata) -> list[str]:
     scores = metadata.scores or {}
-    lines = [*_calibration(scores), *_thresholds(scores.get("rejection") or {})]
+    lines = [*_calibration(scores), *_thresholds(scores.get("rejection") or {}), *_label_thresholds(metadata)]
     return ["", "## Scores", *lines] if lines else []
 
 
@@ -217,6 +230,21 @@ def _thresholds(rejection: Mapping[str, Any]) -> list[str]:
         for group in rejection.get("others") or ()
     ]
     return [*lines, "", f"Other things that get a label: {'; '.join(groups)}."] if groups else lines
+
+
+def _label_thresholds(metadata: Metadata) -> list[str]:
+    recorded = (metadata.scores or {}).get("label_thresholds")
+    if not recorded:
+        return []
+    shown = list(zip(metadata.labels, recorded["values"], strict=True))[:_MAX_LABELS_SHOWN]
+    return [
+        "",
+        f"A label applies from its threshold on, the one with the best F1{_measured_on(recorded)}:",
+        "",
+        "| Label | Threshold |",
+        "|---|---:|",
+        *(f"| {_plain(label)} | {value:.4f} |" for label, value in shown),
+    ]
 
 
 def _measured_on(section: Mapping[str, Any]) -> str:

@@ -78,7 +78,7 @@ def _is_extra(check: Check) -> bool:
 
 def _accepting(check: Check) -> str | None:
     """The option under which `check` would pass; None where there is none."""
-    if check.name == "top1_agreement":
+    if check.name in ("top1_agreement", "label_agreement"):
         return f"--min-agreement {math.floor(1e4 * check.value) / 1e4:g}"
     if check.name == "drop_points":
         return f"--max-drop {max(0.0, math.ceil(10 * check.value) / 10):g}"

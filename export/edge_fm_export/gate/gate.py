@@ -30,6 +30,8 @@ from edge_fm_runtime.parity.checks import (
 )
 from edge_fm_runtime.parity.comparison import Parity, compare_probabilities
 from edge_fm_runtime.parity.extra_outputs import OutputParity
+from edge_fm_runtime.parity.multi_label import multi_label_warning
+from edge_fm_runtime.parity.predictions import compare_predictions
 from edge_fm_runtime.parity.verification import Verification
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -134,7 +136,7 @@ def compare_engine(
     batch = batch_size(test.images)
     predictions = engine.predict_all(test.images, batch=batch, stage=stage, progress=progress)
     limits = merge_limits(default_limits(metadata.format, metadata.precision), override)
-    parity = compare_probabilities(reference, predictions, labels=test.labels, label_names=metadata.labels)
+    parity = compare_predictions(metadata, reference, predictions, labels=test.labels)
     checks = list(check_parity(parity, limits))
     if fixed is None:
         odd = min(len(test.images), batch + 1 if len(test.images) > batch else 7)
@@ -174,6 +176,12 @@ def verify_against(
             f"classes; {source.name} takes {list(source.input.shape)} and predicts {len(source.labels)}.",
             hint="Give the model that the artifact was made from: --against RUN|MODEL.keras",
         )
+    if artifact.metadata.task != source.task:
+        raise EngineError(
+            f"{artifact.path} is {artifact.metadata.task or 'one class of many'}; {source.name} is "
+            f"{source.task or 'one class of many'}.",
+            hint="Give the model that the artifact was made from: --against RUN|MODEL.keras",
+        )
     reference = reference_predictions(source, test.images, progress=progress)
     override = merge_limits(recorded_limits(artifact), limits)
     result = compare_engine(artifact, engine, test, reference, override=override, progress=progress)
@@ -198,6 +206,8 @@ def original_warning(source: SourceModel, test: EvaluationSet, reference: Probab
     """The warning that the original itself is hardly better than guessing, or has its names in another order."""
     if test.labels is None:
         return None
+    if source.task is not None:
+        return multi_label_warning(reference, test.labels, who="The original model itself", data=test.name)
     return accuracy_warning(
         reference.argmax(axis=1),
         test.labels,
@@ -239,12 +249,25 @@ def check_set(images: EvaluationSet, source: SourceModel, *, what: str) -> None:
     if not len(images.images):
         raise DataError(f"The {what} set ({images.name}) holds no images.", hint="Give another --data SOURCE.")
     labels = images.labels
-    if labels is not None and (
+    if source.task is not None:
+        _check_label_table(images, source, what=what)
+    elif labels is not None and (
         len(labels) != len(images.images) or labels.min() < 0 or labels.max() >= len(source.labels)
     ):
         raise DataError(
             f"The {what} set ({images.name}) has {len(labels)} labels from {labels.min()} to {labels.max()} for "
             f"{len(images.images)} images; {source.name} knows {len(source.labels)} classes.",
+            hint="Give another --data SOURCE, or the right --labels FILE.",
+        )
+
+
+def _check_label_table(images: EvaluationSet, source: SourceModel, *, what: str) -> None:
+    """Raise unless the labels of a multi-label model are 0 or 1 for each of its labels."""
+    labels, shape = images.labels, (len(images.images), len(source.labels))
+    if labels is not None and (labels.shape != shape or not np.isin(labels, (0, 1)).all()):
+        raise DataError(
+            f"The {what} set ({images.name}) has labels {list(labels.shape)}; {source.name} is multi-label: 0 or 1 for "
+            f"each image and label, {list(shape)}.",
             hint="Give another --data SOURCE, or the right --labels FILE.",
         )
 

@@ -114,7 +114,10 @@ def golden_indices(test: EvaluationSet, *, count: int = GOLDEN_IMAGES, multiple_
     if test.labels is None:
         selected = np.unique(np.linspace(0, n - 1, min(count, n)).astype(np.int64))
     else:
-        selected = _in_turns([np.flatnonzero(test.labels == label) for label in np.unique(test.labels)], count)
+        # Of several labels an image, each set of them is a class.
+        _, classes = np.unique(test.labels, axis=0, return_inverse=True)
+        classes = classes.reshape(-1)
+        selected = _in_turns([np.flatnonzero(classes == number) for number in range(classes.max() + 1)], count)
     return _filled(selected, multiple_of)
 
 

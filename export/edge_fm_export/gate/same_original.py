@@ -11,8 +11,9 @@ from edge_fm_runtime.parity.checks import Check, check_agreement
 from edge_fm_runtime.parity.comparison import Parity, compare_probabilities
 
 SAME_MODEL = "max_abs_diff_to_exported_model"
-SAME_PREDICTIONS = "top1_agreement_to_other_model"
-"""Names of the checks that tell whether two models are one."""
+_TO_OTHER = "_to_other_model"
+SAME_CHECKS = (SAME_MODEL, _TO_OTHER)
+"""How the names of the checks end that tell whether two models are one."""
 
 _MAX_ABS_DIFF = 1e-3
 """How far the probabilities of one model differ from machine to machine, at most."""
@@ -36,7 +37,7 @@ def check_same_original(artifact: Artifact, source: SourceModel, parity: Parity)
     if (artifact.metadata.source or {}).get("sha256") in (None, source.sha256):
         return None
     if artifact.bare or GOLDEN_FILE not in artifact.metadata.files:
-        return check_agreement(parity, _AGREEMENT[artifact.metadata.precision], name=SAME_PREDICTIONS)
+        return check_agreement(parity, _AGREEMENT[artifact.metadata.precision], name=_TO_OTHER)
     golden = golden_of(artifact)
     difference = compare_probabilities(golden.reference, reference_predictions(source, golden.images)).max_abs_diff
     return Check(SAME_MODEL, difference, _MAX_ABS_DIFF, difference <= _MAX_ABS_DIFF)

@@ -35,10 +35,14 @@ def fold_prologue(graph: Any, prologue: PixelPrologue) -> None:
 
 
 def unquantize_logits(graph: Any) -> None:
-    """Let Softmax read the last layer's floats: 256 steps of logits would make ties of near decisions."""
+    """Let Softmax read the last layer's floats: 256 steps of logits would make ties of near decisions.
+
+    So does a sigmoid for each label, where the graph ends in it.
+    """
     view = GraphView(graph)
+    returned = {output.name for output in graph.output}
     for node in graph.node:
-        if node.op_type != "Softmax":
+        if node.op_type != "Softmax" and not (node.op_type == "Sigmoid" and returned & set(node.output)):
             continue
         dequantize = view.maker.get(node.input[0])
         if dequantize is None or dequantize.op_type != "DequantizeLinear":

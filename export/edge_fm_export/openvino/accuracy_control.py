@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,14 +57,15 @@ def control_openvino(
         # NNCF gives a compiled model and the items that it selected: all of them, or those that rank the layers.
         selected = np.concatenate([np.atleast_1d(item) for item in items]).astype(np.intp)
         predictions = predict_all(runner(compiled), steering.images[selected], static)
-        part = SteeringImages(steering.images[selected], None if steering.labels is None else steering.labels[selected])
+        labels = None if steering.labels is None else steering.labels[selected]
+        part = replace(steering, images=steering.images[selected], labels=labels)
         correct = part.correct(predictions, original[selected])
         nonlocal tries
         tries += 1
         context.progress("accuracy control", tries, None)
         # Less one standard error of the drop, which is 0 for the original: NNCF's limit then holds the cautious drop.
         error = part.drop(predictions, original[selected]).error_points / 100.0
-        return float(correct.mean()) - error, correct.astype(np.float64).tolist()
+        return part.accuracy(predictions, original[selected]) - error, correct.astype(np.float64).tolist()
 
     with silent_nncf():
         try:

@@ -100,7 +100,10 @@ def save_ir(model: openvino.Model, path: Path, *, compress_to_fp16: bool = False
 
 
 def embed(payload: Path, text: str, metadata: Metadata) -> None:
-    """Write `text`, and what OpenVINO Model API reads of a classification model, into the IR's `rt_info`."""
+    """Write `text`, and what OpenVINO Model API reads of a classification model, into the IR's `rt_info`.
+
+    Of a multi-label model `text` alone: Model API would put a second sigmoid behind its scores.
+    """
     tree = ElementTree.parse(payload)
     root = tree.getroot()
     runtime = root.find("rt_info")
@@ -110,9 +113,10 @@ def embed(payload: Path, text: str, metadata: Metadata) -> None:
         if child.tag in (EMBEDDED_KEY, "model_info"):
             runtime.remove(child)
     ElementTree.SubElement(runtime, EMBEDDED_KEY, value=text)
-    info = ElementTree.SubElement(runtime, "model_info")
-    for key, value in model_info(metadata).items():
-        ElementTree.SubElement(info, key, value=value)
+    if metadata.task is None:
+        info = ElementTree.SubElement(runtime, "model_info")
+        for key, value in model_info(metadata).items():
+            ElementTree.SubElement(info, key, value=value)
     write_xml(root, payload)
 
 

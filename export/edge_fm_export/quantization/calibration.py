@@ -29,7 +29,8 @@ def calibration_set(
 
     Args:
         images: uint8 `[N,H,W,C]`.
-        labels: `[N]` classes; None without labels: then every image has the same chance.
+        labels: `[N]` classes, or `[N,labels]` of 0 and 1, of which each combination is a class; None without labels:
+            then every image has the same chance.
         samples: how many to draw; None for 300, or as many as there are.
         seed: the same seed draws the same images.
         name: what to call the set.
@@ -48,7 +49,7 @@ def calibration_set(
             f"Calibration images must be uint8 [N,H,W,C], got {images.dtype} {list(images.shape)}.",
             hint="Give the pixels as they are, 0..255: scaling is inside the model.",
         )
-    if labels is not None and labels.shape != (len(images),):
+    if labels is not None and (labels.ndim not in (1, 2) or len(labels) != len(images)):
         raise DataError(
             f"{len(images)} calibration images came with labels of shape {list(labels.shape)}.",
             hint="Give one label for each image, or none at all.",
@@ -113,6 +114,8 @@ def _draw(
 ) -> npt.NDArray[np.intp]:
     if labels is None:
         return rng.permutation(total)[:samples]
+    if labels.ndim == 2:
+        labels = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
     classes, counts = np.unique(labels, return_counts=True)
     # Largest remainders: the shares add up to `samples`, and no class gets more than it has.
     exact = counts * (samples / total)

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_fm_export.context import BuildContext
 from edge_fm_export.quantization.calibration import require_calibration
-from edge_fm_export.quantization.steering import SteeringImages, predict_all
+from edge_fm_export.quantization.steering import SteeringImages, predict_all, thresholds_of
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.errors import ExportError
 
@@ -126,9 +126,9 @@ def check_images(context: BuildContext) -> tuple[SteeringImages, str]:
         if found is not None and len(found.images):
             places = np.linspace(0, len(found.images) - 1, min(_CHECK_IMAGES, len(found.images))).astype(np.intp)
             labels = None if found.labels is None else found.labels[places]
-            return SteeringImages(found.images[places], labels), kind
+            return SteeringImages(found.images[places], labels, thresholds=thresholds_of(context)), kind
     calibration = require_calibration(context)  # raises: there are none
-    return SteeringImages(calibration.images, calibration.labels), "calibration"
+    return SteeringImages(calibration.images, calibration.labels, thresholds=thresholds_of(context)), "calibration"
 
 
 def estimated_drop(predictions: Probabilities, original: Probabilities, images: SteeringImages) -> float:
@@ -137,7 +137,11 @@ def estimated_drop(predictions: Probabilities, original: Probabilities, images: 
     By the original's own probabilities: where another class is predicted, what the original gives to its class less
     what it gives to that one. A few hundred images show this far more finely than counts of correct ones, and it needs
     no labels. Where the labels show a larger drop than that, beyond its standard error, it is taken.
+
+    Of a multi-label model the drop of mAP; without labels, what the original predicts counts as right.
     """
+    if images.thresholds is not None:
+        return images.drop(predictions, original).points
     rows = np.arange(len(original))
     before, after = original.argmax(axis=1), predictions.argmax(axis=1)
     expected = 100.0 * float((original[rows, before] - original[rows, after]).mean())

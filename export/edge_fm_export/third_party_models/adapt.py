@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, filterwarnings
 
-import numpy as np
-import numpy.typing as npt
-
 from edge_fm_export.class_labels import labels_or_numbers
-from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
+from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.context import SourceModel
 from edge_fm_export.third_party_models.files import load_model, name_of
 from edge_fm_export.third_party_models.fixed_batch import takes_one_size_alone
@@ -22,16 +19,13 @@ from edge_fm_export.third_party_models.input_layout import ModelInput, arrange, 
 from edge_fm_export.third_party_models.keras_file import sha256_of
 from edge_fm_export.third_party_models.names import make_names_fit
 from edge_fm_export.third_party_models.pixel_scaling import Preprocessing, apply_preprocessing
+from edge_fm_export.third_party_models.probabilities import as_probabilities
 from edge_fm_export.third_party_models.scale_detection import examine, notes_on_scale
 from edge_fm_export.third_party_models.scaling_trial import TracedScalingTrial
 from edge_fm_export.third_party_models.traced import TracedModel
 from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
-from edge_fm_runtime.engines.batches import run_in_batches
 from edge_fm_runtime.errors import ModelError
 from edge_fm_runtime.system.brief_errors import brief
-
-_SUM_TOLERANCE = 1e-3
-_PROBES = 16
 
 
 def load_third_party_model(
@@ -91,7 +85,7 @@ def load_third_party_model(
     warnings = _examine_scale(traced, taken, model, path, preprocessing, notes)
     scores = keras.Model(image, pick(model(arrange(keras, pixels, taken))))
     features = _warn_of_features(traced, classes, path, notes) if labels is None else ()
-    probabilities = _probabilities(keras, scores, traced.activation, classes, path, notes)
+    probabilities, task = as_probabilities(keras, scores, traced.activation, classes, path, notes)
     wrapped = keras.Model(image, probabilities, name="classifier")
     count = 2 if classes == 1 else classes
     return SourceModel(
@@ -106,6 +100,7 @@ def load_third_party_model(
         warnings=(*warnings, *features),
         scaling_trial=TracedScalingTrial(traced, taken, preprocessing) if _takes_floats(taken) else None,
         preprocessing=None if preprocessing is None else preprocessing.to_json(),
+        task=task,
     )
 
 
@@ -240,30 +235,6 @@ def _takes_floats(taken: ModelInput) -> bool:
     return taken.dtype.startswith(("float", "bfloat"))
 
 
-def _probabilities(keras: Any, scores: Any, activation: str | None, classes: int, path: Path, notes: list[str]) -> Any:
-    """The symbolic output as float32 probabilities named `probabilities`."""
-    values = _probe(scores, path)
-    inside = bool((values >= -_SUM_TOLERANCE).all() and (values <= 1.0 + _SUM_TOLERANCE).all())
-    output = keras.ops.cast(scores.output, "float32") if scores.output.dtype != "float32" else scores.output
-    if classes == 1:
-        if activation == "linear" or not inside:
-            output = keras.layers.Activation("sigmoid", dtype="float32")(output)
-            notes.append("The single output is a logit: a sigmoid was added.")
-        notes.append("The model returns one probability p: it became two classes, 1-p and p.")
-        return keras.layers.Concatenate(name="probabilities", dtype="float32")([1.0 - output, output])
-    # The sum alone is no proof: in half precision a softmax adds up to 1 within some thousandths.
-    if activation == "softmax" or (inside and bool((np.abs(values.sum(axis=1) - 1.0) <= _SUM_TOLERANCE).all())):
-        return keras.layers.Activation("linear", name="probabilities", dtype="float32")(output)
-    if activation == "sigmoid" or (inside and activation is None):
-        raise ModelError(
-            f"{path} returns {classes} values between 0 and 1 that do not add up to 1: each class has its own "
-            "probability (multi-label), which is not supported.",
-            hint="Supported are one class of many (softmax or logits) and yes or no (a single sigmoid).",
-        )
-    notes.append("The model returns logits (its rows do not add up to 1): a softmax was added.")
-    return keras.layers.Softmax(name="probabilities", dtype="float32")(output)
-
-
 def _warn_of_features(traced: TracedModel, classes: int, path: Path, notes: list[str]) -> tuple[str, ...]:
     """A warning, added to `notes` too, where the output looks like features of an image in place of its classes."""
     if traced.ends_in is None:
@@ -275,23 +246,3 @@ def _warn_of_features(traced: TracedModel, classes: int, path: Path, notes: list
     )
     notes.append(warning)
     return (warning,)
-
-
-def _probe(scores: Any, path: Path) -> npt.NDArray[np.float32]:
-    """Scores `[N,classes]` for a few images: noise, and plain ones from black to white."""
-    shape = tuple(int(side) for side in scores.input.shape[1:])
-    noise = np.random.default_rng(0).integers(0, 256, (_PROBES // 2, *shape), dtype=np.uint8)
-    plain = np.linspace(0, 255, _PROBES // 2).astype(np.uint8).reshape(-1, 1, 1, 1)
-    images = np.concatenate([noise, np.broadcast_to(plain, (len(plain), *shape))])
-    with quiet():
-        values = run_in_batches(
-            lambda batch: np.asarray(scores(batch, training=False), dtype=np.float32),
-            images,
-            fixed_batch=scores.input.shape[0],
-        )
-    if not np.isfinite(values).all():
-        raise ModelError(
-            f"{path} returns NaN or infinity for plain images.",
-            hint="Check its weights and the scaling of pixels that it needs: --preset NAME, or --input-scale 1/255",
-        )
-    return np.asarray(values)

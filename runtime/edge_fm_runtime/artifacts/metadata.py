@@ -23,6 +23,8 @@ CHECKSUM_KEY = "metadata_sha256"
 
 Format: TypeAlias = Literal["savedmodel", "onnx", "openvino", "litert"]
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
+Task: TypeAlias = Literal["multi-label"]
+"""What a model predicts other than one class of many: "multi-label", any number of labels, each by its own sigmoid."""
 PhotoMode: TypeAlias = Literal["garment", "fit", "crop", "stretch"]
 Background: TypeAlias = Literal["dark", "light", "any"]
 JsonObject: TypeAlias = Mapping[str, Any]
@@ -33,6 +35,8 @@ PROBABILITIES = "probabilities"
 EXTRA_OUTPUTS = ("embedding", "cam")
 """Names of the outputs that a model may have beside it, in their order."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+TASKS: tuple[Task, ...] = get_args(Task)
+MULTI_LABEL: Task = "multi-label"
 
 
 @dataclass(frozen=True)
@@ -126,9 +130,12 @@ class Metadata:
         versions: library versions that made it.
         parity: the gate's result at export, tolerances included.
         scores: the temperature inside the graph, how well scores match accuracy on the validation split, and the score
-            below which `--min-score auto` gives no label; None where none of it is known.
+            below which `--min-score auto` gives no label; of a multi-label model the threshold of each label. None
+            where none of it is known.
         files: every other file of the folder by its relative name.
         extra_outputs: what the model returns beside the probabilities, in the order of the file; mostly nothing.
+        task: "multi-label" where each label has a probability of its own, which do not add up to 1; None for one class
+            of many.
     """
 
     name: str
@@ -148,6 +155,7 @@ class Metadata:
     scores: JsonObject | None = None
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     extra_outputs: tuple[OutputSpec, ...] = ()
+    task: Task | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that `edgefm.json` holds."""
@@ -182,6 +190,7 @@ class Metadata:
             "parity": self.parity,
             # Left out where there are none, as artifacts from before have it.
             **({} if self.scores is None else {"scores": self.scores}),
+            **({} if self.task is None else {"task": self.task}),
             "files": {name: {"sha256": f.sha256, "bytes": f.bytes} for name, f in sorted(self.files.items())},
         }
 

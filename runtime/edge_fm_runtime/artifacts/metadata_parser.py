@@ -15,6 +15,7 @@ from edge_fm_runtime.artifacts.metadata import (
     PRECISIONS,
     PROBABILITIES,
     SCHEMA_VERSION,
+    TASKS,
     Background,
     FileEntry,
     Format,
@@ -24,6 +25,7 @@ from edge_fm_runtime.artifacts.metadata import (
     PhotoMode,
     PhotoSpec,
     Precision,
+    Task,
     checksum,
 )
 from edge_fm_runtime.artifacts.metadata_reader import MAX_LABELS, REEXPORT, JsonReader
@@ -118,7 +120,9 @@ def metadata_from_json(raw: object, *, where: str) -> Metadata:
         scores=reader.section(top, "scores"),
         files=_read_files(reader, top),
         extra_outputs=_read_extra_outputs(reader, top, spec),
+        task=None if top.get("task") is None else cast(Task, reader.choice(top["task"], "task", TASKS)),
     )
+    _check_thresholds(reader, metadata)
     if CHECKSUM_KEY in top and top[CHECKSUM_KEY] != checksum(top):
         raise IntegrityError(
             f"{where} was changed after it was written: its checksum ({CHECKSUM_KEY}) is another.",
@@ -129,6 +133,17 @@ def metadata_from_json(raw: object, *, where: str) -> Metadata:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _check_thresholds(reader: JsonReader, metadata: Metadata) -> None:
+    """Refuse thresholds that are not one for each label, or that stand in an artifact of one class of many."""
+    thresholds = (metadata.scores or {}).get("label_thresholds")
+    if thresholds is None:
+        return
+    wanted = len(metadata.labels) if metadata.task is not None else 0
+    values = thresholds.get("values")
+    if values is None or len(values) != wanted:
+        reader.fail("scores.label_thresholds.values", f"{wanted} numbers from 0 to 1, one for each label", values)
 
 
 def _read_input(reader: JsonReader, top: Mapping[str, Any]) -> InputSpec:

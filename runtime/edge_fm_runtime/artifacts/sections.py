@@ -65,6 +65,10 @@ COUNT: Kind = ("an integer, at least 0", lambda value: _integer(value) and value
 OBJECT: Kind = ("an object", _object)
 FLAG: Kind = ("true or false", lambda value: isinstance(value, bool))
 TEXTS: Kind = ("a list of texts", lambda value: isinstance(value, list) and all(map(_text, value)))
+SHARES: Kind = (
+    "a list of numbers from 0 to 1",
+    lambda value: isinstance(value, list) and all(map(_share, value)),
+)
 INTERVAL: Kind = (
     "a list of two numbers",
     lambda value: isinstance(value, list) and len(value) == 2 and all(map(_number, value)),
@@ -100,7 +104,7 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
         "seed": INTEGER,
         "keras_backend": TEXT,
     },
-    "accuracy": {"value": SHARE, "n": COUNT, "dataset": TEXT},
+    "accuracy": {"value": SHARE, "n": COUNT, "dataset": TEXT, "measure": TEXT},
     "quantization": {"reduce_range": FLAG, "safe_for": TEXT},
     "graph": {"nodes": COUNT, "parameters": COUNT, "macs": COUNT, "bytes": COUNT},
     "source": {"name": TEXT, "sha256": TEXT, "preprocessing": OBJECT, "temperature": POSITIVE, "notes": TEXTS},
@@ -114,6 +118,9 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
         "top1_agreement": SHARE,
         "accuracy": SHARE,
         "accuracy_reference": SHARE,
+        "label_agreement": SHARE,
+        "map": SHARE,
+        "map_reference": SHARE,
         "drop_points": NUMBER,
         "drop_ci95": INTERVAL,
         "checks": CHECKS,
@@ -130,6 +137,10 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
             for key in ("", ".loss", ".calibration_error", ".brier")
         },
         "note": TEXT,
+        "label_thresholds": OBJECT,
+        "label_thresholds.values": SHARES,
+        "label_thresholds.dataset": TEXT,
+        "label_thresholds.n": COUNT,
         "rejection": OBJECT,
         "rejection.threshold": SHARE,
         "rejection.reason": TEXT,

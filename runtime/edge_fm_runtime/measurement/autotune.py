@@ -170,7 +170,8 @@ def _measure(ways: Sequence[_Way], duration_s: float, progress: partial[None]) -
 def recorded_drop(artifact: Artifact) -> float | None:
     """The accuracy drop that the export recorded, in points; without labels, all that agreement leaves open."""
     parity = artifact.metadata.parity or {}
-    for value, points in ((parity.get("drop_points"), 1.0), (parity.get("top1_agreement"), None)):
+    agreement = parity.get("top1_agreement", parity.get("label_agreement"))
+    for value, points in ((parity.get("drop_points"), 1.0), (agreement, None)):
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value) if points else 100.0 * (1.0 - float(value))
     return None

@@ -12,7 +12,7 @@ _STEPS = 60
 """Bisections of [0, 1]: more would be lost in a double."""
 
 
-def exact_interval(hits: int, n: int) -> tuple[float, float]:
+def exact_interval(hits: int, n: int, *, tail: float = _TAIL) -> tuple[float, float]:
     """The 95% interval of a rate of which `hits` of `n` samples were seen (Clopper and Pearson 1934).
 
     Exact: it misses the true rate in at most 5% of all samples, 2.5% on either side, however small n is.
@@ -20,14 +20,15 @@ def exact_interval(hits: int, n: int) -> tuple[float, float]:
     Args:
         hits: 0 to n.
         n: at least 1.
+        tail: the chance of missing on either side; smaller where several rates are looked at together.
 
     Example:
         >>> low, high = exact_interval(80, 81)
         >>> round(low, 4), round(high, 4)
         (0.9331, 0.9997)
     """
-    low = 0.0 if hits == 0 else 1.0 - _upper_end(n - hits, n)
-    high = 1.0 if hits == n else _upper_end(hits, n)
+    low = 0.0 if hits == 0 else 1.0 - _upper_end(n - hits, n, tail)
+    high = 1.0 if hits == n else _upper_end(hits, n, tail)
     return low, high
 
 
@@ -52,8 +53,8 @@ def most_allowed(n: int, rate: float) -> int:
     return allowed
 
 
-def _upper_end(hits: int, n: int) -> float:
-    """The rate at which `hits` or fewer of `n` have a chance of 2.5%; `hits` is below n."""
+def _upper_end(hits: int, n: int, tail: float) -> float:
+    """The rate at which `hits` or fewer of `n` have a chance of `tail`; `hits` is below n."""
     # Summed over the shorter side.
     few = 2 * hits <= n
     counts = np.arange(hits + 1) if few else np.arange(hits + 1, n + 1)
@@ -66,7 +67,7 @@ def _upper_end(hits: int, n: int) -> float:
         logs = ways + counts * math.log(middle) + (n - counts) * math.log1p(-middle)
         side = float(np.exp(logs).sum())
         at_most = side if few else 1.0 - side
-        low, high = (middle, high) if at_most > _TAIL else (low, middle)
+        low, high = (middle, high) if at_most > tail else (low, middle)
     return high
 
 

@@ -32,8 +32,9 @@ class Limits:
     """Tolerances of the gate; None leaves a check out.
 
     Attributes:
-        min_agreement: least top-1 agreement, a fraction.
-        max_drop_points: largest accuracy drop in percentage points; needs labels.
+        min_agreement: least top-1 agreement, a fraction; of a multi-label model the least agreement on any label.
+        max_drop_points: largest drop of accuracy, or of the mAP of a multi-label model, in percentage points; needs
+            labels.
         max_abs_diff: largest absolute difference of any probability.
         min_agreement_unlabelled: least agreement where `max_drop_points` cannot be checked for want of labels.
     """
@@ -49,8 +50,8 @@ class Check:
     """One check: `value` against `limit`, in the unit that `name` says.
 
     Attributes:
-        name: what was checked; names that begin with "top1" or "mean_cosine" have a least value, the others a largest
-            one.
+        name: what was checked; names that begin with "top1", "label_agreement" or "mean_cosine" have a least value,
+            others a largest one.
         value: as seen on the sample.
         limit: what `value` is compared with.
         passed: whether the limit is kept; for a sampled value, whether any of its interval keeps it.
@@ -68,7 +69,7 @@ class Check:
     @property
     def least(self) -> bool:
         """Whether `limit` is the least allowed value, not the largest."""
-        return self.name.startswith(("top1", MEAN_COSINE))
+        return self.name.startswith(("top1", "label_agreement", MEAN_COSINE))
 
     @property
     def warns(self) -> bool:
@@ -125,8 +126,13 @@ def check_parity(parity: Parity, limits: Limits) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def check_agreement(parity: Parity, limit: float, *, name: str = "top1_agreement") -> Check:
-    """Check top-1 agreement by its exact interval: it fails where even the upper end is below `limit`.
+def check_agreement(parity: Parity, limit: float, *, name: str = "") -> Check:
+    """Check agreement by its exact interval: it fails where even the upper end is below `limit`.
+
+    Args:
+        parity: whose `agreement` is checked.
+        limit: least value, a fraction.
+        name: what is added to the name of the check.
 
     Example:
         >>> import numpy as np
@@ -136,9 +142,9 @@ def check_agreement(parity: Parity, limit: float, *, name: str = "top1_agreement
         >>> check.passed, check.warns, check.detail
         (True, True, '1 of 81 predictions differ')
     """
-    interval, differ = parity.agreement_ci95, parity.n - parity.agreeing
-    detail = f"{differ:,} of {parity.n:,} predictions differ"
-    return Check(name, parity.top1_agreement, limit, interval[1] >= limit, interval, detail)
+    interval = parity.agreement_ci95
+    detail = parity.describe_disagreement()
+    return Check(f"{parity.agreement_name}{name}", parity.top1_agreement, limit, interval[1] >= limit, interval, detail)
 
 
 def doubts(checks: Sequence[Check], n: int) -> tuple[str, ...]:

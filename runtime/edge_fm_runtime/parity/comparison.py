@@ -44,7 +44,8 @@ class Parity:
         n: number of images compared.
         max_abs_diff: largest absolute difference of any probability.
         mean_abs_diff: mean absolute difference over images and classes.
-        top1_agreement: fraction of images on which both predict the same class.
+        top1_agreement: fraction of images on which both predict the same class; of a multi-label model, see
+            `multi_label.MultiLabelParity`.
         accuracy_reference: of the original; None without labels.
         accuracy: of the exported model; None without labels.
         drop_points: accuracy_reference - accuracy, in points; None without labels.
@@ -63,6 +64,20 @@ class Parity:
     drop_ci95: tuple[float, float] | None
     per_class_drop: dict[str, float] | None
     worst: tuple[WorstSample, ...]
+
+    @property
+    def agreement_name(self) -> str:
+        """What `top1_agreement` is called in checks and JSON."""
+        return "top1_agreement"
+
+    @property
+    def measure(self) -> str:
+        """What `accuracy` measures."""
+        return "accuracy"
+
+    def describe_disagreement(self) -> str:
+        """How many predictions differ, for a person."""
+        return f"{self.n - self.agreeing:,} of {self.n:,} predictions differ"
 
     @property
     def agreement_ci95(self) -> tuple[float, float]:
@@ -106,19 +121,7 @@ def compare_probabilities(
         >>> compare_probabilities(p, p, labels=np.array([0, 1])).top1_agreement
         1.0
     """
-    if reference.shape != candidate.shape or reference.ndim != 2 or not len(reference):
-        raise EngineError(
-            f"Cannot compare predictions of shape {list(reference.shape)} with {list(candidate.shape)}; "
-            "both must be [N, classes] with N of at least 1.",
-            hint="Check that the artifact was made from this model.",
-        )
-    for who, values in (("original", reference), ("exported model", candidate)):
-        if not np.isfinite(values).all():
-            bad = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
-            raise EngineError(
-                f"The {who} predicts NaN or infinity for {bad} of {len(values)} images.",
-                hint="Look at the model's scaling and weights; a float16 overflow needs --precision fp32.",
-            )
+    check_comparable(reference, candidate)
     diff = np.abs(reference.astype(np.float64) - candidate.astype(np.float64))
     per_sample = diff.max(axis=1)
     top_reference, top_candidate = reference.argmax(axis=1), candidate.argmax(axis=1)
@@ -150,6 +153,27 @@ def compare_probabilities(
             WorstSample(int(i), float(per_sample[i]), int(top_reference[i]), int(top_candidate[i])) for i in worst
         ),
     )
+
+
+def check_comparable(reference: FloatArray, candidate: FloatArray) -> None:
+    """Raise unless both are finite predictions `[N, classes]` for the same images.
+
+    Raises:
+        EngineError: the shapes differ, there is nothing to compare, or a probability is not finite.
+    """
+    if reference.shape != candidate.shape or reference.ndim != 2 or not len(reference):
+        raise EngineError(
+            f"Cannot compare predictions of shape {list(reference.shape)} with {list(candidate.shape)}; "
+            "both must be [N, classes] with N of at least 1.",
+            hint="Check that the artifact was made from this model.",
+        )
+    for who, values in (("original", reference), ("exported model", candidate)):
+        if not np.isfinite(values).all():
+            bad = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
+            raise EngineError(
+                f"The {who} predicts NaN or infinity for {bad} of {len(values)} images.",
+                hint="Look at the model's scaling and weights; a float16 overflow needs --precision fp32.",
+            )
 
 
 def _paired_drop(

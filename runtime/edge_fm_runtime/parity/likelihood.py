@@ -26,3 +26,18 @@ def negative_log_likelihood(
     """
     true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.clip(true, _LEAST, 1.0)).mean())
+
+
+def binary_cross_entropy(probabilities: npt.NDArray[np.floating[Any]], applies: npt.NDArray[np.bool_]) -> float:
+    """Mean binary cross-entropy over images and labels, each probability clipped to [1e-7, 1 - 1e-7], as Keras does.
+
+    Args:
+        probabilities: `[N,labels]`.
+        applies: `[N,labels]`, which labels an image has.
+
+    Example:
+        >>> round(binary_cross_entropy(np.array([[0.5, 0.5]]), np.array([[True, False]])), 6)
+        0.693147
+    """
+    clipped = np.clip(probabilities.astype(np.float64), _LEAST, 1.0 - _LEAST)
+    return float(-np.log(np.where(applies, clipped, 1.0 - clipped)).mean())

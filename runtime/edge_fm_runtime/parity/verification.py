@@ -17,8 +17,9 @@ from edge_fm_runtime.engines.base import Engine, SupportsInfer, as_engine
 from edge_fm_runtime.errors import ArtifactError
 from edge_fm_runtime.parity.binomial import most_allowed
 from edge_fm_runtime.parity.checks import Check, check_agreement, check_parity, default_limits
-from edge_fm_runtime.parity.comparison import Parity, compare_probabilities
+from edge_fm_runtime.parity.comparison import Parity
 from edge_fm_runtime.parity.extra_outputs import compare_outputs
+from edge_fm_runtime.parity.predictions import compare_predictions
 
 _DEVICE_AGREEMENT = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.95}
 _DEVICE_MAX_ABS_DIFF = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25}
@@ -104,18 +105,19 @@ def verify_golden(artifact: Artifact, engine: Engine | SupportsInfer) -> Verific
     distinct = _distinct(golden.images)
     several = max(1, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // golden.images[0].nbytes))
     at_once = engine.predict_all(golden.images, batch=several)
-    parity = compare_probabilities(golden.reference[distinct], at_once[distinct])
+    metadata = artifact.metadata
+    parity = compare_predictions(metadata, golden.reference[distinct], at_once[distinct])
     exported = golden.exported[distinct]
     checks = list(
-        _checks_against_original(artifact, parity, compare_probabilities(golden.reference[distinct], exported))
+        _checks_against_original(artifact, parity, compare_predictions(metadata, golden.reference[distinct], exported))
     )
-    precision = artifact.metadata.precision
+    precision = metadata.precision
     runs = {"batch": at_once} if fixed else {"batch": at_once, "single": engine.predict_all(golden.images, batch=1)}
     for name, predictions in runs.items():
-        same = compare_probabilities(exported, predictions[distinct])
+        same = compare_predictions(metadata, exported, predictions[distinct])
         limit = _DEVICE_MAX_ABS_DIFF[precision]
         checks += [
-            check_agreement(same, _DEVICE_AGREEMENT[precision], name=f"top1_agreement_to_exported_{name}"),
+            check_agreement(same, _DEVICE_AGREEMENT[precision], name=f"_to_exported_{name}"),
             Check(f"max_abs_diff_to_exported_{name}", same.max_abs_diff, limit, same.max_abs_diff <= limit),
         ]
     checks += _checks_of_extra_outputs(artifact, engine, golden, distinct, several)
@@ -167,7 +169,5 @@ def _checks_against_original(artifact: Artifact, parity: Parity, exported: Parit
         return check_parity(parity, default_limits(metadata.format, metadata.precision))
     more = most_allowed(parity.n, 1.0 - _DEVICE_AGREEMENT[metadata.precision])
     limit = max(0, exported.agreeing - more) / parity.n
-    detail = (
-        f"{parity.n - parity.agreeing} of {parity.n} predictions differ; {parity.n - exported.agreeing} did at export"
-    )
-    return (Check("top1_agreement", parity.top1_agreement, limit, parity.top1_agreement >= limit, detail=detail),)
+    detail = f"{parity.describe_disagreement()}; {parity.n - exported.agreeing} did at export"
+    return (Check(parity.agreement_name, parity.top1_agreement, limit, parity.top1_agreement >= limit, detail=detail),)

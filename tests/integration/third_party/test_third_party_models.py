@@ -256,7 +256,7 @@ def channels_first(keras: Any) -> Any:
 
 
 def multi_label(keras: Any) -> Any:
-    return sequential(keras, activation="sigmoid")
+    return sequential(keras, activation="hard_sigmoid")
 
 
 def broken(keras: Any) -> Any:
@@ -273,7 +273,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "no weights": (no_weights, "no weights"),
     "rows": (of_rows, "not an image"),
     "channels first": (channels_first, "channels first"),
-    "multi-label": (multi_label, "multi-label"),
+    "multi-label without a sigmoid": (multi_label, "multi-label"),
     "NaN": (broken, "NaN"),
 }
 
@@ -285,6 +285,15 @@ def test_refused_with_a_reason(kind: str, keras: Any, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=message) as caught:
         load_third_party_model(tmp_path / "net.keras")
     assert caught.value.hint
+
+
+def test_a_sigmoid_for_each_of_several_labels_is_multi_label(keras: Any, tmp_path: Path) -> None:
+    sequential(keras, activation="sigmoid").save(tmp_path / "net.keras")
+    source = load_third_party_model(tmp_path / "net.keras")
+    assert source.task == "multi-label"
+    assert any("multi-label" in note for note in source.notes)
+    sequential(keras).save(tmp_path / "softmax.keras")
+    assert load_third_party_model(tmp_path / "softmax.keras").task is None
 
 
 def test_wrong_labels_name_both_counts(keras: Any, tmp_path: Path) -> None:

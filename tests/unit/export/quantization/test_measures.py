@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ def selected(results: dict[tuple[str, ...], int | str]) -> tuple[Any, list[tuple
             raise ExportError(result)
         return lambda batch: wrong_in(result)[: len(batch)]
 
-    context = BuildContext(None, Path(), images)  # type: ignore[arg-type]  # no model is opened here
+    source: Any = SimpleNamespace(task=None)  # no model is opened here
+    context = BuildContext(source, Path(), images)
     return select_measures(context, LADDER, make, lambda batch: ORIGINAL[: len(batch)]), asked
 
 

@@ -108,7 +108,13 @@ def test_the_head_is_fitted_on_features_and_the_backbone_stays(tmp_path: Any, mo
         model = _backbone_and_head()
         notes: list[str] = []
         logs = fit_head(
-            model, recipe, images, Split(images, labels), classes=3, progress=lambda *_: None, note=notes.append
+            model,
+            recipe,
+            images,
+            Split(images, labels),
+            np.eye(3, dtype=np.float32),
+            progress=lambda *_: None,
+            note=notes.append,
         )
         assert "The head is fitted first" in notes[0]
         return model, logs
