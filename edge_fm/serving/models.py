@@ -68,16 +68,22 @@ class ServedModel:
             if done:
                 _close(generation)
 
-    def swap(self, generation: Generation | None) -> None:
-        """Let new requests use another opened artifact; None where the server ends."""
+    def swap(self, generation: Generation) -> None:
+        """Let new requests use another opened artifact."""
         with self._lock:
-            old = self._generation
-            if generation is not None:
-                self._generation = generation
+            old, self._generation = self._generation, generation
             old.replaced = True
             done = not old.users
         if done:
             _close(old)
+
+    def close(self) -> None:
+        """Close the artifact, now or when the last request that uses it has ended."""
+        with self._lock:
+            self._generation.replaced = True
+            done = not self._generation.users
+        if done:
+            self._generation.opened.resources.close()
 
 
 def _close(generation: Generation) -> None:
@@ -172,4 +178,4 @@ class Models:
     def close(self) -> None:
         """Close every model once the requests that use it have ended."""
         for model in self:
-            model.swap(None)
+            model.close()
