@@ -29,7 +29,7 @@ def create_application(service: Service) -> Starlette:
             *routes_photos.routes(service),
             Route("/metrics", service.open(_metrics, "metrics"), methods=["GET"]),
         ],
-        exception_handlers={404: _not_found, 405: _wrong_method, 500: _our_fault},
+        exception_handlers={404: _not_found, 405: _wrong_method},
     )
 
 
@@ -53,7 +53,3 @@ async def _wrong_method(request: Request, error: Exception) -> Response:
     headers = dict(getattr(error, "headers", None) or {})
     allowed = " and ".join(sorted(method.strip() for method in headers.get("Allow", "").split(",")))
     return _error(405, f"{request.url.path} does not take {request.method}; supported is {allowed}.", headers)
-
-
-async def _our_fault(request: Request, error: Exception) -> Response:
-    return _error(500, "The server failed; its log says why.")

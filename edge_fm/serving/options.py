@@ -108,4 +108,4 @@ class ServeOptions:
     max_batch_size: int = 8
     batch_delay_ms: float = 0.0
     watch_s: float = 2.0
-    stop_s: float = 10.0
+    stop_s: int = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from edge_fm.serving.service import Service
+from edge_fm.serving.service import Handler, Service
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -28,12 +28,16 @@ def routes(service: Service) -> list[Route]:
     """The page and its files; they hold no data, so they need no token."""
     from starlette.routing import Route
 
-    return [Route(path, service.open(_file, "page", token=False), methods=["GET"]) for path in _FILES]
+    return [
+        Route(path, service.open(_file(name), "page", token=False), methods=["GET"]) for path, name in _FILES.items()
+    ]
 
 
-async def _file(service: Service, request: Request) -> Response:
-    from starlette.responses import Response
+def _file(name: str) -> Handler:
+    async def handler(service: Service, request: Request) -> Response:
+        from starlette.responses import Response
 
-    name = _FILES[request.url.path]
-    content = resources.files("edge_fm.serving").joinpath("page", name).read_bytes()
-    return Response(content, headers={**_HEADERS, "Content-Type": _TYPES[name.rpartition(".")[2]]})
+        content = resources.files("edge_fm.serving").joinpath("page", name).read_bytes()
+        return Response(content, headers={**_HEADERS, "Content-Type": _TYPES[name.rpartition(".")[2]]})
+
+    return handler

@@ -15,7 +15,7 @@ from edge_fm.serving.refusals import Refusal
 from edge_fm.serving.routes_protocol import model_of
 from edge_fm.serving.service import Call, Service
 from edge_fm_runtime.arrays import Pixels, Probabilities
-from edge_fm_runtime.classification import Classification, Failure, applying
+from edge_fm_runtime.classification import Classification, Failure, classification_of
 from edge_fm_runtime.errors import PhotoError
 
 if TYPE_CHECKING:
@@ -172,10 +172,15 @@ class _Work:
             self.finish(row)
             return
         classifier = self.generation.classifier
-        top = classifier.best(row, self.top_k)
-        rejected = None if classifier.min_score is None else top[0].score < classifier.min_score
-        labels = applying(classifier.artifact.metadata, row)
-        found = Classification(self.name, top, self.decode_ms, infer_ms, rejected, labels=labels)
+        found = classification_of(
+            classifier.artifact.metadata,
+            row,
+            name=self.name,
+            top_k=self.top_k,
+            min_score=classifier.min_score,
+            decode_ms=self.decode_ms,
+            infer_ms=infer_ms,
+        )
         self.finish((found, self.png))
 
 

@@ -148,7 +148,7 @@ def _server(service: Service, options: ServeOptions, started: Callable[[], None]
         ws="none",
         proxy_headers=False,
         limit_concurrency=_MOST_CONNECTIONS,
-        timeout_graceful_shutdown=max(1, round(options.stop_s)),
+        timeout_graceful_shutdown=options.stop_s,
     )
     return ServerThatStops(config)
 

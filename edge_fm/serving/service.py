@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -114,6 +115,9 @@ async def _respond(service: Service, endpoint: Callable[[Request], Awaitable[Res
     except EdgeFMError as error:
         service.note(f"{request.method} {request.url.path}: {error}")
         return JSONResponse({"error": str(error)}, 500)
+    except Exception:  # noqa: BLE001  # ours: counted like the others, and the next request is none the worse for it
+        service.note(f"{request.method} {request.url.path} failed:\n{traceback.format_exc()}")
+        return JSONResponse({"error": "The server failed; its log says why."}, 500)
 
 
 class Call:

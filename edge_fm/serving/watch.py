@@ -77,6 +77,6 @@ class Watcher:
         """Why the model was not swapped; None where it was."""
         try:
             self._models.reload(model)
-        except (EdgeFMError, OSError, ValueError, RuntimeError) as error:
-            return str(error)
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with the new one, the old one goes on
+            return str(error) or type(error).__name__
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,6 +125,44 @@ def _json(prediction: Prediction) -> dict[str, Any]:
 def _utf8(name: str) -> str:
     """The name, with bytes that are no UTF-8 escaped."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def best_classes(labels: Sequence[str], row: npt.NDArray[np.float32], top_k: int) -> tuple[Prediction, ...]:
+    """The `top_k` most probable classes of one image's probabilities `[classes]`, best first.
+
+    Raises:
+        EngineError: `top_k` is less than 1.
+    """
+    order = np.argsort(-row, kind="stable")[: checked_top_k(top_k)]
+    return tuple(Prediction(labels[i], int(i), float(row[i])) for i in order)
+
+
+def classification_of(
+    metadata: Metadata,
+    row: npt.NDArray[np.float32],
+    name: str,
+    top_k: int,
+    min_score: float | None,
+    decode_ms: float,
+    infer_ms: float,
+) -> Classification:
+    """The result for one photo whose probabilities have been computed.
+
+    Args:
+        metadata: of the artifact.
+        row: `[classes]`, the probabilities.
+        name: of the photo.
+        top_k: how many classes to return.
+        min_score: a photo whose best score is below this is rejected; None rejects none.
+        decode_ms: time from file to canvas.
+        infer_ms: time in the engine.
+
+    Raises:
+        EngineError: `top_k` is less than 1.
+    """
+    top = best_classes(metadata.labels, row, top_k)
+    rejected = None if min_score is None else top[0].score < min_score
+    return Classification(name, top, decode_ms, infer_ms, rejected, labels=applying(metadata, row))
 
 
 def photo_name(photo: object) -> str:

@@ -20,9 +20,9 @@ from edge_fm_runtime.classification import (
     Decoded,
     Failure,
     Prediction,
-    applying,
+    best_classes,
     check_batches,
-    checked_top_k,
+    classification_of,
     photo_name,
 )
 from edge_fm_runtime.defaults import BATCH_SIZE
@@ -30,7 +30,7 @@ from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Registry, cr
 from edge_fm_runtime.engines.base import SupportsInfer, as_engine
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import ClosedError, PhotoError
-from edge_fm_runtime.model_outputs import checked_probabilities, outputs_of_photo, run_checked, wanted_outputs
+from edge_fm_runtime.model_outputs import checked_probabilities, run_checked, wanted_outputs, with_outputs
 from edge_fm_runtime.photos.canvas import check_shape
 from edge_fm_runtime.photos.photo import DEFAULT_MAX_PIXELS, load_canvas
 from edge_fm_runtime.system.machine import usable_cpus
@@ -284,16 +284,12 @@ class Classifier:
         canvases = np.stack([d.canvas for d in decoded])
         probabilities, outputs = run_checked(self.engine, canvases, extra, self.artifact)
         infer_ms = (perf_counter_ns() - start) / 1e6 / len(decoded)
-        found = []
+        metadata, least, found = self.artifact.metadata, self.min_score, []
         for place, (one, row) in enumerate(zip(decoded, probabilities, strict=True)):
-            top = self.best(row, top_k)
-            rejected = None if self.min_score is None else top[0].score < self.min_score
-            own = outputs_of_photo(outputs, place, top[0].index) if outputs else {}
-            labels = applying(self.artifact.metadata, row)
-            found.append(Classification(one.name, top, one.decode_ms, infer_ms, rejected, labels=labels, **own))
+            result = classification_of(metadata, row, one.name, top_k, least, one.decode_ms, infer_ms)
+            found.append(with_outputs(result, outputs, place))
         return found
 
     def best(self, row: Probabilities, top_k: int) -> tuple[Prediction, ...]:
         """The `top_k` most probable classes of one image's probabilities `[classes]`, best first."""
-        order = np.argsort(-row, kind="stable")[: checked_top_k(top_k)]
-        return tuple(Prediction(self._labels[i], int(i), float(row[i])) for i in order)
+        return best_classes(self._labels, row, top_k)

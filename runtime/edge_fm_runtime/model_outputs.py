@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.metadata import PROBABILITIES
+from edge_fm_runtime.classification import Classification
 from edge_fm_runtime.errors import EngineError
 
 if TYPE_CHECKING:
@@ -98,14 +100,13 @@ def wanted_outputs(artifact: Artifact, *, embedding: bool, heatmap: bool) -> tup
     return wanted
 
 
-def outputs_of_photo(outputs: Outputs, place: int, index: int) -> dict[str, npt.NDArray[np.float32]]:
-    """What a classification holds of the extra outputs: its embedding, and its class's map as `heatmap`."""
-    found = {}
+def with_outputs(result: Classification, outputs: Outputs, place: int) -> Classification:
+    """The result of the image at `place` of a batch, with its embedding, and its class's map as `heatmap`."""
     if "embedding" in outputs:
-        found["embedding"] = outputs["embedding"][place]
+        result = replace(result, embedding=outputs["embedding"][place])
     if "cam" in outputs:
-        found["heatmap"] = np.ascontiguousarray(outputs["cam"][place, ..., index])
-    return found
+        result = replace(result, heatmap=np.ascontiguousarray(outputs["cam"][place, ..., result.index]))
+    return result
 
 
 def require_output(artifact: Artifact, name: str) -> None:

@@ -62,7 +62,7 @@ _CALLED = {
     metavar="SECONDS",
     help="How often to look for artifacts that were replaced on disk; 0 never does.",
 )
-@click.option("--stop-timeout", type=_SECONDS, default=10.0, show_default=True, help="Seconds to end requests in.")
+@click.option("--stop-timeout", type=COUNT, default=10, show_default=True, help="Seconds to end requests in.")
 @signature_option
 @console_options
 def command(console: Console, artifacts: tuple[str, ...], token_file: Path | None, **options: Any) -> None:

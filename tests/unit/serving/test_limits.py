@@ -170,3 +170,23 @@ def test_a_delay_fills_batches(delay_s: float) -> None:
     for thread in threads:
         thread.join()
     assert sum(sizes) == 3 and (not delay_s or sizes == [3])
+
+
+def test_a_fault_of_the_server_is_counted_and_noted_and_the_next_request_is_computed(
+    artifact_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge_fm_runtime.classifier import Classifier
+
+    photo = io.BytesIO()
+    Image.new("L", (4, 4)).save(photo, "PNG")
+    with running(artifact_folder) as server:
+        with monkeypatch.context() as broken:
+            broken.setattr(Classifier, "canvas", lambda *_: 1 / 0)
+            assert server.ask("POST", CLASSIFY, photo.getvalue()) == (
+                500,
+                {"error": "The server failed; its log says why."},
+            )
+        assert server.ask("POST", CLASSIFY, photo.getvalue())[0] == 200
+        assert 'endpoint="classify",model="tiny",status="500"} 1.0' in server.ask("GET", "/metrics")[1].decode()
+        (note,) = server.notes
+    assert note.startswith(f"POST {CLASSIFY} failed:") and "ZeroDivisionError" in note
