@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edge_fm_runtime import __version__
 
 if TYPE_CHECKING:
+    from edge_fm.api.artifacts.model_repository import write_model_repository
     from edge_fm.api.artifacts.serve import serve
     from edge_fm.api.artifacts.sign import SignResult, sign
     from edge_fm.api.artifacts.similar import SimilarPhoto, SimilarResult, similar
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from edge_fm.serving.options import ModelSource, ServeOptions
     from edge_fm.serving.server import Serving
     from edge_fm.training.run.results import RunResult
+    from edge_fm_export.model_repositories.writer import RepositoryVersion
     from edge_fm_export.results import ExportReport
     from edge_fm_runtime.classification import Classification, Failure
     from edge_fm_runtime.classifier import Classifier
@@ -65,6 +67,7 @@ _HOMES = {
     "ModelSource": "edge_fm.serving.options",
     "PreparedTraining": "edge_fm.api.train",
     "QuickstartResult": "edge_fm.api.quickstart",
+    "RepositoryVersion": "edge_fm_export.model_repositories.writer",
     "RunResult": "edge_fm.training.run.results",
     "ScenariosResult": "edge_fm.api.loadgen",
     "SearchReport": "edge_fm.api.studies",
@@ -104,6 +107,7 @@ _HOMES = {
     "train": "edge_fm.api.train",
     "train_prepared": "edge_fm.api.train",
     "verify": "edge_fm.api.verify",
+    "write_model_repository": "edge_fm.api.artifacts.model_repository",
 }
 
 __all__ = [
@@ -128,6 +132,7 @@ __all__ = [
     "ModelSource",
     "PreparedTraining",
     "QuickstartResult",
+    "RepositoryVersion",
     "RunResult",
     "ScenariosResult",
     "SearchReport",
@@ -168,6 +173,7 @@ __all__ = [
     "train",
     "train_prepared",
     "verify",
+    "write_model_repository",
 ]
 
 

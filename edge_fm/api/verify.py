@@ -11,6 +11,7 @@ from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
 if TYPE_CHECKING:
+    from edge_fm.serving.client.remote_engine import ServerApi
     from edge_fm_runtime.artifacts.artifact import Artifact
     from edge_fm_runtime.engines import Engine
     from edge_fm_runtime.parity.verification import Verification
@@ -28,6 +29,10 @@ def verify(
     device: str = "CPU",
     threads: int | None = None,
     signed_by: str | Path | None = None,
+    server: str | None = None,
+    model_name: str | None = None,
+    model_version: int | None = None,
+    server_api: ServerApi = "kserve",
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> Verification:
@@ -46,6 +51,12 @@ def verify(
         threads: compute threads; None for as many as this process may use.
         signed_by: file of the public key that the artifact must be signed for; None for the one that the environment
             variable `EDGEFM_REQUIRE_SIGNATURE` names, else none is required.
+        server: address of a server that runs the artifact, such as http://localhost:8000: its predictions are compared
+            in place of those of an engine of this process.
+        model_name: name of the model on that server; None for the artifact's.
+        model_version: its version there; None for the one that the server takes.
+        server_api: "kserve" for the Open Inference Protocol (Triton, OpenVINO Model Server, `edgefm serve`), or
+            "tfserving".
         progress: called as work goes on.
         note: called with the choices that were made.
 
@@ -60,7 +71,7 @@ def verify(
     from edge_fm.api.common.engines import ALL_ENGINES
     from edge_fm_runtime.artifacts.artifact import load_artifact
     from edge_fm_runtime.engines import EngineOptions, create_engine
-    from edge_fm_runtime.errors import DataError
+    from edge_fm_runtime.errors import DataError, EngineError
     from edge_fm_runtime.parity.verification import verify_golden
     from edge_fm_runtime.signatures.bundle import SIGNATURE_FILE
 
@@ -70,10 +81,26 @@ def verify(
             "Images were named for a check that carries its own: the golden predictions.",
             hint="Name the original too: edgefm verify ARTIFACT --against RUN --data SOURCE",
         )
+    if server is not None and (engine, device, threads) != ("auto", "CPU", None):
+        raise EngineError(
+            f"Engine, device and threads are those of the server {server}; they cannot be set here.",
+            hint="Leave --engine, --device and --threads out.",
+        )
+    if server is None and (model_name, model_version, server_api) != (None, None, "kserve"):
+        raise EngineError(
+            "A model on a server was named, but no server.", hint="Name it too: --server http://HOST:PORT"
+        )
     opened = load_artifact(str(select_artifact(artifact, note)), require_signature=signed_by)
     if opened.signed_by is None and (opened.path / SIGNATURE_FILE).exists():
         note(f"{opened.path} has a signature, which is not checked without the key: --signed-by PUBLIC_KEY")
-    runner = create_engine(opened, engine, options=EngineOptions(device, threads), registry=ALL_ENGINES)
+    runner: Engine
+    if server is not None:
+        from edge_fm.serving.client.remote_engine import RemoteEngine
+
+        name = opened.metadata.name if model_name is None else model_name
+        runner = RemoteEngine(opened, server, model=name, version=model_version, api=server_api)
+    else:
+        runner = create_engine(opened, engine, options=EngineOptions(device, threads), registry=ALL_ENGINES)
     try:
         if against is None:
             result = verify_golden(opened, runner)

@@ -175,5 +175,22 @@ export_options = option_group(
     click.option("--bom", is_flag=True, help="Add a bill of materials to each artifact: bom.cdx.json (CycloneDX 1.6)."),
     click.option("--out", type=PATH, metavar="DIR", help="Where the artifacts go. Default: export/ in the run."),
     click.option("--force", is_flag=True, help="Replace artifacts that came from another model."),
+    click.option(
+        "--layout",
+        type=click.Choice(["triton", "ovms", "tfserving"]),
+        help="Write the artifacts into a model repository, too: of Triton, OpenVINO Model Server or TensorFlow "
+        "Serving. Where MODEL is an artifact, write that one, and do nothing else.",
+    ),
+    click.option(
+        "--repository",
+        type=PATH,
+        metavar="DIR",
+        help="The model repository. Default: a folder named as the layout, beside the artifacts.",
+    ),
+    click.option("--model-name", metavar="NAME", help="Name of the model there. Default: the artifact's."),
+    click.option("--model-version", type=COUNT, metavar="N", help="Its version there. Default: the next."),
+    click.option(
+        "--server-path", metavar="DIR", help="Where the server sees the repository. Default: /models (ovms, tfserving)."
+    ),
     click.option("--dry-run", is_flag=True, help="Print what would be built and what is missing here; build nothing."),
 )

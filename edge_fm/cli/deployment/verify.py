@@ -9,7 +9,7 @@ import click
 
 from edge_fm.cli.console.artifact_tables import print_verification
 from edge_fm.cli.console.console import Console, artifact_name
-from edge_fm.cli.options import PATH, console_options, engine_options, source_options
+from edge_fm.cli.options import COUNT, PATH, console_options, engine_options, source_options
 from edge_fm_runtime.defaults import REQUIRE_SIGNATURE
 
 if TYPE_CHECKING:
@@ -27,6 +27,21 @@ if TYPE_CHECKING:
     help="Fail unless the artifact is signed with this key's private key, and just as it was signed. Default: "
     f"${REQUIRE_SIGNATURE}, else no signature is required.",
 )
+@click.option(
+    "--server",
+    metavar="URL",
+    help="Ask a server that runs the artifact, such as http://localhost:8000, in place of an engine here.",
+)
+@click.option("--model-name", metavar="NAME", help="Name of the model on that server. Default: the artifact's.")
+@click.option("--model-version", type=COUNT, metavar="N", help="Its version. Default: the one that the server takes.")
+@click.option(
+    "--server-api",
+    type=click.Choice(["kserve", "tfserving"]),
+    default="kserve",
+    show_default=True,
+    help="kserve: the Open Inference Protocol (Triton, OpenVINO Model Server, edgefm serve); tfserving: TensorFlow "
+    "Serving's REST API.",
+)
 @source_options
 @engine_options
 @console_options
@@ -37,6 +52,7 @@ def command(console: Console, **options: Any) -> None:
     fails. Exits with 3 if a check fails.
     Agreement and accuracy drop are checked against what so many images can show, as in `edgefm export`.
     With --signed-by, nothing of the artifact is read before its signature holds for every file of the folder.
+    With --server, the golden predictions are replayed through a running server.
     Without ARTIFACT it is the one that `edgefm infer` would take.
     """
     from edge_fm.api.verify import verify

@@ -25,7 +25,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "doctor": (edge_fm.examine_machine,),
     "evaluate": (edge_fm.evaluate,),
     "experiments": (edge_fm.run_experiments, edge_fm.pair_classes),
-    "export": (edge_fm.export, edge_fm.ExportOptions),
+    "export": (edge_fm.export, edge_fm.ExportOptions, edge_fm.write_model_repository),
     "infer": (edge_fm.classify,),
     "models": (edge_fm.list_models, edge_fm.plot_models),
     "quickstart": (edge_fm.quickstart,),

@@ -1,0 +1,1 @@
+"""Model repositories of other servers: Triton, OpenVINO Model Server and TensorFlow Serving."""
