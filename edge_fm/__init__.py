@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edge_fm_runtime import __version__
 
 if TYPE_CHECKING:
+    from edge_fm.api.artifacts.classify_files import ClassifiedFiles, classify_to_files
     from edge_fm.api.artifacts.model_repository import write_model_repository
     from edge_fm.api.artifacts.serve import serve
     from edge_fm.api.artifacts.sign import SignResult, sign
@@ -51,6 +52,7 @@ _HOMES = {
     "BenchmarkResult": "edge_fm.api.benchmark",
     "ClassPairs": "edge_fm.api.experiments",
     "Classification": "edge_fm_runtime.classification",
+    "ClassifiedFiles": "edge_fm.api.artifacts.classify_files",
     "Classifier": "edge_fm_runtime.classifier",
     "ContactSheet": "edge_fm.api.datasets",
     "DataDescription": "edge_fm.api.datasets",
@@ -84,6 +86,7 @@ _HOMES = {
     "benchmark_report": "edge_fm.api.report",
     "benchmark_scenarios": "edge_fm.api.loadgen",
     "classify": "edge_fm.api.classify",
+    "classify_to_files": "edge_fm.api.artifacts.classify_files",
     "crossval": "edge_fm.api.studies",
     "describe_data": "edge_fm.api.datasets",
     "draw_data": "edge_fm.api.datasets",
@@ -116,6 +119,7 @@ __all__ = [
     "BenchmarkResult",
     "ClassPairs",
     "Classification",
+    "ClassifiedFiles",
     "Classifier",
     "ContactSheet",
     "DataDescription",
@@ -150,6 +154,7 @@ __all__ = [
     "benchmark_report",
     "benchmark_scenarios",
     "classify",
+    "classify_to_files",
     "crossval",
     "describe_data",
     "draw_data",

@@ -23,7 +23,7 @@ EXTRAS = (
         "nncf",
     ),
     *("onnx", "onnxslim", "openvino", "optuna", "sklearn", "sqlalchemy", "sympy", "tensorboardX", "tensorflow"),
-    *("pyte", "tf2onnx", "tomli_w", "yaml"),
+    *("fsspec", "pyarrow", "pyte", "ray", "tf2onnx", "tomli_w", "yaml"),
 )
 """Import names of what pyproject's extras bring, those of development too."""
 

@@ -76,7 +76,7 @@ class Classification:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `edgefm infer --json` prints."""
-        row: dict[str, Any] = {"input": _utf8(self.input), "label": self.label, "index": self.index}
+        row: dict[str, Any] = {"input": utf8_name(self.input), "label": self.label, "index": self.index}
         row["score"] = round(self.score, 6)
         row["top"] = [_json(p) for p in self.top]
         row |= {"error": None, "decode_ms": round(self.decode_ms, 3), "infer_ms": round(self.infer_ms, 3)}
@@ -114,7 +114,7 @@ class Failure:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `edgefm infer --json` prints."""
-        row: dict[str, Any] = {"input": _utf8(self.input), "label": None, "index": None, "score": None, "top": []}
+        row: dict[str, Any] = {"input": utf8_name(self.input), "label": None, "index": None, "score": None, "top": []}
         return row | {"error": str(self.error), "decode_ms": None, "infer_ms": None}
 
 
@@ -122,8 +122,8 @@ def _json(prediction: Prediction) -> dict[str, Any]:
     return {"label": prediction.label, "index": prediction.index, "score": round(prediction.score, 6)}
 
 
-def _utf8(name: str) -> str:
-    """The name, with bytes that are no UTF-8 escaped."""
+def utf8_name(name: str) -> str:
+    """The name of a file as text, with bytes that are no UTF-8 escaped, as `to_json` gives it."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 

@@ -12,6 +12,7 @@ import click
 
 from edge_fm.cli.console.console import Console
 from edge_fm.cli.console.printable import printable
+from edge_fm.cli.deployment.infer_job import job_options, run_job
 from edge_fm.cli.options import (
     COUNT,
     FOLDER,
@@ -53,6 +54,7 @@ from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
     "artifact records. Default: every photo gets a label.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV on stdout.")
+@job_options
 @signature_option
 @console_options
 def command(
@@ -62,6 +64,9 @@ def command(
     show: Path | None,
     heatmap: Path | None,
     as_csv: bool,
+    out: Path | None,
+    shard: Any,
+    file_format: str,
     **options: Any,
 ) -> None:
     """Classify photos: files, folders, globs, or - for a list of paths on stdin, one a line.
@@ -69,12 +74,19 @@ def command(
     Prints one line for each photo, in input order. A photo that cannot be read is one error line, the rest are
     classified, and the exit code is 4 (1 if none could be classified).
 
+    With --out the results are files of a folder, each photo once, however often the command is killed and started
+    again; --shard shares the photos out among the jobs of an array.
+
     \b
     The model in the package, for the ten kinds of clothes of Fashion-MNIST:
       --model efficientnet-lite0-onnx-int8
     """  # noqa: D301 (click's mark of a paragraph that is not to be wrapped)
     if as_csv and console.as_json:
         raise click.UsageError("--csv and --json exclude each other.")
+    if out is not None or shard is not None:
+        printed = {"--csv": as_csv, "--show": show, "--heatmap": heatmap}
+        run_job(console, photos, out, printed, shard=shard, file_format=file_format, top_k=top_k, **options)
+        return
     # The interpreter's last collection finds nothing that the end of the process does not free, and takes a sixth of
     # the time of one photo.
     atexit.register(gc.freeze)

@@ -106,6 +106,7 @@ _UNTESTED = {"data fetch", "serve"}
 _DEVICE = [
     ("infer", "photos/0.png"),
     ("infer", "photos", "--json"),
+    ("infer", "photos", "--out", "results", "--shard", "1/2"),
     pytest.param(("infer", "photos", "--engine", "openvino"), marks=pytest.mark.needs("openvino")),
     ("verify",),
     pytest.param(("verify", "--engine", "openvino"), marks=pytest.mark.needs("openvino")),
@@ -217,6 +218,7 @@ called = {
     "verify": lambda: verify("runs/lenet5/export/lenet5-onnx-fp32", against="runs/lenet5"),
     "evaluate": lambda: evaluate("runs/lenet5", report="report"),
     "classify": lambda: list(classify("photos/0.png", "runs/lenet5/export/lenet5-litert-fp32")),
+    "classify_to_files": lambda: classify_to_files("photos", "results", "runs/lenet5/export/lenet5-onnx-fp32"),
     "benchmark": lambda: benchmark(["runs/lenet5/export/lenet5-onnx-fp32"], against="none", out="bench", **quick),
     "benchmark_scenarios": lambda: benchmark_scenarios(
         ["runs/lenet5/export/lenet5-onnx-fp32"], ["offline"], duration_s=0.05
