@@ -31,8 +31,41 @@ class Prediction:
     score: float
 
 
+class Best:
+    """What the classes of a result say: of a photo, or of several frames together."""
+
+    top: tuple[Prediction, ...]
+    rejected: bool | None
+    labels: tuple[Prediction, ...] | None
+
+    @property
+    def label(self) -> str | None:
+        """Label of the most probable class; None where the classification is rejected, or no label applies."""
+        if self.labels is not None:
+            return self.labels[0].label if self.labels else None
+        return None if self.rejected else self.top[0].label
+
+    @property
+    def index(self) -> int:
+        """Number of the most probable class."""
+        return self.top[0].index
+
+    @property
+    def score(self) -> float:
+        """Probability of the most probable class."""
+        return self.top[0].score
+
+    def best_json(self, **more: Any) -> dict[str, Any]:
+        """Label, index, score and classes as JSON has them; `more` stands before what only some models have."""
+        row: dict[str, Any] = {"label": self.label, "index": self.index, "score": round(self.score, 6)}
+        row |= {"top": [_json(p) for p in self.top]} | more
+        if self.labels is not None:
+            row["labels"] = [_json(p) for p in self.labels]
+        return row if self.rejected is None else row | {"rejected": self.rejected}
+
+
 @dataclass(frozen=True)
-class Classification:
+class Classification(Best):
     """The result for one photo.
 
     Attributes:
@@ -57,32 +90,10 @@ class Classification:
     heatmap: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     labels: tuple[Prediction, ...] | None = None
 
-    @property
-    def label(self) -> str | None:
-        """Label of the most probable class; None where the classification is rejected, or no label applies."""
-        if self.labels is not None:
-            return self.labels[0].label if self.labels else None
-        return None if self.rejected else self.top[0].label
-
-    @property
-    def index(self) -> int:
-        """Number of the most probable class."""
-        return self.top[0].index
-
-    @property
-    def score(self) -> float:
-        """Probability of the most probable class."""
-        return self.top[0].score
-
     def to_json(self) -> dict[str, Any]:
         """The object that `edgefm infer --json` prints."""
-        row: dict[str, Any] = {"input": utf8_name(self.input), "label": self.label, "index": self.index}
-        row["score"] = round(self.score, 6)
-        row["top"] = [_json(p) for p in self.top]
-        row |= {"error": None, "decode_ms": round(self.decode_ms, 3), "infer_ms": round(self.infer_ms, 3)}
-        if self.labels is not None:
-            row["labels"] = [_json(p) for p in self.labels]
-        return row if self.rejected is None else row | {"rejected": self.rejected}
+        times = {"decode_ms": round(self.decode_ms, 3), "infer_ms": round(self.infer_ms, 3)}
+        return {"input": utf8_name(self.input), **self.best_json(error=None, **times)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
 from types import TracebackType
@@ -22,7 +23,7 @@ from edge_fm_runtime.classification import (
     Prediction,
     best_classes,
     check_batches,
-    classification_of,
+    checked_top_k,
     photo_name,
 )
 from edge_fm_runtime.defaults import BATCH_SIZE
@@ -30,15 +31,14 @@ from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Registry, cr
 from edge_fm_runtime.engines.base import SupportsInfer, as_engine
 from edge_fm_runtime.engines.calls import Calls
 from edge_fm_runtime.errors import ClosedError, PhotoError
-from edge_fm_runtime.model_outputs import checked_probabilities, run_checked, wanted_outputs, with_outputs
+from edge_fm_runtime.model_outputs import ClassifyFn, checked_probabilities, classify_decoded, wanted_outputs
 from edge_fm_runtime.photos.canvas import check_shape
 from edge_fm_runtime.photos.photo import DEFAULT_MAX_PIXELS, load_canvas
-from edge_fm_runtime.system.machine import usable_cpus
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from edge_fm_runtime.photos.decode_worker import DecodeWorker
+    from edge_fm_runtime.streams.frames import Frame, FrameResult
 
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
 
@@ -125,8 +125,8 @@ class Classifier:
             if choice is not None:
                 engine = choice.engine
                 options = EngineOptions(threads=choice.threads, one_shot=one_shot, batch=choice.batch)
-        created = create_engine(artifact, engine, options=options, registry=registry)
-        classifier = cls(artifact, created, max_pixels=max_pixels)
+        made = create_engine(artifact, engine, options=options, registry=registry)
+        classifier = cls(artifact, made, max_pixels=max_pixels)
         classifier.min_score, classifier.profile_note = min_score, note
         return classifier
 
@@ -200,8 +200,7 @@ class Classifier:
         """
         extra = wanted_outputs(self.artifact, embedding=embedding, heatmap=heatmap)
         with self._calls:
-            (classification,) = self._classify([self._decode(photo)], top_k, extra)
-            return classification
+            return self._classify(top_k, extra)([self._decode(photo)])[0][0]
 
     def classify_many(
         self,
@@ -216,8 +215,7 @@ class Classifier:
         """Classify photos as they come, in input order; decoding runs beside inference, memory stays bounded.
 
         Args:
-            photos: as in `classify`; drawn lazily, from a thread of their own, so that a source that waits (a camera,
-                a pipe) holds up no result.
+            photos: as in `classify`; drawn lazily, on a thread of their own: a pipe that waits holds up no result.
             batch_size: how many canvases go through the engine at once, at most.
             top_k: how many classes to return.
             processes: decode files in a child process for each core after the first few dozen; for small photos
@@ -234,61 +232,68 @@ class Classifier:
             EngineError: the artifact has no such output.
 
         Example:
-            >>> with Classifier.load(artifact) as classifier:  # doctest: +SKIP
-            ...     for result in classifier.classify_many(["a.jpg", "b.jpg"]):
-            ...         print(result.input, result)
+            >>> for result in classifier.classify_many(["a.jpg", "b.jpg"]):  # doctest: +SKIP
+            ...     print(result.input, result)
         """
-        from edge_fm_runtime.photos.decoding import ParallelDecoder
+        from edge_fm_runtime.photos.decode_worker import DecodeWorker
+        from edge_fm_runtime.photos.many import classify_batches
 
         check_batches(photos, batch_size)
         check_shape(self._shape)
         extra = wanted_outputs(self.artifact, embedding=embedding, heatmap=heatmap)
-        workers = usable_cpus()
-        decoder = ParallelDecoder(
-            photos,
-            self._try_decode,
-            workers=workers,
-            ahead=2 * batch_size + 2 * workers,  # decoding goes on while a batch is in the engine
-            start=self._worker if processes and workers > 1 else None,
-        )
-        try:
-            for ready in decoder.batches(batch_size):
-                with self._calls:
-                    classified = iter(self._classify([r for r in ready if isinstance(r, Decoded)], top_k, extra))
-                for item in ready:
-                    yield item if isinstance(item, Failure) else next(classified)
-        finally:
-            decoder.close()
 
-    def _worker(self) -> DecodeWorker:
-        from edge_fm_runtime.photos.decode_worker import DecodeWorker
+        start = partial(DecodeWorker, self._shape, self.artifact.metadata.photo, self.max_pixels) if processes else None
+        classify = self._classify(top_k, extra)
+        yield from classify_batches(photos, self._decode, classify, self._calls, batch_size=batch_size, start=start)
 
-        return DecodeWorker(self._shape, self.artifact.metadata.photo, self.max_pixels)
+    def classify_stream(
+        self,
+        frames: Iterable[Photo | Frame],
+        *,
+        live: bool = False,
+        stride: int = 1,
+        fps: float | None = None,
+        window: int | None = None,
+        batch_size: int = BATCH_SIZE,
+        top_k: int = 1,
+    ) -> Iterator[FrameResult]:
+        """Classify the frames of a video or a camera, with a vote over the last ones; memory stays bounded.
 
-    def _try_decode(self, photo: Photo, worker: DecodeWorker | None = None) -> Decoded | Failure:
-        name = photo_name(photo)
-        try:
-            return self._decode(photo) if worker is None else Decoded(name, *worker.canvas(name))
-        except PhotoError as error:
-            return Failure(name, error)
+        Args:
+            frames: uint8 arrays `[H,W]` or `[H,W,3]`, PIL images or `Frame`s, as from `open_video`; drawn from a
+                thread of their own.
+            live: a frame that waits when the next one arrives is dropped; otherwise the source waits for the model.
+            stride: classify every Nth frame, from the first; not together with `fps`.
+            fps: classify so many frames of a second, at most, by their timestamps.
+            window: vote over the last N predictions, by the mean of their probabilities; None for no vote.
+            batch_size: how many frames go through the engine at once, at most; one by one if `live`.
+            top_k: how many classes to return.
 
-    def _decode(self, photo: Photo) -> Decoded:
-        start = perf_counter_ns()
-        canvas = self.canvas(photo)
-        return Decoded(photo_name(photo), canvas, (perf_counter_ns() - start) / 1e6)
+        Yields:
+            A result for each of these frames, in order.
 
-    def _classify(self, decoded: list[Decoded], top_k: int, extra: tuple[str, ...]) -> list[Classification]:
-        if not decoded:
-            return []
-        start = perf_counter_ns()
-        canvases = np.stack([d.canvas for d in decoded])
-        probabilities, outputs = run_checked(self.engine, canvases, extra, self.artifact)
-        infer_ms = (perf_counter_ns() - start) / 1e6 / len(decoded)
-        metadata, least, found = self.artifact.metadata, self.min_score, []
-        for place, (one, row) in enumerate(zip(decoded, probabilities, strict=True)):
-            result = classification_of(metadata, row, one.name, top_k, least, one.decode_ms, infer_ms)
-            found.append(with_outputs(result, outputs, place))
-        return found
+        Raises:
+            EngineError: an argument is out of range; or ClosedError: the classifier was closed.
+            PhotoError: as for `classify_many`; or VideoError: `fps` was given, and a frame has no timestamp.
+
+        Example:
+            >>> for result in classifier.classify_stream(open_video("clip.mp4")):  # doctest: +SKIP
+            ...     print(result.time_s, result.prediction)
+        """
+        from edge_fm_runtime.streams.classifying import Selection, Steps, Window, classify_frames
+
+        check_batches(frames, batch_size)
+        check_shape(self._shape)
+        vote = None if window is None else Window(window, self.artifact.metadata, top_k, self.min_score)
+        steps = Steps(self._decode, self._classify(checked_top_k(top_k)), self._calls)
+        return classify_frames(frames, Selection(stride, fps), steps, vote, live=live, batch_size=batch_size)
+
+    def _decode(self, photo: Photo, name: str | None = None) -> Decoded:
+        start, canvas = perf_counter_ns(), self.canvas(photo)
+        return Decoded(name or photo_name(photo), canvas, (perf_counter_ns() - start) / 1e6)
+
+    def _classify(self, top_k: int, extra: Sequence[str] = ()) -> ClassifyFn:
+        return partial(classify_decoded, self.engine, self.artifact, self.min_score, top_k=top_k, extra=extra)
 
     def best(self, row: Probabilities, top_k: int) -> tuple[Prediction, ...]:
         """The `top_k` most probable classes of one image's probabilities `[classes]`, best first."""

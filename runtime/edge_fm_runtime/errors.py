@@ -17,6 +17,7 @@ EdgeFMError                       exit 1   the root: catch this one
 │   ├── DeviceError               exit 1   the device asked for does not exist, or another one would have run
 │   └── ClosedError               exit 1   a classifier or an engine was called after it was closed
 ├── PhotoError                    exit 1   a file is not a readable image
+│   └── VideoError                exit 1   a video, a camera or a network stream cannot be opened or read on
 └── GateError                     exit 3   parity or accuracy is out of tolerance; `failures` lists every check
 
 What is not an error but should be known is an EdgeFMWarning: PrecisionWarning (an artifact runs in another precision
@@ -124,6 +125,10 @@ class ClosedError(EngineError):
 
 class PhotoError(EdgeFMError):
     """A file is not a readable image."""
+
+
+class VideoError(PhotoError):
+    """A video, a camera or a network stream cannot be opened or read on."""
 
 
 class GateError(EdgeFMError):

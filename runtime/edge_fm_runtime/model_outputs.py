@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
-from typing import TYPE_CHECKING
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.metadata import PROBABILITIES
-from edge_fm_runtime.classification import Classification
+from edge_fm_runtime.classification import Classification, Decoded, classification_of
 from edge_fm_runtime.errors import EngineError
 
 if TYPE_CHECKING:
     from edge_fm_runtime.artifacts.artifact import Artifact
     from edge_fm_runtime.engines import Engine
     from edge_fm_runtime.engines.outputs import Outputs
+
+ClassifyFn: TypeAlias = Callable[[Sequence[Decoded]], tuple[list[Classification], Probabilities]]
+"""From photos that are ready, at least one, to their classifications and their probabilities, float32 `[N,classes]`."""
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -67,6 +71,42 @@ def run_checked(
         )
     outputs = {name: _checked(found[name], (n, *shapes[name]), name, artifact) for name in extra}
     return checked_probabilities(found[PROBABILITIES], n, artifact), outputs
+
+
+def classify_decoded(
+    engine: Engine,
+    artifact: Artifact,
+    min_score: float | None,
+    decoded: Sequence[Decoded],
+    *,
+    top_k: int,
+    extra: Sequence[str] = (),
+) -> tuple[list[Classification], Probabilities]:
+    """Classify photos that are ready, in one batch.
+
+    Args:
+        engine: runs the model.
+        artifact: of the model.
+        min_score: a photo whose best score is below this is rejected; None rejects none.
+        decoded: the photos, at least one.
+        top_k: how many classes each gets.
+        extra: names of the extra outputs.
+
+    Returns:
+        A classification for each photo, and the probabilities, float32 `[N,classes]`.
+
+    Raises:
+        EngineError: the model computed something else, or `top_k` is less than 1.
+    """
+    start = perf_counter_ns()
+    canvases = np.stack([d.canvas for d in decoded])
+    probabilities, outputs = run_checked(engine, canvases, extra, artifact)
+    infer_ms = (perf_counter_ns() - start) / 1e6 / len(decoded)
+    found = []
+    for place, (one, row) in enumerate(zip(decoded, probabilities, strict=True)):
+        result = classification_of(artifact.metadata, row, one.name, top_k, min_score, one.decode_ms, infer_ms)
+        found.append(with_outputs(result, outputs, place))
+    return found, probabilities
 
 
 def _checked(
