@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edge_fm.api.artifacts.serve import serve
     from edge_fm.api.artifacts.sign import SignResult, sign
     from edge_fm.api.artifacts.similar import SimilarPhoto, SimilarResult, similar
+    from edge_fm.api.artifacts.video import classify_video
     from edge_fm.api.autotune import AutotuneResult, autotune
     from edge_fm.api.benchmark import BenchmarkResult, benchmark
     from edge_fm.api.classify import classify
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from edge_fm_runtime.errors import EdgeFMError
     from edge_fm_runtime.parity.verification import Verification
     from edge_fm_runtime.signatures.requirement import required_signature
+    from edge_fm_runtime.streams.frames import FrameResult
+    from edge_fm_runtime.streams.vote import Vote
 
 _HOMES = {
     "AutotuneResult": "edge_fm.api.autotune",
@@ -64,6 +67,7 @@ _HOMES = {
     "ExportReport": "edge_fm_export.results",
     "Failure": "edge_fm_runtime.classification",
     "FetchedData": "edge_fm.api.datasets",
+    "FrameResult": "edge_fm_runtime.streams.frames",
     "MachineReport": "edge_fm.api.doctor",
     "ModelList": "edge_fm.api.models",
     "ModelSource": "edge_fm.serving.options",
@@ -81,12 +85,14 @@ _HOMES = {
     "SweepResult": "edge_fm.api.studies",
     "TrainOptions": "edge_fm.api.train",
     "Verification": "edge_fm_runtime.parity.verification",
+    "Vote": "edge_fm_runtime.streams.vote",
     "autotune": "edge_fm.api.autotune",
     "benchmark": "edge_fm.api.benchmark",
     "benchmark_report": "edge_fm.api.report",
     "benchmark_scenarios": "edge_fm.api.loadgen",
     "classify": "edge_fm.api.classify",
     "classify_to_files": "edge_fm.api.artifacts.classify_files",
+    "classify_video": "edge_fm.api.artifacts.video",
     "crossval": "edge_fm.api.studies",
     "describe_data": "edge_fm.api.datasets",
     "draw_data": "edge_fm.api.datasets",
@@ -131,6 +137,7 @@ __all__ = [
     "ExportReport",
     "Failure",
     "FetchedData",
+    "FrameResult",
     "MachineReport",
     "ModelList",
     "ModelSource",
@@ -148,6 +155,7 @@ __all__ = [
     "SweepResult",
     "TrainOptions",
     "Verification",
+    "Vote",
     "__version__",
     "autotune",
     "benchmark",
@@ -155,6 +163,7 @@ __all__ = [
     "benchmark_scenarios",
     "classify",
     "classify_to_files",
+    "classify_video",
     "crossval",
     "describe_data",
     "draw_data",

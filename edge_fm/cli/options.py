@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from edge_fm.cli.console.console import Console
 from edge_fm_runtime.artifacts.metadata_parser import MAX_CHANNELS, MAX_SIDE
@@ -113,6 +114,16 @@ def option_group(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
+def typed_options() -> dict[str, str]:
+    """Parameters of the running command that were typed -> what they are called there, such as `--stride`."""
+    context = click.get_current_context()
+    return {
+        p.name: p.opts[0] if isinstance(p, click.Option) else str(p.metavar or p.name)
+        for p in context.command.params
+        if p.name and context.get_parameter_source(p.name) is ParameterSource.COMMANDLINE
+    }
+
+
 def console_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add `--json` and `--quiet`, which every command takes; the command gets a `Console` as its first argument."""
 
@@ -205,6 +216,43 @@ signature_option = click.option(
     callback=_require_signature,
     help="Refuse artifacts that are not signed with this key's private key, or not as they were signed. Default: "
     f"${REQUIRE_SIGNATURE}, else none is required.",
+)
+
+
+SECONDS = click.FloatRange(min=0, min_open=True)
+
+VIDEO_ONLY = ("live", "stride", "fps", "window", "max_frames", "duration_s", "timeout_s")
+"""Parameters of `infer` that have a meaning with `--video` alone."""
+
+video_options = option_group(
+    click.option(
+        "--video",
+        metavar="SOURCE",
+        help="Classify the frames of a video file, a camera (/dev/video0, or 0), - for stdin, or a network stream such "
+        "as rtsp://camera/stream, instead of photos. Needs the extra video.",
+    ),
+    click.option(
+        "--live/--no-live",
+        default=None,
+        help="Classify the newest frame only, and drop what is older; a file is read at the pace of its timestamps. "
+        "Default: live for cameras and network streams.",
+    ),
+    click.option("--stride", type=COUNT, default=1, show_default=True, help="Classify every Nth frame of a video."),
+    click.option("--fps", type=SECONDS, metavar="X", help="Classify X frames of a second, at most."),
+    click.option("--window", type=COUNT, metavar="N", help="Vote over the last N predictions (mean probabilities)."),
+    click.option("--max-frames", type=COUNT, metavar="N", help="End once N frames are classified."),
+    click.option(
+        "--duration", "duration_s", type=SECONDS, metavar="SECONDS", help="End so long after the first frame."
+    ),
+    click.option(
+        "--timeout",
+        "timeout_s",
+        type=SECONDS,
+        default=10.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long a camera or a network stream may send nothing.",
+    ),
 )
 
 

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from edge_fm_runtime.classification import Classification, Failure, Prediction
     from edge_fm_runtime.classifier import Classifier
     from edge_fm_runtime.engines import Engine, EngineOptions, create_engine
-    from edge_fm_runtime.errors import ClosedError, EdgeFMError, EngineError, PhotoError, SignatureError
+    from edge_fm_runtime.errors import ClosedError, EdgeFMError, EngineError, PhotoError, SignatureError, VideoError
     from edge_fm_runtime.parity.verification import verify_golden
     from edge_fm_runtime.photos.photo import load_canvas
     from edge_fm_runtime.signatures.requirement import required_signature
+    from edge_fm_runtime.streams.frames import Frame, FrameResult
+    from edge_fm_runtime.streams.opening import open_video
+    from edge_fm_runtime.streams.video import Video
+    from edge_fm_runtime.streams.vote import Vote
 
 __version__ = "0.1.0"
 
@@ -38,14 +42,20 @@ _HOMES = {
     "EngineError": "errors",
     "EngineOptions": "engines",
     "Failure": "classification",
+    "Frame": "streams.frames",
+    "FrameResult": "streams.frames",
     "Metadata": "artifacts.metadata",
     "PhotoError": "errors",
     "PhotoSpec": "artifacts.metadata",
     "Prediction": "classification",
     "SignatureError": "errors",
+    "Video": "streams.video",
+    "VideoError": "errors",
+    "Vote": "streams.vote",
     "create_engine": "engines",
     "load_artifact": "artifacts.artifact",
     "load_canvas": "photos.photo",
+    "open_video": "streams.opening",
     "required_signature": "signatures.requirement",
     "verify_golden": "parity.verification",
 }
@@ -60,15 +70,21 @@ __all__ = [
     "EngineError",
     "EngineOptions",
     "Failure",
+    "Frame",
+    "FrameResult",
     "Metadata",
     "PhotoError",
     "PhotoSpec",
     "Prediction",
     "SignatureError",
+    "Video",
+    "VideoError",
+    "Vote",
     "__version__",
     "create_engine",
     "load_artifact",
     "load_canvas",
+    "open_video",
     "required_signature",
     "verify_golden",
 ]

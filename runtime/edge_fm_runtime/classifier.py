@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
@@ -256,7 +256,7 @@ class Classifier:
         window: int | None = None,
         batch_size: int = BATCH_SIZE,
         top_k: int = 1,
-    ) -> Iterator[FrameResult]:
+    ) -> Generator[FrameResult]:
         """Classify the frames of a video or a camera, with a vote over the last ones; memory stays bounded.
 
         Args:

@@ -11,7 +11,7 @@ import click
 from edge_fm.cli.console.console import Console
 from edge_fm.cli.console.printable import printable, printable_json, printable_message, printable_name
 from edge_fm_runtime.arrays import Pixels
-from edge_fm_runtime.classification import Classification, Failure
+from edge_fm_runtime.classification import Best, Classification, Failure
 
 if TYPE_CHECKING:
     from edge_fm.api.classify import OpenedPhotos
@@ -92,19 +92,24 @@ def _write_image(canvas: Pixels, path: str, folder: Path, number: int) -> None:
 
 
 def text_row(prediction: Classification | Failure) -> str:
-    """The photo and its classes in percent, or the error; of a rejected one `unknown`, the classes in parentheses.
-
-    Of a multi-label model the labels that apply, or `no label` and the best ones in parentheses.
-    """
+    """The photo and its classes in percent, or the error."""
     name = printable_name(prediction.input)
     if isinstance(prediction, Failure):
         return f"{name}: error: {printable_message(prediction.error.message, lines=False)}"
-    classes = ", ".join(f"{printable_name(p.label)} {100 * p.score:.1f}%" for p in prediction.top)
-    if prediction.labels:
-        return f"{name}: {', '.join(f'{printable_name(p.label)} {100 * p.score:.1f}%' for p in prediction.labels)}"
-    if prediction.labels is not None:
-        return f"{name}: {NO_LABEL} ({classes})"
-    return f"{name}: {UNKNOWN} ({classes})" if prediction.rejected else f"{name}: {classes}"
+    return f"{name}: {classes_text(prediction)}"
+
+
+def classes_text(best: Best) -> str:
+    """The classes in percent; of what is rejected `unknown`, the classes in parentheses.
+
+    Of a multi-label model the labels that apply, or `no label` and the best ones in parentheses.
+    """
+    classes = ", ".join(f"{printable_name(p.label)} {100 * p.score:.1f}%" for p in best.top)
+    if best.labels:
+        return ", ".join(f"{printable_name(p.label)} {100 * p.score:.1f}%" for p in best.labels)
+    if best.labels is not None:
+        return f"{NO_LABEL} ({classes})"
+    return f"{UNKNOWN} ({classes})" if best.rejected else classes
 
 
 def json_row(prediction: Classification | Failure) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from edge_fm.api.loadgen import OFFICIAL_DURATION_S, OFFICIAL_LATENCY_MS, SCENARIO_NAMES, benchmark_scenarios
 from edge_fm.cli.console.benchmark_tables import print_scenarios
 from edge_fm.cli.console.console import Console, artifact_name
-from edge_fm.cli.options import option_group, source_options
+from edge_fm.cli.options import option_group, source_options, typed_options
 
 _SHARED = {"artifacts", "batches", "duration_s", "strict", "out", "engine", "device", "threads", "as_json", "quiet"}
 _OWN = {"scenarios", "target_qps", "target_latency_ms", "official", "data", "skip_unreadable", "group", "label_column"}
@@ -63,12 +62,7 @@ def run_scenarios(console: Console, given: dict[str, Any]) -> bool:
 
 
 def _check_usage(*, scenarios_given: bool) -> None:
-    context = click.get_current_context()
-    typed = {
-        p.name: p.opts[0]
-        for p in context.command.params
-        if p.name and context.get_parameter_source(p.name) is ParameterSource.COMMANDLINE
-    }
+    typed = typed_options()
     if not scenarios_given:
         if lone := [option for name, option in typed.items() if name in _OWN]:
             raise click.UsageError(f"{lone[0]} belongs to --scenario, which was not given.")

@@ -17,17 +17,22 @@ from edge_fm.cli.options import (
     COUNT,
     FOLDER,
     MIN_SCORE,
+    VIDEO_ONLY,
     batch_size_option,
     console_options,
     engine_options,
     signature_option,
+    typed_options,
+    video_options,
 )
 from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 
+_PHOTOS_ONLY = ("photos", "recursive", "show", "heatmap", "as_csv", "out", "shard", "file_format")
+
 
 @click.command("infer")
-@click.argument("photos", nargs=-1, required=True, metavar="PATH...")
+@click.argument("photos", nargs=-1, metavar="PATH...")
 @click.option(
     "--model",
     metavar="ARTIFACT",
@@ -55,6 +60,7 @@ from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV on stdout.")
 @job_options
+@video_options
 @signature_option
 @console_options
 def command(
@@ -77,12 +83,29 @@ def command(
     With --out the results are files of a folder, each photo once, however often the command is killed and started
     again; --shard shares the photos out among the jobs of an array.
 
+    With --video, prints a line whenever the label changes (--json: one for each frame) until the video ends, or Ctrl-C.
+
     \b
     The model in the package, for the ten kinds of clothes of Fashion-MNIST:
       --model efficientnet-lite0-onnx-int8
     """  # noqa: D301 (click's mark of a paragraph that is not to be wrapped)
     if as_csv and console.as_json:
         raise click.UsageError("--csv and --json exclude each other.")
+    typed = typed_options()
+    if options["video"] is not None:
+        if other := [called for name, called in typed.items() if name in _PHOTOS_ONLY]:
+            raise click.UsageError(f"{other[0]} has no meaning with --video.")
+        if {"stride", "fps"} <= typed.keys():
+            raise click.UsageError("--stride and --fps exclude each other.")
+        from edge_fm.cli.video.results import print_video
+
+        print_video(console, top_k=top_k, **{name: value for name, value in options.items() if name != "recursive"})
+        return
+    if lone := [called for name, called in typed.items() if name in VIDEO_ONLY]:
+        raise click.UsageError(f"{lone[0]} belongs to --video, which was not given.")
+    if not photos:
+        raise click.UsageError("Missing argument 'PATH...', or a video: --video SOURCE.")
+    options = {name: value for name, value in options.items() if name not in ("video", *VIDEO_ONLY)}
     if out is not None or shard is not None:
         printed = {"--csv": as_csv, "--show": show, "--heatmap": heatmap}
         run_job(console, photos, out, printed, shard=shard, file_format=file_format, top_k=top_k, **options)

@@ -84,56 +84,81 @@ class Selection:
     Attributes:
         stride: every how many frames one is taken, beginning with the first.
         fps: how many frames of a second are taken, at most, by their timestamps; None for all.
-        duration_s: the stream ends this long after its first timestamp; None for its own end.
+
+    Raises:
+        EngineError: a value is out of range, or both are given.
     """
 
     stride: int = 1
     fps: float | None = None
-    duration_s: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what takes no frame.
-
-        Raises:
-            EngineError: a value is out of range.
-        """
+        """Refuse what takes no frame."""
         if self.stride < 1:
-            raise EngineError(f"stride is {self.stride}; every 1st frame is the most.", hint="Leave it out for all.")
-        if self.stride > 1 and self.fps is not None:
-            raise EngineError("stride and fps exclude each other.", hint="Give one of them.")
-        for name, value in (("fps", self.fps), ("duration_s", self.duration_s)):
-            if value is not None and not 0 < value < float("inf"):
-                raise EngineError(f"{name} is {value}; it is a number above 0.", hint="Leave it out for all frames.")
+            raise EngineError(f"stride is {self.stride}; it is 1, for every frame, or more.", hint="Leave it out.")
+        if self.fps is not None:
+            check_positive("fps", self.fps)
+            if self.stride > 1:
+                raise EngineError("stride and fps exclude each other.", hint="Give one of them.")
 
     def numbered(self, frames: Iterable[Any]) -> Iterator[tuple[int, Frame]]:
         """Frames that are taken, with their numbers; damaged ones always are, so that none is lost silently.
 
         Raises:
-            VideoError: timestamps are needed, and a frame has none.
+            VideoError: a rate is given, and a frame has no timestamp.
         """
         first: float | None = None
         due = 0.0
         for number, item in enumerate(frames):
             frame = item if isinstance(item, Frame) else Frame(item)
-            if self.fps is not None or self.duration_s is not None:
-                if frame.time_s is None and frame.error is None:
-                    raise VideoError(
-                        f"Frame {number} has no timestamp, which a rate or a duration needs.",
-                        hint="Take every Nth frame (--stride) and end after a number of them (--max-frames).",
-                    )
-                if frame.time_s is not None:
-                    first = frame.time_s if first is None else first
-                    elapsed = frame.time_s - first
-                    if self.duration_s is not None and elapsed >= self.duration_s:
-                        return
-                    if self.fps is not None and frame.error is None:
-                        if elapsed < due:
-                            continue
-                        # On the grid of the rate, so that a late frame does not delay all that follow.
-                        due = (int(elapsed * self.fps + _ROUNDING) + 1) / self.fps - _ROUNDING / self.fps
+            if frame.error is None and self.fps is not None:
+                time_s = _timestamp(frame, number)
+                first = time_s if first is None else first
+                # On the grid of the rate, so that a late frame does not delay all that follow.
+                place = (time_s - first) * self.fps + _ROUNDING
+                if place < due:
+                    continue
+                due = int(place) + 1
             if frame.error is not None or number % self.stride == 0:
                 yield number, frame
 
 
 _ROUNDING = 1e-3
 """Share of the time between two frames that timestamps may be off, as those of containers are rounded."""
+
+
+def until(frames: Iterable[Frame], duration_s: float) -> Iterator[Frame]:
+    """The frames of the first `duration_s` seconds, by their timestamps.
+
+    Raises:
+        EngineError: the duration is not above 0.
+        VideoError: a frame has no timestamp.
+    """
+    check_positive("duration_s", duration_s)
+    first: float | None = None
+    for number, frame in enumerate(frames):
+        if frame.error is None:
+            time_s = _timestamp(frame, number)
+            first = time_s if first is None else first
+            if time_s - first >= duration_s - 1e-6:
+                return
+        yield frame
+
+
+def check_positive(name: str, value: float) -> None:
+    """Refuse what is not a number above 0.
+
+    Raises:
+        EngineError: it is not.
+    """
+    if not 0 < value < float("inf"):
+        raise EngineError(f"{name} is {value}; it is a number above 0.", hint="Leave it out for all frames.")
+
+
+def _timestamp(frame: Frame, number: int) -> float:
+    if frame.time_s is None:
+        raise VideoError(
+            f"Frame {number} has no timestamp, which a rate or a duration needs.",
+            hint="Take every Nth frame (--stride), and end after a number of them (--max-frames).",
+        )
+    return frame.time_s

@@ -10,7 +10,7 @@ from typing import Any
 from edge_fm_runtime.errors import MissingDependencyError, VideoError
 from edge_fm_runtime.photos.file import shown_name
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
-from edge_fm_runtime.streams.source import VideoSource, parse_source, why_unreachable
+from edge_fm_runtime.streams.source import VideoSource, cameras, parse_source, why_unreachable
 from edge_fm_runtime.streams.video import Video
 from edge_fm_runtime.system.machine import usable_cpus
 
@@ -145,7 +145,7 @@ def _cannot_open(source: VideoSource, error: Any, timeout_s: float) -> VideoErro
         )
         return VideoError(f"{name} cannot be opened: {reason}.", hint="Check the address, the network and --timeout.")
     if source.kind == "camera":
-        return VideoError(f"{name} cannot be opened as a camera: {reason}.", hint="List cameras: ls /dev/video*")
+        return VideoError(f"{name} cannot be opened as a camera: {reason}.", hint=cameras())
     if isinstance(error, av.error.InvalidDataError):
         again = (
             "Name the file: some formats can be read from files only." if source.kind == "pipe" else "Copy it again."

@@ -128,11 +128,16 @@ def _masked(url: str) -> str:
     return _SECRET.sub(r"\1=***", f"{scheme}{separator}{server.rpartition('@')[2]}{slash}{path}")
 
 
-def _missing(path: str) -> str:
-    if not path.startswith("/dev/video"):
-        return "Check the path." if not any(c in path for c in "*?[") else "Name one video: a pattern is not taken."
+def cameras() -> str:
+    """Which cameras there are, as a hint."""
     found = sorted(str(device) for device in Path("/dev").glob("video*"))
     return f"There is {', '.join(found)}." if found else "No camera is connected, or this user or container sees none."
+
+
+def _missing(path: str) -> str:
+    if path.startswith("/dev/video"):
+        return cameras()
+    return "Name one video: a pattern is not taken." if any(c in path for c in "*?[") else "Check the path."
 
 
 def _check_file(path: str, shown: str) -> None:

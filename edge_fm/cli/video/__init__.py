@@ -1,0 +1,1 @@
+"""What `edgefm infer --video` prints; loaded only then."""
