@@ -35,6 +35,7 @@ class _Received:
 
     number: int | None = None
     at = 0.0
+    held = False
 
 
 _received = _Received()
@@ -52,6 +53,14 @@ def heeded(number: int) -> bool:
         return False
     _received.number, _received.at = _received.number or number, now
     return True
+
+
+def hold_signals(held: bool) -> None:
+    """While held, a signal raises nothing; it is raised a moment later, and again until it is held no more.
+
+    For a step that must not be cut off between being done and being counted, and that cannot take long.
+    """
+    _received.held = held
 
 
 def catch_signals() -> None:
@@ -85,9 +94,15 @@ def ignore_signals() -> None:
 
 def _raise(number: int, frame: FrameType | None) -> None:
     if heeded(number):
-        raise Interrupted(number)
+        _raise_or_hold(Interrupted(number))
 
 
 def _raise_again(number: int, frame: FrameType | None) -> None:
     if (lost := interruption()) is not None:
-        raise lost
+        _raise_or_hold(lost)
+
+
+def _raise_or_hold(error: Interrupted) -> None:
+    if not _received.held:
+        raise error
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)

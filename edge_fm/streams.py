@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import select
+import stat
 import sys
+from functools import cached_property
 from typing import Any
+
+from edge_fm.signals import hold_signals
 
 STDOUT = "stdout"
 """`filename` of an OSError that writing results raised."""
@@ -31,7 +36,11 @@ def open_streams() -> bool:
 
 
 class _Stdout(io.FileIO):
-    """Raises OSErrors that name stdout; after the first one, what is still buffered is dropped."""
+    """Raises OSErrors that name stdout; after the first one, what is still buffered is dropped.
+
+    A signal cuts no line off and writes none twice: it is heeded while a pipe or a terminal takes nothing, and not
+    between the moment that bytes are written and the moment that the buffer knows.
+    """
 
     _failed = False
 
@@ -39,10 +48,22 @@ class _Stdout(io.FileIO):
         if self._failed:
             return memoryview(data).nbytes
         try:
-            return super().write(data)
+            part = memoryview(data)
+            if not self._is_file:
+                select.select([], [self], [])
+                part = part[: select.PIPE_BUF]  # as many as a pipe that is ready takes without waiting
+            hold_signals(True)
+            try:
+                return super().write(part)
+            finally:
+                hold_signals(False)
         except OSError as error:
             self._failed = True
             raise OSError(error.errno, error.strerror, STDOUT) from None
+
+    @cached_property
+    def _is_file(self) -> bool:
+        return stat.S_ISREG(os.fstat(self.fileno()).st_mode)
 
 
 class _Stderr(io.FileIO):

@@ -128,6 +128,6 @@ def _expected(video: Video, options: dict[str, Any]) -> int | None:
         return None
     seconds = min(video.duration_s, options["duration_s"] or video.duration_s)
     rate = min(video.fps / options["stride"], options["fps"] or video.fps)
-    frames = max(1, round(seconds * rate))
-    most: int = options["max_frames"] or frames
+    frames: int = max(1, round(seconds * rate))
+    most = int(options["max_frames"] or frames)
     return min(frames, most)

@@ -123,7 +123,7 @@ class Selection:
                 yield number, frame
 
 
-_ROUNDING = 1e-3
+_ROUNDING = 0.05
 """Share of the time between two frames that timestamps may be off, as those of containers are rounded."""
 
 

@@ -124,8 +124,8 @@ class Video:
                 decoded = [] if self._stopped.is_set() else packet.decode()
         except av.FFmpegError as error:
             if not self._wait_for_whole:
-                time_s = None if packet.pts is None else float(packet.pts * packet.time_base)
-                yield Frame(None, time_s, self._damaged(error.strerror), self.name)
+                # Without a timestamp: a decoder of several threads may report the frame before this packet's.
+                yield Frame(None, None, self._damaged(error.strerror), self.name)
             return
         for frame in decoded:
             if frame.is_corrupt:
