@@ -16,7 +16,7 @@ from PIL import Image
 HAS_PYAV = pytest.importorskip("av", reason="needs the extra video")
 
 
-def pictures(n: int, size: tuple[int, int] = (64, 48)) -> list[npt.NDArray[np.uint8]]:
+def moving_square(n: int, size: tuple[int, int] = (64, 48)) -> list[npt.NDArray[np.uint8]]:
     """Frames `[H,W,3]` that differ: a bright square moves over a gradient."""
     width, height = size
     made = []
@@ -69,7 +69,7 @@ def make_clip(
             stream.codec_context.sample_aspect_ratio = pixel_aspect
         if curve is not None:
             stream.codec_context.color_trc = curve
-        for number, pixels in enumerate(pictures(n, size)):
+        for number, pixels in enumerate(moving_square(n, size)):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts = number if times_ms is None else times_ms[number]
             frame.time_base = Fraction(1, rate) if times_ms is None else Fraction(1, 1000)
@@ -78,8 +78,8 @@ def make_clip(
     return path
 
 
-def make_sound(path: Path, cover: Image.Image | None = None) -> Path:
-    """A file with sound alone, or with a picture of its cover."""
+def make_sound(path: Path) -> Path:
+    """A file with sound alone."""
     import av
 
     with av.open(str(path), "w") as container:

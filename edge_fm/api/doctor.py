@@ -24,6 +24,7 @@ _PACKAGES: dict[str, tuple[str, str, str]] = {
     "cryptography": ("cryptography", "sign", "signatures of artifacts"),
     "cyclonedx-python-lib": ("cyclonedx", "bom", "export --bom"),
     "pillow-heif": ("pillow_heif", "heif", "HEIC photos"),
+    "av": ("av", "video", "videos and cameras"),
     "keras": ("keras", "train", "train, export"),
     "tensorflow": ("tensorflow", "train", "train, export"),
     "scikit-learn": ("sklearn", "train", "train"),

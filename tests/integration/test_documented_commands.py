@@ -34,6 +34,7 @@ NOT_RUN = {
     r"export KERAS_BACKEND=jax": "needs JAX",
     r"edgefm data fetch": "downloads; tests/integration/test_data_fetch.py fetches",
     r"(edgefm serve .*&$|curl .*127\.0\.0\.1:8000|kill \$!)": "serves; tests/integration/processes/test_serve.py does",
+    r"edgefm infer --video (rtsp:|/dev/)": "needs a camera",
     r"edgefm train ": "trains on 60,000 images; tests/integration/test_the_whole_way.py trains on part of the mini set",
     r"edgefm evaluate runs/(latest|lenet5) --report": "needs the run of the line before, which is not trained here",
     r"edgefm experiments --run \S+( --seeds \S+)?$": "trains on 60,000 images; the tutorial's trial runs on 600",
@@ -59,6 +60,7 @@ SHAPE, NAMES = (12, 10, 3), ("rose", "tulip", "daisy", "lily")
 
 LANGUAGES = {"bash", "python", "toml", "text", "{eval-rst}"}
 NEEDS_ALL = re.compile(r"edge-fm\[(all|serve)\]|edge_fm\.serve|\.keras|import keras|edge_fm\.train")
+NEEDS_VIDEO = re.compile(r"clip\.mp4")
 PAGES = {file: blocks_of(file) for file in markdown_files()}
 BLOCKS = [block for blocks in PAGES.values() for block in blocks]
 ALONE = [block for block in BLOCKS if TUTORIALS not in block.file.parents]
@@ -186,10 +188,16 @@ def test_a_block(block: Block, base: Path, folder: Path, request: pytest.Fixture
         pytest.importorskip("cryptography")
         if shutil.which("openssl") is None:
             pytest.skip("needs the program openssl, which is not installed")
+    needs_video = NEEDS_VIDEO.search(block.text)
+    if needs_video:
+        pytest.importorskip("av", reason="needs the extra video")
+        from video_clips import make_clip
+
+        make_clip(folder / "clip.mp4", 30)
     needs_all = NEEDS_ALL.search(block.text)
     if needs_all:
         shutil.copytree(request.getfixturevalue("models"), folder, dirs_exist_ok=True)
-    run_block(block, request.getfixturevalue("preloaded") if needs_all else base, folder)
+    run_block(block, request.getfixturevalue("preloaded") if needs_all or needs_video else base, folder)
 
 
 @pytest.mark.slow

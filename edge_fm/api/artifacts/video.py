@@ -128,7 +128,7 @@ def open_video_results(
         raise EngineError(f"max_frames is {max_frames}; at least one is classified.", hint="Leave it out for all.")
     if duration_s is not None:
         check_positive("duration_s", duration_s)
-    chosen = {name: options.pop(name) for name in _OF_THE_STREAM if name in options}
+    selected = {name: options.pop(name) for name in _OF_THE_STREAM if name in options}
     limit = max_pixels or DEFAULT_MAX_PIXELS
     with (
         open_video(video, live=live, timeout_s=timeout_s, max_pixels=limit) as opened,
@@ -138,7 +138,7 @@ def open_video_results(
         for text in (*opened.notes, *filter(None, [classifier.profile_note])):
             note(text)
         frames = opened if duration_s is None else until(opened, duration_s)
-        results = classifier.classify_stream(frames, live=opened.live, **chosen)
+        results = classifier.classify_stream(frames, live=opened.live, **selected)
         try:
             yield OpenedVideo(classifier, opened, _first(results, max_frames))
         finally:

@@ -11,7 +11,7 @@ from edge_fm_runtime.classification import Decoded, Failure
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.model_outputs import ClassifyFn
 from edge_fm_runtime.streams.buffer import Buffer
-from edge_fm_runtime.streams.frames import Frame, FrameResult, Picture, Selection
+from edge_fm_runtime.streams.frames import Frame, FrameImage, FrameResult, Selection
 from edge_fm_runtime.streams.vote import Window
 
 __all__ = ["Selection", "Steps", "Window", "classify_frames"]
@@ -22,12 +22,12 @@ class Steps:
     """What a classifier does with frames.
 
     Attributes:
-        decode: from a picture, and what its frame is called, to what the model sees.
+        decode: from an image, and what its frame is called, to what the model sees.
         classify: from what the model sees to predictions.
         calls: counts a call in flight.
     """
 
-    decode: Callable[[Picture, str], Decoded]
+    decode: Callable[[FrameImage, str], Decoded]
     classify: ClassifyFn
     calls: AbstractContextManager[None]
 
@@ -45,7 +45,7 @@ def classify_frames(
     """Classify the frames of a stream; see `Classifier.classify_stream`.
 
     Args:
-        frames: `Frame`s or pictures.
+        frames: `Frame`s or images.
         selection: which of them are classified.
         steps: what a classifier does with them.
         window: what the vote is over; None for none.
@@ -69,7 +69,7 @@ def classify_frames(
 
 def _prepare(frame: Frame, steps: Steps) -> Decoded | Failure:
     try:
-        return steps.decode(frame.picture(), frame.name)
+        return steps.decode(frame.load(), frame.name)
     except PhotoError as error:
         return Failure(frame.name, error)
 

@@ -14,7 +14,7 @@ from edge_fm_runtime.classification import Classification, Failure
 from edge_fm_runtime.errors import EngineError, PhotoError, VideoError
 from edge_fm_runtime.streams.vote import Vote
 
-Picture: TypeAlias = "Image.Image | npt.NDArray[np.uint8]"
+FrameImage: TypeAlias = "Image.Image | npt.NDArray[np.uint8]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +29,12 @@ class Frame:
         name: what the stream is called.
     """
 
-    image: Picture | Callable[[], Picture] | None
+    image: FrameImage | Callable[[], FrameImage] | None
     time_s: float | None = None
     error: PhotoError | None = None
     name: str = "<image>"
 
-    def picture(self) -> Picture:
+    def load(self) -> FrameImage:
         """The pixels.
 
         Raises:

@@ -52,7 +52,7 @@ def open_video(
     Example:
         >>> with open_video("clip.mp4") as video:  # doctest: +SKIP
         ...     for frame in video:
-        ...         print(frame.time_s, frame.picture().size)
+        ...         print(frame.time_s, frame.load().size)
     """
     try:
         import av

@@ -134,9 +134,9 @@ class Video:
                     yield Frame(None, frame.time, self._damaged("parts of it are missing"), self.name)
                 continue
             self._wait_for_whole = False
-            yield Frame(partial(self._picture, frame), frame.time, None, self.name)
+            yield Frame(partial(self._image, frame), frame.time, None, self.name)
 
-    def _picture(self, frame: Any) -> Image.Image:
+    def _image(self, frame: Any) -> Image.Image:
         """The frame upright, as RGB, or RGBA where it has transparency."""
         import av
         from av.sidedata.sidedata import Type

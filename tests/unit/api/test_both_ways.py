@@ -26,7 +26,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "evaluate": (edge_fm.evaluate,),
     "experiments": (edge_fm.run_experiments, edge_fm.pair_classes),
     "export": (edge_fm.export, edge_fm.ExportOptions, edge_fm.write_model_repository),
-    "infer": (edge_fm.classify, edge_fm.classify_to_files),
+    "infer": (edge_fm.classify, edge_fm.classify_video, edge_fm.classify_to_files),
     "models": (edge_fm.list_models, edge_fm.plot_models),
     "quickstart": (edge_fm.quickstart,),
     "report": (edge_fm.benchmark_report,),

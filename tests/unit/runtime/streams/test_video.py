@@ -49,7 +49,7 @@ def test_frames_are_those_of_files(name: str, tmp_path: Path, artifact_folder: P
     assert {one.prediction.input for one in results} == {str(clip)}
     with open_video(clip) as video:
         assert (video.width, video.height) == stored[0].size and not video.live
-        pixels = [np.asarray(frame.picture().convert("RGB")) for frame in video]  # type: ignore[union-attr]
+        pixels = [np.asarray(frame.load().convert("RGB")) for frame in video]  # type: ignore[union-attr]
     assert all(np.array_equal(a, np.asarray(b)) for a, b in zip(pixels, stored, strict=True))
 
 
@@ -72,7 +72,7 @@ def test_phone_videos_are_turned_upright(orientation: int, tmp_path: Path) -> No
     clip = turned(make_clip(tmp_path / "a.mp4", 2), tmp_path / "turned.mp4", MATRICES[orientation])
     expected = [orient(image, orientation) for image in stored_frames(clip)]
     with open_video(clip) as video:
-        found = [frame.picture() for frame in video]
+        found = [frame.load() for frame in video]
     assert [np.asarray(image).tolist() for image in found] == [np.asarray(image).tolist() for image in expected]
     with av.open(str(clip)) as container:  # counterclockwise, by FFmpeg's own reading of the matrix
         rotation = next(container.decode(video=0)).rotation
@@ -83,7 +83,7 @@ def test_phone_videos_are_turned_upright(orientation: int, tmp_path: Path) -> No
 def test_an_angle_that_no_camera_writes_is_refused(tmp_path: Path) -> None:
     clip = turned(make_clip(tmp_path / "a.mp4", 2), tmp_path / "turned.mp4", (0.7071, 0.7071, -0.7071, 0.7071))  # type: ignore[arg-type]
     with open_video(clip) as video, pytest.raises(VideoError, match="angle"):
-        next(iter(video)).picture()
+        next(iter(video)).load()
     with pytest.raises(VideoError, match="angle"):
         orientation_of(bytes(36))
 
@@ -102,7 +102,7 @@ def test_transparent_frames_stand_on_white_as_photos_do(tmp_path: Path, artifact
         container.mux(stream.encode())
     with Classifier.load(artifact_folder) as classifier, open_video(clip) as video:
         frame = next(iter(video))
-        canvas = classifier.canvas(frame.picture())
+        canvas = classifier.canvas(frame.load())
         photo = classifier.canvas(Image.fromarray(pixels))
     assert np.array_equal(canvas, photo) and canvas.max() > 200
 
