@@ -59,7 +59,7 @@ def test_it_runs_without_rights_on_a_slim_base_with_a_health_check(name: str) ->
     assert "HEALTHCHECK" in words[last:] and "RUN" not in words[last:]
 
 
-def test_the_server_answers_its_health_check() -> None:
+def test_the_server_passes_its_health_check() -> None:
     entry = command("serve", "ENTRYPOINT")
     assert entry[:2] == ["edgefm", "serve"]
     serve = cli.get_command(click.Context(cli), "serve")
