@@ -1,18 +1,22 @@
 """A recipe on photos by people that it never saw: folds by group, and what a threshold does with each fold's photos.
 
     python -m benchmarks.folds_by_group [RECIPE] --data SOURCE --group COLUMN [--other-things SOURCE] [--folds N]
-        [--epochs N] [--size HxWxC] [--out DIR] [--json]
+        [--epochs N] [--size HxWxC] [--out DIR] [--format onnx,...] [--precision int8,...] [--json]
 
 `edgefm crossval` trains and stores the folds; the same command goes on where it was stopped. SOURCE is a labelled
 folder or a manifest, and groups are given as `edgefm crossval --group` takes them, such as index.csv:sender. For each
 fold it prints what is right of the photos that the fold held out, in all and balanced over the classes; then, above a
 threshold that was selected on the fold's own validation photos as `edgefm export` selects one, how many get a label,
 how many of these are right, and how many other things of people that the fold held out get one.
+
+With --format, each fold's model is exported, too, calibrated on what the fold learned from, and a row for each artifact
+says what it is right on and what it lost beside the Keras model, on the same photos that the fold held out.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import statistics
 import sys
@@ -92,6 +96,61 @@ def fold_figures(recipe: Any, part: Any, folder: Path) -> dict[str, Any]:
     return {**at(rejection.threshold, own, truth, others), "reason": rejection.reason}
 
 
+def artifact_figures(recipe: Any, part: Any, folder: Path, formats: list[str], precisions: list[str]) -> dict[str, Any]:
+    """Export a fold's model; what each artifact is right on, of the photos that the fold held out, by its target."""
+    import edge_fm
+    from edge_fm_export.engines import REFERENCE_ENGINES
+    from edge_fm_runtime.artifacts.artifact import load_artifact
+    from edge_fm_runtime.engines import ENGINES, create_engine
+
+    photos = Path(recipe.data.source).resolve().parent
+    manifest = folder / "photos.csv"
+    with manifest.open("w", encoding="utf-8", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["file", "label", "split"])
+        for name, split in (("train", part.train), ("test", part.test)):
+            rows.writerows(
+                (photos / file, part.label_names[i], name) for file, i in zip(split.files, split.labels, strict=True)
+            )
+    options = edge_fm.ExportOptions(data=str(manifest), group="none", label_column="label", force=True)
+    report = edge_fm.export(folder, formats, precisions, out=folder / "export", options=options, strict=False)
+    found: dict[str, Any] = {
+        str(one.target): {"failed": one.parity and one.parity.to_json()} for one in report.failures
+    }
+    for result in report.results:
+        engine = create_engine(load_artifact(result.path), registry={**ENGINES, **REFERENCE_ENGINES})
+        held = engine.predict_all(np.asarray(part.test.images[:]), batch=32)
+        engine.close()
+        figures = at(None, held, part.test.labels, np.zeros((0, held.shape[1]), np.float32))
+        found[str(result.target)] = {
+            **figures,
+            "drop_points": result.parity.drop_points,
+            "agreement": result.parity.top1_agreement,
+        }
+    return found
+
+
+def print_artifacts(rows: list[dict[str, Any]]) -> None:
+    """A row for each target: over all photos of all folds, and the folds' own drops."""
+    print(f"{'artifact':>16} {'right':>8} {'balanced':>9} {'drop':>6} {'agree':>7}  drop of each fold, in points")
+    for target in rows[0]:
+        ones = [row[target] for row in rows if "accuracy" in row[target]]
+        if len(ones) < len(rows):
+            print(f"{target:>16} was not written in {len(rows) - len(ones)} of {len(rows)} folds")
+        if not ones:
+            continue
+        weight = np.array([one["n"] for one in ones], np.float64) / sum(one["n"] for one in ones)
+        mean = {
+            key: float(np.dot(weight, [one[key] for one in ones])) for key in ("accuracy", "drop_points", "agreement")
+        }
+        balanced = statistics.fmean(one["balanced_accuracy"] for one in ones)
+        drops = " ".join(f"{one['drop_points']:+.2f}" for one in ones)
+        print(
+            f"{target:>16} {mean['accuracy']:>8.1%} {balanced:>9.1%} {mean['drop_points']:>+6.2f} "
+            f"{mean['agreement']:>7.1%}  {drops}"
+        )
+
+
 def line(name: str, figures: dict[str, Any]) -> str:
     shown = ["-" if figures[key] is None else f"{figures[key]:.1%}" for key in FIGURES]
     return f"{name:>6} " + " ".join(f"{text:>10}" for text in shown)
@@ -107,6 +166,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--size", help="HEIGHTxWIDTHxCHANNELS")
     parser.add_argument("--out", type=Path, help="folder of the runs; default: runs/crossval-RECIPE")
+    parser.add_argument("--format", help="also export each fold's model: onnx, openvino, litert, comma-separated")
+    parser.add_argument("--precision", default="int8", help="precisions of these, comma-separated; default: int8")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     options = parser.parse_args()
     from dataclasses import replace
@@ -126,10 +187,15 @@ def main() -> None:
         recipe = replace(recipe, data=replace(recipe.data, other_things=options.other_things))
     dataset = load_recipe_data(recipe)
     assigned = assign_folds(dataset.train, folds=options.folds, seed=recipe.seed)
-    rows = [fold_figures(recipe, fold_dataset(dataset, assigned, fold), run) for fold, run in enumerate(runs)]
+    parts = [fold_dataset(dataset, assigned, fold) for fold in range(len(runs))]
+    rows = [fold_figures(recipe, part, run) for part, run in zip(parts, runs, strict=True)]
     every = summary(rows)
+    artifacts: list[dict[str, Any]] = []
+    if options.format:
+        asked = options.format.split(","), options.precision.split(",")
+        artifacts = [artifact_figures(recipe, part, run, *asked) for part, run in zip(parts, runs, strict=True)]
     if options.json:
-        print(json.dumps({"recipe": result.recipe, "folds": rows, "all": every}, indent=2))
+        print(json.dumps({"recipe": result.recipe, "folds": rows, "all": every, "artifacts": artifacts}, indent=2))
         return
     print(f"{'fold':>6} {'right':>10} {'balanced':>10} {'labelled':>10} {'of these':>10} {'others':>10}")
     for number, one in enumerate(rows, start=1):
@@ -138,6 +204,8 @@ def main() -> None:
     for number, one in enumerate(rows, start=1):
         if one["threshold"] is None:
             print(f"fold {number} has no threshold, and all its photos count as labelled: {one['reason']}")
+    if artifacts:
+        print_artifacts(artifacts)
 
 
 if __name__ == "__main__":
