@@ -1,9 +1,9 @@
 """Class activation maps: what each place of the last feature map adds to the logit of each class.
 
-Where features are pooled by their mean and a dense layer follows, the logit of a class is the mean over all places of
-the products of feature map and kernel, plus a constant: these products are the map (Zhou et al. 2016, "Learning Deep
-Features for Discriminative Localization"). It is exact, and needs no gradients. A depthwise convolution as large as the
-feature map, which weighs each place, is pooling of this kind, too.
+Where features are pooled by their mean and a dense layer follows, the logit of a class is the sum over all places of
+the products of feature map and kernel, divided by the number of places, plus a constant: these are the map (Zhou et al.
+2016, "Learning Deep Features for Discriminative Localization"). It is exact, and needs no gradients. A depthwise
+convolution as large as the feature map, which weighs each place, is pooling of this kind, too.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ClassMaps:
         name = producer(self.features)[0].name
         return (
             f"class activation maps: what each place of the feature map {name} adds to the logit of each class; "
-            "the mean over all places is the logit, but for a constant"
+            "their sum over all places is the logit, but for a constant"
         )
 
     def output(self, keras: Any, features: Any) -> Any:
@@ -85,16 +85,14 @@ def find_class_maps(head: Head) -> ClassMaps:
     if len(tensor.shape) == 4 and tuple(tensor.shape[1:3]) != (1, 1):
         if tuple(head.layer.kernel_size) != (1, 1) or tuple(head.layer.strides) != (1, 1) or head.layer.groups != 1:
             raise _not_supported(head.layer)
-        return _maps(tensor, np.ones((1, 1, 1), np.float32), kernel, head.layer)
+        return _maps(tensor, np.full((1, 1, 1), _share(tensor), np.float32), kernel, head.layer)
     while True:
         operation, inputs = producer(tensor)
         kind = type(operation).__name__
         if kind == "GlobalAveragePooling2D" and operation.data_format == "channels_last":
-            return _maps(inputs[0], scale[None, None], kernel, operation)
+            return _maps(inputs[0], scale[None, None] * _share(inputs[0]), kernel, operation)
         if kind == "DepthwiseConv2D" and _weighs_places(operation, inputs[0]):
-            weights = np.asarray(operation.kernel, np.float32)[..., 0]
-            # So that the mean over all places, and not their sum, is the logit: as with plain pooling.
-            return _maps(inputs[0], weights * scale * np.float32(weights[..., 0].size), kernel, operation)
+            return _maps(inputs[0], np.asarray(operation.kernel, np.float32)[..., 0] * scale, kernel, operation)
         if kind == "BatchNormalization" and operation.axis in (-1, len(tensor.shape) - 1):
             variance = np.asarray(operation.moving_variance, np.float32)
             scale = scale / np.sqrt(variance + np.float32(operation.epsilon))
@@ -119,6 +117,12 @@ def _weighs_places(layer: Any, features: Any) -> bool:
 def _one_place(tensor: Any) -> bool:
     """Whether a tensor is a vector `[N,channels]`, or has one place alone."""
     return len(tensor.shape) == 2 or (len(tensor.shape) == 4 and tuple(tensor.shape[1:3]) == (1, 1))
+
+
+def _share(features: Any) -> np.float32:
+    """What each place counts in the mean over all places; 1 where their number is not known, which is refused later."""
+    places = features.shape[1:3]
+    return np.float32(1.0 if None in places else 1.0 / (places[0] * places[1]))
 
 
 def _maps(features: Any, weights: Any, kernel: npt.NDArray[np.float32], operation: Any) -> ClassMaps:

@@ -128,7 +128,7 @@ def weighed_places() -> Any:
 
 
 @pytest.mark.parametrize("build", [averaged, weighed_places, convolutions, sigmoid])
-def test_the_mean_of_a_class_map_is_the_logit_but_for_a_constant(build: Any, tmp_path: Path) -> None:
+def test_the_sum_of_a_class_map_is_the_logit_but_for_a_constant(build: Any, tmp_path: Path) -> None:
     build().save(tmp_path / "model.keras")
     source = load_source(tmp_path / "model.keras")
     extra = extra_outputs(source.model, ["embedding", "cam"])
@@ -139,11 +139,11 @@ def test_the_mean_of_a_class_map_is_the_logit_but_for_a_constant(build: Any, tmp
     np.testing.assert_array_equal(found["probabilities"], np.asarray(source.model(IMAGES, training=False)))
     logits = np.log(found["probabilities"])
     if classes == 2:  # 1-p and p: the logit of p is their difference, half for each side of the maps
-        means = found["cam"].mean(axis=(1, 2))
-        np.testing.assert_allclose(means[:, 0], -means[:, 1], atol=1e-6)
-        of_maps, of_model = means[:, 1], logits[:, 1] - logits[:, 0]
+        sums = found["cam"].sum(axis=(1, 2))
+        np.testing.assert_allclose(sums[:, 0], -sums[:, 1], atol=1e-6)
+        of_maps, of_model = sums[:, 1], logits[:, 1] - logits[:, 0]
     else:
-        of_maps, of_model = (x[:, 1:] - x[:, :1] for x in (found["cam"].mean(axis=(1, 2)), logits))
+        of_maps, of_model = (x[:, 1:] - x[:, :1] for x in (found["cam"].sum(axis=(1, 2)), logits))
     shifts = of_model - of_maps
     np.testing.assert_allclose(shifts, np.broadcast_to(shifts[:1], shifts.shape), atol=1e-4)
     assert np.ptp(of_maps, axis=0).max() > 1e-3  # the maps differ from image to image
