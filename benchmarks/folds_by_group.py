@@ -1,7 +1,8 @@
 """A recipe on photos by people that it never saw: folds by group, and what a threshold does with each fold's photos.
 
     python -m benchmarks.folds_by_group [RECIPE] --data SOURCE --group COLUMN [--other-things SOURCE] [--folds N]
-        [--not-judged GROUP,...] [--epochs N] [--size HxWxC] [--out DIR] [--format onnx,...] [--precision int8,...] [--json]
+        [--not-judged GROUP,...] [--epochs N] [--size HxWxC] [--out DIR]
+        [--format onnx,...] [--precision int8,...] [--json]
 
 `edgefm crossval` trains and stores the folds; the same command goes on where it was stopped. SOURCE is a labelled
 folder or a manifest, and groups are given as `edgefm crossval --group` takes them, such as index.csv:sender. For each
