@@ -15,6 +15,7 @@ from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, sile
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edge_fm.api.common.opened_model import OpenedModel
     from edge_fm.data import Dataset
     from edge_fm.evaluation import Evaluation
     from edge_fm.evaluation.multi_label import MultiLabelEvaluation
@@ -162,22 +163,25 @@ def evaluate(
     with closing(opened.engine) as running:
         probabilities, inference = _predict(running, selected.images, batch_size, f"evaluating on {stage}", progress)
         ran = (running.name, running.device, running.precision)
-    evaluation: Evaluation | MultiLabelEvaluation
-    if opened.thresholds is not None:
-        evaluation = evaluate_multi_label(probabilities, selected.labels, opened.labels, opened.thresholds)
-        doubt = multi_label_warning(probabilities, selected.labels, who=named, data=stage)
-        scores = {"label_thresholds": (opened.scores or {}).get("label_thresholds")}
-    else:
-        evaluation = evaluate_probabilities(probabilities, selected.labels, opened.labels, files=selected.files)
-        doubt = accuracy_warning(
-            probabilities.argmax(axis=1),
-            selected.labels,
-            opened.labels,
-            who=named,
-            data=stage,
-            trained=own_training(opened.training, run_of(path)),
-        )
-        scores = evaluate_scores(probabilities, selected.labels, opened.scores)
+        evaluation: Evaluation | MultiLabelEvaluation
+        heatmaps = None
+        if opened.thresholds is not None:
+            evaluation = evaluate_multi_label(probabilities, selected.labels, opened.labels, opened.thresholds)
+            doubt = multi_label_warning(probabilities, selected.labels, who=named, data=stage)
+            scores = {"label_thresholds": (opened.scores or {}).get("label_thresholds")}
+        else:
+            evaluation = evaluate_probabilities(probabilities, selected.labels, opened.labels, files=selected.files)
+            doubt = accuracy_warning(
+                probabilities.argmax(axis=1),
+                selected.labels,
+                opened.labels,
+                who=named,
+                data=stage,
+                trained=own_training(opened.training, run_of(path)),
+            )
+            scores = evaluate_scores(probabilities, selected.labels, opened.scores)
+            if report is not None:
+                heatmaps = _heatmaps(opened, evaluation, selected.images)
     learned = _learned_from(dataset, split, selected.images, opened.training)
     warnings = tuple(text for text in (doubt, learned) if text is not None)
     is_artifact = opened.original is None
@@ -199,6 +203,7 @@ def evaluate(
             drawn,
             shown,
             files=selected.files,
+            heatmaps=heatmaps,
         )
         page = write_report(Path(report), result.to_json(), evaluated)
         result = replace(result, report=page)
@@ -265,6 +270,15 @@ def _feature_maps(model: Any, layer: str | None, images: Any) -> tuple[str, Any,
         layer = first_convolution(model)
     shown = images[:: max(1, len(images) // _MAPPED)][:_MAPPED]
     return layer, feature_maps(model, shown, layer=layer), shown
+
+
+def _heatmaps(opened: OpenedModel, evaluation: Evaluation, images: Any) -> Any:
+    """Where the model saw the classes that it predicted wrongly, for the report; None where that is not known."""
+    from edge_fm.evaluation.worst_section import heatmaps_of
+
+    return heatmaps_of(
+        evaluation.worst, images, opened.labels, engine=opened.engine, outputs=opened.outputs, model=opened.original
+    )
 
 
 def _metrics(run: Path) -> dict[str, Any]:

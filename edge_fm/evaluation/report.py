@@ -24,6 +24,7 @@ from edge_fm.evaluation.plots import (
     plot_reliability,
     plot_samples,
 )
+from edge_fm.evaluation.worst_section import worst_section
 from edge_fm_runtime.system.atomic_write import replacing, write_utf8
 from edge_fm_runtime.system.json_text import dump_json
 
@@ -49,6 +50,7 @@ class Evaluated:
         maps: float32 `[n,h,w,channels]`: the feature maps of the first n of `map_images`, or None.
         map_images: uint8 `[n,H,W,C]`.
         files: the file of each image, or empty.
+        heatmaps: float32 `[n,h,w]`: where the model saw the class, of each of the result's `worst`, or None.
     """
 
     images: npt.NDArray[np.uint8]
@@ -61,6 +63,7 @@ class Evaluated:
     maps: npt.NDArray[np.float32] | None = None
     map_images: npt.NDArray[np.uint8] | None = None
     files: Sequence[str] = ()
+    heatmaps: npt.NDArray[np.float32] | None = None
 
 
 def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) -> Path:
@@ -85,7 +88,9 @@ def write_report(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) 
         "Most confused": _confused(result, evaluated),
         "Calibration": _calibration(folder, result),
         "Sample predictions": _samples(folder, evaluated),
-        "Wrong and most confident": _worst(folder, result, evaluated),
+        "Wrong and most confident": worst_section(folder, result["worst"], evaluated.images, evaluated.heatmaps)
+        if _can_show(evaluated)
+        else None,
         "Labels to check": label_section(result["label_suspects"], evaluated.images) if _can_show(evaluated) else None,
         "Feature maps": _feature_maps(folder, evaluated),
         "Time": _time(result, evaluated),
@@ -207,23 +212,6 @@ def _samples(folder: Path, evaluated: Evaluated) -> Markup | None:
     files = _files(evaluated, drawn)
     text = page.paragraph(f"{len(drawn)} images, drawn at random.")
     return page.together(text, parts.thumbs(evaluated.images[drawn], captions, alts=alts, files=files))
-
-
-def _worst(folder: Path, result: Mapping[str, Any], evaluated: Evaluated) -> Markup | None:
-    worst = result["worst"]
-    if not worst or not _can_show(evaluated):
-        return None
-    images = evaluated.images[[one["index"] for one in worst]]
-    titles = [
-        f"{short_label(w['answered'], 18)} {100 * w['score']:.0f}%\nis {short_label(w['true'], 13)} ({w['index']})"
-        for w in worst
-    ]
-    plot_samples(images, titles, folder / "worst.png")
-    captions = [parts.prediction(one["answered"], one["score"], one["true"]) for one in worst]
-    alts = [f"Image {one['index']}, a {one['true']}" for one in worst]
-    files = [one["file"] or f"image {one['index']:,}" for one in worst]
-    text = page.paragraph("A label may be wrong here, too.")
-    return page.together(text, parts.thumbs(images, captions, alts=alts, files=files))
 
 
 def _files(evaluated: Evaluated, indices: npt.NDArray[np.intp]) -> list[str]:

@@ -16,6 +16,8 @@ from tiny_models import TINY_LABELS, TINY_SHAPES, tiny_images, tiny_set
 
 import edge_fm
 from edge_fm.cli import cli
+from edge_fm.evaluation import Evaluation
+from edge_fm.evaluation.worst_section import heatmaps_of
 from edge_fm_export.context import SourceModel
 from edge_fm_export.engines import REFERENCE_ENGINES
 from edge_fm_export.outputs.extra import extra_outputs
@@ -142,3 +144,38 @@ def test_what_speaks_against_the_class_is_not_coloured() -> None:
     drawn = draw_heatmap(canvas, lone)
     changed = (drawn != 100).any(axis=2)
     assert changed[1, 2] and changed.sum() == 1
+
+
+def test_the_page_shows_where_the_model_saw_what_it_got_wrong(
+    made: Callable[[Target], Path], exported: Exported, tmp_path: Path
+) -> None:
+    images, labels = tiny_images(SHAPE, 12, seed=9)
+    names = TINY_LABELS["grey"]
+    rows = ["file,label,split"]
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{number}.png")
+        rows.append(f'{number}.png,"{names[(label + 1) % 4]}",test')  # a wrong label, so that predictions are wrong
+    for place, name in enumerate(names):
+        Image.fromarray(images[place, ..., 0] // 2).save(tmp_path / f"train{place}.png")
+        rows.append(f'train{place}.png,"{name}",train')
+    (tmp_path / "data.csv").write_text("\n".join(rows) + "\n")
+    data = str(tmp_path / "data.csv")
+    artifact = made(Target("onnx", "fp32"))
+    result = edge_fm.evaluate(artifact, data=data, report=tmp_path / "page")
+    assert isinstance(result.evaluation, Evaluation) and len(result.evaluation.worst) >= 4 and result.report is not None
+    assert "Where the model saw the class that it predicted" in result.report.read_text()
+    assert (tmp_path / "page" / "worst-heatmaps.png").is_file()
+    # The maps are those that the model gives for the predicted classes, in the order of the wrong predictions.
+    worst = result.evaluation.worst
+    shown = np.stack([np.asarray(Image.open(tmp_path / str(one.file))) for one in worst])[..., None]
+    with edge_fm.Classifier.load(artifact) as classifier:
+        places = list(range(len(worst)))
+        moved = [replace(one, index=place) for place, one in zip(places, worst, strict=True)]
+        maps = heatmaps_of(moved, shown, names, engine=classifier.engine, outputs=["embedding", "cam"])
+        assert maps is not None
+        for image, drawn, one in zip(shown, maps, worst, strict=True):
+            found = classifier.classify(image[..., 0], heatmap=True)
+            assert found.label == one.predicted and found.heatmap is not None
+            np.testing.assert_allclose(drawn, found.heatmap, atol=1e-5)
+    without = edge_fm.evaluate(exported("grey", Target("onnx", "fp32")).path, data=data, report=tmp_path / "other")
+    assert without.report is not None and "Where the model saw" not in without.report.read_text()

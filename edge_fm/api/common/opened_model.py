@@ -33,6 +33,7 @@ class OpenedModel:
         original: the Keras model; None for an artifact.
         task: "multi-label", or None for one class of many.
         thresholds: of a multi-label model, from which score on each label applies; None for one class of many.
+        outputs: names of what an artifact returns beside the probabilities.
     """
 
     engine: Engine
@@ -44,6 +45,7 @@ class OpenedModel:
     original: Any = None
     task: Task | None = None
     thresholds: tuple[float, ...] | None = None
+    outputs: tuple[str, ...] = ()
 
 
 def open_model(path: Path, engine: str, options: EngineOptions, warn: MessageFn) -> OpenedModel:
@@ -90,4 +92,5 @@ def open_model(path: Path, engine: str, options: EngineOptions, warn: MessageFn)
         metadata.scores,
         task=metadata.task,
         thresholds=None if metadata.task is None else label_thresholds(metadata),
+        outputs=tuple(output.name for output in metadata.extra_outputs),
     )
