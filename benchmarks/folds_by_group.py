@@ -1,7 +1,7 @@
 """A recipe on photos by people that it never saw: folds by group, and what a threshold does with each fold's photos.
 
     python -m benchmarks.folds_by_group [RECIPE] --data SOURCE --group COLUMN [--other-things SOURCE] [--folds N]
-        [--not-judged GROUP,...] [--epochs N] [--size HxWxC] [--out DIR]
+        [--leave-out GROUP,...] [--epochs N] [--size HxWxC] [--out DIR]
         [--format onnx,...] [--precision int8,...] [--json]
 
 `edgefm crossval` trains and stores the folds; the same command goes on where it was stopped. SOURCE is a labelled
@@ -10,7 +10,7 @@ fold it prints what is right of the photos that the fold held out, in all and ba
 threshold that was selected on the fold's own validation photos as `edgefm export` selects one, how many get a label,
 how many of these are right, and how many other things of people that the fold held out get one.
 
-Groups of --not-judged, such as images of another kind that only help to learn, count nowhere; a fold that held out
+Groups of --leave-out, such as images of another kind that only help to learn, count in no figure; a fold that held out
 nothing else is left out.
 
 With --format, each fold's model is exported, too, calibrated on what the fold learned from, and a row for each artifact
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--data", help="labelled photos; default: the recipe's")
     parser.add_argument("--group", help="what folds keep together; default: the recipe's")
     parser.add_argument("--other-things", default="", help="folder or manifest of photos of other things")
-    parser.add_argument("--not-judged", default="", help="groups that are no photos to judge by, comma-separated")
+    parser.add_argument("--leave-out", default="", help="groups that count in no figure, comma-separated")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--size", help="HEIGHTxWIDTHxCHANNELS")
@@ -192,16 +192,16 @@ def main() -> None:
         recipe = replace(recipe, data=replace(recipe.data, other_things=options.other_things))
     dataset = load_recipe_data(recipe)
     assigned = assign_folds(dataset.train, folds=options.folds, seed=recipe.seed)
-    parts, judged = [], []
+    parts, measured = [], []
     for fold, run in enumerate(runs):
         part = fold_dataset(dataset, assigned, fold)
-        kept = [i for i, group in enumerate(part.test.groups) if group not in options.not_judged.split(",")]
+        kept = [i for i, group in enumerate(part.test.groups) if group not in options.leave_out.split(",")]
         if kept:
             parts.append(replace(part, test=part.test.take(np.array(kept))))
-            judged.append(run)
+            measured.append(run)
         else:
             print(f"fold {fold + 1} held out {', '.join(set(part.test.groups))} alone: left out", file=sys.stderr)
-    runs = judged
+    runs = measured
     rows = [fold_figures(recipe, part, run) for part, run in zip(parts, runs, strict=True)]
     every = summary(rows)
     artifacts: list[dict[str, Any]] = []
