@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint types bench bench-compare cold-start aarch64 fuzz signals wheel-check docs clean
+.PHONY: quickstart test lint types bench bench-compare cold-start aarch64 fuzz signals swaps wheel-check docs clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -65,6 +65,9 @@ fuzz: $(VENV)/.installed  ## mutated photos, artifacts, model files, recipes and
 
 signals: $(VENV)/.installed  ## fifty signals at random moments to each command; half an hour
 	EDGEFM_SIGNAL_MOMENTS=50 $(BIN)/python -m pytest -q tests/integration/processes/test_signals.py
+
+swaps: $(VENV)/.installed  ## a thousand artifacts, good and bad, in the place of one that is served under load; minutes
+	EDGEFM_SWAP_ROUNDS=334 $(BIN)/python -m pytest -q tests/unit/serving/test_swaps.py -k under_load
 
 wheel-check: $(VENV)/.installed  ## build the wheel, install it alone elsewhere, classify a photo with it
 	$(BIN)/python tools/check_wheel.py
