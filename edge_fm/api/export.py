@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_fm.api.artifacts.web import export_artifact, find_artifact
 from edge_fm.api.common.export_options import ExportOptions
 from edge_fm.api.common.places import EXPORTS, RUNS, is_run, select_model
 from edge_fm.api.common.reading import Reading
@@ -55,8 +56,10 @@ def export(
     """Export a model to every format and precision, prove each artifact, and write those that pass.
 
     Args:
-        model: a run, a Keras file, or the name of a trained model of the package; None for the newest run.
-        formats: "onnx", "openvino", "savedmodel", "litert" or "all".
+        model: a run, a Keras file, or the name of a trained model of the package; None for the newest run. For the
+            format "web" also an ONNX artifact, whose graph is taken as it is.
+        formats: "onnx", "openvino", "savedmodel", "litert", "web" or "all", which has "web" where the npm package that
+            it needs is on this machine.
         precisions: "fp32", "fp16", "int8" or "all".
         out: where the artifacts go; None for export/ in the run.
         options: everything else.
@@ -72,6 +75,8 @@ def export(
     from edge_fm_export.targets import parse_targets
 
     targets = parse_targets(formats, precisions)
+    if model is not None and (artifact := find_artifact(model)) is not None:
+        return export_artifact(artifact, targets, out=out, options=options, progress=progress, note=note)
     path = select_model(model, note)
     if out is None:
         # A model of the package is exported into the user's runs.
@@ -139,6 +144,11 @@ def _export(
         from edge_fm.evaluation.page import require_pages
 
         require_pages()
+    runtime = None
+    if any(target.format == "web" for target in targets):
+        from edge_fm.web_runtime import obtain_web_runtime
+
+        runtime = obtain_web_runtime(options.web_runtime, progress=progress, note=note)
     progress("loading the model", 0, None)
     original = _open(path, options, note)
     require_outputs(original.model, options.outputs)
@@ -184,6 +194,7 @@ def _export(
         golden=options.golden,
         force=options.force,
         bom=options.bom,
+        web_runtime=runtime,
         progress=progress,
     )
     if options.explain:

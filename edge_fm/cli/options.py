@@ -178,9 +178,18 @@ study_options = option_group(
 
 def engine_options(function: F) -> F:
     """Add `--engine`, `--device` and `--threads`."""
+    return _engine_options()(function)
+
+
+def with_browser_engine(function: F) -> F:
+    """Add `--engine`, `--device` and `--threads`, with the engine "web": a web artifact in headless Chromium."""
+    return _engine_options("web")(function)
+
+
+def _engine_options(*more: str) -> Callable[[F], F]:
     from edge_fm_runtime.engines import ENGINES
 
-    names = ["auto", *ENGINES]
+    names = ["auto", *ENGINES, *more]
     return option_group(
         click.option(
             "--engine",
@@ -198,7 +207,7 @@ def engine_options(function: F) -> F:
             help="Where to run; never replaced by another.",
         ),
         click.option("--threads", type=COUNT, help="Compute threads. Default: as many as this process may use."),
-    )(function)
+    )
 
 
 def _require_signature(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:

@@ -19,6 +19,7 @@ from edge_fm_runtime.progress import ProgressFn, silent
 if TYPE_CHECKING:
     import keras
 
+    from edge_fm_export.browser_runtime.package import WebRuntime
     from edge_fm_export.outputs.extra import ExtraOutputs
 
 
@@ -153,6 +154,7 @@ class BuildContext:
         quantize: how to quantize.
         static_batch: a fixed batch size, or None for a dynamic one.
         progress: called as work goes on.
+        web_runtime: ONNX Runtime Web's files, which the web format needs; None without.
     """
 
     source: SourceModel
@@ -162,6 +164,7 @@ class BuildContext:
     quantize: QuantizeOptions = QuantizeOptions()
     static_batch: int | None = None
     progress: ProgressFn = silent
+    web_runtime: WebRuntime | None = None
 
 
 @dataclass(frozen=True)

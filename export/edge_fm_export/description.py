@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from edge_fm_export.browser_runtime.package import PACKAGE
 from edge_fm_export.context import BuildContext, Built, EvaluationSet
 from edge_fm_export.gate.gate import GateResult
 from edge_fm_export.gate.golden_images import GoldenKind
@@ -59,11 +60,17 @@ def describe_artifact(
             **({} if source.temperature is None else {"temperature": source.temperature}),
             "notes": [*source.notes, *built.notes, *warnings],
         },
-        versions=package_versions(_VERSIONS),
+        versions={**package_versions(_VERSIONS), **_web_version(context, target)},
         scores=None if source.scores is None else dict(source.scores),
         extra_outputs=() if source.extra is None else source.extra.specs,
         task=source.task,
     )
+
+
+def _web_version(context: BuildContext, target: Target) -> dict[str, str]:
+    """The version of the npm package that a page carries; it is of the web format alone."""
+    runtime = context.web_runtime
+    return {PACKAGE: runtime.version} if target.format == "web" and runtime is not None else {}
 
 
 def with_rejection(metadata: Metadata, rejection: Rejection) -> Metadata:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from edge_fm_export.browser_runtime.package import WebRuntime
 from edge_fm_export.context import BuildContext, Built, EvaluationSet, QuantizeOptions, RejectionSets, SourceModel
 from edge_fm_export.description import describe_artifact, with_gate_results, with_rejection
 from edge_fm_export.documents.bom import BOM_FILE, bill_of_materials, require_bom
@@ -27,7 +28,7 @@ from edge_fm_export.planning import artifact_name
 from edge_fm_export.prerequisites import check_request, why_not_int8
 from edge_fm_export.quantization.explanation.explanation import Explanation
 from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
-from edge_fm_export.targets import Target, find_builder, find_embed
+from edge_fm_export.targets import Target, find_builder, find_embed, find_finish
 from edge_fm_export.writer import check_replaceable, disk_errors, install, workspace
 from edge_fm_runtime.arrays import Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact, load_unsigned
@@ -56,6 +57,7 @@ def export_targets(
     golden: GoldenKind = "data",
     force: bool = False,
     bom: bool = False,
+    web_runtime: WebRuntime | None = None,
     progress: ProgressFn = silent,
 ) -> ExportReport:
     """Export `source` to every target, prove each, and put those that pass into `out_dir`.
@@ -79,6 +81,7 @@ def export_targets(
         golden: what the images are that travel with the artifacts.
         force: replace artifacts of another model.
         bom: add a bill of materials (CycloneDX) to each artifact.
+        web_runtime: ONNX Runtime Web's files; the web format needs them.
         progress: called as work goes on.
 
     Raises:
@@ -101,7 +104,7 @@ def export_targets(
     with workspace(out_dir) as work:
         scratch = work / "scratch"
         scratch.mkdir()
-        context = BuildContext(source, scratch, calibration, validation, quantize, static_batch, progress)
+        context = BuildContext(source, scratch, calibration, validation, quantize, static_batch, progress, web_runtime)
         reference = reference_predictions(source, test.images, progress=progress)
         warning = original_warning(source, test, reference)
         export_ = _Export(
@@ -278,6 +281,8 @@ def _write(export_: _Export, metadata: Metadata, gate: GateResult, folder: Path)
         extra = _golden_extra(export_.context.source, golden, gate)
         save_golden(Golden(golden.images, golden.reference, gate.golden, extra), folder / GOLDEN_FILE)
         (folder / CARD_FILE).write_text(model_card(metadata), encoding="utf-8")
+        if (finish := find_finish(metadata.format)) is not None:
+            finish(export_.context, folder, metadata)
         metadata = replace(metadata, files={name: hash_file(folder / name) for name in list_files(folder)})
         if export_.bom:
             (folder / BOM_FILE).write_text(bill_of_materials(metadata), encoding="utf-8")

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
+from edge_fm_export.browser_runtime.package import find_package
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_runtime.artifacts.metadata import FORMATS, PRECISIONS, Format, Metadata, Precision
 from edge_fm_runtime.errors import ExportError
@@ -33,11 +34,14 @@ class FormatEntry:
         embed: "module:function", called as `embed(payload, text, metadata)`.
         engine: the engine that its gate runs, a key of the runtime's or of the reference engines.
         packages: import names of what exporting it and running its gate needs.
+        finish: "module:function", called as `finish(context, folder, metadata)` once all but `edgefm.json` is written;
+            None for nothing.
     """
 
     embed: str
     engine: str
     packages: tuple[str, ...]
+    finish: str | None = None
 
 
 _BASE = ("tensorflow", "keras")
@@ -51,6 +55,12 @@ FORMAT_ENTRIES: Mapping[Format, FormatEntry] = {
         "edge_fm_export.openvino.openvino_format:embed", "openvino", (*_BASE, "tf2onnx", "onnx", "onnxslim", "openvino")
     ),
     "litert": FormatEntry("edge_fm_export.litert.litert_format:embed", "litert", (*_BASE, "ai_edge_litert")),
+    "web": FormatEntry(
+        "edge_fm_export.web.web_format:embed",
+        "onnxruntime",
+        (*_BASE, "tf2onnx", "onnx", "onnxslim", "onnxruntime"),
+        "edge_fm_export.web.web_format:finish",
+    ),
 }
 
 BUILDERS: Mapping[Target, str] = {
@@ -64,12 +74,16 @@ BUILDERS: Mapping[Target, str] = {
     Target("litert", "fp32"): "edge_fm_export.litert.litert_format:build_fp32",
     Target("litert", "fp16"): "edge_fm_export.litert.litert_format:build_fp16",
     Target("litert", "int8"): "edge_fm_export.litert.litert_format:build_int8",
+    Target("web", "fp32"): "edge_fm_export.web.web_format:build_fp32",
+    Target("web", "fp16"): "edge_fm_export.web.web_format:build_fp16",
+    Target("web", "int8"): "edge_fm_export.web.web_format:build_int8",
 }
 """Target -> "module:function" of its builder, called as `build(context, folder) -> Built`."""
 
 _EXTRA_PACKAGES: Mapping[Target, tuple[str, ...]] = {
     Target("openvino", "int8"): ("nncf",),
     Target("onnx", "int8"): ("sympy",),
+    Target("web", "int8"): ("sympy",),
 }
 
 ALL = "all"
@@ -79,7 +93,8 @@ def parse_targets(formats: str | Iterable[str], precisions: str | Iterable[str] 
     """Parse formats and precisions into targets, in the table's order, each once.
 
     Args:
-        formats: one or more of `FORMATS`, or "all"; commas separate too.
+        formats: one or more of `FORMATS`, or "all"; commas separate too. "web" is part of "all" where the package that
+            it needs is on this machine.
         precisions: one or more of `PRECISIONS`, or "all". With "all" on either side the pairs that do not exist are
             left out; a pair that is named must exist.
 
@@ -91,6 +106,8 @@ def parse_targets(formats: str | Iterable[str], precisions: str | Iterable[str] 
         ['savedmodel fp32', 'onnx fp32', 'onnx fp16', 'onnx int8']
     """
     wanted_formats, any_format = _names(formats, FORMATS, "format")
+    if any_format and "web" not in _given(formats) and find_package() is None:
+        wanted_formats = tuple(name for name in wanted_formats if name != "web")
     wanted_precisions, any_precision = _names(precisions, PRECISIONS, "precision")
     pairs = [Target(cast(Format, f), cast(Precision, p)) for f in wanted_formats for p in wanted_precisions]
     absent = [t for t in pairs if t not in BUILDERS]
@@ -122,14 +139,24 @@ def find_embed(format: Format) -> Callable[[Path, str, Metadata], None]:
     return cast("Callable[[Path, str, Metadata], None]", _load(FORMAT_ENTRIES[format].embed))
 
 
+def find_finish(format: Format) -> Callable[[BuildContext, Path, Metadata], None] | None:
+    """Import the function that completes an artifact of `format`; None where nothing is missing."""
+    finish = FORMAT_ENTRIES[format].finish
+    return None if finish is None else cast("Callable[[BuildContext, Path, Metadata], None]", _load(finish))
+
+
 def _load(spec: str) -> object:
     module, _, attribute = spec.partition(":")
     return getattr(import_module(module), attribute)
 
 
+def _given(names: str | Iterable[str]) -> list[str]:
+    parts = [names] if isinstance(names, str) else list(names)
+    return [name.strip().lower() for part in parts for name in part.split(",") if name.strip()]
+
+
 def _names(given: str | Iterable[str], known: tuple[str, ...], what: str) -> tuple[tuple[str, ...], bool]:
-    parts = [given] if isinstance(given, str) else list(given)
-    names = [n.strip().lower() for part in parts for n in part.split(",") if n.strip()]
+    names = _given(given)
     if not names:
         raise ExportError(f"No {what} was named; supported: {', '.join(known)}, {ALL}.")
     for name in names:

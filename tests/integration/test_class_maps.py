@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from exporting import export
+from exporting import TARGETS, export
 from PIL import Image
 from tiny_models import TINY_LABELS, TINY_SHAPES, tiny_images, tiny_set
 
@@ -23,7 +23,7 @@ from edge_fm_export.engines import REFERENCE_ENGINES
 from edge_fm_export.outputs.extra import extra_outputs
 from edge_fm_export.results import ExportResult
 from edge_fm_export.sources import make_source
-from edge_fm_export.targets import BUILDERS, Target
+from edge_fm_export.targets import Target
 from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.engines import ENGINES, create_engine
@@ -71,7 +71,7 @@ def made(source: SourceModel, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", [t for t in BUILDERS if t.precision != "fp16"], ids=str)
+@pytest.mark.parametrize("target", [t for t in TARGETS if t.precision != "fp16"], ids=str)
 def test_every_format_returns_the_maps_of_keras(
     target: Target, source: SourceModel, made: Callable[[Target], Path]
 ) -> None:

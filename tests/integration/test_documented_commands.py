@@ -35,6 +35,8 @@ NOT_RUN = {
     r"edgefm data fetch": "downloads; tests/integration/test_data_fetch.py fetches",
     r"(edgefm serve .*&$|curl .*127\.0\.0\.1:8000|kill \$!)": "serves; tests/integration/processes/test_serve.py does",
     r"edgefm infer --video (rtsp:|/dev/)": "needs a camera",
+    r"edgefm (export .*--format web|verify \S+-web-)": "fetches an npm package; tests/integration/web has pages",
+    r"python -m http\.server": "serves until it is stopped",
     r"edgefm train ": "trains on 60,000 images; tests/integration/test_the_whole_way.py trains on part of the mini set",
     r"edgefm evaluate runs/(latest|lenet5) --report": "needs the run of the line before, which is not trained here",
     r"edgefm experiments --run \S+( --seeds \S+)?$": "trains on 60,000 images; the tutorial's trial runs on 600",

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from exporting import TARGETS
 from PIL import Image
 from tiny_models import TINY_SHAPES, tiny_images, tiny_set
 
@@ -20,7 +21,7 @@ from edge_fm_export.context import SourceModel
 from edge_fm_export.engines import REFERENCE_ENGINES
 from edge_fm_export.gate.gate import verify_against
 from edge_fm_export.results import ExportResult
-from edge_fm_export.targets import BUILDERS, Target
+from edge_fm_export.targets import Target
 from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.artifacts.golden import golden_of, save_golden
 from edge_fm_runtime.engines import ENGINES, create_engine
@@ -34,7 +35,7 @@ ONNX = Target("onnx", "fp32")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", BUILDERS, ids=str)
+@pytest.mark.parametrize("target", TARGETS, ids=str)
 def test_every_format_returns_what_keras_does(
     target: Target, exported_with_outputs: Exported, tiny_sources: dict[str, SourceModel]
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exporting import export
+from exporting import TARGETS, export
 from tiny_models import TINY_SHAPES, tiny_images, tiny_set
 
 from edge_fm_export.engines import REFERENCE_ENGINES, reference_engine
@@ -34,7 +34,7 @@ Exported = Callable[[str, Target], ExportResult]
 
 pytestmark = pytest.mark.slow
 
-targets = pytest.mark.parametrize("target", BUILDERS, ids=str)
+targets = pytest.mark.parametrize("target", TARGETS, ids=str)
 kinds = pytest.mark.parametrize("kind", TINY_SHAPES)
 
 

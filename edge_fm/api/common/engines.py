@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from edge_fm_export.browser_runtime import BROWSER_ENGINES
 from edge_fm_export.engines import REFERENCE_ENGINES
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.engines import ENGINES, Registry
 
-ALL_ENGINES: Registry = {**ENGINES, **REFERENCE_ENGINES}
+ALL_ENGINES: Registry = {**ENGINES, **REFERENCE_ENGINES, **BROWSER_ENGINES}
 
 
 def select_engine(artifact: Artifact, engine: str) -> str:

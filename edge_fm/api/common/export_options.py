@@ -55,6 +55,8 @@ class ExportOptions:
         outputs: what the model returns beside the probabilities: "embedding", the feature vector that its last layer
             reads, and "cam", a map for each class of what each place of the image adds to its logit. None named: the
             probabilities alone.
+        web_runtime: file of the npm package onnxruntime-web for the format "web"; None for the one that the environment
+            variable `EDGEFM_WEB_RUNTIME` names, else the one in the cache folder, else the registry's.
     """
 
     calibration: str | None = None
@@ -86,3 +88,4 @@ class ExportOptions:
     force: bool = False
     bom: bool = False
     outputs: Sequence[str] = ()
+    web_runtime: str | Path | None = None

@@ -11,7 +11,7 @@ from edge_fm.api.benchmark import DURATION_S, PARTS, benchmark
 from edge_fm.cli.console.benchmark_tables import print_report
 from edge_fm.cli.console.console import Console, artifact_name
 from edge_fm.cli.deployment.benchmark_scenarios import run_scenarios, scenario_options
-from edge_fm.cli.options import COUNT, PATH, console_options, engine_options, signature_option
+from edge_fm.cli.options import COUNT, PATH, console_options, signature_option, with_browser_engine
 from edge_fm.evaluation.benchmark.statistics import Rules
 from edge_fm_runtime.measurement.latency import MIN_SAMPLES
 
@@ -63,7 +63,7 @@ _RULES = Rules()
 @click.option("--strict", is_flag=True, help="Exit with code 3 if the measurement is INVALID.")
 @click.option("--out", type=PATH, metavar="DIR", help="Write benchmark.json and benchmark.html there too.")
 @scenario_options
-@engine_options
+@with_browser_engine
 @signature_option
 @console_options
 def command(console: Console, **options: Any) -> None:

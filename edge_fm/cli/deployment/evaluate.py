@@ -13,9 +13,9 @@ from edge_fm.cli.options import (
     PATH,
     batch_size_option,
     console_options,
-    engine_options,
     signature_option,
     source_options,
+    with_browser_engine,
 )
 
 
@@ -37,7 +37,7 @@ from edge_fm.cli.options import (
 )
 @batch_size_option(BATCH_SIZE)
 @source_options
-@engine_options
+@with_browser_engine
 @signature_option
 @console_options
 def command(console: Console, **options: Any) -> None:

@@ -28,7 +28,7 @@ _OF_REPOSITORIES = ("repository", "model_name", "model_version", "server_path")
 
 
 @click.command("export")
-@click.argument("model", required=False, type=PATH, metavar="[RUN|MODEL.keras|NAME]")
+@click.argument("model", required=False, type=PATH, metavar="[RUN|MODEL.keras|NAME|ARTIFACT]")
 @export_options
 @console_options
 def command(
@@ -45,12 +45,13 @@ def command(
     layout: Layout | None,
     **given: Any,
 ) -> None:
-    """Export to SavedModel, ONNX, OpenVINO IR and LiteRT; write only what still predicts like the original.
+    """Export to SavedModel, ONNX, OpenVINO IR, LiteRT and a web page; write only what predicts like the original.
 
     Without an argument the newest run is exported. Each artifact is run on the whole evaluation set beside the Keras
     original; one that is out of tolerance is not written, and the exit code is 3. Agreement and accuracy drop are
     checked against what so many images can show: an artifact fails where its whole 95% interval is out of tolerance,
-    and gets a warning where its estimate is. NAME is a trained model of the package, such as edgenet-n.
+    and gets a warning where its estimate is. NAME is a trained model of the package, such as edgenet-n. An ONNX
+    ARTIFACT can be exported to web, at its own precision.
 
     With --layout, artifacts are written into the model repository of another server, too; an artifact in place of a
     model is written there alone.

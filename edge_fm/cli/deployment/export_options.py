@@ -39,7 +39,7 @@ export_options = option_group(
         multiple=True,
         default=("onnx",),
         show_default=True,
-        metavar="onnx|openvino|savedmodel|litert|all",
+        metavar="onnx|openvino|savedmodel|litert|web|all",
         help="Format; may be repeated.",
     ),
     click.option(
@@ -171,6 +171,13 @@ export_options = option_group(
         default=(),
         help="Let the model return more than probabilities: embedding, the feature vector that its last layer reads "
         "(for edgefm similar); cam, class activation maps (for edgefm infer --heatmap).",
+    ),
+    click.option(
+        "--web-runtime",
+        type=PATH,
+        metavar="FILE.tgz",
+        help="npm package onnxruntime-web for --format web. Default: $EDGEFM_WEB_RUNTIME, else fetched once into the "
+        "cache folder.",
     ),
     click.option("--bom", is_flag=True, help="Add a bill of materials to each artifact: bom.cdx.json (CycloneDX 1.6)."),
     click.option("--out", type=PATH, metavar="DIR", help="Where the artifacts go. Default: export/ in the run."),

@@ -9,7 +9,7 @@ import click
 
 from edge_fm.cli.console.artifact_tables import print_verification
 from edge_fm.cli.console.console import Console, artifact_name
-from edge_fm.cli.options import COUNT, PATH, console_options, engine_options, source_options
+from edge_fm.cli.options import COUNT, PATH, console_options, source_options, with_browser_engine
 from edge_fm_runtime.defaults import REQUIRE_SIGNATURE
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     "Serving's REST API.",
 )
 @source_options
-@engine_options
+@with_browser_engine
 @console_options
 def command(console: Console, **options: Any) -> None:
     """Check hashes and metadata, then replay the golden predictions on this device's own engine.

@@ -188,11 +188,12 @@ def _reference_case(
 
 
 def open_reference(path: str, engine: str, options: EngineOptions) -> tuple[Engine, tuple[int, int, int]]:
-    """Open the Keras original, a SavedModel artifact or a bare library; for `probe`."""
+    """Open the Keras original, a SavedModel artifact, a bare library or a browser; for `probe`."""
+    from edge_fm_export.browser_runtime import BROWSER_ENGINES
     from edge_fm_export.engines import REFERENCE_ENGINES
     from edge_fm_runtime.artifacts.artifact import load_artifact
 
-    registry = {**BARE_ENGINES, "savedmodel": REFERENCE_ENGINES["savedmodel"]}
+    registry = {**BARE_ENGINES, **BROWSER_ENGINES, "savedmodel": REFERENCE_ENGINES["savedmodel"]}
     if engine in registry:
         artifact = load_artifact(path)
         opened = create_engine(artifact, engine, options=options, registry=registry)

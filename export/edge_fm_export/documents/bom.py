@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, metadata, version
 from typing import Any
 
+from edge_fm_export.browser_runtime.package import LICENCE, PACKAGE
 from edge_fm_runtime.artifacts.metadata import Metadata, checksum
 from edge_fm_runtime.errors import ExportError, MissingDependencyError
 
@@ -140,7 +141,7 @@ def _libraries(versions: Mapping[str, str]) -> Iterator[Any]:
             version=number,
             type=ComponentType.LIBRARY,
             bom_ref=f"library:{name}",
-            purl=PackageURL("pypi", name=name, version=number),
+            purl=PackageURL("npm" if name == PACKAGE else "pypi", name=name, version=number),
             licenses=_licences(name, number),
         )
 
@@ -149,6 +150,8 @@ def _licences(name: str, number: str) -> tuple[Any, ...]:
     """What the installed package says of its licence; empty where another version is installed, or it says nothing."""
     from cyclonedx.contrib.license.factories import LicenseFactory
 
+    if name == PACKAGE:
+        return (LicenseFactory().make_from_string(LICENCE),)
     try:
         if version(name) != number:
             return ()

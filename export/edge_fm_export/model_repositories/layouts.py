@@ -15,6 +15,8 @@ LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 MOUNT = "/models"
 """Where a server sees the repository, unless another place is named: as the documented commands mount it."""
 
+_PAGE = "a page is for browsers"
+
 
 @dataclass(frozen=True)
 class Server:
@@ -43,6 +45,7 @@ SERVERS: Mapping[Layout, Server] = {
         {
             "savedmodel": "its TensorFlow backend is no longer developed",
             "litert": "it has no backend for LiteRT",
+            "web": _PAGE,
         },
         triton.place,
         triton.configure,
@@ -50,14 +53,14 @@ SERVERS: Mapping[Layout, Server] = {
     "ovms": Server(
         "OpenVINO Model Server",
         ("onnx", "openvino", "savedmodel", "litert"),
-        {},
+        {"web": _PAGE},
         ovms.place,
         ovms.configure,
     ),
     "tfserving": Server(
         "TensorFlow Serving",
         ("savedmodel",),
-        {form: "it runs SavedModels alone" for form in ("onnx", "openvino", "litert")},
+        {form: "it runs SavedModels alone" for form in ("onnx", "openvino", "litert", "web")},
         tfserving.place,
         tfserving.configure,
     ),

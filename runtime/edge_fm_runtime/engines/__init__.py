@@ -25,7 +25,12 @@ ENGINES: Registry = {
 """Engine name -> "module:Class". Each class is built as `Class(artifact, options)`; it is an `Engine`, or
 has at least `infer` and `close`."""
 
-DEFAULT_ENGINE: Mapping[str, str] = {"onnx": "onnxruntime", "openvino": "openvino", "litert": "litert"}
+DEFAULT_ENGINE: Mapping[str, str] = {
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+    "litert": "litert",
+    "web": "onnxruntime",
+}
 """The engine that `auto` means for each format."""
 
 

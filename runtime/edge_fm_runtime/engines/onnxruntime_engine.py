@@ -26,7 +26,7 @@ class OnnxRuntimeEngine(Engine):
     """Runs an ONNX artifact; thread-safe: `streams` callers at once are served best.
 
     Args:
-        artifact: of format "onnx".
+        artifact: of format "onnx" or "web", whose model is the same.
         options: `device` is "CPU", "GPU" (CUDA), or OpenVINO's provider as "OPENVINO" (its CPU) or with a device of its
             own, such as "OPENVINO:GPU". Every node runs there: a model that would run in part on the CPU is refused.
 
@@ -42,7 +42,7 @@ class OnnxRuntimeEngine(Engine):
     """
 
     name = "onnxruntime"
-    formats = ("onnx",)
+    formats = ("onnx", "web")
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
         super().__init__(artifact, options)

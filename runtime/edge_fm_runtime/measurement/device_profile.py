@@ -26,7 +26,12 @@ from edge_fm_runtime.system.user_cache import cache_root, how_to_trust, nearest_
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "litert": "ai-edge-litert"}
 """Engine -> the distribution whose version a choice depends on."""
 
-ENGINES_OF = {"onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",), "litert": ("litert",)}
+ENGINES_OF = {
+    "onnx": ("onnxruntime", "openvino"),
+    "openvino": ("openvino",),
+    "litert": ("litert",),
+    "web": ("onnxruntime",),
+}
 """Format -> the engines of a device that run it."""
 
 _SCHEMA = 1

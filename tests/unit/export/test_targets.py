@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from edge_fm_export.browser_runtime.package import cached_file
 from edge_fm_export.planning import artifact_name, plan
 from edge_fm_export.targets import BUILDERS, FORMAT_ENTRIES, Target, find_builder, find_embed, parse_targets
 from edge_fm_runtime.artifacts.metadata import FORMATS
@@ -24,10 +27,27 @@ def test_each_format_has_an_engine_for_its_gate() -> None:
     assert {entry.engine for entry in FORMAT_ENTRIES.values()} <= {*ENGINES, *REFERENCE_ENGINES}
 
 
-def test_all_means_every_pair_that_exists() -> None:
+def test_all_means_every_pair_that_exists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EDGEFM_WEB_RUNTIME", str(tmp_path / "package.tgz"))
     assert parse_targets("all", "all") == tuple(BUILDERS)
     assert parse_targets("savedmodel", "all") == (Target("savedmodel", "fp32"),)
     assert parse_targets("all", "int8") == tuple(t for t in BUILDERS if t.precision == "int8")
+
+
+def test_web_is_part_of_all_where_its_package_is_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("EDGEFM_WEB_RUNTIME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    without = tuple(t for t in BUILDERS if t.format != "web")
+    assert parse_targets("all", "all") == without
+    assert parse_targets("all,web", "all") == tuple(BUILDERS)
+    assert parse_targets("web") == (Target("web", "fp32"),)
+    file = cached_file()
+    assert file is not None
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert parse_targets("all", "all") == tuple(BUILDERS)
 
 
 def test_lists_are_taken_in_any_spelling_and_without_doubles() -> None:

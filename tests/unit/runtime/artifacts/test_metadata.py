@@ -48,7 +48,9 @@ def full() -> Metadata:
 def test_round_trip_keeps_everything(format: Any, precision: Any) -> None:
     from dataclasses import replace
 
-    payload = {"onnx": "model.onnx", "openvino": "model.xml", "litert": "model.tflite"}.get(format, "saved_model")
+    payload = {"onnx": "model.onnx", "openvino": "model.xml", "litert": "model.tflite", "web": "model.onnx"}.get(
+        format, "saved_model"
+    )
     metadata = replace(full(), format=format, precision=precision, payload=payload)
     assert parse_metadata(dump_metadata(metadata), where="x") == metadata
 

@@ -1,0 +1,199 @@
+import { ACCEPT, load } from "./edgefm.js";
+import { showCard } from "./card.js";
+
+const element = (id) => document.getElementById(id);
+const TOP = 5;
+let classifier = null;
+let stream = null;
+let last = null;
+
+function show(error) {
+  element("status").textContent = "";
+  element("error").textContent = error ? error.message || String(error) : "";
+  if (error) element("result").hidden = true;
+}
+
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+function row({ label, score }, below) {
+  const line = document.createElement("tr");
+  const name = document.createElement("th");
+  name.scope = "row";
+  const text = document.createElement("bdi");
+  text.textContent = label;
+  name.append(text);
+  const cell = document.createElement("td");
+  const meter = document.createElement("meter");
+  meter.max = 1;
+  meter.value = score;
+  meter.setAttribute("aria-hidden", "true");
+  cell.append(meter, percent(score));
+  line.append(name, cell);
+  if (below) line.className = "below";
+  return line;
+}
+
+function draw(pixels) {
+  const [height, width, channels] = classifier.metadata.input.shape.slice(1);
+  const canvas = element("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  for (let at = 0; at < width * height; at++) {
+    for (let colour = 0; colour < 3; colour++) image.data[4 * at + colour] = pixels[at * channels + (channels === 3 ? colour : 0)];
+    image.data[4 * at + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+}
+
+function summary(found) {
+  if (found.labels) return found.labels.length ? found.labels.map((one) => one.label).join(", ") : "No label reaches its threshold.";
+  return found.label === null ? "Unknown: the best score is below the threshold." : `${found.label}, ${percent(found.score)}`;
+}
+
+async function classify(photo) {
+  show(null);
+  last = photo;
+  element("status").textContent = "Classifying …";
+  await new Promise((resolve) => setTimeout(resolve));
+  try {
+    const minScore = element("reject").checked ? "auto" : null;
+    const found = await classifier.classify(photo, { topK: TOP, minScore });
+    if (photo !== last) return;
+    const applying = found.labels && new Set(found.labels.map((one) => one.index));
+    draw(found.canvas);
+    element("rows").replaceChildren(...found.top.map((one) => row(one, found.rejected || (applying && !applying.has(one.index)))));
+    element("times").textContent = `${found.decodeMs.toFixed(1)} ms to decode, ${found.inferMs.toFixed(1)} ms to predict.`;
+    element("result").hidden = false;
+    element("status").textContent = summary(found);
+    globalThis.firstPredictionMs ??= performance.now();
+  } catch (error) {
+    if (photo === last) show(error);
+  }
+}
+
+function stopCamera() {
+  stream?.getTracks().forEach((track) => track.stop());
+  stream = null;
+  element("video").hidden = element("take").hidden = element("stop").hidden = true;
+}
+
+async function camera() {
+  show(null);
+  try {
+    if (!navigator.mediaDevices) throw new Error("The browser gives no camera to this address; it needs https or localhost.");
+    stopCamera();
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    element("video").srcObject = stream;
+    element("video").hidden = element("take").hidden = element("stop").hidden = false;
+    element("take").focus();
+  } catch (error) { show(error); }
+}
+
+function take() {
+  const video = element("video");
+  const { videoWidth: width, videoHeight: height } = video;
+  if (!width) { show(new Error("The camera gives no picture yet.")); return; }
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(video, 0, 0);
+  stopCamera();
+  classify(context.getImageData(0, 0, width, height));
+}
+
+async function verify() {
+  const button = element("verify");
+  button.disabled = true;
+  element("verdict").textContent = "Replaying golden predictions …";
+  element("verdict").className = "";
+  await new Promise((resolve) => setTimeout(resolve));
+  try {
+    const found = await classifier.verify();
+    globalThis.lastVerification = found;
+    element("verdict").textContent = `${found.passed ? "Passed" : "FAILED: do not rely on this model here"}. ` +
+      `${found.n} golden predictions: ${percent(found.agreement)} have the same class; the largest difference of a probability ` +
+      `is ${found.maxAbsDiff.toExponential(1)} from the machine that exported it, ${found.maxAbsDiffToOriginal.toExponential(1)} from the original.`;
+    element("verdict").className = found.passed ? "" : "failed";
+    element("check-rows").replaceChildren(...found.checks.map((check) => {
+      const line = document.createElement("tr");
+      for (const text of [check.name, check.value.toPrecision(3), check.limit.toPrecision(3), check.passed ? "passed" : "FAILED"]) {
+        const cell = document.createElement("td");
+        cell.textContent = text;
+        line.append(cell);
+      }
+      return line;
+    }));
+    element("checks").hidden = false;
+  } catch (error) {
+    element("verdict").textContent = error.message || String(error);
+    element("verdict").className = "failed";
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function listen() {
+  const drop = element("drop");
+  for (const kind of ["dragenter", "dragover"]) {
+    drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
+  }
+  drop.addEventListener("dragleave", () => drop.classList.remove("over"));
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    if (event.dataTransfer.files.length) classify(event.dataTransfer.files[0]);
+  });
+  element("file").addEventListener("change", (event) => {
+    if (event.target.files.length) classify(event.target.files[0]);
+  });
+  element("camera").addEventListener("click", camera);
+  element("take").addEventListener("click", take);
+  element("stop").addEventListener("click", stopCamera);
+  element("verify").addEventListener("click", verify);
+  element("reject").addEventListener("change", () => { if (last) classify(last); });
+}
+
+async function keepOffline() {
+  const note = element("offline");
+  if (!("serviceWorker" in navigator)) {
+    note.textContent = "This address cannot be used without network: a browser keeps pages of https or localhost alone.";
+    return;
+  }
+  try {
+    const registration = await navigator.serviceWorker.register("sw.js");
+    registration.addEventListener("updatefound", () => {
+      if (navigator.serviceWorker.controller) note.textContent = "A newer version was found; it is used once all windows of this page are closed.";
+    });
+    const { active } = await navigator.serviceWorker.ready;
+    active.postMessage({ used: classifier.backend });
+    if (!note.textContent) note.textContent = "This page is kept in the browser and works without network.";
+  } catch (error) {
+    note.textContent = `This page is not kept for use without network: ${error.message}`;
+  }
+}
+
+async function start() {
+  element("file").accept = ACCEPT;
+  try {
+    classifier = await load();
+  } catch (error) { show(error); return; }
+  const { metadata } = classifier;
+  document.title = `${metadata.name}: classify a photo`;
+  element("model").textContent = metadata.name;
+  element("backend").textContent = classifier.backend === "webgpu" ? "Runs on WebGPU." :
+    `Runs on WebAssembly with ${classifier.threads === 1 ? "one thread" : `${classifier.threads} threads`}. ${classifier.note ?? ""}`;
+  element("reject-row").hidden = typeof metadata.scores?.rejection?.threshold !== "number" || metadata.task === "multi-label";
+  const [height, width] = metadata.input.shape.slice(1);
+  element("status").textContent = classifier.takesPhotos ? "" :
+    `This model takes images of exactly ${width} x ${height} pixels here: it finds the object in a photo, which this page cannot do as EdgeFM's runtime does.`;
+  element("file").disabled = element("camera").disabled = element("verify").disabled = false;
+  listen();
+  document.body.dataset.ready = "1";
+  fetch("README.md").then((response) => response.text()).then((text) => showCard(element("card"), text)).catch(() => {});
+  keepOffline();
+}
+
+start();
