@@ -16,6 +16,7 @@ from edge_fm_runtime import __version__
 if TYPE_CHECKING:
     from edge_fm.api.artifacts.classify_files import ClassifiedFiles, classify_to_files
     from edge_fm.api.artifacts.model_repository import write_model_repository
+    from edge_fm.api.artifacts.drift import DriftResult, drift
     from edge_fm.api.artifacts.serve import serve
     from edge_fm.api.artifacts.sign import SignResult, sign
     from edge_fm.api.artifacts.similar import SimilarPhoto, SimilarResult, similar
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from edge_fm_export.results import ExportReport
     from edge_fm_runtime.classification import Classification, Failure
     from edge_fm_runtime.classifier import Classifier
+    from edge_fm_runtime.drift.comparison import DriftTest
     from edge_fm_runtime.errors import EdgeFMError
     from edge_fm_runtime.parity.verification import Verification
     from edge_fm_runtime.signatures.requirement import required_signature
@@ -59,6 +61,8 @@ _HOMES = {
     "Classifier": "edge_fm_runtime.classifier",
     "ContactSheet": "edge_fm.api.datasets",
     "DataDescription": "edge_fm.api.datasets",
+    "DriftResult": "edge_fm.api.artifacts.drift",
+    "DriftTest": "edge_fm_runtime.drift.comparison",
     "EdgeFMError": "edge_fm_runtime.errors",
     "EvaluationResult": "edge_fm.api.evaluate",
     "ExperimentsResult": "edge_fm.api.experiments",
@@ -96,6 +100,7 @@ _HOMES = {
     "crossval": "edge_fm.api.studies",
     "describe_data": "edge_fm.api.datasets",
     "draw_data": "edge_fm.api.datasets",
+    "drift": "edge_fm.api.artifacts.drift",
     "evaluate": "edge_fm.api.evaluate",
     "examine_machine": "edge_fm.api.doctor",
     "export": "edge_fm.api.export",
@@ -129,6 +134,8 @@ __all__ = [
     "Classifier",
     "ContactSheet",
     "DataDescription",
+    "DriftResult",
+    "DriftTest",
     "EdgeFMError",
     "EvaluationResult",
     "ExperimentsResult",
@@ -167,6 +174,7 @@ __all__ = [
     "crossval",
     "describe_data",
     "draw_data",
+    "drift",
     "evaluate",
     "examine_machine",
     "export",

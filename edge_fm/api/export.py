@@ -130,6 +130,7 @@ def _export(
     warn: MessageFn,
 ) -> ExportReport:
     """Open the model, select the evaluation set and the calibration images, export, and note what matters."""
+    from edge_fm.api.artifacts.held_out import held_out_images
     from edge_fm.api.common.label_thresholds import fit_thresholds, require_single_options
     from edge_fm.api.common.original import evaluation_data
     from edge_fm.api.common.score_sets import fit_scores
@@ -190,6 +191,7 @@ def _export(
         limits_override=Limits(options.min_agreement, options.max_drop, options.max_diff),
         quantize=_quantize(options),
         rejection=rejection,
+        held_out=held_out_images(path, options, sets, original, note=note),
         static_batch=options.static_batch,
         golden=options.golden,
         force=options.force,

@@ -29,6 +29,7 @@ _COMMANDS = {
     "export": "turn a run or a .keras file into proven artifacts",
     "infer": "classify photos",
     "similar": "rank the photos of a folder by how much they look like one photo",
+    "drift": "find out whether what a device sees has changed since the export",
     "serve": "serve artifacts over HTTP",
     "sign": "sign an artifact, so that devices can refuse all others",
     "verify": "check that an artifact predicts like the original",
@@ -44,7 +45,9 @@ _COMMANDS = {
 """Command -> short help; the help stands here so that `edgefm --help` loads no command."""
 
 _TRAINING = {"train", "search", "crossval", "sweep", "experiments", "models", "data"}
-"""The commands of `edge_fm.cli.training`; the others are those of `edge_fm.cli.deployment`."""
+"""The commands of `edge_fm.cli.training`."""
+_PHOTOS = {"similar", "drift"}
+"""The commands of `edge_fm.cli.photos`; the others are those of `edge_fm.cli.deployment`."""
 
 
 class _Failure(click.ClickException):
@@ -117,7 +120,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        folder = "training" if cmd_name in _TRAINING else "deployment"
+        folder = "training" if cmd_name in _TRAINING else "photos" if cmd_name in _PHOTOS else "deployment"
         return cast(click.Command, import_module(f"edge_fm.cli.{folder}.{cmd_name}").command)
 
     def resolve_command(
@@ -165,7 +168,8 @@ def cli() -> None:
     """Image classifiers from Keras to a device, with proof.
 
     stdout is data, stderr is progress and warnings. Exit codes: 0 done, 1 an error, 2 wrong usage,
-    3 a parity, accuracy or integrity gate failed, 4 some inputs failed and the rest were classified.
+    3 a parity, accuracy or integrity gate failed, 4 some inputs failed and the rest were classified, 5 `drift
+    --fail-on-change` saw a change.
     """
 
 

@@ -13,6 +13,7 @@ from edge_fm_export.description import describe_artifact, with_gate_results, wit
 from edge_fm_export.documents.bom import BOM_FILE, bill_of_materials, require_bom
 from edge_fm_export.documents.card import CARD_FILE, model_card
 from edge_fm_export.gate.advice import gate_advice
+from edge_fm_export.gate.drift_reference import write_reference
 from edge_fm_export.gate.gate import GateResult, original_warning, run_gate
 from edge_fm_export.gate.golden_images import (
     GoldenInputs,
@@ -53,6 +54,7 @@ def export_targets(
     limits_override: Limits | Mapping[Precision, Limits] | None = None,
     quantize: QuantizeOptions = QuantizeOptions(),  # noqa: B008 - frozen
     rejection: RejectionSets | None = None,
+    held_out: EvaluationSet | None = None,
     static_batch: int | None = None,
     golden: GoldenKind = "data",
     force: bool = False,
@@ -77,6 +79,7 @@ def export_targets(
         limits_override: tolerances in place of the defaults, field by field; for all precisions or for each its own.
         quantize: how to quantize.
         rejection: images that the threshold of each artifact is selected on; None records none.
+        held_out: images that `edgefm drift` compares photos with, labelled or not; None records none.
         static_batch: a fixed batch size, or None for a free one.
         golden: what the images are that travel with the artifacts.
         force: replace artifacts of another model.
@@ -116,6 +119,7 @@ def export_targets(
             limits_override,
             () if warning is None else (warning,),
             rejection,
+            held_out,
             bom,
         )
         for done, target in enumerate(wanted):
@@ -155,6 +159,7 @@ class _Export:
     limits: Limits | Mapping[Precision, Limits] | None
     warnings: tuple[str, ...] = ()
     rejection: RejectionSets | None = None
+    held_out: EvaluationSet | None = None
     bom: bool = False
 
     def limits_for(self, precision: Precision) -> Limits | None:
@@ -200,7 +205,11 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
             built.notes,
             explanation=explanation,
         )
-    metadata = _write(export_, with_gate_results(metadata, gate, export_.test, size, export_.golden.kind), gate, folder)
+    metadata = with_gate_results(metadata, gate, export_.test, size, export_.golden.kind)
+    if export_.held_out is not None:
+        built_artifact = Artifact(folder, metadata, folder / built.payload)
+        metadata = write_reference(built_artifact, export_.held_out, progress=context.progress)
+    metadata = _write(export_, metadata, gate, folder)
     threshold = () if rejection is None else (rejection.sentence(),)
     notes = (*context.source.notes, *built.notes, *export_.warnings, *gate.warnings, *threshold)
     return ExportResult(

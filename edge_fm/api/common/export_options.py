@@ -50,6 +50,8 @@ class ExportOptions:
         seed: of the choice of calibration images.
         golden: images in golden.npz, which travels with the artifact: "data" for 32 of the evaluation set, "generated"
             for drawn shapes, where photos must not be given away.
+        drift_reference: record what `drift` compares photos with, of images that the model has not learned from: those
+            of `validation`, else the validation split, else the evaluation set.
         force: replace artifacts that came from another model.
         bom: add a bill of materials, bom.cdx.json (CycloneDX), to each artifact.
         outputs: what the model returns beside the probabilities: "embedding", the feature vector that its last layer
@@ -85,6 +87,7 @@ class ExportOptions:
     static_batch: int | None = None
     seed: int = 0
     golden: GoldenKind = "data"
+    drift_reference: bool = True
     force: bool = False
     bom: bool = False
     outputs: Sequence[str] = ()

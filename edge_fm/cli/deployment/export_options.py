@@ -165,6 +165,13 @@ export_options = option_group(
         "shapes, where these must not be given away.",
     ),
     click.option(
+        "--drift-reference/--no-drift-reference",
+        default=True,
+        show_default=True,
+        help="Record what edgefm drift compares photos with, in numbers: up to 3,000 images of --validation, else the "
+        "validation split, else the evaluation set.",
+    ),
+    click.option(
         "--outputs",
         type=_OUTPUTS,
         metavar="NAME[,NAME]",

@@ -141,6 +141,9 @@ def _rows(metadata: Metadata) -> list[str]:
     if training.get("recipe_hash"):
         seed = f", seed {training['seed']}" if isinstance(training.get("seed"), int) else ""
         rows.append(f"| Recipe | SHA-256 {_plain(str(training['recipe_hash'])[:16])}{seed} |")
+    drift = metadata.drift
+    if drift is not None:
+        rows.append(f"| `edgefm drift` compares with | {drift['n']} images ({_plain(drift['dataset'])}) |")
     if metadata.source:
         name, digest = _plain(metadata.source["name"]), _plain(metadata.source["sha256"][:16])
         rows.append(f"| Made from | {name} (SHA-256 {digest}) |")

@@ -10,6 +10,7 @@ from edge_fm_runtime.artifacts.metadata import MAX_METADATA_BYTES, METADATA_FILE
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
 
 GOLDEN_FILE = "golden.npz"
+DRIFT_FILE = "drift.npz"
 
 
 def read_small(path: Path) -> bytes:
@@ -74,10 +75,12 @@ def check_files(folder: Path, metadata: Metadata) -> None:
 
 
 def _loaded_too(folder: Path, metadata: Metadata) -> list[str]:
-    """Files that a library or `verify` would read with the payload without a hash to check them by."""
+    """Files that a library, `verify` or `drift` would read with the payload without a hash to check them by."""
     payload = metadata.payload
     beside = [payload.removesuffix(".xml") + ".bin"] if metadata.format == "openvino" else []
-    names = [name for name in (*beside, GOLDEN_FILE) if (folder / name).exists() or (folder / name).is_symlink()]
+    names = [
+        name for name in (*beside, GOLDEN_FILE, DRIFT_FILE) if (folder / name).exists() or (folder / name).is_symlink()
+    ]
     if metadata.format == "savedmodel":
         names += [f"{payload}/{name}" for name in list_files(folder / payload)]
     return [name for name in names if name not in metadata.files]

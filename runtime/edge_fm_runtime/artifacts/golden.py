@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import math
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
+from edge_fm_runtime.artifacts.array_file import REEXPORT, load_arrays, save_arrays
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.files import GOLDEN_FILE
 from edge_fm_runtime.errors import ArtifactError
 
 __all__ = ["GOLDEN_FILE", "Golden", "golden_of", "load_golden", "save_golden"]
 
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
-"""What zipfile and numpy raise on other bytes, or on an archive that is compressed or encrypted otherwise."""
 _ARRAYS = ("images", "reference", "exported")
 _MAX_BYTES = 256 * 1024 * 1024
 MAX_IMAGES = 4096
@@ -63,13 +58,7 @@ def save_golden(golden: Golden, path: Path) -> None:
     arrays = {"images": golden.images, "reference": golden.reference, "exported": golden.exported}
     for output, pair in golden.extra.items():
         arrays |= {f"reference_{output}": pair.reference, f"exported_{output}": pair.exported}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            # A fixed date: np.savez would stamp the time and change the bytes at every export.
-            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(info, "w") as stream:
-                np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+    save_arrays(arrays, path)
 
 
 def golden_of(artifact: Artifact) -> Golden:
@@ -89,18 +78,8 @@ def load_golden(path: Path, content: bytes | None = None, *, extra: Sequence[str
     Raises:
         ArtifactError: the file is malformed or its arrays do not fit together.
     """
-    hint = "Export the model again: edgefm export"
     names = (*_ARRAYS, *(f"{kind}_{output}" for output in extra for kind in ("reference", "exported")))
-    try:
-        with zipfile.ZipFile(path if content is None else io.BytesIO(content)) as archive:
-            if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
-                raise ArtifactError(f"{path} unpacks to more than {_MAX_BYTES} bytes.", hint=hint)
-            for name in names:
-                _check_claim(archive, f"{name}.npy")
-        with np.load(path if content is None else io.BytesIO(content), allow_pickle=False) as data:
-            arrays = {name: data[name] for name in names}
-    except _DAMAGED as error:
-        raise ArtifactError(f"{path} holds no golden predictions: {error}", hint=hint) from error
+    arrays = load_arrays(path, content, names, what="golden predictions", max_bytes=_MAX_BYTES)
     pairs = {output: ExtraPair(arrays[f"reference_{output}"], arrays[f"exported_{output}"]) for output in extra}
     golden = Golden(arrays["images"], arrays["reference"], arrays["exported"], pairs)
     images, reference, exported = golden.images, golden.reference, golden.exported
@@ -116,7 +95,7 @@ def load_golden(path: Path, content: bytes | None = None, *, extra: Sequence[str
         raise ArtifactError(
             f"{path}: images {images.dtype} {list(images.shape)}, reference {reference.dtype} {list(reference.shape)} "
             f"and exported {exported.dtype} {list(exported.shape)} do not fit together.",
-            hint=hint,
+            hint=REEXPORT,
         )
     for output, pair in pairs.items():
         one, other = pair.reference, pair.exported
@@ -124,18 +103,8 @@ def load_golden(path: Path, content: bytes | None = None, *, extra: Sequence[str
             raise ArtifactError(
                 f"{path}: reference_{output} {one.dtype} {list(one.shape)} and exported_{output} {other.dtype} "
                 f"{list(other.shape)} do not fit {len(images)} images.",
-                hint=hint,
+                hint=REEXPORT,
             )
     if len(images) > MAX_IMAGES:
-        raise ArtifactError(f"{path} holds {len(images)} images; at most {MAX_IMAGES} are replayed.", hint=hint)
+        raise ArtifactError(f"{path} holds {len(images)} images; at most {MAX_IMAGES} are replayed.", hint=REEXPORT)
     return golden
-
-
-def _check_claim(archive: zipfile.ZipFile, name: str) -> None:
-    """Raise ValueError if an array claims more bytes than its member holds: NumPy would set memory aside for them."""
-    with archive.open(name) as stream:
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise ValueError(f"{name} is not of NumPy's format 1.0")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-        if math.prod(shape) * dtype.itemsize > archive.getinfo(name).file_size:
-            raise ValueError(f"{name} claims shape {list(shape)}, more than it holds")

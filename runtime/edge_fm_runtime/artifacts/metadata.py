@@ -1,7 +1,7 @@
 """The metadata of an artifact: dataclasses and their JSON; `metadata_parser` reads and validates it.
 
 The same metadata stands in `edgefm.json` and, less what is only known once the payload's bytes are final
-(`files`, `parity`, `accuracy`), as one JSON string inside the payload, so that a bare `.onnx`, `.xml` or
+(`files`, `parity`, `accuracy`, `drift`), as one JSON string inside the payload, so that a bare `.onnx`, `.xml` or
 `.tflite` runs.
 """
 
@@ -132,6 +132,8 @@ class Metadata:
         scores: the temperature inside the graph, how well scores match accuracy on the validation split, and the score
             below which `--min-score auto` gives no label; of a multi-label model the threshold of each label. None
             where none of it is known.
+        drift: what `edgefm drift` compares photos with, the file drift.npz: how many images of which dataset, and the
+            names of the tests. None where none was recorded.
         files: every other file of the folder by its relative name.
         extra_outputs: what the model returns beside the probabilities, in the order of the file; mostly nothing.
         task: "multi-label" where each label has a probability of its own, which do not add up to 1; None for one class
@@ -153,6 +155,7 @@ class Metadata:
     versions: Mapping[str, str] = field(default_factory=dict)
     parity: JsonObject | None = None
     scores: JsonObject | None = None
+    drift: JsonObject | None = None
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     extra_outputs: tuple[OutputSpec, ...] = ()
     task: Task | None = None
@@ -191,6 +194,7 @@ class Metadata:
             # Left out where there are none, as artifacts from before have it.
             **({} if self.scores is None else {"scores": self.scores}),
             **({} if self.task is None else {"task": self.task}),
+            **({} if self.drift is None else {"drift": self.drift}),
             "files": {name: {"sha256": f.sha256, "bytes": f.bytes} for name, f in sorted(self.files.items())},
         }
 
@@ -203,7 +207,7 @@ class Metadata:
 
     def embedded(self) -> str:
         """The copy that goes into the payload: one line, same bytes for the same metadata."""
-        inner = replace(self, files={}, parity=None, accuracy=None)
+        inner = replace(self, files={}, parity=None, accuracy=None, drift=None)
         return json.dumps(inner.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -225,8 +229,8 @@ def differences(metadata: Metadata, embedded: Metadata) -> list[str]:
     """Names of the fields in which `metadata` is not what was embedded with it; see `Metadata.embedded`."""
     one, other = metadata.to_json(), embedded.to_json()
     for content in (one, other):
-        for key in ("files", "parity", "accuracy"):
-            content.pop(key)
+        for key in ("files", "parity", "accuracy", "drift"):
+            content.pop(key, None)
         # Only known once the payload's bytes are final.
         content["graph"] = {key: value for key, value in (content["graph"] or {}).items() if key != "bytes"}
     return [key for key in {**one, **other} if one.get(key) != other.get(key)]

@@ -118,6 +118,7 @@ def metadata_from_json(raw: object, *, where: str) -> Metadata:
         },
         parity=reader.section(top, "parity"),
         scores=reader.section(top, "scores"),
+        drift=reader.section(top, "drift"),
         files=_read_files(reader, top),
         extra_outputs=_read_extra_outputs(reader, top, spec),
         task=None if top.get("task") is None else cast(Task, reader.choice(top["task"], "task", TASKS)),

@@ -151,12 +151,14 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
         "rejection.others": GROUPS,
         "rejection.table": THRESHOLDS,
     },
+    "drift": {"n": COUNT, "dataset": TEXT, "tests": TEXTS},
 }
 """Section -> key (dots for inner objects) -> what its value must be where it is there and not null."""
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "accuracy": ("value", "n", "dataset"),
     "source": ("name", "sha256"),
     "parity": ("n", "dataset", "engine", "checks"),
+    "drift": ("n", "dataset", "tests"),
 }
 """Section -> keys that must be there where the section is."""
 
