@@ -9,9 +9,8 @@ artifact records its validation images, and compares samples of the test split w
 - samples of the classes that the model knows, 200 times: each "changed" is a false alarm;
 - the same, blurred, darkened, with the grey levels or colours of another camera, or without one of the classes (each in
   turn), 100 times each;
-- samples of all classes, the one that was held back among them in its own share, 100 times.
-
-The last row but one is the new class by an artifact without embeddings.
+- samples of all classes, the one that was held back in its own share among them, 100 times, with embeddings and
+  without.
 """
 
 from __future__ import annotations
@@ -55,13 +54,15 @@ def warmer(images: Images) -> Images:
 
 def changes(channels: int) -> dict[str, Callable[[Images], Images]]:
     """The changes that are made to images, by name."""
-    colours: dict[str, Callable[[Images], Images]] = {"white balance, red +10%, blue -10%": warmer} if channels == 3 else {}
+    colours: dict[str, Callable[[Images], Images]] = (
+        {"white balance, red +10%, blue -10%": warmer} if channels == 3 else {}
+    )
     return {
         "blur": blurred,
         "darkness, half the light": lambda images: (images // 2).astype(np.uint8),
         "another camera, gamma 1.4": lambda images: gamma(images, 1.4),
         "another camera, gamma 1.25": lambda images: gamma(images, 1.25),
-        **colours,
+        **(colours if channels == 3 else {}),
     }
 
 
@@ -146,7 +147,9 @@ def trained(given: argparse.Namespace, out: Path) -> Path:
     for setting in given.settings or []:
         key, _, value = setting.partition("=")
         settings[key] = json.loads(value)
-    options = edge_fm.TrainOptions(recipe=given.recipe, data=given.data, epochs=given.epochs, settings=settings, out=out)
+    options = edge_fm.TrainOptions(
+        recipe=given.recipe, data=given.data, epochs=given.epochs, settings=settings, out=out
+    )
     edge_fm.train(options)
     return out
 

@@ -15,8 +15,8 @@ from edge_fm_runtime import __version__
 
 if TYPE_CHECKING:
     from edge_fm.api.artifacts.classify_files import ClassifiedFiles, classify_to_files
-    from edge_fm.api.artifacts.model_repository import write_model_repository
     from edge_fm.api.artifacts.drift import DriftResult, drift
+    from edge_fm.api.artifacts.model_repository import write_model_repository
     from edge_fm.api.artifacts.serve import serve
     from edge_fm.api.artifacts.sign import SignResult, sign
     from edge_fm.api.artifacts.similar import SimilarPhoto, SimilarResult, similar

@@ -44,8 +44,9 @@ def held_out_images(
         found = sets.test
     if len(found.images) < LEAST_IMAGES:
         note(
-            f"Note: edgefm drift will have nothing to compare photos with: {found.name} has {len(found.images):,} images, "
-            f"and at least {LEAST_IMAGES} are needed. Name more that the model has not learned from: --validation SOURCE"
+            f"Note: edgefm drift will have nothing to compare photos with: {found.name} has {len(found.images):,} "
+            f"images, and at least {LEAST_IMAGES} are needed. Name more that the model has not learned from: "
+            "--validation SOURCE"
         )
         return None
     return found

@@ -81,8 +81,8 @@ def _print_result(result: DriftResult) -> None:
     ]
     print_table(title, ["test", "held out", "now", "p", "Holm's p", "verdict"], rows, right=(1, 2, 3, 4))
     print_line(
-        f"Where nothing has changed, a run says 'changed' with a chance of at most {100 * result.alpha:g}% (Holm's p at most "
-        f"{result.alpha:g}), if photos are independent."
+        f"Where nothing has changed, a run says 'changed' with a chance of at most {100 * result.alpha:g}% (Holm's p "
+        f"at most {result.alpha:g}), if photos are independent."
     )
 
 

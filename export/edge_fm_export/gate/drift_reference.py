@@ -17,7 +17,7 @@ from edge_fm_runtime.arrays import Floats
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.files import DRIFT_FILE
 from edge_fm_runtime.artifacts.metadata import Metadata
-from edge_fm_runtime.drift.observation import joined, observe
+from edge_fm_runtime.drift.observation import Observation, joined, observe
 from edge_fm_runtime.drift.partitions import Partitions
 from edge_fm_runtime.drift.reference import CellReference, DriftReference, save_reference
 from edge_fm_runtime.engines import ENGINES, EngineOptions, create_engine
@@ -26,7 +26,7 @@ from edge_fm_runtime.progress import ProgressFn, silent
 LEAST_IMAGES = 150
 """A third of them makes the partitions, the others are compared with."""
 MOST_IMAGES = 3000
-PARTITIONS, CELLS, DIMENSIONS = 8, 60, 32
+PARTITIONS, CELLS, DIMENSIONS = 8, 60, 16
 _IMAGES_A_CELL = 10
 """Of the images that are compared with, on average at least; fewer images get fewer cells."""
 _SEED = 0
@@ -56,7 +56,8 @@ def record_reference(artifact: Artifact, held_out: EvaluationSet, *, progress: P
         registry={**ENGINES, **REFERENCE_ENGINES},
     )
     try:
-        parts, batch = [], batch_size(held_out.images)
+        parts: list[Observation] = []
+        batch = batch_size(held_out.images)
         for start in range(0, len(order), batch):
             progress(stage, start, len(order))
             parts += observe(engine, artifact, held_out.images[order[start : start + batch]], batch=batch)

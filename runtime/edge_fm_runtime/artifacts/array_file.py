@@ -1,4 +1,4 @@
-"""Files of arrays, `.npz`, that travel with an artifact: written with the same bytes for the same arrays, read warily."""
+"""Files of arrays, `.npz`, in an artifact: the same arrays give the same bytes, and what is read is checked."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +56,11 @@ class Golden:
 
 def save_golden(golden: Golden, path: Path) -> None:
     """Write `golden` to `path` as `.npz`; the same predictions give the same bytes."""
-    arrays = {"images": golden.images, "reference": golden.reference, "exported": golden.exported}
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "images": golden.images,
+        "reference": golden.reference,
+        "exported": golden.exported,
+    }
     for output, pair in golden.extra.items():
         arrays |= {f"reference_{output}": pair.reference, f"exported_{output}": pair.exported}
     save_arrays(arrays, path)

@@ -70,23 +70,23 @@ def compare(
     """
     found: list[tuple[str, float, float | None, float | None, str | None]] = []
     if reference.classes is not None and seen.classes is not None:
-        counts = np.bincount(seen.classes, minlength=len(labels))
+        shares = np.bincount(seen.classes, minlength=len(labels)) / seen.n
         p = cell_test(_places(reference.classes)[:, None], seen.classes[:, None], len(labels))
-        before, now = reference.classes / reference.n, counts / seen.n
-        most = int(np.abs(now - before).argmax())
-        found.append(("classes", p, float(before[most]), float(now[most]), labels[most]))
+        recorded = reference.classes / reference.n
+        most = int(np.abs(shares - recorded).argmax())
+        found.append(("classes", p, float(recorded[most]), float(shares[most]), labels[most]))
     for name, values in reference.statistics.items():
         ours = seen.statistics[name]
-        means = (float(array.mean(dtype=np.float64)) for array in (values, ours))
-        found.append((name, anderson_darling(values, ours), *means, None))
+        before, now = (float(array.mean(dtype=np.float64)) for array in (values, ours))
+        found.append((name, anderson_darling(values, ours), before, now, None))
     for name, space in reference.spaces.items():
         cells = space.partitions.cells(seen.vectors[name])
         p = cell_test(space.cells, cells, space.partitions.centres.shape[1])
         found.append((name, p, None, None, None))
     adjusted = holm([p for _, p, *_ in found])
     return tuple(
-        DriftTest(name, p, corrected, corrected <= alpha, *rest)
-        for (name, p, *rest), corrected in zip(found, adjusted, strict=True)
+        DriftTest(name, p, corrected, corrected <= alpha, before, now, label)
+        for (name, p, before, now, label), corrected in zip(found, adjusted, strict=True)
     )
 
 

@@ -1,8 +1,8 @@
 """Random partitions of a space of vectors, in whose cells two samples are counted.
 
 Each partition has some dozens of centres, which are vectors of images themselves, and a vector is in the cell of the
-nearest one. So cells are small where vectors lie close together, and a group of vectors that was not there before, as of
-a new class, fills a few of them. Several partitions together depend little on which centres were drawn: this is the
+nearest one. So cells are small where vectors lie close together, and a group of vectors that was not there before, as
+of a new class, fills a few of them. Several partitions together depend little on which centres were drawn: this is the
 isolation kernel with Voronoi cells of Qin, Ting, Zhu and Lee (Nearest-Neighbour-Induced Isolation Similarity and Its
 Impact on Density-Based Clustering, 2019).
 """
@@ -58,12 +58,11 @@ def log_odds(probabilities: Probabilities, *, multi_label: bool) -> Floats:
         multi_label: each is that of a label of its own; else they add up to 1.
     """
     logarithms = np.log(probabilities + np.float32(_LEAST))
-    if multi_label:
-        return (logarithms - np.log(1 - probabilities + np.float32(_LEAST))).astype(np.float32)
-    return (logarithms - logarithms.mean(axis=1, keepdims=True)).astype(np.float32)
+    others = np.log(1 - probabilities + np.float32(_LEAST)) if multi_label else logarithms.mean(axis=1, keepdims=True)
+    return np.asarray(logarithms - others, np.float32)
 
 
 def unit_length(embeddings: Floats) -> Floats:
     """Embeddings `[N,D]`, each divided by its length."""
     lengths = np.sqrt(np.square(embeddings, dtype=np.float64).sum(axis=1, keepdims=True))
-    return (embeddings / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return np.asarray(embeddings / np.maximum(lengths, 1e-12), np.float32)

@@ -49,8 +49,8 @@ def anderson_darling(reference: Values, now: Values) -> float:
     weight = each[:-1] / (until * (total - until) * m * n)
 
     def statistics(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        drawn: npt.NDArray[np.float64] = np.cumsum(counts, axis=1)[:, :-1] * float(total)
-        return np.square(drawn - drawn_size * until) @ weight
+        drawn = np.cumsum(counts, axis=1)[:, :-1] * float(total)
+        return np.asarray(np.square(drawn - drawn_size * until) @ weight)
 
     ours = place[-drawn_size:] if drawn_size == n else place[:drawn_size]
     seen = statistics(np.bincount(ours, minlength=len(points))[None])[0]
@@ -61,7 +61,7 @@ def anderson_darling(reference: Values, now: Values) -> float:
 
 
 _MOST_TIED = 0.02
-"""Where one value has a greater share, as that of no highlights may, the limit is not that of ties: permuted instead."""
+"""Where one value has a greater share, as that of no highlights may, ties change the limit: permuted instead."""
 
 
 _LIMIT_VARIANCE = 2 * (math.pi**2 - 9) / 3
@@ -127,7 +127,7 @@ def cell_test(reference: Cells, now: Cells, cells: int) -> float:
     weight = np.divide(1.0, expected, out=np.zeros(width), where=total > 0)
 
     def statistics(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        return np.square(counts - expected) @ weight
+        return np.asarray(np.square(counts - expected) @ weight)
 
     ours = every[-drawn_size:] if drawn_size == len(now) else every[:drawn_size]
     seen = statistics(np.bincount(ours.ravel(), minlength=width)[None])[0]
