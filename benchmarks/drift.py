@@ -147,10 +147,8 @@ def trained(given: argparse.Namespace, out: Path) -> Path:
     for setting in given.settings or []:
         key, _, value = setting.partition("=")
         settings[key] = json.loads(value)
-    options = edge_fm.TrainOptions(
-        recipe=given.recipe, data=given.data, epochs=given.epochs, settings=settings, out=out
-    )
-    edge_fm.train(options)
+    options = edge_fm.TrainOptions(epochs=given.epochs, settings=settings)
+    edge_fm.train(given.recipe, given.data, out, options=options)
     return out
 
 

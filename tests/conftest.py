@@ -124,6 +124,7 @@ def _exporter(sources: dict[str, SourceModel], root: Path) -> Exported:
                 test=tiny_set(shape, 200, seed=2),
                 calibration=tiny_set(shape, 100, seed=3),
                 validation=tiny_set(shape, 100, seed=4),
+                held_out=None if sources[kind].extra is None else tiny_set(shape, 600, seed=5),
             )
             made[kind, target] = report.results[0]
         return made[kind, target]

@@ -280,3 +280,6 @@ def give_models(folder: Path) -> None:
         made.fit(images if inside else images / 127.5 - 1, classes, batch_size=64, epochs=6, verbose=0)
         made.save(folder / f"{model}.keras")
         (folder / labels).write_text("\n".join(NAMES) + "\n")
+    (folder / "camera").mkdir()
+    for number, pixels in enumerate(tiny_images(SHAPE, 40, seed=2)[0]):
+        Image.fromarray(pixels).save(folder / "camera" / f"{number}.png")

@@ -168,7 +168,7 @@ export_options = option_group(
         "--drift-reference/--no-drift-reference",
         default=True,
         show_default=True,
-        help="Record what edgefm drift compares photos with, in numbers: up to 3,000 images of --validation, else the "
+        help="Record what edgefm drift compares photos with, in numbers: up to 4,000 images of --validation, else the "
         "validation split, else the evaluation set.",
     ),
     click.option(

@@ -23,9 +23,10 @@ from edge_fm_runtime.drift.reference import CellReference, DriftReference, save_
 from edge_fm_runtime.engines import ENGINES, EngineOptions, create_engine
 from edge_fm_runtime.progress import ProgressFn, silent
 
-LEAST_IMAGES = 150
-"""A third of them makes the partitions, the others are compared with."""
-MOST_IMAGES = 3000
+LEAST_IMAGES = 90
+"""A third of them, at most `_MADE_OF`, makes the partitions, the others are compared with."""
+MOST_IMAGES = 4000
+_MADE_OF = 1000
 PARTITIONS, CELLS, DIMENSIONS = 8, 60, 16
 _IMAGES_A_CELL = 10
 """Of the images that are compared with, on average at least; fewer images get fewer cells."""
@@ -46,7 +47,7 @@ def record_reference(artifact: Artifact, held_out: EvaluationSet, *, progress: P
     """
     metadata, random = artifact.metadata, np.random.default_rng(_SEED)
     rows = random.permutation(len(held_out.images))[:MOST_IMAGES]
-    made_of = rows[: len(rows) // 3]
+    made_of = rows[: min(len(rows) // 3, _MADE_OF)]
     order = np.concatenate([np.sort(made_of), np.sort(rows[len(made_of) :])])
     stage = f"held-out images of {metadata.format} {metadata.precision}"
     engine = create_engine(

@@ -11,7 +11,7 @@ import numpy as np
 from edge_fm_runtime.drift.limits import ALPHA
 from edge_fm_runtime.drift.observation import Observation
 from edge_fm_runtime.drift.reference import DriftReference
-from edge_fm_runtime.drift.two_sample import anderson_darling, cell_test, holm
+from edge_fm_runtime.drift.two_sample import anderson_darling, cell_test, class_test, holm
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def compare(
 ) -> tuple[DriftTest, ...]:
     """Test whether images are still of the distribution of the reference.
 
-    Counts in cells (predicted classes, predictions, embeddings) are compared by a permutation test of Pearson's
-    chi-square, other values by the Anderson-Darling test; p-values are adjusted by Holm's method. Where nothing has
+    Predicted classes are compared by the likelihood ratio and cells (of predictions and embeddings) by Pearson's
+    chi-square, both by permutation, other values by the Anderson-Darling test; p-values are adjusted by Holm's method. Where nothing has
     changed, the chance that any test says so is at most `alpha`, provided that the images are independent.
 
     Args:
@@ -70,9 +70,9 @@ def compare(
     """
     found: list[tuple[str, float, float | None, float | None, str | None]] = []
     if reference.classes is not None and seen.classes is not None:
-        shares = np.bincount(seen.classes, minlength=len(labels)) / seen.n
-        p = cell_test(_places(reference.classes)[:, None], seen.classes[:, None], len(labels))
-        recorded = reference.classes / reference.n
+        counts = np.bincount(seen.classes, minlength=len(labels)).astype(np.int64)
+        p = class_test(reference.classes, counts)
+        recorded, shares = reference.classes / reference.n, counts / seen.n
         most = int(np.abs(shares - recorded).argmax())
         found.append(("classes", p, float(recorded[most]), float(shares[most]), labels[most]))
     for name, values in reference.statistics.items():
@@ -88,8 +88,3 @@ def compare(
         DriftTest(name, p, corrected, corrected <= alpha, before, now, label)
         for (name, p, before, now, label), corrected in zip(found, adjusted, strict=True)
     )
-
-
-def _places(counts: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The class of each image, where only the counts are known and the order says nothing."""
-    return np.repeat(np.arange(len(counts)), counts)

@@ -141,6 +141,7 @@ crossval small.toml --folds 2 --out runs/crossval --quiet
 sweep small.toml --grid optimizer.learning_rate=1e-3 --out runs/sweep --quiet
 export runs/lenet5 --outputs embedding --quiet
 similar photos/0.png photos --model runs/lenet5/export/lenet5-onnx-fp32 --quiet
+drift runs/lenet5/export/lenet5-onnx-fp32 photos --quiet
 evaluate runs/lenet5 --report report --quiet
 verify {_ONE}-litert-int8 --quiet
 verify {_ONE}-openvino-int8 --against runs/quickstart --quiet
@@ -215,6 +216,7 @@ called = {
         "runs/lenet5", ["onnx", "litert"], ["fp32"], options=ExportOptions(outputs=["embedding"])
     ),
     "similar": lambda: similar("photos/0.png", "photos", "runs/lenet5/export/lenet5-litert-fp32"),
+    "drift": lambda: drift("runs/lenet5/export/lenet5-litert-fp32", "photos"),
     "verify": lambda: verify("runs/lenet5/export/lenet5-onnx-fp32", against="runs/lenet5"),
     "evaluate": lambda: evaluate("runs/lenet5", report="report"),
     "classify": lambda: list(classify("photos/0.png", "runs/lenet5/export/lenet5-litert-fp32")),

@@ -52,6 +52,7 @@ COMMANDS: dict[str, list[str]] = {
     "doctor": ["doctor"],
     "quickstart": ["quickstart"],
     "similar": ["similar", "photos/000.png", "photos", "--model", WITH_OUTPUTS],
+    "drift": ["drift", WITH_OUTPUTS, "photos"],
     "serve": ["serve", EXPORT, "--port", "0"],
     "sign": ["sign", EXPORT, "--key", "signing.key"],
 }

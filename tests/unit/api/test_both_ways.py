@@ -22,6 +22,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "data fetch": (edge_fm.fetch_data,),
     "data info": (edge_fm.describe_data,),
     "data show": (edge_fm.draw_data,),
+    "drift": (edge_fm.drift,),
     "doctor": (edge_fm.examine_machine,),
     "evaluate": (edge_fm.evaluate,),
     "experiments": (edge_fm.run_experiments, edge_fm.pair_classes),
@@ -61,13 +62,14 @@ CALLED = {
 
 ELSEWHERE = {
     ("benchmark", "strict"): edge_fm.BenchmarkResult.require_valid,
+    ("drift", "fail_on_change"): edge_fm.DriftResult,
     ("export", "dry_run"): edge_fm.plan_export,
     ("infer", "as_csv"): edge_fm.Classification.to_json,
     ("infer", "show"): edge_fm.Classifier.canvas,
     ("infer", "heatmap"): edge_fm.Classifier.classify,
     **{
         (name, "require_signature"): edge_fm.required_signature
-        for name in ("autotune", "benchmark", "evaluate", "infer", "serve", "similar")
+        for name in ("autotune", "benchmark", "evaluate", "infer", "serve", "similar", "drift")
     },
 }
 """What a method or another function is for."""
