@@ -57,7 +57,8 @@ def compare(
 
     Predicted classes are compared by the likelihood ratio, cells (of predictions and embeddings) by Pearson's
     chi-square, both by permutation, other values by the Anderson-Darling test; p-values are adjusted by Holm's method.
-    Where nothing has changed, the chance that any test says so is at most `alpha`, provided that images are independent.
+    Where nothing has changed, the chance that any test says so is at most `alpha`, provided that the images are
+    independent.
 
     Args:
         reference: what the artifact records.
