@@ -165,11 +165,13 @@ export_options = option_group(
         "shapes, where these must not be given away.",
     ),
     click.option(
-        "--drift-reference/--no-drift-reference",
+        "--no-drift-reference",
+        "drift_reference",
+        is_flag=True,
+        flag_value=False,
         default=True,
-        show_default=True,
-        help="Record what edgefm drift compares photos with, in numbers: up to 4,000 images of --validation, else the "
-        "validation split, else the evaluation set.",
+        help="Do not record what edgefm drift compares photos with: numbers of up to 4,000 images of --validation, else "
+        "the validation split, else the evaluation set.",
     ),
     click.option(
         "--outputs",

@@ -44,7 +44,7 @@ def command(console: Console, *, fail_on_change: bool, **options: Any) -> None:
     """Compare what a device sees now with the held-out images that ARTIFACT records, by statistical tests.
 
     PHOTOS are files, folders, glob patterns, or - for a list on stdin; at least 30, better 300, taken independently of
-    each other. The answer is 'changed', with the tests that say so, or 'not seen to have changed'; whether predictions
+    each other. The result is 'changed', with the tests that say so, or 'not seen to have changed'; whether predictions
     are right no test can tell without labels. A photo that cannot be read is named on stderr, the rest are compared,
     and the exit code is 4.
     """
