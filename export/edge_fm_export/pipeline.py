@@ -206,9 +206,8 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
             explanation=explanation,
         )
     metadata = with_gate_results(metadata, gate, export_.test, size, export_.golden.kind)
-    if export_.held_out is not None:
-        built_artifact = Artifact(folder, metadata, folder / built.payload)
-        metadata = write_reference(built_artifact, export_.held_out, progress=context.progress)
+    proven = Artifact(folder, metadata, folder / built.payload)
+    metadata = write_reference(proven, export_.held_out, progress=context.progress)
     metadata = _write(export_, metadata, gate, folder)
     threshold = () if rejection is None else (rejection.sentence(),)
     notes = (*context.source.notes, *built.notes, *export_.warnings, *gate.warnings, *threshold)

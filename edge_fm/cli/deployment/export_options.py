@@ -170,8 +170,8 @@ export_options = option_group(
         is_flag=True,
         flag_value=False,
         default=True,
-        help="Do not record what edgefm drift compares photos with: numbers of up to 4,000 images of --validation, else "
-        "the validation split, else the evaluation set.",
+        help="Do not record what edgefm drift compares photos with: numbers of up to 4,000 images of --validation, "
+        "else the validation split, else the evaluation set.",
     ),
     click.option(
         "--outputs",

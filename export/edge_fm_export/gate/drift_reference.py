@@ -79,12 +79,14 @@ def record_reference(artifact: Artifact, held_out: EvaluationSet, *, progress: P
     )
 
 
-def write_reference(artifact: Artifact, held_out: EvaluationSet, *, progress: ProgressFn = silent) -> Metadata:
+def write_reference(artifact: Artifact, held_out: EvaluationSet | None, *, progress: ProgressFn = silent) -> Metadata:
     """Record held-out images in the folder of an artifact; arguments and errors as for `record_reference`.
 
     Returns:
-        the artifact's metadata with a note of it.
+        the artifact's metadata with a note of it; unchanged where there are no such images.
     """
+    if held_out is None:
+        return artifact.metadata
     reference = record_reference(artifact, held_out, progress=progress)
     with disk_errors(artifact.path):
         save_reference(reference, artifact.path / DRIFT_FILE)
