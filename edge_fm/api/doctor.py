@@ -21,6 +21,7 @@ _PACKAGES: dict[str, tuple[str, str, str]] = {
     "onnxruntime": ("onnxruntime", "", "engine onnxruntime"),
     "openvino": ("openvino", "openvino", "engine openvino; export to openvino"),
     "ai-edge-litert": ("ai_edge_litert", "litert", "engine litert; export to litert"),
+    "tflite-micro": ("tflite_micro", "tflm", "engine tflite-micro; export to tflm"),
     "cryptography": ("cryptography", "sign", "signatures of artifacts"),
     "cyclonedx-python-lib": ("cyclonedx", "bom", "export --bom"),
     "pillow-heif": ("pillow_heif", "heif", "HEIC photos"),
@@ -75,7 +76,7 @@ def examine_machine() -> MachineReport:
         for p in packages
         if not p["installed"]
     ]
-    engines = [_onnxruntime(), _openvino(), _litert()]
+    engines = [_onnxruntime(), _openvino(), _litert(), _tflite_micro()]
     base = all(p["installed"] for p in packages if not p["extra"]) and engines[0]["works"]
     facts = {
         "edgefm": __version__,
@@ -127,6 +128,14 @@ def _litert() -> dict[str, Any]:
     except ImportError:
         return _engine("litert", [], "not installed")
     return _engine("litert", ["CPU"] if callable(Interpreter) else [], None)
+
+
+def _tflite_micro() -> dict[str, Any]:
+    try:
+        from tflite_micro import runtime
+    except ImportError:
+        return _engine("tflite-micro", [], "not installed")
+    return _engine("tflite-micro", ["CPU"] if callable(runtime.Interpreter) else [], None)
 
 
 def _absolute(path: str) -> Path | None:

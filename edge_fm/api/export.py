@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.artifacts.web import export_artifact, find_artifact
-from edge_fm.api.common.export_options import ExportOptions
+from edge_fm.api.common.export_options import ExportOptions, refused_formats, requested_targets
 from edge_fm.api.common.places import EXPORTS, RUNS, is_run, select_model
 from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.errors import ExportError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edge_fm.api.common.original import Sets
     from edge_fm_export.context import QuantizeOptions, SourceModel
     from edge_fm_export.planning import PlannedTarget
-    from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
+    from edge_fm_export.results import ExportReport
     from edge_fm_export.targets import Target
 
 
@@ -44,7 +44,7 @@ class ExportPlan:
 def export(
     model: str | Path | None = None,
     formats: str | Sequence[str] = ("onnx",),
-    precisions: str | Sequence[str] = ("fp32",),
+    precisions: str | Sequence[str] | None = None,
     *,
     out: str | Path | None = None,
     options: ExportOptions = _DEFAULTS,
@@ -58,9 +58,9 @@ def export(
     Args:
         model: a run, a Keras file, or the name of a trained model of the package; None for the newest run. For the
             format "web" also an ONNX artifact, whose graph is taken as it is.
-        formats: "onnx", "openvino", "savedmodel", "litert", "web" or "all", which has "web" where the npm package that
-            it needs is on this machine.
-        precisions: "fp32", "fp16", "int8" or "all".
+        formats: "onnx", "openvino", "savedmodel", "litert", "web", "tflm" or "all", which has "web" and "tflm" where
+            the package that each needs is on this machine, and "tflm" where no option forbids it.
+        precisions: "fp32", "fp16", "int8" or "all"; None for int8 of tflm, fp32 of the others.
         out: where the artifacts go; None for export/ in the run.
         options: everything else.
         strict: raise for targets that were not written; else the report has them as failures.
@@ -72,9 +72,7 @@ def export(
         GateError: an artifact is out of tolerance; the others were written.
         EdgeFMError: the model or its data cannot be read, or a target cannot be built.
     """
-    from edge_fm_export.targets import parse_targets
-
-    targets = parse_targets(formats, precisions)
+    targets, named = requested_targets(formats, precisions, options, note)
     if model is not None and (artifact := find_artifact(model)) is not None:
         return export_artifact(artifact, targets, out=out, options=options, progress=progress, note=note)
     path = select_model(model, note)
@@ -82,7 +80,7 @@ def export(
         # A model of the package is exported into the user's runs.
         beside = is_run(path) and (model is None or Path(model) == path)
         out = (path if beside else RUNS / path.stem) / EXPORTS
-    report = _export(path, targets, Path(out), options, progress, note, warn)
+    report = _export(path, targets, Path(out), options, progress, note, warn, named)
     if strict:
         report.require_all()
     return report
@@ -91,7 +89,7 @@ def export(
 def plan_export(
     model: str | Path | None = None,
     formats: str | Sequence[str] = ("onnx",),
-    precisions: str | Sequence[str] = ("fp32",),
+    precisions: str | Sequence[str] | None = None,
 ) -> ExportPlan:
     """List what `export` would build and which packages are missing here, without loading the model."""
     from edge_fm.models.records import trained_model
@@ -128,6 +126,7 @@ def _export(
     progress: ProgressFn,
     note: MessageFn,
     warn: MessageFn,
+    named: bool,
 ) -> ExportReport:
     """Open the model, select the evaluation set and the calibration images, export, and note what matters."""
     from edge_fm.api.artifacts.held_out import held_out_images
@@ -137,6 +136,7 @@ def _export(
     from edge_fm_export.outputs.extra import extra_outputs, require_outputs
     from edge_fm_export.pipeline import export_targets
     from edge_fm_export.planning import require_ready
+    from edge_fm_export.targets import FORMAT_ENTRIES
     from edge_fm_runtime.parity.checks import Limits
 
     require_ready(targets)
@@ -160,6 +160,7 @@ def _export(
             warn(text)
         else:
             note(f"Note: {text}")
+    refused = refused_formats(original, tuple(targets), options, progress, warn)
     sets = evaluation_data(options.data, original, progress, reading=Reading.from_options(options), note=note)
     if sets.note:
         note(f"Note: {sets.note}")
@@ -180,6 +181,8 @@ def _export(
     if options.outputs:  # once the logits have their temperature
         original = replace(original, extra=extra_outputs(original.model, options.outputs))
     selected = _calibration(targets, options, sets, original, progress, note, warn)
+    if selected.problem is not None:  # what is in "all" only where it can be
+        targets = [t for t in targets if named or FORMAT_ENTRIES[t.format].optional is None]
     report = export_targets(
         original,
         targets,
@@ -193,6 +196,8 @@ def _export(
         rejection=rejection,
         held_out=held_out_images(path, options, sets, original, note=note),
         static_batch=options.static_batch,
+        board=options.board,
+        refused=refused,
         golden=options.golden,
         force=options.force,
         bom=options.bom,
@@ -200,14 +205,12 @@ def _export(
         progress=progress,
     )
     if options.explain:
-        from edge_fm.evaluation.explanation_page import write_explanations
+        from edge_fm.evaluation.explanation_page import unexplained, write_explanations
 
         for page in write_explanations(report, out):
             note(f"Page: {page}")
-        every: list[ExportResult | ExportFailure] = [*report.results, *report.failures]
-        for made in every:
-            if made.target.precision == "int8" and made.explanation is None and made.bytes is not None:
-                note(f"Note on {made.target}: there is no explanation {_unexplained(made.target.format)}.")
+        for text in unexplained(report):
+            note(text)
     known = {*original.notes, *report.warnings}
     for result in report.results:
         for text in result.notes:
@@ -223,13 +226,6 @@ def _export(
     for text in report.warnings:
         warn(text)
     return report
-
-
-def _unexplained(format_: str) -> str:
-    """Why an int8 artifact of this format has no explanation."""
-    if format_ == "litert":
-        return "for LiteRT; there is for onnx and openvino"
-    return "of what accuracy control made; leave out --accuracy-control"
 
 
 def _quantize(options: ExportOptions) -> QuantizeOptions:

@@ -88,3 +88,20 @@ def _drawing(explanation: Explanation) -> Figure:
         axes.set_xlabel("error, %")
         axes.grid(visible=False, axis="y")
         return drawing
+
+
+def unexplained(report: ExportReport) -> list[str]:
+    """One sentence for each int8 artifact that was built and has no explanation."""
+    built = [(r.target, r.explanation) for r in report.results]
+    built += [(f.target, f.explanation) for f in report.failures if f.bytes is not None]
+    return [
+        f"Note on {target}: there is no explanation {_why_none(target.format)}."
+        for target, explanation in built
+        if target.precision == "int8" and explanation is None
+    ]
+
+
+def _why_none(format_: str) -> str:
+    if format_ in ("litert", "tflm"):
+        return f"for {format_}; there is for onnx and openvino"
+    return "of what accuracy control made; leave out --accuracy-control"

@@ -155,6 +155,7 @@ class BuildContext:
         static_batch: a fixed batch size, or None for a dynamic one.
         progress: called as work goes on.
         web_runtime: ONNX Runtime Web's files, which the web format needs; None without.
+        board: name of the microcontroller board that a model for TFLM must fit; None for any.
     """
 
     source: SourceModel
@@ -165,6 +166,7 @@ class BuildContext:
     static_batch: int | None = None
     progress: ProgressFn = silent
     web_runtime: WebRuntime | None = None
+    board: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from edge_fm_export.gate.gate import GateResult
 from edge_fm_export.gate.golden_images import GoldenKind
 from edge_fm_export.planning import artifact_name
 from edge_fm_export.scores.rejection import Rejection
-from edge_fm_export.targets import Target
+from edge_fm_export.targets import FORMAT_ENTRIES, Target
 from edge_fm_runtime.artifacts.metadata import Metadata
 from edge_fm_runtime.parity.comparison import Parity
 from edge_fm_runtime.system.package_versions import package_versions
 
 _VERSIONS = (
     "edge-fm", "keras", "tensorflow", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "openvino", "nncf",
-    "ai-edge-litert", "numpy",
+    "ai-edge-litert", "tflite-micro", "numpy",
 )  # fmt: skip
 """Distributions that take part in an export."""
 
@@ -43,7 +43,7 @@ def describe_artifact(
         format=target.format,
         precision=target.precision,
         payload=built.payload,
-        input=replace(source.input, batch=context.static_batch),
+        input=replace(source.input, batch=FORMAT_ENTRIES[target.format].batch or context.static_batch),
         labels=source.labels,
         photo=source.photo,
         training=None if source.training is None else without_places(source.training),

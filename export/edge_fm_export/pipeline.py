@@ -26,7 +26,7 @@ from edge_fm_export.gate.reference import ReferenceOutputs, reference_prediction
 from edge_fm_export.gate.score_fitting import select_threshold
 from edge_fm_export.graph import count_macs
 from edge_fm_export.planning import artifact_name
-from edge_fm_export.prerequisites import check_request, why_not_int8
+from edge_fm_export.prerequisites import check_request, refused_targets, why_not_int8
 from edge_fm_export.quantization.explanation.explanation import Explanation
 from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
 from edge_fm_export.targets import Target, find_builder, find_embed, find_finish
@@ -56,6 +56,8 @@ def export_targets(
     rejection: RejectionSets | None = None,
     held_out: EvaluationSet | None = None,
     static_batch: int | None = None,
+    board: str | None = None,
+    refused: Mapping[Target, EdgeFMError] | None = None,
     golden: GoldenKind = "data",
     force: bool = False,
     bom: bool = False,
@@ -81,6 +83,8 @@ def export_targets(
         rejection: images that the threshold of each artifact is selected on; None records none.
         held_out: images that `edgefm drift` compares photos with, labelled or not; None records none.
         static_batch: a fixed batch size, or None for a free one.
+        board: name of the microcontroller board that an artifact for TFLM must fit; None for any.
+        refused: targets whose format cannot have this model, as from `prerequisites.refused_targets`; None to find out.
         golden: what the images are that travel with the artifacts.
         force: replace artifacts of another model.
         bom: add a bill of materials (CycloneDX) to each artifact.
@@ -107,7 +111,9 @@ def export_targets(
     with workspace(out_dir) as work:
         scratch = work / "scratch"
         scratch.mkdir()
-        context = BuildContext(source, scratch, calibration, validation, quantize, static_batch, progress, web_runtime)
+        sets = source, scratch, calibration, validation
+        context = BuildContext(*sets, quantize, static_batch, progress, web_runtime, board)
+        refused = refused_targets(context, wanted) if refused is None else refused
         reference = reference_predictions(source, test.images, progress=progress)
         warning = original_warning(source, test, reference)
         export_ = _Export(
@@ -126,6 +132,8 @@ def export_targets(
             progress(f"exporting {target}", done, len(wanted))
             place = out_dir / artifact_name(source.name, target)
             try:
+                if target in refused:
+                    raise refused[target]
                 if blocked is not None and target.precision == "int8":
                     raise blocked
                 made = _make(export_, target, work / place.name)

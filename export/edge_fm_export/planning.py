@@ -9,7 +9,10 @@ from edge_fm_export.packages import missing_packages
 from edge_fm_export.targets import Target, target_packages
 from edge_fm_runtime.errors import MissingDependencyError
 
-_DISTRIBUTIONS = {"ai_edge_litert": "ai-edge-litert"}
+_DISTRIBUTIONS = {"ai_edge_litert": "ai-edge-litert", "tflite_micro": "tflite-micro"}
+
+_OWN_EXTRA = {"tflite-micro": "tflm"}
+"""Distribution -> the extra that it is in, where that is not `export`."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ def artifact_name(name: str, target: Target) -> str:
     return f"{name}-{target.format}-{target.precision}"
 
 
+def distribution(package: str) -> str:
+    """The name of the distribution that has an import name."""
+    return _DISTRIBUTIONS.get(package, package)
+
+
 def plan(targets: Iterable[Target], *, name: str = "model") -> list[PlannedTarget]:
     """List what would be built and what is missing on this machine; imports nothing.
 
@@ -48,7 +56,7 @@ def plan(targets: Iterable[Target], *, name: str = "model") -> list[PlannedTarge
         PlannedTarget(
             target,
             artifact_name(name, target),
-            tuple(_DISTRIBUTIONS.get(p, p) for p in missing_packages(target_packages(target))),
+            tuple(distribution(p) for p in missing_packages(target_packages(target))),
         )
         for target in targets
     ]
@@ -62,4 +70,9 @@ def require_ready(targets: Iterable[Target]) -> None:
     """
     missing = {p: None for planned in plan(targets) for p in planned.missing}
     if missing:
-        raise MissingDependencyError.for_extra(", ".join(missing), "export", "This export")
+        extras = [
+            "export" if set(missing) - set(_OWN_EXTRA) else None,
+            *(extra for name, extra in _OWN_EXTRA.items() if name in missing),
+        ]
+        extra = ",".join(name for name in extras if name is not None)
+        raise MissingDependencyError.for_extra(", ".join(missing), extra, "This export")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from edge_fm_export.context import EvaluationSet, SourceModel
+from edge_fm_export.context import BuildContext, EvaluationSet, SourceModel
 from edge_fm_export.gate.fingerprints import count_common
 from edge_fm_export.gate.gate import check_set
 from edge_fm_export.planning import require_ready
-from edge_fm_export.targets import Target
+from edge_fm_export.targets import FORMAT_ENTRIES, Target, find_preflight
+from edge_fm_runtime.artifacts.metadata import Format
 from edge_fm_runtime.errors import EdgeFMError, ExportError
 
 
@@ -22,7 +23,8 @@ def check_request(
     """
     if not targets:
         raise ExportError("No format was requested.", hint="Such as: edgefm export --format onnx")
-    if source.input.batch not in (None, static_batch):
+    any_batch = any(FORMAT_ENTRIES[target.format].batch is None for target in targets)
+    if any_batch and source.input.batch not in (None, static_batch):
         requested = "batches of any size were" if static_batch is None else f"batches of {static_batch} were"
         raise ExportError(
             f"{source.name} takes batches of {source.input.batch} images alone; {requested} requested.",
@@ -32,6 +34,39 @@ def check_request(
         raise ExportError(f"A batch of {static_batch} images cannot be; --static-batch takes 1 or more.")
     require_ready(targets)
     check_set(test, source, what="test")
+
+
+def refused_targets(context: BuildContext, targets: tuple[Target, ...]) -> dict[Target, EdgeFMError]:
+    """The targets whose format cannot have this model, and why, found before any image is run through it.
+
+    Args:
+        context: of the export; images are not needed.
+        targets: those that were requested.
+
+    Raises:
+        EdgeFMError: it is so of all of them.
+    """
+    refused: dict[Target, EdgeFMError] = {}
+    reasons: dict[Format, EdgeFMError | None] = {}
+    for target in targets:
+        if target.format not in reasons:
+            reasons[target.format] = _why_refused(context, target.format)
+        if (reason := reasons[target.format]) is not None:
+            refused[target] = reason
+    if targets and len(refused) == len(targets):
+        raise next(iter(refused.values()))
+    return refused
+
+
+def _why_refused(context: BuildContext, format_: Format) -> EdgeFMError | None:
+    check = find_preflight(format_)
+    if check is not None:
+        try:
+            context.progress(f"checking what {format_} can run", 0, None)
+            check(context)
+        except EdgeFMError as error:
+            return error
+    return None
 
 
 def why_not_int8(

@@ -9,6 +9,7 @@ from typing import Any
 
 from edge_fm_export.quantization.explanation.explanation import Explanation
 from edge_fm_export.targets import Target
+from edge_fm_export.tflm.boards import budget
 from edge_fm_runtime.arrays import Probabilities
 from edge_fm_runtime.artifacts.metadata import Metadata
 from edge_fm_runtime.errors import EdgeFMError, ExportError, GateError
@@ -52,6 +53,15 @@ class ExportResult:
         return tuple(self.metadata.quantization.get("measures", ()))
 
     @property
+    def budget(self) -> dict[str, Any] | None:
+        """Flash, arena and MACs of a model for microcontrollers, and the boards it fits; None for other formats."""
+        graph = self.metadata.graph or {}
+        if self.target.format != "tflm":
+            return None
+        needed = {key: graph[key] for key in ("model_bytes", "arena_bytes")}
+        return {**needed, "macs": graph.get("macs"), "boards": budget(**needed)}
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """One sentence for each check that the test images are too few to decide; these are among the notes, too."""
         return doubts(self.checks, self.parity.n)
@@ -68,6 +78,7 @@ class ExportResult:
             "int8_measures": None if self.measures is None else list(self.measures),
             "notes": list(self.notes),
             **explanation_json(self.explanation),
+            **({} if self.budget is None else {"budget": self.budget}),
             "error": None,
         }
 

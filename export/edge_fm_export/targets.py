@@ -36,12 +36,19 @@ class FormatEntry:
         packages: import names of what exporting it and running its gate needs.
         finish: "module:function", called as `finish(context, folder, metadata)` once all but `edgefm.json` is written;
             None for nothing.
+        preflight: "module:function", called as `preflight(context)` before any image is run through the model; raises
+            ExportError where the format cannot have it. None for nothing to find out.
+        batch: the batch size that its artifacts always have; None for the one that is requested, or any.
+        optional: the extra that its packages are in, where `--format all` leaves it out without them.
     """
 
     embed: str
     engine: str
     packages: tuple[str, ...]
     finish: str | None = None
+    preflight: str | None = None
+    batch: int | None = None
+    optional: str | None = None
 
 
 _BASE = ("tensorflow", "keras")
@@ -61,6 +68,15 @@ FORMAT_ENTRIES: Mapping[Format, FormatEntry] = {
         (*_BASE, "tf2onnx", "onnx", "onnxslim", "onnxruntime"),
         "edge_fm_export.web.web_format:finish",
     ),
+    "tflm": FormatEntry(
+        "edge_fm_export.tflm.tflm_format:embed",
+        "tflite-micro",
+        (*_BASE, "ai_edge_litert", "tflite_micro"),
+        preflight="edge_fm_export.tflm.preflight:preflight",
+        finish="edge_fm_export.tflm.tflm_format:finish",
+        batch=1,
+        optional="tflm",
+    ),
 }
 
 BUILDERS: Mapping[Target, str] = {
@@ -77,6 +93,7 @@ BUILDERS: Mapping[Target, str] = {
     Target("web", "fp32"): "edge_fm_export.web.web_format:build_fp32",
     Target("web", "fp16"): "edge_fm_export.web.web_format:build_fp16",
     Target("web", "int8"): "edge_fm_export.web.web_format:build_int8",
+    Target("tflm", "int8"): "edge_fm_export.tflm.tflm_format:build_int8",
 }
 """Target -> "module:function" of its builder, called as `build(context, folder) -> Built`."""
 
@@ -89,14 +106,15 @@ _EXTRA_PACKAGES: Mapping[Target, tuple[str, ...]] = {
 ALL = "all"
 
 
-def parse_targets(formats: str | Iterable[str], precisions: str | Iterable[str] = "fp32") -> tuple[Target, ...]:
+def parse_targets(formats: str | Iterable[str], precisions: str | Iterable[str] | None = None) -> tuple[Target, ...]:
     """Parse formats and precisions into targets, in the table's order, each once.
 
     Args:
         formats: one or more of `FORMATS`, or "all"; commas separate too. "web" is part of "all" where the package that
             it needs is on this machine.
-        precisions: one or more of `PRECISIONS`, or "all". With "all" on either side the pairs that do not exist are
-            left out; a pair that is named must exist.
+        precisions: one or more of `PRECISIONS`, or "all"; None for the first that each format has: int8 for tflm, fp32
+            for the others. With "all" on either side the pairs that do not exist are left out; a pair that is named
+            must exist.
 
     Raises:
         ExportError: an unknown name, or a pair that does not exist; the message lists what does.
@@ -108,13 +126,15 @@ def parse_targets(formats: str | Iterable[str], precisions: str | Iterable[str] 
     wanted_formats, any_format = _names(formats, FORMATS, "format")
     if any_format and "web" not in _given(formats) and find_package() is None:
         wanted_formats = tuple(name for name in wanted_formats if name != "web")
+    if precisions is None:
+        return tuple(t for t in BUILDERS if t.format in wanted_formats and t.precision == _first(t.format))
     wanted_precisions, any_precision = _names(precisions, PRECISIONS, "precision")
     pairs = [Target(cast(Format, f), cast(Precision, p)) for f in wanted_formats for p in wanted_precisions]
     absent = [t for t in pairs if t not in BUILDERS]
     if absent and not (any_format or any_precision):
         raise ExportError(
             f"There is no {' and no '.join(str(t) for t in absent)}; what exists: {describe_targets()}.",
-            hint=f"Such as: edgefm export --format {absent[0].format} --precision fp32",
+            hint=f"Such as: edgefm export --format {absent[0].format} --precision {_first(absent[0].format)}",
         )
     return tuple(t for t in BUILDERS if t in pairs)
 
@@ -145,6 +165,12 @@ def find_finish(format: Format) -> Callable[[BuildContext, Path, Metadata], None
     return None if finish is None else cast("Callable[[BuildContext, Path, Metadata], None]", _load(finish))
 
 
+def find_preflight(format: Format) -> Callable[[BuildContext], None] | None:
+    """Import the function that finds out whether `format` can have a model; None where there is nothing to find out."""
+    spec = FORMAT_ENTRIES[format].preflight
+    return None if spec is None else cast("Callable[[BuildContext], None]", _load(spec))
+
+
 def _load(spec: str) -> object:
     module, _, attribute = spec.partition(":")
     return getattr(import_module(module), attribute)
@@ -153,6 +179,11 @@ def _load(spec: str) -> object:
 def _given(names: str | Iterable[str]) -> list[str]:
     parts = [names] if isinstance(names, str) else list(names)
     return [name.strip().lower() for part in parts for name in part.split(",") if name.strip()]
+
+
+def _first(format: Format) -> Precision:
+    """The precision of a format where none is named."""
+    return next(target.precision for target in BUILDERS if target.format == format)
 
 
 def _names(given: str | Iterable[str], known: tuple[str, ...], what: str) -> tuple[tuple[str, ...], bool]:

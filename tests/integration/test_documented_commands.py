@@ -40,7 +40,8 @@ NOT_RUN = {
     r"edgefm train ": "trains on 60,000 images; tests/integration/test_the_whole_way.py trains on part of the mini set",
     r"edgefm evaluate runs/(latest|lenet5) --report": "needs the run of the line before, which is not trained here",
     r"edgefm experiments --run \S+( --seeds \S+)?$": "trains on 60,000 images; the tutorial's trial runs on 600",
-    r"edgefm (export|evaluate) edgenet-s( |$)": "needs all of Fashion-MNIST, which is downloaded",
+    r"(git |\(cd tflite-micro |cmake )": "downloads TFLM's sources; tests/unit/export/tflm builds without them",
+    r"edgefm (export|evaluate) edgenet-[ns]( |$)": "needs all of Fashion-MNIST, which is downloaded",
 }
 """Beginning of a line -> why it is not run."""
 

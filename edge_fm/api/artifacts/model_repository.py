@@ -71,7 +71,7 @@ def is_artifact(path: str | Path) -> bool:
 
 
 def require_layout(
-    layout: Layout, formats: Sequence[str], model_name: str | None, precisions: Sequence[str] = ("fp32",)
+    layout: Layout, formats: Sequence[str], model_name: str | None, precisions: Sequence[str] | None = None
 ) -> None:
     """Refuse, before a model is exported, formats that the server does not run, and several models of one name.
 

@@ -1,14 +1,19 @@
-"""The options of an export."""
+"""The options of an export, and the formats that cannot be made with them, or of this model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from edge_fm_runtime.errors import EdgeFMError, ExportError
+from edge_fm_runtime.progress import MessageFn, ProgressFn
+
 if TYPE_CHECKING:
+    from edge_fm_export.context import SourceModel
     from edge_fm_export.gate.golden_images import GoldenKind
+    from edge_fm_export.targets import Target
     from edge_fm_export.third_party_models.pixel_scaling import Preprocessing
     from edge_fm_runtime.artifacts.metadata import PhotoMode
 
@@ -47,6 +52,7 @@ class ExportOptions:
         photo: how photos become the input; None for the run's own, or "stretch" for a third-party model.
         trust: load models that carry code (Lambda layers), which will run.
         static_batch: a fixed batch size in the graph; None for a free one.
+        board: name of the microcontroller board that an artifact for TFLM must fit; None for any.
         seed: of the choice of calibration images.
         golden: images in golden.npz, which travels with the artifact: "data" for 32 of the evaluation set, "generated"
             for drawn shapes, where photos must not be given away.
@@ -85,6 +91,7 @@ class ExportOptions:
     photo: PhotoMode | None = None
     trust: bool = False
     static_batch: int | None = None
+    board: str | None = None
     seed: int = 0
     golden: GoldenKind = "data"
     drift_reference: bool = True
@@ -92,3 +99,115 @@ class ExportOptions:
     bom: bool = False
     outputs: Sequence[str] = ()
     web_runtime: str | Path | None = None
+
+
+def requested_targets(
+    formats: str | Sequence[str], precisions: str | Sequence[str] | None, options: ExportOptions, note: MessageFn
+) -> tuple[tuple[Target, ...], bool]:
+    """The targets of an export, and whether the formats were named one by one, so that each must be made or fail.
+
+    Args:
+        formats: as `export` takes them.
+        precisions: as `export` takes them.
+        options: of the export.
+        note: called with what "all" leaves out, and why.
+
+    Raises:
+        ExportError: an unknown format, precision or board, or a board that no format is for.
+    """
+    from edge_fm_export.targets import parse_targets
+
+    targets = parse_targets(formats, precisions)
+    parts = [formats] if isinstance(formats, str) else formats
+    named = "all" not in {name.strip().lower() for part in parts for name in part.split(",")}
+    if not named:
+        targets = without_optional(targets, options, note)
+    require_board_format(options, targets)
+    return targets, named
+
+
+def without_optional(targets: Sequence[Target], options: ExportOptions, note: MessageFn) -> tuple[Target, ...]:
+    """Leave out of "all" what is not installed here or cannot be with these options, with a note on each.
+
+    Args:
+        targets: those that "all" means.
+        options: of the export.
+        note: called with what is left out and why.
+    """
+    from edge_fm_export.packages import missing_packages
+    from edge_fm_export.planning import distribution
+    from edge_fm_export.targets import FORMAT_ENTRIES, target_packages
+
+    kept = []
+    for target in targets:
+        entry = FORMAT_ENTRIES[target.format]
+        reason = None
+        if entry.optional is not None:
+            missing = [distribution(package) for package in missing_packages(target_packages(target))]
+            if missing:
+                reason = f"{', '.join(missing)} is not installed: pip install 'edge-fm[{entry.optional}]'"
+            elif entry.batch is not None and options.static_batch not in (None, entry.batch):
+                reason = f"its batch is {entry.batch}, and --static-batch {options.static_batch} was requested"
+            elif options.outputs:
+                reason = f"it has no --outputs {','.join(options.outputs)}"
+        if reason is None:
+            kept.append(target)
+        else:
+            note(f"Note: {target} is left out: {reason}.")
+    return tuple(kept)
+
+
+def require_board_format(options: ExportOptions, targets: Sequence[Target]) -> None:
+    """Refuse a board that does not exist, or that no target is for.
+
+    Raises:
+        ExportError: it is unknown, or no format for microcontrollers was requested.
+    """
+    if options.board is None:
+        return
+    from edge_fm_export.tflm.boards import find_board
+
+    board = find_board(options.board)
+    if not any(target.format == "tflm" for target in targets):
+        raise ExportError(
+            f"--board {board.name} was given, but no format for microcontrollers was requested.",
+            hint=f"Export for it: --format tflm --board {board.name}",
+        )
+
+
+def refused_formats(
+    original: SourceModel, targets: tuple[Target, ...], options: ExportOptions, progress: ProgressFn, warn: MessageFn
+) -> dict[Target, EdgeFMError]:
+    """The targets whose format cannot have this model, and why; before images are read.
+
+    Args:
+        original: the model, opened.
+        targets: those that were requested.
+        options: of the export.
+        progress: called as work goes on.
+        warn: called for each refused target, where there are others.
+
+    Raises:
+        EdgeFMError: all are refused.
+    """
+    from tempfile import TemporaryDirectory
+
+    from edge_fm_export.context import BuildContext
+    from edge_fm_export.outputs.extra import extra_outputs
+    from edge_fm_export.prerequisites import refused_targets
+
+    opened = original
+    if options.outputs:
+        opened = replace(original, extra=extra_outputs(original.model, options.outputs))
+    with TemporaryDirectory() as scratch:
+        context = BuildContext(
+            opened,
+            Path(scratch),
+            static_batch=options.static_batch,
+            board=options.board,
+            progress=progress,
+        )
+        refused = refused_targets(context, targets)
+    for target, error in refused.items():
+        warn(f"{target} will not be built: {error.message}")
+    return refused

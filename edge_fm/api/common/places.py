@@ -37,7 +37,10 @@ def latest_export() -> Path | None:
     from edge_fm_runtime.system.json_text import parse_json
 
     found = [p for p in RUNS.glob(f"*/{EXPORTS}/*/{METADATA_FILE}") if not p.parts[1].startswith("latest")]
-    packages = {"onnx": "onnxruntime", "openvino": "openvino", "litert": "ai_edge_litert", "web": "onnxruntime"}
+    packages = {
+        **{"onnx": "onnxruntime", "web": "onnxruntime", "openvino": "openvino"},
+        **{"litert": "ai_edge_litert", "tflm": "tflite_micro"},
+    }
     for file in sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True):
         try:
             package = packages.get(parse_json(read_small(file)).get("format"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_fm.cli.console.console import print_line, print_table
 from edge_fm.cli.console.explanation_table import print_explanation
@@ -36,12 +36,33 @@ def print_results(report: ExportReport) -> None:
     for name, explanation in report.explanations.items():
         print_explanation(name, explanation)
     for result in results:
+        if result.budget is not None:
+            _print_budget(result.path.name, result.budget)
+    for result in results:
         if result.target.precision != "int8":
             continue
         floats = [r for r in results if (r.target.format, r.target.precision) == (result.target.format, "fp32")]
         if floats and latency[result.path] > latency[floats[0].path]:
             ratio = latency[result.path] / latency[floats[0].path]
             print_line(f"Note: {result.path.name} is slower than fp32 on this machine ({ratio:.2f} times the time).")
+
+
+def _print_budget(name: str, budget: Mapping[str, Any]) -> None:
+    """Print what a model for microcontrollers needs, and which boards have it."""
+    rows = [
+        [
+            row["board"],
+            row["title"],
+            f"{row['flash_bytes'] // 1024:,}",
+            f"{row['ram_bytes'] // 1024:,}",
+            "yes" if row["fits"] else "no",
+        ]
+        for row in budget["boards"]
+    ]
+    macs = "" if budget["macs"] is None else f", {budget['macs']:,} multiply-accumulates an image"
+    title = f"{name}: {budget['model_bytes']:,} bytes of flash, an arena of {budget['arena_bytes']:,} bytes{macs}"
+    columns = ["board", "name", "flash KiB", "RAM KiB", "fits"]
+    print_table(title, columns, rows, right=(2, 3), optional=["name"])
 
 
 def _title(report: ExportReport) -> str:

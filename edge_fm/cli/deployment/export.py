@@ -45,7 +45,7 @@ def command(
     layout: Layout | None,
     **given: Any,
 ) -> None:
-    """Export to SavedModel, ONNX, OpenVINO IR, LiteRT and a web page; write only what predicts like the original.
+    """Export to SavedModel, ONNX, OpenVINO IR, LiteRT, TFLM and a web page; write only what predicts like the original.
 
     Without an argument the newest run is exported. Each artifact is run on the whole evaluation set beside the Keras
     original; one that is out of tolerance is not written, and the exit code is 3. Agreement and accuracy drop are
@@ -69,12 +69,12 @@ def command(
         _write(console, [model], layout, repository)
         return
     if dry_run:
-        console.show(plan_export(model, formats, precisions), print_plan)
+        console.show(plan_export(model, formats, precisions or None), print_plan)
         return
     if layout is not None:
-        require_layout(layout, formats, repository["model_name"], precisions)
+        require_layout(layout, formats, repository["model_name"], precisions or None)
     options = ExportOptions(preprocessing=parse_preprocessing(preset, input_scale, mean, std), **given)
-    targets = {"model": model, "formats": formats, "precisions": precisions}
+    targets = {"model": model, "formats": formats, "precisions": precisions or None}
     report = console.call(export, **targets, out=out, options=options, strict=False, warn=console.warn)
     console.show(report, print_results)
     if layout is not None:

@@ -39,17 +39,15 @@ export_options = option_group(
         multiple=True,
         default=("onnx",),
         show_default=True,
-        metavar="onnx|openvino|savedmodel|litert|web|all",
+        metavar="onnx|openvino|savedmodel|litert|web|tflm|all",
         help="Format; may be repeated.",
     ),
     click.option(
         "--precision",
         "precisions",
         multiple=True,
-        default=("fp32",),
-        show_default=True,
         metavar="fp32|fp16|int8|all",
-        help="Precision; may be repeated.",
+        help="Precision; may be repeated. Default: fp32; int8 for tflm.",
     ),
     click.option(
         "--calibration",
@@ -155,6 +153,11 @@ export_options = option_group(
     ),
     click.option("--trust", is_flag=True, help="Load models that carry code (Lambda layers): it will run."),
     click.option("--static-batch", type=COUNT, metavar="N", help="Fix the batch size in the graph."),
+    click.option(
+        "--board",
+        metavar="NAME",
+        help="The microcontroller board that a tflm artifact must fit, such as nano-33-ble; its model card lists all.",
+    ),
     click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of calibration images."),
     click.option(
         "--golden",

@@ -19,6 +19,7 @@ _ENGINE_COLOURS = {
     "openvino": COLOURS[1],
     "litert": COLOURS[2],
     "savedmodel": COLOURS[3],
+    "tflite-micro": COLOURS[4],
     "keras": COLOURS[5],
     "keras-predict": COLOURS[5],
 }
@@ -221,6 +222,10 @@ def _accuracy(row: Mapping[str, Any], report: Report) -> float | None:
 def _short(row: Mapping[str, Any]) -> str:
     name = str(row["model"])
     # "x-onnx-fp32" names its engine already; the same file on another engine does not.
-    formats = {"onnxruntime": "-onnx-", "openvino": "-openvino-", "litert": "-litert-", "savedmodel": "-savedmodel-"}
+    formats = {
+        **{name: f"-{name}-" for name in ("openvino", "litert", "savedmodel")},
+        "onnxruntime": "-onnx-",
+        "tflite-micro": "-tflm-",
+    }
     named = row["kind"] != "artifact" or formats.get(row["engine"], "\n") in name
     return name if named else f"{name} ({row['engine']})"

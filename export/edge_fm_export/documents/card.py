@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from edge_fm_export.documents.microcontrollers import microcontroller_lines
 from edge_fm_runtime.artifacts.metadata import Metadata
 
 CARD_FILE = "README.md"
@@ -45,6 +46,7 @@ def model_card(metadata: Metadata) -> str:
         "",
         *(f"{i}. {_plain(label)}" for i, label in enumerate(metadata.labels[:_MAX_LABELS_SHOWN])),
         *([f"... and {len(metadata.labels) - _MAX_LABELS_SHOWN} more, in edgefm.json."] * _too_many(metadata)),
+        *microcontroller_lines(metadata),
         *_parity(metadata),
         *_scores(metadata),
         *_notes(metadata),

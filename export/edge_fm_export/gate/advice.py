@@ -41,11 +41,11 @@ def gate_advice(
     better = {
         "int8": [
             *_measured(explanation),
-            # LiteRT's converter has no accuracy control.
-            *([] if quantize.accuracy_control or target.format == "litert" else ["--accuracy-control"]),
+            # LiteRT's converter, which makes models for TFLM too, has no accuracy control.
+            *([] if quantize.accuracy_control or target.format in ("litert", "tflm") else ["--accuracy-control"]),
             # With fewer images than the usual number there are no more.
             *([f"--samples {_MANY_SAMPLES}"] if DEFAULT_SAMPLES <= calibrated < _MANY_SAMPLES else []),
-            "--precision fp16",
+            "--format litert --precision fp16" if target.format == "tflm" else "--precision fp16",
         ],
         "fp16": ["--precision fp32"],
         "fp32": [],

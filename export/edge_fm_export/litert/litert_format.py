@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import numpy as np
 from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.litert.bias_correction import correct_biases
 from edge_fm_export.litert.converter_process import convert
+from edge_fm_export.litert.input_scaling import fold_input_scaling
+from edge_fm_export.litert.model_file import read_model
 from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.measures import Measure, Predict, select_measures
@@ -48,16 +52,44 @@ def build_int8(context: BuildContext, folder: Path) -> Built:
     Raises:
         ExportError: no calibration images, accuracy control was requested, or an operator has no integer kernel.
     """
+    quantized = quantize_int8(context, what="LiteRT's converter")
+    return _write(folder, quantized.content, quantization=quantized.record, notes=quantized.notes)
+
+
+@dataclass(frozen=True)
+class Int8Model:
+    """A full-integer model: its bytes, how it was quantized, and notes for a person."""
+
+    content: bytes
+    record: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+
+def quantize_int8(context: BuildContext, *, what: str) -> Int8Model:
+    """Quantize the model to integers throughout, with as many measures as its accuracy needs.
+
+    Args:
+        context: of the export, with calibration images.
+        what: what the model is for, for messages.
+
+    Raises:
+        ExportError: as for `build_int8`.
+    """
     for option, given in (
         ("--accuracy-control", context.quantize.accuracy_control),
         ("--keep-float", context.quantize.keep_float),
     ):
         if given:
             raise ExportError(
-                "LiteRT's converter cannot leave layers in float; the onnx and openvino formats can.",
-                hint=f"Leave out {option} for litert, or use --format onnx.",
+                f"{what} cannot leave layers in float; the onnx and openvino formats can.",
+                hint=f"Leave out {option} for this format, or use --format onnx.",
             )
     calibration = require_calibration(context)
+    # Formats of one export share it.
+    stored = context.scratch / "litert-int8.tflite", context.scratch / "litert-int8.json"
+    if stored[1].exists():
+        about = json.loads(stored[1].read_text(encoding="utf-8"))
+        return Int8Model(stored[0].read_bytes(), about["record"], tuple(about["notes"]))
     recorded = {
         "quantizer": "tf.lite.TFLiteConverter",
         "mode": "full integer",
@@ -77,11 +109,16 @@ def build_int8(context: BuildContext, folder: Path) -> Built:
             trials[measures] = correct_biases(trials[()], original.model(), images)
         else:
             trials[()] = convert(context, "int8")
-        return predictor(trials[measures])
+        return predictor(fold_input_scaling(trials[measures]))
 
     further = "The onnx and openvino formats can leave layers in float."
     selected = select_measures(context, LADDER, make, original.predict, further=further)
-    return _write(folder, trials[selected.measures], quantization={**recorded, **selected.record}, notes=selected.notes)
+    # After the biases are corrected, which compares the scaling with that of the float model.
+    content = fold_input_scaling(trials[selected.measures])
+    made = Int8Model(content, {**recorded, **selected.record}, selected.notes)
+    stored[0].write_bytes(made.content)
+    stored[1].write_text(json.dumps({"record": made.record, "notes": made.notes}), encoding="utf-8")
+    return made
 
 
 class _Floats:
@@ -143,15 +180,14 @@ def embed(payload: Path, text: str, metadata: Metadata) -> None:
     flatbuffer_utils.write_model(model, str(payload))
 
 
-def describe(payload: Path) -> dict[str, int]:
+def count_nodes(content: bytes) -> dict[str, int]:
     """Nodes and parameters (elements of constant float and 8-bit tensors) of a `.tflite` file."""
     import math
 
     require_package("ai_edge_litert", "LiteRT export")
     from ai_edge_litert import schema_py_generated as schema
-    from ai_edge_litert.tools import flatbuffer_utils
 
-    model = flatbuffer_utils.read_model(str(payload))
+    model = read_model(content)
     kinds = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.INT8, schema.TensorType.INT32)
     graph = model.subgraphs[0]
     constants = [t for t in graph.tensors if t.type in kinds and model.buffers[t.buffer].data is not None]
@@ -162,4 +198,4 @@ def _write(
     folder: Path, data: bytes, *, quantization: Mapping[str, Any] | None = None, notes: tuple[str, ...] = ()
 ) -> Built:
     (folder / PAYLOAD).write_bytes(data)
-    return Built(PAYLOAD, quantization=quantization, graph=describe(folder / PAYLOAD), notes=notes)
+    return Built(PAYLOAD, quantization=quantization, graph=count_nodes(data), notes=notes)

@@ -16,6 +16,7 @@ MOUNT = "/models"
 """Where a server sees the repository, unless another place is named: as the documented commands mount it."""
 
 _PAGE = "a page is for browsers"
+_MICRO = "it is for microcontrollers"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ SERVERS: Mapping[Layout, Server] = {
             "savedmodel": "its TensorFlow backend is no longer developed",
             "litert": "it has no backend for LiteRT",
             "web": _PAGE,
+            "tflm": _MICRO,
         },
         triton.place,
         triton.configure,
@@ -53,14 +55,14 @@ SERVERS: Mapping[Layout, Server] = {
     "ovms": Server(
         "OpenVINO Model Server",
         ("onnx", "openvino", "savedmodel", "litert"),
-        {"web": _PAGE},
+        {"web": _PAGE, "tflm": _MICRO},
         ovms.place,
         ovms.configure,
     ),
     "tfserving": Server(
         "TensorFlow Serving",
         ("savedmodel",),
-        {form: "it runs SavedModels alone" for form in ("onnx", "openvino", "litert", "web")},
+        {form: "it runs SavedModels alone" for form in ("onnx", "openvino", "litert", "web", "tflm")},
         tfserving.place,
         tfserving.configure,
     ),

@@ -210,7 +210,7 @@ def _load_bare(path: Path) -> Artifact:
 
 def _compare_embedded(artifact: Artifact) -> None:
     """Hold `edgefm.json` against the copy inside the payload, which was written with it."""
-    if artifact.metadata.format == "savedmodel":
+    if artifact.metadata.format in ("savedmodel", "tflm"):
         return  # it has none
     from edge_fm_runtime.artifacts.embedded import read_embedded
 

@@ -21,7 +21,7 @@ EMBEDDED_KEY = "edgefm"
 MAX_METADATA_BYTES = 4 * 1024 * 1024
 CHECKSUM_KEY = "metadata_sha256"
 
-Format: TypeAlias = Literal["savedmodel", "onnx", "openvino", "litert", "web"]
+Format: TypeAlias = Literal["savedmodel", "onnx", "openvino", "litert", "web", "tflm"]
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
 Task: TypeAlias = Literal["multi-label"]
 """What a model predicts other than one class of many: "multi-label", any number of labels, each by its own sigmoid."""

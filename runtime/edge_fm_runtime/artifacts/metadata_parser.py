@@ -37,7 +37,10 @@ MAX_OUTPUTS, MAX_OUTPUT_SIDE = 16, 1 << 20
 """Outputs beside the probabilities, and the largest side of one, such as the features of an embedding."""
 MAX_INPUT_BYTES = 128 * 1024 * 1024
 """Of one image, and of one batch where the batch size is fixed."""
-_SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite", "web": ".onnx"}
+_SUFFIXES = {
+    **{"onnx": ".onnx", "web": ".onnx", "openvino": ".xml"},
+    **{"litert": ".tflite", "tflm": ".tflite"},
+}
 """Format -> how the payload's name ends; a SavedModel is a folder."""
 
 

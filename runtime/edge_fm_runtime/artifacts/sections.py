@@ -106,7 +106,11 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
     },
     "accuracy": {"value": SHARE, "n": COUNT, "dataset": TEXT, "measure": TEXT},
     "quantization": {"reduce_range": FLAG, "safe_for": TEXT},
-    "graph": {"nodes": COUNT, "parameters": COUNT, "macs": COUNT, "bytes": COUNT},
+    "graph": {
+        **dict.fromkeys(("nodes", "parameters", "macs", "bytes", "model_bytes", "arena_bytes"), COUNT),
+        "operators": TEXTS,
+        "tflm_commit": TEXT,
+    },
     "source": {"name": TEXT, "sha256": TEXT, "preprocessing": OBJECT, "temperature": POSITIVE, "notes": TEXTS},
     "parity": {
         "n": COUNT,

@@ -20,6 +20,7 @@ ENGINES: Registry = {
     "onnxruntime": "edge_fm_runtime.engines.onnxruntime_engine:OnnxRuntimeEngine",
     "openvino": "edge_fm_runtime.engines.openvino_engine:OpenVinoEngine",
     "litert": "edge_fm_runtime.engines.litert_engine:LiteRtEngine",
+    "tflite-micro": "edge_fm_runtime.engines.tflite_micro_engine:TfliteMicroEngine",
     "null": "edge_fm_runtime.engines.null_engine:NullEngine",
 }
 """Engine name -> "module:Class". Each class is built as `Class(artifact, options)`; it is an `Engine`, or
@@ -30,6 +31,7 @@ DEFAULT_ENGINE: Mapping[str, str] = {
     "openvino": "openvino",
     "litert": "litert",
     "web": "onnxruntime",
+    "tflm": "tflite-micro",
 }
 """The engine that `auto` means for each format."""
 

@@ -23,7 +23,12 @@ from edge_fm_runtime.system.machine import cpu_name, usable_cpus
 from edge_fm_runtime.system.package_versions import package_version
 from edge_fm_runtime.system.user_cache import cache_root, how_to_trust, nearest_existing, why_untrusted
 
-PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "litert": "ai-edge-litert"}
+PACKAGES = {
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "litert": "ai-edge-litert",
+    "tflite-micro": "tflite-micro",
+}
 """Engine -> the distribution whose version a choice depends on."""
 
 ENGINES_OF = {
@@ -31,6 +36,7 @@ ENGINES_OF = {
     "openvino": ("openvino",),
     "litert": ("litert",),
     "web": ("onnxruntime",),
+    "tflm": ("tflite-micro",),
 }
 """Format -> the engines of a device that run it."""
 

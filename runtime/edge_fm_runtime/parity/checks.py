@@ -95,7 +95,10 @@ class Check:
         return {**asdict(self), "ci95": None if self.ci95 is None else list(self.ci95), "warns": self.warns}
 
 
-_MAX_ABS_DIFF_FP32: dict[str, float] = {"savedmodel": 1e-4, "onnx": 1e-4, "litert": 1e-4, "openvino": 1e-3, "web": 1e-4}
+_MAX_ABS_DIFF_FP32: dict[str, float] = {
+    **dict.fromkeys(("savedmodel", "onnx", "litert", "web", "tflm"), 1e-4),
+    "openvino": 1e-3,
+}
 
 
 def default_limits(format: Format, precision: Precision) -> Limits:

@@ -217,4 +217,4 @@ def test_litert_says_that_it_cannot_leave_layers_in_float(tmp_path: Path) -> Non
     context = _context(source, images, tmp_path / "plain", keep_float=("conv2",))
     with pytest.raises(ExportError, match="cannot leave layers in float") as caught:
         find_builder(Target("litert", "int8"))(context, tmp_path)
-    assert caught.value.hint == "Leave out --keep-float for litert, or use --format onnx."
+    assert caught.value.hint == "Leave out --keep-float for this format, or use --format onnx."

@@ -48,9 +48,11 @@ def full() -> Metadata:
 def test_round_trip_keeps_everything(format: Any, precision: Any) -> None:
     from dataclasses import replace
 
-    payload = {"onnx": "model.onnx", "openvino": "model.xml", "litert": "model.tflite", "web": "model.onnx"}.get(
-        format, "saved_model"
-    )
+    payload = {
+        **dict.fromkeys(("onnx", "web"), "model.onnx"),
+        **dict.fromkeys(("litert", "tflm"), "model.tflite"),
+        "openvino": "model.xml",
+    }.get(format, "saved_model")
     metadata = replace(full(), format=format, precision=precision, payload=payload)
     assert parse_metadata(dump_metadata(metadata), where="x") == metadata
 

@@ -1,0 +1,1 @@
+"""Int8 models for TensorFlow Lite Micro, the interpreter for microcontrollers."""
