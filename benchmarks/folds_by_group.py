@@ -177,7 +177,7 @@ def main() -> None:
     options = parser.parse_args()
     from dataclasses import replace
 
-    from edge_fm.api.studies import crossval
+    from edge_fm.api.studies.crossval import crossval
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
     from edge_fm.training.recipe.file import load_recipe
     from edge_fm.training.search.crossval_folds import assign_folds, fold_dataset

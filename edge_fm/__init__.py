@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from edge_fm.api.models import ModelList, list_models, plot_models
     from edge_fm.api.quickstart import QuickstartResult, quickstart
     from edge_fm.api.report import BenchmarkPage, benchmark_report
-    from edge_fm.api.studies import SearchReport, SweepResult, crossval, search, sweep
+    from edge_fm.api.studies.crossval import crossval
+    from edge_fm.api.studies.search import SearchReport, search
+    from edge_fm.api.studies.sweep import SweepResult, sweep
     from edge_fm.api.train import PreparedTraining, TrainOptions, prepare_training, train, train_prepared
     from edge_fm.api.verify import verify
     from edge_fm.serving.options import ModelSource, ServeOptions
@@ -80,13 +82,13 @@ _HOMES = {
     "RepositoryVersion": "edge_fm_export.model_repositories.writer",
     "RunResult": "edge_fm.training.run.results",
     "ScenariosResult": "edge_fm.api.loadgen",
-    "SearchReport": "edge_fm.api.studies",
+    "SearchReport": "edge_fm.api.studies.search",
     "ServeOptions": "edge_fm.serving.options",
     "Serving": "edge_fm.serving.server",
     "SignResult": "edge_fm.api.artifacts.sign",
     "SimilarPhoto": "edge_fm.api.artifacts.similar",
     "SimilarResult": "edge_fm.api.artifacts.similar",
-    "SweepResult": "edge_fm.api.studies",
+    "SweepResult": "edge_fm.api.studies.sweep",
     "TrainOptions": "edge_fm.api.train",
     "Verification": "edge_fm_runtime.parity.verification",
     "Vote": "edge_fm_runtime.streams.vote",
@@ -97,7 +99,7 @@ _HOMES = {
     "classify": "edge_fm.api.classify",
     "classify_to_files": "edge_fm.api.artifacts.classify_files",
     "classify_video": "edge_fm.api.artifacts.video",
-    "crossval": "edge_fm.api.studies",
+    "crossval": "edge_fm.api.studies.crossval",
     "describe_data": "edge_fm.api.datasets",
     "draw_data": "edge_fm.api.datasets",
     "drift": "edge_fm.api.artifacts.drift",
@@ -113,11 +115,11 @@ _HOMES = {
     "quickstart": "edge_fm.api.quickstart",
     "required_signature": "edge_fm_runtime.signatures.requirement",
     "run_experiments": "edge_fm.api.experiments",
-    "search": "edge_fm.api.studies",
+    "search": "edge_fm.api.studies.search",
     "serve": "edge_fm.api.artifacts.serve",
     "sign": "edge_fm.api.artifacts.sign",
     "similar": "edge_fm.api.artifacts.similar",
-    "sweep": "edge_fm.api.studies",
+    "sweep": "edge_fm.api.studies.sweep",
     "train": "edge_fm.api.train",
     "train_prepared": "edge_fm.api.train",
     "verify": "edge_fm.api.verify",

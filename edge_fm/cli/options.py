@@ -168,6 +168,16 @@ size_option = click.option(
 
 source_options = option_group(skip_unreadable_option, group_option, label_column_option)
 
+on_options = option_group(
+    click.option(
+        "--on",
+        metavar="ray|ADDRESS",
+        help="Train several runs at once on worker processes of Ray, started here (ray) or of a cluster (auto, "
+        "HOST:PORT, ray://HOST:PORT); the results are the same. Default: in this process.",
+    ),
+    click.option("--workers", type=COUNT, help="With --on: how many at once. Default: one for each CPU."),
+)
+
 study_options = option_group(
     click.option("--data", metavar="SOURCE", help="What to learn from. Default: the recipe's."),
     size_option,

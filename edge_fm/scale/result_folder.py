@@ -66,6 +66,10 @@ class ResultFolder:
         """Files of results whose names begin so, in order."""
         return sorted(name for name in os.listdir(self.path) if name.startswith(prefix))  # noqa: PTH208
 
+    def read(self, name: str) -> bytes:
+        """The bytes of a file."""
+        return (self.path / name).read_bytes()
+
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole; one of this name is replaced."""
         # Always the same temporary name: what a killed process left is overwritten by the next attempt.

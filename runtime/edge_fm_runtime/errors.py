@@ -16,6 +16,7 @@ EdgeFMError                       exit 1   the root: catch this one
 ├── EngineError                   exit 1   an engine cannot run this artifact
 │   ├── DeviceError               exit 1   the device asked for does not exist, or another one would have run
 │   └── ClosedError               exit 1   a classifier or an engine was called after it was closed
+├── ClusterError                  exit 1   a Ray cluster cannot be started, reached or used
 ├── PhotoError                    exit 1   a file is not a readable image
 │   └── VideoError                exit 1   a video, a camera or a network stream cannot be opened or read on
 └── GateError                     exit 3   parity or accuracy is out of tolerance; `failures` lists every check
@@ -129,6 +130,10 @@ class PhotoError(EdgeFMError):
 
 class VideoError(PhotoError):
     """A video, a camera or a network stream cannot be opened or read on."""
+
+
+class ClusterError(EdgeFMError):
+    """A Ray cluster cannot be started, reached or used."""
 
 
 class GateError(EdgeFMError):

@@ -37,6 +37,8 @@ NOT_RUN = {
     r"edgefm infer --video (rtsp:|/dev/)": "needs a camera",
     r"edgefm (export .*--format web|verify \S+-web-)": "fetches an npm package; tests/integration/web has pages",
     r"python -m http\.server": "serves until it is stopped",
+    r"ray start ": "starts a cluster",
+    r"edgefm (infer|crossval) .* --on ": "starts Ray; tests/unit/scale/test_on_ray.py does",
     r"edgefm train ": "trains on 60,000 images; tests/integration/test_the_whole_way.py trains on part of the mini set",
     r"edgefm evaluate runs/(latest|lenet5) --report": "needs the run of the line before, which is not trained here",
     r"edgefm experiments --run \S+( --seeds \S+)?$": "trains on 60,000 images; the tutorial's trial runs on 600",
@@ -149,7 +151,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_base_install_is_one(base: Path, folder: Path) -> None:
-    for module in ("keras", "tensorflow", "openvino", "matplotlib", "onnx", "optuna", "sklearn"):
+    for module in ("keras", "tensorflow", "openvino", "matplotlib", "onnx", "optuna", "sklearn", "ray", "pyarrow"):
         assert run_in(base, f"import {module}", folder, shell="python").returncode != 0
 
 

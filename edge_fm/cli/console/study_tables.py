@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from edge_fm.cli.console.console import print_table
 
 if TYPE_CHECKING:
-    from edge_fm.api.studies import SearchReport, SweepResult
+    from edge_fm.api.studies.search import SearchReport
+    from edge_fm.api.studies.sweep import SweepResult
     from edge_fm.training import RunResult
     from edge_fm.training.search.crossval import CrossValidation
 

@@ -28,7 +28,10 @@ from edge_fm.cli.options import (
 from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 
-_PHOTOS_ONLY = ("photos", "recursive", "show", "heatmap", "as_csv", "out", "shard", "file_format")
+_PHOTOS_ONLY = (
+    *("photos", "recursive", "show", "heatmap", "as_csv"),
+    *("out", "shard", "file_format", "on", "workers", "column"),
+)
 
 
 @click.command("infer")
@@ -70,7 +73,10 @@ def command(
     show: Path | None,
     heatmap: Path | None,
     as_csv: bool,
-    out: Path | None,
+    out: str | None,
+    on: str | None,
+    workers: int | None,
+    column: str | None,
     shard: Any,
     file_format: str,
     **options: Any,
@@ -106,9 +112,10 @@ def command(
     if not photos:
         raise click.UsageError("Missing argument 'PATH...', or a video: --video SOURCE.")
     options = {name: value for name, value in options.items() if name not in ("video", *VIDEO_ONLY)}
-    if out is not None or shard is not None:
+    if any(value is not None for value in (out, on, workers, column, shard)):
         printed = {"--csv": as_csv, "--show": show, "--heatmap": heatmap}
-        run_job(console, photos, out, printed, shard=shard, file_format=file_format, top_k=top_k, **options)
+        job = {"on": on, "workers": workers, "column": column, "shard": shard, "file_format": file_format}
+        run_job(console, photos, out, printed, **job, top_k=top_k, **options)
         return
     # The interpreter's last collection finds nothing that the end of the process does not free, and takes a sixth of
     # the time of one photo.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_fm.cli.console.console import Console, print_line
-from edge_fm.cli.options import FOLDER, Parsed, option_group
+from edge_fm.cli.options import COUNT, Parsed, option_group
 
 if TYPE_CHECKING:
     from edge_fm.api.artifacts.classify_files import ClassifiedFiles
@@ -29,9 +28,21 @@ def _parse_shard(text: str) -> Any:
 job_options = option_group(
     click.option(
         "--out",
-        type=FOLDER,
+        type=click.Path(file_okay=False),
         metavar="DIR",
         help="Write the results there, each photo once. The same command again classifies what is not there yet.",
+    ),
+    click.option(
+        "--on",
+        metavar="ray|ADDRESS",
+        help="With --out: on worker processes of Ray, started here (ray) or of a cluster (auto, HOST:PORT, "
+        "ray://HOST:PORT). PATH may be s3://..., gs://..., or a table (.csv, .parquet) too.",
+    ),
+    click.option("--workers", type=COUNT, help="With --on: processes. Default: one for each CPU."),
+    click.option(
+        "--column",
+        metavar="NAME",
+        help="With --on: a table's column of paths, or of the bytes of image files. Default: the one called as such.",
     ),
     click.option(
         "--shard",
@@ -51,7 +62,7 @@ job_options = option_group(
 
 
 def run_job(
-    console: Console, photos: tuple[str, ...], out: Path | None, printed: Mapping[str, object], **options: Any
+    console: Console, photos: tuple[str, ...], out: str | None, printed: Mapping[str, object], **options: Any
 ) -> None:
     """Classify into a folder, print what it holds, and exit with 4 or 1 where photos failed.
 
@@ -63,7 +74,12 @@ def run_job(
         options: of `classify_to_files`.
     """
     if out is None:
-        raise click.UsageError("--shard needs --out DIR, the folder of the results.")
+        raise click.UsageError("--shard and --on need --out DIR, the folder of the results.")
+    for name in ("workers", "column"):
+        if options[name] is not None and options["on"] is None:
+            raise click.UsageError(f"--{name} needs --on.")
+    if options["on"] is not None and options["shard"] is not None:
+        raise click.UsageError("--shard and --on exclude each other.")
     if given := [name for name, value in printed.items() if value]:
         raise click.UsageError(f"{given[0]} and --out exclude each other.")
     from edge_fm.api.artifacts.classify_files import classify_to_files
@@ -76,8 +92,10 @@ def run_job(
 
 def _print_result(result: ClassifiedFiles) -> None:
     total = result.classified + result.failed
+    by = f" by {result.workers} processes" if result.workers > 1 else ""
     of = "" if result.shard == "1/1" else f" of shard {result.shard}"
+    now = f"{total - result.earlier:,} now, {result.images_per_s:.0f} images/s{by}"
     print_line(
         f"{result.out}: {total:,} {'photo' if total == 1 else 'photos'}{of}, {result.failed:,} of them could not be "
-        f"classified. {total - result.earlier:,} now, {result.images_per_s:.0f} images/s; {result.earlier:,} earlier."
+        f"classified. {now}; {result.earlier:,} earlier."
     )

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from edge_fm.api.studies import FOLDS, crossval
+from edge_fm.api.studies.crossval import FOLDS, crossval
 from edge_fm.cli.console.console import Console, shell_word
 from edge_fm.cli.console.interrupt import call_interruptibly
 from edge_fm.cli.console.study_tables import print_folds
-from edge_fm.cli.options import PATH, console_options, study_options
+from edge_fm.cli.options import PATH, console_options, on_options, study_options
 
 
 @click.command("crossval")
@@ -19,6 +19,7 @@ from edge_fm.cli.options import PATH, console_options, study_options
 @study_options
 @click.option("--seed", type=int, help="Of everything random, the folds too. Default: the recipe's.")
 @click.option("--out", type=PATH, metavar="DIR", help="Folder of the runs. Default: runs/crossval-RECIPE.")
+@on_options
 @console_options
 def command(console: Console, **options: Any) -> None:
     """Train a recipe once for each fold of the training images, and evaluate each run on the fold it never saw.

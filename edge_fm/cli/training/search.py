@@ -10,7 +10,7 @@ import click
 from edge_fm.cli.console.console import Console, shell_word
 from edge_fm.cli.console.interrupt import call_interruptibly, typed_command
 from edge_fm.cli.console.study_tables import format_values, print_trials
-from edge_fm.cli.options import COUNT, PATH, console_options, study_options
+from edge_fm.cli.options import COUNT, PATH, console_options, on_options, study_options
 
 
 @click.command("search")
@@ -32,6 +32,7 @@ from edge_fm.cli.options import COUNT, PATH, console_options, study_options
 @study_options
 @click.option("--seed", type=int, help="Of everything random, the draws too. Default: the recipe's.")
 @click.option("--out", type=PATH, metavar="DIR", help="Folder of the trials. Default: runs/search-RECIPE.")
+@on_options
 @console_options
 def command(console: Console, **options: Any) -> None:
     """Search the space in RECIPE's [search] table with Optuna; write the best recipe, for `edgefm train --recipe`.
@@ -40,7 +41,7 @@ def command(console: Console, **options: Any) -> None:
     selected and pruned by validation accuracy; the test split is never used. Several processes may run this command at
     once and share the study. Killed or stopped, the same command goes on, unfinished trials included.
     """
-    from edge_fm.api.studies import search
+    from edge_fm.api.studies.search import search
 
     def on_trial(number: int, of: int, values: Mapping[str, Any]) -> None:
         console.note(f"trial {number} ({of} in all)  {format_values(values)}")

@@ -10,7 +10,7 @@ import click
 from edge_fm.cli.console.console import Console, shell_word
 from edge_fm.cli.console.interrupt import call_interruptibly
 from edge_fm.cli.console.study_tables import format_values, print_sweep
-from edge_fm.cli.options import PATH, Parsed, console_options, study_options
+from edge_fm.cli.options import PATH, Parsed, console_options, on_options, study_options
 
 
 def _parse_values(text: str) -> tuple[str, list[Any]]:
@@ -41,6 +41,7 @@ def _parse_values(text: str) -> tuple[str, list[Any]]:
 @study_options
 @click.option("--test", is_flag=True, help="Also show each run's test accuracy, which must not select anything.")
 @click.option("--out", type=PATH, metavar="DIR", help="Folder of the runs. Default: runs/sweep-RECIPE.")
+@on_options
 @console_options
 def command(console: Console, grid: tuple[tuple[str, list[Any]], ...], **options: Any) -> None:
     """Train every combination of --grid values once, and compare them by validation accuracy.
@@ -48,7 +49,7 @@ def command(console: Console, grid: tuple[tuple[str, list[Any]], ...], **options
     RECIPE is a shipped recipe or a file; each combination is put into it. The table is left as sweep.csv and
     sweep.json after every run. The same command again goes on where it was stopped: finished runs are not repeated.
     """
-    from edge_fm.api.studies import sweep
+    from edge_fm.api.studies.sweep import sweep
 
     if len(dict(grid)) < len(grid):
         raise click.BadParameter("A key is given twice; write its values in one: KEY=A,B,C.", param_hint="--grid")

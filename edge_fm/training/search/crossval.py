@@ -15,8 +15,8 @@ from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.run import run_folder
 from edge_fm.training.run.fit import EpochFn
 from edge_fm.training.run.folder_lock import locked_folder
-from edge_fm.training.run.train_once import train_once
 from edge_fm.training.search.crossval_folds import assign_folds, fold_dataset
+from edge_fm.training.search.trainings import OneProcess, PlannedRun, Trainings
 from edge_fm_runtime.progress import ProgressFn, silent
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def cross_validate(
     progress: ProgressFn = silent,
     on_fold: FoldFn | None = None,
     on_epoch: EpochFn | None = None,
+    trainings: Trainings | None = None,
 ) -> CrossValidation:
     """Train once for each fold on the other folds, and evaluate on the fold held out.
 
@@ -136,6 +137,7 @@ def cross_validate(
         progress: as for `train`.
         on_epoch: likewise.
         on_fold: called with each fold before it is trained or read.
+        trainings: what trains the runs; None for this process.
 
     Raises:
         RecipeError: the recipe is multi-label.
@@ -146,13 +148,15 @@ def cross_validate(
     require_one_class("Cross-validation", multi_label=recipe.data.multi_label)
     assigned = assign_folds(dataset.train, folds=folds, seed=recipe.seed)
     scores = []
+    trainings = trainings or OneProcess()
+    runs = [PlannedRun(recipe, out_dir / f"fold-{fold + 1}", True, (fold, folds)) for fold in range(folds)]
     with locked_folder(out_dir):
+        trainings.plan(runs)
         for fold in range(folds):
             if on_fold:
                 on_fold(fold + 1, folds)
             part = fold_dataset(dataset, assigned, fold)
-            folder = out_dir / f"fold-{fold + 1}"
-            metrics = train_once(recipe, part, folder, test=True, progress=_fold_progress(progress), on_epoch=on_epoch)
+            metrics = trainings.train(runs[fold], part, progress=_fold_progress(progress), on_epoch=on_epoch)
             scores.append(
                 FoldScore(
                     fold=fold + 1,
@@ -163,7 +167,7 @@ def cross_validate(
                     held_out=len(part.test),
                     best_epoch=metrics["best_epoch"],
                     seconds=metrics["seconds"],
-                    run=str(folder),
+                    run=str(runs[fold].folder),
                     balanced_accuracy=metrics.get("test_balanced_accuracy"),
                     macro_f1=metrics.get("test_macro_f1"),
                 )

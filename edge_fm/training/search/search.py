@@ -17,10 +17,9 @@ from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.recipe.keys import value_at, with_keys
 from edge_fm.training.recipe.search_space import SearchPlan
 from edge_fm.training.run import run_folder
-from edge_fm.training.run.checkpoint import load_state
 from edge_fm.training.run.fit import EpochFn
 from edge_fm.training.run.selection import rank, selection_key
-from edge_fm.training.run.train_once import train_once
+from edge_fm.training.search.certain_values import certain_values
 from edge_fm.training.search.search_study import (
     AGAIN,
     OWNER,
@@ -33,6 +32,7 @@ from edge_fm.training.search.search_study import (
     suggest_values,
     this_process,
 )
+from edge_fm.training.search.trainings import OneProcess, PlannedRun, Trainings
 from edge_fm_runtime.errors import DivergedError
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -92,6 +92,7 @@ def search(
     progress: ProgressFn = silent,
     on_trial: TrialFn | None = None,
     on_epoch: EpochFn | None = None,
+    trainings: Trainings | None = None,
 ) -> SearchResult:
     """Run trials until the study has enough of them; leaves best.toml and search.json in `out_dir`.
 
@@ -111,6 +112,9 @@ def search(
         progress: as for `train`.
         on_epoch: likewise.
         on_trial: called with each trial before it trains.
+        trainings: what trains the runs; None for this process. Where it trains several at once, those are begun whose
+            values do not depend on the results of others: all trials of the random sampler, the first ten of TPE. The
+            study is that of one process, trial by trial.
 
     Raises:
         TrainingError: the storage cannot be used, or its study was started with another recipe, space or other data.
@@ -131,6 +135,7 @@ def search(
     study = open_study(url, name, plan, seed=recipe.seed, identity=identity)
     states = optuna.trial.TrialState
     given = {path: value_at(recipe, path) for d in plan.dimensions for path in d.when}
+    trained_by = trainings or OneProcess()
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
 
     def objective(trial: Any) -> float:
@@ -141,18 +146,18 @@ def search(
             raise _Surplus
         trial.set_user_attr(OWNER, this_process())
         values = suggest_values(trial, plan, given)
-        trial_recipe = replace(with_keys(recipe, values), name=f"{recipe.name}-trial")
-        folder = out_dir / "trials" / recipe_hash(trial_recipe)[:12]
+        trial_recipe = _trial_recipe(recipe, values)
+        run = _planned(trial_recipe, out_dir)
         for key, value in (
             ("seed", trial_recipe.seed),
             ("recipe_hash", recipe_hash(trial_recipe)),
-            ("run", str(folder)),
+            ("run", str(run.folder)),
         ):
             trial.set_user_attr(key, value)
         trial.set_user_attr("values", values)
         if on_trial:
             on_trial(trial.number, wanted, values)
-        return _train_trial(trial, trial_recipe, dataset, folder, progress, on_epoch)
+        return _train_trial(trial, run, dataset, trained_by, progress, on_epoch)
 
     while deadline is None or time.monotonic() < deadline:
         with file_lock(out_dir / ".revive.lock"):  # each dead trial is queued once
@@ -160,6 +165,9 @@ def search(
         begun = study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED, states.RUNNING))
         if len(begun) >= wanted:
             break
+        if trained_by.ahead:
+            drawn = certain_values(study, plan, given, wanted, recipe.seed)
+            trained_by.plan([_planned(_trial_recipe(recipe, values), out_dir) for values in drawn])
         with no_experimental_warnings():
             study.optimize(objective, n_trials=1, catch=(_Surplus,))
         _write_results(study, recipe, out_dir, url)
@@ -170,12 +178,25 @@ class _Surplus(Exception):
     """More trials were started than the study needs."""
 
 
+def _trial_recipe(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    return replace(with_keys(recipe, values), name=f"{recipe.name}-trial")
+
+
+def _planned(trial_recipe: Recipe, out_dir: Path) -> PlannedRun:
+    return PlannedRun(trial_recipe, out_dir / "trials" / recipe_hash(trial_recipe)[:12], False)
+
+
 def _train_trial(
-    trial: Any, recipe: Recipe, dataset: Dataset, folder: Path, progress: ProgressFn, on_epoch: EpochFn | None
+    trial: Any,
+    run: PlannedRun,
+    dataset: Dataset,
+    trainings: Trainings,
+    progress: ProgressFn,
+    on_epoch: EpochFn | None,
 ) -> float:
     optuna = require_optuna()
     began = time.monotonic()
-    by, accuracies = recipe.training.select_by, [0.0]
+    by, accuracies, folder = run.recipe.training.select_by, [0.0], run.folder
 
     def report(row: Mapping[str, float]) -> None:
         accuracies.append(row["val_accuracy"])
@@ -190,10 +211,8 @@ def _train_trial(
 
     try:
         with file_lock(folder.with_name(f".{folder.name}.lock")):  # another process may have drawn the same values
-            before = load_state(folder)  # of a trial with the same values, killed, pruned or finished
-            for row in before.history if before else ():
-                report(row)
-            metrics = train_once(recipe, dataset, folder, test=False, progress=progress, on_epoch=each)
+            # The earlier epochs are of a trial with the same values, killed, pruned or finished.
+            metrics = trainings.train(run, dataset, progress=progress, on_epoch=each, on_earlier=report)
     except DivergedError as error:
         trial.set_user_attr("error", error.message)
         raise optuna.TrialPruned from error

@@ -26,6 +26,8 @@ _BEAT_S, _GRACE_S = 30, 120
 _BUSY_S = 60
 # Two processes that begin a study at once both make its tables, and one of them fails.
 _ATTEMPTS, _PAUSE_S = 5, 0.5
+STARTUP_TRIALS = 10
+"""Trials that TPE draws at random before it learns from results; Optuna's default."""
 OWNER, AGAIN = "owner", "again_of"
 
 
@@ -173,7 +175,7 @@ def _sampler_class() -> Any:
             seed = (self._seed * 1_000_003 + number) % 2**32
             if self._name == "random":
                 return optuna.samplers.RandomSampler(seed=seed)
-            return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+            return optuna.samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, seed=seed, constant_liar=True)
 
         def before_trial(self, study: Any, trial: Any) -> None:
             with no_experimental_warnings():

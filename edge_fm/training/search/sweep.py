@@ -19,7 +19,7 @@ from edge_fm.training.run import run_folder
 from edge_fm.training.run.fit import EpochFn
 from edge_fm.training.run.folder_lock import locked_folder
 from edge_fm.training.run.selection import rank, selection_key
-from edge_fm.training.run.train_once import train_once
+from edge_fm.training.search.trainings import OneProcess, PlannedRun, Trainings
 from edge_fm_runtime.errors import DivergedError, RecipeError
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -103,6 +103,7 @@ def sweep(
     progress: ProgressFn = silent,
     on_begin: BeginFn | None = None,
     on_epoch: EpochFn | None = None,
+    trainings: Trainings | None = None,
 ) -> list[SweepRow]:
     """Train every combination that has no finished run in `out_dir` yet; leaves sweep.csv and sweep.json there.
 
@@ -118,6 +119,7 @@ def sweep(
         progress: as for `train`.
         on_epoch: likewise.
         on_begin: called with each combination before it is trained or read.
+        trainings: what trains the runs; None for this process.
 
     Returns:
         A row for each combination, in the grid's order.
@@ -131,16 +133,19 @@ def sweep(
     for _, selected in planned:
         require_one_class("A sweep", multi_label=selected.data.multi_label)
     loaded: tuple[Any, Dataset] | None = None
+    trainings = trainings or OneProcess()
+    runs = [PlannedRun(one, out_dir / "runs" / recipe_hash(one)[:12], test) for _, one in planned]
     with locked_folder(out_dir):
+        trainings.plan(runs)
         for number, (values, selected) in enumerate(planned, start=1):
             if on_begin:
                 on_begin(number, len(planned), values)
             key = (selected.data, selected.photo)
             if loaded is None or loaded[0] != key:
                 loaded = (key, load(selected))
-            folder = out_dir / "runs" / recipe_hash(selected)[:12]
+            folder = runs[number - 1].folder
             try:
-                metrics = train_once(selected, loaded[1], folder, test=test, progress=progress, on_epoch=on_epoch)
+                metrics = trainings.train(runs[number - 1], loaded[1], progress=progress, on_epoch=on_epoch)
                 rows.append(_row(values, selected, folder, metrics, test))
             except DivergedError as error:
                 nothing = (None,) * 7

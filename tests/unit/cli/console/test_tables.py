@@ -174,7 +174,8 @@ def test_train(show: Shown, tmp_path: Path) -> None:
 
 
 def test_search_crossval_and_sweep(show: Shown, tmp_path: Path) -> None:
-    from edge_fm.api.studies import SearchReport, SweepResult
+    from edge_fm.api.studies.search import SearchReport
+    from edge_fm.api.studies.sweep import SweepResult
     from edge_fm.cli.console.study_tables import print_folds, print_sweep, print_trials
     from edge_fm.training import load_recipe
     from edge_fm.training.search.crossval import CrossValidation, FoldScore

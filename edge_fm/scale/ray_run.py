@@ -1,0 +1,123 @@
+"""A job on Ray: its photos are listed, shared out and waited for; what is in the folder already is left as it is."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from edge_fm.scale.inputs import Patterns, read_block, read_contents, store_inputs
+from edge_fm.scale.manifest import Manifest
+from edge_fm.scale.ray_job import RayJob, Worker, list_photos, result_name
+from edge_fm.scale.ray_session import DEATHS, RayAddress, ray_errors, ray_session
+from edge_fm.scale.result_rows import read_inputs
+from edge_fm.scale.shard_job import Counts
+from edge_fm.scale.storage import MEMORY, Folder, open_folder
+from edge_fm_runtime.progress import MessageFn, ProgressFn
+
+_AHEAD = 2
+"""Blocks that a worker has in hand, so that it never waits for the next."""
+
+
+def run_on_ray(
+    on: str,
+    job: RayJob,
+    patterns: Patterns,
+    manifest: Manifest,
+    *,
+    workers: int | None,
+    progress: ProgressFn,
+    note: MessageFn,
+) -> tuple[Counts, int, float]:
+    """Classify what is not in the folder yet; returns the counts, the workers, and the seconds that they worked.
+
+    Args:
+        on: the address of Ray; see `RayAddress.parse`.
+        job: what to do.
+        manifest: of the folder, without its partition.
+        patterns: the photos.
+        workers: processes; None for one for each CPU of the cluster.
+        progress: called with each block.
+        note: called with what takes a while.
+
+    Raises:
+        ClusterError: workers die again and again, or machines do not share files.
+        EdgeFMError: a worker cannot run the artifact, or the photos cannot be listed.
+    """
+    where, folder = RayAddress.parse(on), open_folder(job.out)
+    folder.agree(replace(manifest, partition={"photos_per_file": job.photos_per_block}))
+    if where.address is None:
+        note("Starting Ray on this machine.")
+    with folder.held("job"), ray_session(where, cpus=workers) as ray, ray_errors(ray):
+        return _run(ray, job, patterns, folder, workers, progress)
+
+
+def _run(
+    ray: Any, job: RayJob, patterns: Patterns, folder: Folder, workers: int | None, progress: ProgressFn
+) -> tuple[Counts, int, float]:
+    counts = Counts()
+    in_memory = any(path.startswith(MEMORY) for path in patterns.paths)
+    if in_memory or "-" in patterns.paths:  # which this process alone can read
+        blocks, counts.listed = store_inputs(folder, patterns, job.photos_per_block)
+    else:
+        lister = ray.remote(num_cpus=0, max_retries=DEATHS)(list_photos)
+        blocks, counts.listed = ray.get(lister.remote(job, patterns))
+    done = {*folder.names("results-")}
+    todo = []
+    for number in range(blocks):
+        if (name := result_name(number, job.file_format)) in done:
+            for _, is_failure in read_inputs(io.BytesIO(folder.read(name)), name, job.file_format):
+                counts.add(failed=is_failure)
+                counts.earlier += 1
+        else:
+            todo.append(number)
+    progress("classifying", counts.earlier, counts.listed)
+    if not todo:
+        return counts, 0, 0.0
+    cpus = int(ray.cluster_resources().get("CPU", 1)) or 1
+    count = min(workers or cpus, len(todo))
+    share = 1 if count <= cpus else int(1e4 * cpus / count) / 1e4
+    actor = ray.remote(num_cpus=share, max_restarts=-1, max_task_retries=DEATHS)(Worker)
+    told = [ray.put(job)]
+    actors = [actor.remote() for _ in range(count)]
+    ray.get([one.ready.remote(told) for one in actors])
+    began = time.monotonic()
+    for classified, failed in _results(ray, actors, told, todo, partial(_contents, folder, job) if in_memory else None):
+        counts.classified += classified
+        counts.failed += failed
+        progress("classifying", counts.classified + counts.failed, counts.listed)
+    return counts, count, time.monotonic() - began
+
+
+def _results(
+    ray: Any,
+    actors: Sequence[Any],
+    told: Sequence[Any],
+    todo: Sequence[int],
+    contents: Callable[[int], dict[int, bytes]] | None,
+) -> Iterator[tuple[int, int]]:
+    """The counts of each block as it is done; no more blocks are under way than the workers need."""
+    waiting, running = iter(todo), {}
+
+    def submit(actor: Any) -> None:
+        if (number := next(waiting, None)) is not None:
+            running[actor.classify.remote(told, number, contents(number) if contents else {})] = actor
+
+    for _ in range(_AHEAD):
+        for actor in actors:
+            submit(actor)
+    while running:
+        (ready,), _ = ray.wait([*running], num_returns=1)
+        submit(running.pop(ready))
+        yield ray.get(ready)
+
+
+def _contents(folder: Folder, job: RayJob, number: int) -> dict[int, bytes]:
+    """The bytes of the photos of a block that are in this process's memory."""
+    photos = read_block(folder, number)
+    places = [place for place, photo in enumerate(photos) if (photo.table or photo.name).startswith(MEMORY)]
+    found = read_contents([photos[place] for place in places], job.column, {})
+    return {place: one for place, one in zip(places, found, strict=True) if isinstance(one, bytes)}
