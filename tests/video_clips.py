@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-HAS_PYAV = pytest.importorskip("av", reason="needs the extra video")
+pytest.importorskip("av", reason="needs the extra video")
 
 
 def moving_square(n: int, size: tuple[int, int] = (64, 48)) -> list[npt.NDArray[np.uint8]]:

@@ -215,7 +215,8 @@ def check_batches(photos: Iterable[Any], batch_size: int) -> None:
         PhotoError: `photos` is a single path, the bytes of a file, or an image.
         EngineError: `batch_size` is less than 1.
     """
-    if isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview | Image.Image):
+    one_image = isinstance(photos, np.ndarray) and (photos.ndim < 3 or (photos.ndim == 3 and photos.shape[2] in (3, 4)))
+    if one_image or isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview | Image.Image):
         raise PhotoError(
             f"Several photos are expected, such as a list; got one {type(photos).__name__}.",
             hint="Put it into a list, [photo], or call classify(photo).",

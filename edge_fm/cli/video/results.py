@@ -53,6 +53,10 @@ def print_video(console: Console, **options: Any) -> None:
                 progress("classifying", counts.classified, total)
         if not counts.classified and not counts.failed:
             raise VideoError(f"{shown_name(opened.video.name)} holds no frames.", hint="Name another video.")
+        if (missing := opened.video.missing_s) > 0:
+            console.warn(
+                f"The video ended {missing:.1f} s before the length that its file states: it may be cut short."
+            )
     if counts.failed:
         sys.exit(4 if counts.classified else 1)
 
@@ -108,7 +112,7 @@ def _summary(console: Console, counts: _Counts) -> Iterator[None]:
         done, seconds = counts.classified, perf_counter() - start
         parts = [f"{done:,} {'frame' if done == 1 else 'frames'}, {done / max(seconds, 1e-9):.1f} frames/s"]
         parts += [f"{counts.dropped:,} dropped (newer ones had arrived)"] if counts.dropped else []
-        parts += [f"{counts.failed:,} could not be decoded"] if counts.failed else []
+        parts += [f"{counts.failed:,} {'error' if counts.failed == 1 else 'errors'}"] if counts.failed else []
         console.note(", ".join(parts))
 
 

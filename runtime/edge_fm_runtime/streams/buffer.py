@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_JOIN_S = 1.0
+_JOIN_S = 0.5
 """How long the end of a stream waits for its thread; one that a camera holds up ends with the process."""
 
 

@@ -146,7 +146,7 @@ def _cannot_open(source: VideoSource, error: Any, timeout_s: float) -> VideoErro
         return VideoError(f"{name} cannot be opened: {reason}.", hint="Check the address, the network and --timeout.")
     if source.kind == "camera":
         return VideoError(f"{name} cannot be opened as a camera: {reason}.", hint=cameras())
-    if isinstance(error, av.error.InvalidDataError):
+    if isinstance(error, av.error.InvalidDataError | EOFError):
         again = (
             "Name the file: some formats can be read from files only." if source.kind == "pipe" else "Copy it again."
         )

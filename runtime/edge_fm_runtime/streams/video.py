@@ -36,7 +36,7 @@ _NO_VIDEO = (
 """Formats of texts, lists and single images that FFmpeg takes for videos."""
 _MOST_THREADS = 4
 """Of a decoder: each holds a frame."""
-_CLOSE_S = 2.0
+_CLOSE_S = 0.5
 _HDR = {16: "PQ", 18: "HLG"}
 """Transfer functions of HDR, by their number in ISO/IEC 23091-2."""
 
@@ -52,6 +52,8 @@ class Video:
         fps: frames of a second, on average; None where it is not known.
         duration_s: length in seconds; None where it is not known, or has no end.
         notes: what a person should know of its pixels.
+        missing_s: once it was read to its end, how many seconds of its stated length had no frames: a file that was
+            cut short. 0.0 where the difference is less than a second or a twentieth, as sound may be longer.
     """
 
     def __init__(self, source: VideoSource, container: Any, stream: Any, *, live: bool) -> None:
@@ -66,6 +68,7 @@ class Video:
         self._wait_for_whole = live and source.kind == "network"
         self._stopped, self._in_ffmpeg, self._converting = threading.Event(), threading.Lock(), threading.Lock()
         self._begun = False
+        self.missing_s = 0.0
         from av.video.reformatter import VideoReformatter
 
         self._reformatter = VideoReformatter()
@@ -100,6 +103,8 @@ class Video:
         import av
 
         start: tuple[float, float] | None = None
+        first: float | None = None
+        last = 0.0
         packets = self._container.demux(self._stream)
         while not self._stopped.is_set():
             try:
@@ -109,8 +114,13 @@ class Video:
                 yield Frame(None, None, self._broken(error), self.name)
                 return
             if packet is None:
+                if first is not None and self.duration_s is not None and not self.live:
+                    missing = self.duration_s - (last - first) - 1 / (self.fps or 1)
+                    self.missing_s = missing if missing > max(1.0, self.duration_s / 20) else 0.0
                 return
             for frame in self._decode(packet):
+                if frame.time_s is not None:
+                    first, last = frame.time_s if first is None else first, frame.time_s
                 if frame.time_s is not None and self._paced:
                     start = start or (monotonic(), frame.time_s)
                     self._stopped.wait(max(0.0, start[0] + frame.time_s - start[1] - monotonic()))

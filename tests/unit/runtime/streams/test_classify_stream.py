@@ -269,6 +269,10 @@ def test_a_rate_needs_timestamps_and_a_stream_is_not_one_photo(artifact_folder: 
             list(classifier.classify_stream(FRAMES, fps=5))
         with pytest.raises(PhotoError, match="got one str"):
             classifier.classify_stream("clip.mp4")
+        with pytest.raises(PhotoError, match="got one ndarray"):  # whose rows would be taken for frames
+            classifier.classify_stream(FRAMES[0])
+        assert len(list(classifier.classify_stream(np.stack(FRAMES)))) == len(FRAMES)
+        assert len(list(classifier.classify_stream(np.stack(FRAMES)[..., 0]))) == len(FRAMES)
         stream = classifier.classify_stream(FRAMES, batch_size=1)
         next(stream)
     with pytest.raises(ClosedError, match="The classifier is closed"):

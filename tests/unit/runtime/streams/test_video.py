@@ -192,6 +192,9 @@ def test_a_clip_that_is_cut_short_gives_the_frames_that_are_there(tmp_path: Path
     good = [one for one in results if not isinstance(one.prediction, Failure)]
     assert 15 <= len(good) < 25
     assert [one.frame for one in good] == list(range(len(good)))
+    assert video.missing_s == pytest.approx((30 - len(good)) / 10, abs=0.01)
+    with open_video(make_clip(tmp_path / "whole.mkv", 30)) as video:
+        assert len(list(video)) == 30 and video.missing_s == 0
 
 
 def test_a_live_file_is_paced_by_its_timestamps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
