@@ -5,7 +5,7 @@
 Without --video a clip of 640x360 pixels and 30 frames a second is made, H.264. It prints
 
 - frames a second: decoding and RGB alone; a script by hand (PyAV, Pillow's resize, one session, frame by frame);
-  `classify_stream` with batches of 32 and of 1; and their ratios to the script by hand;
+  `classify_stream` with batches of 8 and of 1; and their ratios to the script by hand;
 - whether every frame gets, to the bit, the probabilities of the same frame as a PNG;
 - the peak memory of `edgefm infer --video --json` on the clip and on its first tenth;
 - for a model that takes 0.2 s, how late its frames are in a live stream: the age of the frame when its call begins.
@@ -187,7 +187,7 @@ def main() -> None:
         runs: dict[str, Callable[[], int]] = {
             "decoding and RGB alone": lambda: decode_alone(video),
             "script by hand": hand,
-            "classify_stream, batches of 32": lambda: streamed(video, classifier, 32),
+            "classify_stream, batches of 8": lambda: streamed(video, classifier, 8),
             "classify_stream, one by one": lambda: streamed(video, classifier, 1),
         }
         rates: dict[str, list[float]] = {name: [] for name in runs}

@@ -26,7 +26,7 @@ from edge_fm_runtime.classification import (
     checked_top_k,
     photo_name,
 )
-from edge_fm_runtime.defaults import BATCH_SIZE
+from edge_fm_runtime.defaults import BATCH_SIZE, STREAM_BATCH_SIZE
 from edge_fm_runtime.engines import ENGINES, Engine, EngineOptions, Registry, create_engine
 from edge_fm_runtime.engines.base import SupportsInfer, as_engine
 from edge_fm_runtime.engines.calls import Calls
@@ -254,7 +254,7 @@ class Classifier:
         stride: int = 1,
         fps: float | None = None,
         window: int | None = None,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int = STREAM_BATCH_SIZE,
         top_k: int = 1,
     ) -> Generator[FrameResult]:
         """Classify the frames of a video or a camera, with a vote over the last ones; memory stays bounded.

@@ -5,6 +5,9 @@ from __future__ import annotations
 BATCH_SIZE = 32
 """Images through the engine at once when photos are classified."""
 
+STREAM_BATCH_SIZE = 8
+"""Frames through the engine at once when a video is classified: as fast as 32, with a quarter of the activations."""
+
 MAX_DROP_POINTS = 0.5
 """Accuracy, in percentage points, that an int8 artifact may lose."""
 

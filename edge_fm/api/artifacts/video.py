@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from edge_fm.api.common.places import select_artifact
 from edge_fm_runtime.classifier import Classifier
-from edge_fm_runtime.defaults import BATCH_SIZE
+from edge_fm_runtime.defaults import STREAM_BATCH_SIZE
 from edge_fm_runtime.errors import EngineError
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 from edge_fm_runtime.progress import MessageFn, ignore_message
@@ -49,7 +49,7 @@ def classify_video(
     engine: str = "auto",
     device: str = "CPU",
     threads: int | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = STREAM_BATCH_SIZE,
     top_k: int = 1,
     max_pixels: int | None = None,
     min_score: float | Literal["auto"] | None = None,

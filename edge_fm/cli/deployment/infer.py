@@ -25,7 +25,7 @@ from edge_fm.cli.options import (
     typed_options,
     video_options,
 )
-from edge_fm_runtime.defaults import BATCH_SIZE
+from edge_fm_runtime.defaults import BATCH_SIZE, STREAM_BATCH_SIZE
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 
 _PHOTOS_ONLY = (
@@ -105,7 +105,10 @@ def command(
             raise click.UsageError("--stride and --fps exclude each other.")
         from edge_fm.cli.video.results import print_video
 
-        print_video(console, top_k=top_k, **{name: value for name, value in options.items() if name != "recursive"})
+        del options["recursive"]
+        if "batch_size" not in typed:
+            options["batch_size"] = STREAM_BATCH_SIZE
+        print_video(console, top_k=top_k, **options)
         return
     if lone := [called for name, called in typed.items() if name in VIDEO_ONLY]:
         raise click.UsageError(f"{lone[0]} belongs to --video, which was not given.")

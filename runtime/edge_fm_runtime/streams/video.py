@@ -68,6 +68,8 @@ class Video:
         self._wait_for_whole = live and source.kind == "network"
         self._stopped, self._in_ffmpeg, self._converting = threading.Event(), threading.Lock(), threading.Lock()
         self._begun = False
+        self._turned: tuple[object, int] = None, 1
+        self._has_alpha: dict[str, bool] = {}
         self.missing_s = 0.0
         from av.video.reformatter import VideoReformatter
 
@@ -149,17 +151,31 @@ class Video:
     def _image(self, frame: Any) -> Image.Image:
         """The frame upright, as RGB, or RGBA where it has transparency."""
         import av
-        from av.sidedata.sidedata import Type
 
-        alpha = any(component.is_alpha for component in frame.format.components) or frame.format.name == "pal8"
+        kind = frame.format.name
+        if kind not in self._has_alpha:
+            self._has_alpha[kind] = kind == "pal8" or any(part.is_alpha for part in frame.format.components)
+        alpha = self._has_alpha[kind]
         try:
             with self._converting:
                 pixels = self._reformatter.reformat(frame, format="rgba" if alpha else "rgb24", threads=1).to_ndarray()
         except av.FFmpegError as error:
             raise self._damaged(error.strerror) from error
-        matrix = frame.side_data.get(Type.DISPLAYMATRIX)
-        image = Image.fromarray(pixels)
-        return image if matrix is None else orient(image, orientation_of(bytes(matrix)))
+        return orient(Image.fromarray(pixels), self._orientation(frame))
+
+    def _orientation(self, frame: Any) -> int:
+        """How to turn a frame, as EXIF says it.
+
+        The matrix is read again only where size or rotation change: PyAV's `side_data` and its frame refer to each
+        other, so that the frame would stay in memory until Python collects such circles.
+        """
+        from av.sidedata.sidedata import Type
+
+        shape = (frame.width, frame.height, frame.rotation)
+        if shape != self._turned[0]:
+            matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+            self._turned = shape, 1 if matrix is None else orientation_of(bytes(matrix))
+        return self._turned[1]
 
     def _damaged(self, reason: str) -> VideoError:
         return VideoError(f"A frame of {shown_name(self.name)} is damaged: {reason}.", hint="Copy the video again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from fractions import Fraction
@@ -234,3 +235,21 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
         open_video("clip.mp4")
     assert raised.value.message == "Reading a video needs av (PyAV), which is not installed."
     assert raised.value.hint == "pip install 'edge-fm[video]'"
+
+
+def test_frames_leave_memory_without_the_garbage_collector(tmp_path: Path) -> None:
+    """A frame of PyAV that is in a circle stays until Python collects circles, hundreds of frames later."""
+    import av
+
+    clip = make_clip(tmp_path / "a.mp4", 40)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_video(clip) as video:
+            for frame in video:
+                frame.load()
+            del frame
+        held = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held < 8
