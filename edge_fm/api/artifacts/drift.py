@@ -128,7 +128,7 @@ def drift(
     n = sum(part.n for part in parts)
     if n < LEAST_PHOTOS:
         unread = f", and {len(failures):,} that could not be read" if failures else ""
-        first = f" The first: {failures[0].input}: {failures[0].error.message}" if failures else ""
+        first = f" The first: {failures[0].error.message}" if failures else ""
         raise PhotoError(
             f"Got {n:,} {'photo' if n == 1 else 'photos'}{unread}; at least {LEAST_PHOTOS} are compared.{first}",
             hint=f"Give more photos, taken independently of each other; {FEW_PHOTOS * 3} show most changes.",

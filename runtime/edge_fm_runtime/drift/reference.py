@@ -18,6 +18,7 @@ from edge_fm_runtime.artifacts.array_file import REEXPORT, load_arrays, save_arr
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.files import DRIFT_FILE
 from edge_fm_runtime.artifacts.metadata import MULTI_LABEL
+from edge_fm_runtime.artifacts.packaged import MODELS
 from edge_fm_runtime.drift.image_statistics import COLOUR_STATISTICS, GREY_STATISTICS
 from edge_fm_runtime.drift.partitions import Partitions
 from edge_fm_runtime.errors import ArtifactError
@@ -132,14 +133,18 @@ def _nothing(artifact: Artifact) -> ArtifactError:
     model, data = (f"runs/{training['run']}", "") if training.get("run") else ("MODEL.keras", " --data IMAGES")
     outputs = ",".join(dict.fromkeys([*(one.name for one in metadata.extra_outputs), SPACES[1]]))
     extra = "" if metadata.task == MULTI_LABEL else f" --outputs {outputs}"
-    what = "is a bare file; what photos are compared with lies beside it in an artifact's folder"
-    if not artifact.bare:
-        what = f"records no held-out images ({DRIFT_FILE}) that photos could be compared with"
-    return ArtifactError(
-        f"{artifact.path} {what}.",
-        hint="Give the folder, or export the model again with images that it has not learned from: "
-        f"edgefm export {model} --format {metadata.format} --precision {metadata.precision}{data}{extra}",
-    )
+    command = f"edgefm export {model} --format {metadata.format} --precision {metadata.precision}{data}{extra}"
+    if artifact.bare:
+        return ArtifactError(
+            f"{artifact.path} is a bare file; what photos are compared with lies beside it in an artifact's folder.",
+            hint=f"Give the folder, or export the model: {command}",
+        )
+    message = f"{artifact.path} records no held-out images ({DRIFT_FILE}) that photos could be compared with."
+    if artifact.path.parent == MODELS:
+        return ArtifactError(
+            message, hint="Export a run of your own, here the newest: edgefm export --outputs embedding"
+        )
+    return ArtifactError(message, hint=f"Export the model again with images that it has not learned from: {command}")
 
 
 def _check(path: Path, arrays: Mapping[str, npt.NDArray[Any]], names: Sequence[str], n: int, labels: int) -> None:
