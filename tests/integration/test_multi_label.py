@@ -72,6 +72,17 @@ def test_infer_and_evaluate_agree_on_the_artifact(artifact: Path, manifest: Path
     assert f1 == pytest.approx({label: score["f1"] for label, score in found["per_label"].items()})
 
 
+def test_drift_compares_predictions_and_images(artifact: Path, manifest: Path) -> None:
+    data = edge_fm.data.load_dataset(str(manifest), multi_label=True, label_column="labels")
+    images = np.asarray(data.test.images)
+    same = edge_fm.drift(artifact, images)
+    names = [test.name for test in same.tests]
+    assert "predictions" in names and not {"classes", "scores", "embedding"} & {*names}
+    assert not same.changed and not any("embedding" in note for note in same.notes)
+    dark = edge_fm.drift(artifact, (images // 2).astype(np.uint8))
+    assert dark.changed and {"brightness"} <= {test.name for test in dark.tests if test.changed}
+
+
 def test_rows_of_infer_have_all_labels_that_apply(artifact: Path, manifest: Path) -> None:
     with manifest.open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] == "test"]
