@@ -85,7 +85,7 @@ def worker_processes(parent: int) -> list[int]:
             name = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
-        if above == parent and name.startswith(b"ray::Worker"):
+        if above == parent and name.startswith(b"ray::classify_block"):
             found.append(pid)
     return sorted(found)
 

@@ -91,49 +91,53 @@ def list_photos(job: RayJob, patterns: Patterns) -> tuple[int, int]:
     return store_inputs(open_folder(job.out), patterns, job.photos_per_block)
 
 
-class Worker:
-    """A process of Ray that classifies blocks."""
+def open_artifact(job: Sequence[Any]) -> int:
+    """Open the artifact in a worker, before it gets blocks; returns the number of the process.
 
-    def __init__(self) -> None:
-        self._opened: tuple[RayJob, Classifier, Any] | None = None
+    Args:
+        job: one reference to a `RayJob`, in a list, so that Ray does not send it with every call.
+    """
+    _open(job)
+    return os.getpid()
 
-    def ready(self, job: Sequence[Any]) -> int:
-        """Open the artifact; returns the number of this process.
 
-        Args:
-            job: one reference to a `RayJob`, in a list, so that Ray does not send it with every call.
-        """
-        self._open(job)
-        return os.getpid()
+def classify_block(job: Sequence[Any], number: int, contents: Mapping[int, bytes]) -> tuple[int, int]:
+    """Classify a block in a worker and write its results; returns how many photos were classified and how many failed.
 
-    def classify(self, job: Sequence[Any], number: int, contents: Mapping[int, bytes]) -> tuple[int, int]:
-        """Classify a block and write its results; returns how many photos were classified and how many failed.
+    Args:
+        job: as for `open_artifact`; a process that takes the place of a dead one has not opened the artifact yet.
+        number: of the block.
+        contents: place in the block -> bytes, of photos that this process cannot read.
+    """
+    known, classifier = _open(job)
+    folder = open_folder(known.out)
+    photos = read_block(folder, number)
+    rows = [one.to_json() for one in _classified(classifier, photos, contents, known)]
+    folder.write(result_name(number, known.file_format), encode_rows(rows, known.file_format))
+    failed = sum(row["error"] is not None for row in rows)
+    return len(rows) - failed, failed
 
-        Args:
-            job: as for `ready`; a process that Ray has started anew has not opened the artifact yet.
-            number: of the block.
-            contents: place in the block -> bytes, of photos that this process cannot read.
-        """
-        known, classifier = self._open(job)
-        folder = open_folder(known.out)
-        photos = read_block(folder, number)
-        rows = [one.to_json() for one in _classified(classifier, photos, contents, known)]
-        folder.write(result_name(number, known.file_format), encode_rows(rows, known.file_format))
-        failed = sum(row["error"] is not None for row in rows)
-        return len(rows) - failed, failed
 
-    def _open(self, job: Sequence[Any]) -> tuple[RayJob, Classifier]:
-        if self._opened is None:
-            known: RayJob = require_ray().get(job[0])
-            known.enter()
-            scratch = scratch_folder()
-            folder = scratch.__enter__()  # for as long as this process lives
-            for name, content in known.files.items():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_bytes(content)
-            classifier = Classifier.load(folder / known.entry, profile=False, one_shot=True, **known.load)
-            self._opened = known, classifier, scratch
-        return self._opened[:2]
+_opened: list[tuple[Any, RayJob, Classifier, Any]] = []
+"""What this process has opened last: reference of the job, the job, its classifier and the folder of the artifact."""
+
+
+def _open(job: Sequence[Any]) -> tuple[RayJob, Classifier]:
+    if not _opened or _opened[0][0] != job[0]:
+        if _opened:  # of another job of the same program
+            _, _, before, scratch = _opened.pop()
+            before.close()
+            scratch.__exit__(None, None, None)
+        known: RayJob = require_ray().get(job[0])
+        known.enter()
+        scratch = scratch_folder()
+        folder = scratch.__enter__()  # for as long as this process lives
+        for name, content in known.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        classifier = Classifier.load(folder / known.entry, profile=False, one_shot=True, **known.load)
+        _opened.append((job[0], known, classifier, scratch))
+    return _opened[0][1], _opened[0][2]
 
 
 def _classified(

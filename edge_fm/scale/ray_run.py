@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
+from itertools import islice
 from typing import Any
 
 from edge_fm.scale.inputs import Patterns, read_block, read_contents, store_inputs
 from edge_fm.scale.manifest import Manifest
-from edge_fm.scale.ray_job import RayJob, Worker, list_photos, result_name
+from edge_fm.scale.ray_job import RayJob, classify_block, list_photos, open_artifact, result_name
 from edge_fm.scale.ray_session import DEATHS, RayAddress, ray_errors, ray_session
 from edge_fm.scale.result_rows import read_inputs
 from edge_fm.scale.shard_job import Counts
 from edge_fm.scale.storage import MEMORY, Folder, open_folder
 from edge_fm_runtime.progress import MessageFn, ProgressFn
-
-_AHEAD = 2
-"""Blocks that a worker has in hand, so that it never waits for the next."""
 
 
 def run_on_ray(
@@ -80,38 +77,28 @@ def _run(
     cpus = int(ray.cluster_resources().get("CPU", 1)) or 1
     count = min(workers or cpus, len(todo))
     share = 1 if count <= cpus else int(1e4 * cpus / count) / 1e4
-    actor = ray.remote(num_cpus=share, max_restarts=-1, max_task_retries=DEATHS)(Worker)
+    # Tasks and not actors: where a machine is lost, the others take its blocks.
+    options = {"num_cpus": share, "max_retries": DEATHS}
     told = [ray.put(job)]
-    actors = [actor.remote() for _ in range(count)]
-    ray.get([one.ready.remote(told) for one in actors])
+    opener, classify = ray.remote(**options)(open_artifact), ray.remote(**options)(classify_block)
+    ray.get([opener.remote(told) for _ in range(count)])
     began = time.monotonic()
-    for classified, failed in _results(ray, actors, told, todo, partial(_contents, folder, job) if in_memory else None):
+    # Where there are CPUs for no more workers, one block each waits, so that none of them does.
+    ahead = count if count < cpus else 2 * count
+    tasks = (classify.remote(told, n, _contents(folder, job, n) if in_memory else {}) for n in todo)
+    for classified, failed in _results(ray, tasks, ahead):
         counts.classified += classified
         counts.failed += failed
         progress("classifying", counts.classified + counts.failed, counts.listed)
     return counts, count, time.monotonic() - began
 
 
-def _results(
-    ray: Any,
-    actors: Sequence[Any],
-    told: Sequence[Any],
-    todo: Sequence[int],
-    contents: Callable[[int], dict[int, bytes]] | None,
-) -> Iterator[tuple[int, int]]:
-    """The counts of each block as it is done; no more blocks are under way than the workers need."""
-    waiting, running = iter(todo), {}
-
-    def submit(actor: Any) -> None:
-        if (number := next(waiting, None)) is not None:
-            running[actor.classify.remote(told, number, contents(number) if contents else {})] = actor
-
-    for _ in range(_AHEAD):
-        for actor in actors:
-            submit(actor)
+def _results(ray: Any, tasks: Iterator[Any], ahead: int) -> Iterator[tuple[int, int]]:
+    """The counts of each block as it is done; `ahead` blocks are under way at a time."""
+    running = list(islice(tasks, ahead))
     while running:
-        (ready,), _ = ray.wait([*running], num_returns=1)
-        submit(running.pop(ready))
+        (ready,), running = ray.wait(running, num_returns=1)
+        running += islice(tasks, 1)
         yield ray.get(ready)
 
 

@@ -147,7 +147,7 @@ def ray_session(where: RayAddress, *, cpus: int | None = None) -> Iterator[Any]:
                 what = "Ray cannot be started here" if where.address is None else f"Ray at {where.address}"
                 raise ClusterError(
                     f"{what}: {(str(error).strip() or type(error).__name__).splitlines()[0]}",
-                    hint="See what Ray says: ray status"
+                    hint="See what Ray says: ray status   (a cluster with tokens takes them with RAY_AUTH_MODE=token)"
                     if where.address
                     else "Free some memory and shared memory, or run on one process, without --on.",
                 ) from error

@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 MODEL = "edgenet-s-onnx-int8"
-_WORKER = b"ray::Worker"
+_WORKER = b"ray::classify_block"
 
 
 @pytest.fixture(scope="module", autouse=True)
