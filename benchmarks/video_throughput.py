@@ -80,6 +80,7 @@ def by_hand(video: Path, classifier: Classifier) -> Callable[[], int]:
     """What a script would do: decode, resize with Pillow, run a session."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = usable_cpus()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as `edgefm infer --video` does
     session = ort.InferenceSession(classifier.artifact.payload, options, providers=["CPUExecutionProvider"])
     (name,) = [one.name for one in session.get_inputs()]
     height, width, channels = classifier.artifact.metadata.input.shape
@@ -181,7 +182,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, Classifier.load(given.artifact, profile=False) as classifier:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Classifier.load(given.artifact, profile=False, one_shot=True) as classifier,
+    ):
         video = given.video or make_video(Path(folder) / "clip.mp4", given.seconds)
         hand = by_hand(video, classifier)
         runs: dict[str, Callable[[], int]] = {

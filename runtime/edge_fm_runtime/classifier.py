@@ -260,7 +260,7 @@ class Classifier:
         """Classify the frames of a video or a camera, with a vote over the last ones; memory stays bounded.
 
         Args:
-            frames: uint8 arrays `[H,W]` or `[H,W,3]`, PIL images or `Frame`s, as from `open_video`; drawn from a
+            frames: uint8 arrays `[H,W]` or `[H,W,3]`, PIL images, or `Frame` as from `open_video`; drawn from a
                 thread of their own.
             live: a frame that waits when the next one arrives is dropped; otherwise the source waits for the model.
             stride: classify every Nth frame, from the first; not together with `fps`.

@@ -45,7 +45,7 @@ def classify_frames(
     """Classify the frames of a stream; see `Classifier.classify_stream`.
 
     Args:
-        frames: `Frame`s or images.
+        frames: images, or `Frame`.
         selection: which of them are classified.
         steps: what a classifier does with them.
         window: what the vote is over; None for none.

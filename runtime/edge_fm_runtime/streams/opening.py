@@ -43,7 +43,7 @@ def open_video(
         max_pixels: videos with larger frames are refused.
 
     Returns:
-        The video, whose iterator gives `Frame`s.
+        The video; iterating over it gives frames (`Frame`).
 
     Raises:
         MissingDependencyError: PyAV is not installed.
