@@ -1,6 +1,7 @@
 """A recipe on photos by people that it never saw: folds by group, and what a threshold does with each fold's photos.
 
-    python -m benchmarks.folds_by_group [RECIPE] --data SOURCE --group COLUMN [--other-things SOURCE] [--folds N]
+    python -m benchmarks.folds_by_group [RECIPE] --data SOURCE --group COLUMN [--other-things SOURCE]
+        [--count-others SOURCE] [--folds N]
         [--leave-out GROUP,...] [--epochs N] [--size HxWxC] [--out DIR]
         [--format onnx,...] [--precision int8,...] [--json]
 
@@ -76,8 +77,17 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float | None]:
     return found
 
 
-def fold_figures(recipe: Any, part: Any, folder: Path) -> dict[str, Any]:
-    """The figures of one fold, by its stored model."""
+def fold_figures(recipe: Any, part: Any, folder: Path, counted: str) -> dict[str, Any]:
+    """The figures of one fold, by its stored model.
+
+    Args:
+        recipe: of the fold.
+        part: its data; the test split is what it held out.
+        folder: its run.
+        counted: other things that are counted; empty for those that the threshold is selected by.
+    """
+    from dataclasses import replace
+
     from edge_fm.training.input_pipeline.other_things import held_out_other_things
     from edge_fm.training.input_pipeline.recipe_data import training_and_validation
     from edge_fm_export.gate.reference import reference_predictions
@@ -87,14 +97,15 @@ def fold_figures(recipe: Any, part: Any, folder: Path) -> dict[str, Any]:
     source = load_source(folder)
     _, validation = training_and_validation(recipe, part)
 
-    def predictions(split: Any) -> dict[str, Floats]:
-        others = held_out_other_things(recipe, split.groups, part.shape)
+    def predictions(split: Any, other_things: str) -> dict[str, Floats]:
+        named = replace(recipe, data=replace(recipe.data, other_things=other_things))
+        others = held_out_other_things(named, split.groups, part.shape)
         sets = {"": split.images, **others}
         return {name: reference_predictions(source, images) for name, images in sets.items()}
 
-    selected = predictions(validation)
+    selected = predictions(validation, recipe.data.other_things)
     rejection = fit_rejection(selected.pop(""), validation.labels, dataset="validation", others=selected)
-    held = predictions(part.test)
+    held = predictions(part.test, counted or recipe.data.other_things)
     truth, own = part.test.labels, held.pop("")
     others = np.concatenate([*held.values()]) if held else np.zeros((0, own.shape[1]), np.float32)
     return {**at(rejection.threshold, own, truth, others), "reason": rejection.reason}
@@ -166,6 +177,7 @@ def main() -> None:
     parser.add_argument("--data", help="labelled photos; default: the recipe's")
     parser.add_argument("--group", help="what folds keep together; default: the recipe's")
     parser.add_argument("--other-things", default="", help="folder or manifest of photos of other things")
+    parser.add_argument("--count-others", default="", help="other things that are counted; default: all of them")
     parser.add_argument("--leave-out", default="", help="groups that count in no figure, comma-separated")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--epochs", type=int)
@@ -202,7 +214,7 @@ def main() -> None:
         else:
             print(f"fold {fold + 1} held out {', '.join(set(part.test.groups))} alone: left out", file=sys.stderr)
     runs = measured
-    rows = [fold_figures(recipe, part, run) for part, run in zip(parts, runs, strict=True)]
+    rows = [fold_figures(recipe, part, run, options.count_others) for part, run in zip(parts, runs, strict=True)]
     every = summary(rows)
     artifacts: list[dict[str, Any]] = []
     if options.format:
