@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -117,8 +117,9 @@ def ray_errors(ray: Any) -> Iterator[None]:
 def ray_session(where: RayAddress, *, cpus: int | None = None) -> Iterator[Any]:
     """Connect to Ray or start it; yields the module `ray`. What was started is stopped in the end.
 
-    A Ray that this process has connected to already is used, and left as it is. Of one that is started here: no
-    dashboard, no usage report, its files in a scratch folder, and a token that only its own processes have.
+    Meanwhile stdout is stderr. A Ray that this process has connected to already is used, and left as it is. Of one that
+    is started here: no dashboard, no usage report, its files in a scratch folder, and a token that only its own
+    processes have.
 
     Args:
         where: which Ray.
@@ -139,7 +140,8 @@ def ray_session(where: RayAddress, *, cpus: int | None = None) -> Iterator[Any]:
         return
     where.require_reachable()
     handlers = _signal_handlers()
-    with scratch_folder() as scratch, _surroundings(where, scratch, token):
+    # Ray prints on stdout that a machine is lost, and there are results.
+    with scratch_folder() as scratch, _surroundings(where, scratch, token), redirect_stdout(sys.stderr):
         try:
             try:
                 _start(ray, where, cpus, scratch)
