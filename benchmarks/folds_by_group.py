@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,7 @@ def at(threshold: float | None, probabilities: Floats, truth: npt.NDArray[np.int
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, float | None]:
-    """Each figure over all photos of all folds; balanced accuracy is the mean of the folds'."""
+    """Each figure over all photos of all folds; balanced accuracy is the folds' mean, weighed by their photos."""
     known = {name: [one for one in rows if one[name] is not None] for name in FIGURES}
     weights = {
         "right_of_labelled": lambda one: one["n"] * one["labelled"],
@@ -69,9 +68,6 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float | None]:
     }
     found: dict[str, float | None] = {}
     for name, ones in known.items():
-        if name == "balanced_accuracy":
-            found[name] = statistics.fmean(one[name] for one in ones)
-            continue
         weight = [weights.get(name, lambda one: one["n"])(one) for one in ones]
         found[name] = sum(w * one[name] for w, one in zip(weight, ones, strict=True)) / sum(weight) if ones else None
     return found
@@ -158,7 +154,7 @@ def print_artifacts(rows: list[dict[str, Any]]) -> None:
         mean = {
             key: float(np.dot(weight, [one[key] for one in ones])) for key in ("accuracy", "drop_points", "agreement")
         }
-        balanced = statistics.fmean(one["balanced_accuracy"] for one in ones)
+        balanced = float(np.dot(weight, [one["balanced_accuracy"] for one in ones]))
         drops = " ".join(f"{one['drop_points']:+.2f}" for one in ones)
         print(
             f"{target:>16} {mean['accuracy']:>8.1%} {balanced:>9.1%} {mean['drop_points']:>+6.2f} "
