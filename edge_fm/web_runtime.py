@@ -128,7 +128,17 @@ def _download(file: Path, progress: ProgressFn) -> None:
 
 def _npm_pack(file: Path) -> None:
     with scratch_folder("edgefm-npm-") as folder:
-        options = ("--ignore-scripts", "--silent", "--fetch-retries", "1", "--pack-destination", ".")
+        options = (
+            "--ignore-scripts",
+            "--loglevel",
+            "error",
+            "--fetch-retries",
+            "1",
+            "--fetch-timeout",
+            "60000",
+            "--pack-destination",
+            ".",
+        )
         command = ["npm", "pack", f"{PACKAGE}@{VERSION}", *options]
         try:
             run = subprocess.run(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.artifacts.web import export_artifact, find_artifact
+from edge_fm.api.artifacts.web import export_artifact, find_artifact, require_target
 from edge_fm.api.common.export_options import ExportOptions, refused_formats, requested_targets
 from edge_fm.api.common.places import EXPORTS, RUNS, is_run, select_model
 from edge_fm.api.common.reading import Reading
@@ -98,6 +98,8 @@ def plan_export(
     from edge_fm_export.targets import parse_targets
 
     targets = parse_targets(formats, precisions)
+    if model is not None and (artifact := find_artifact(model)) is not None:
+        return ExportPlan(tuple(plan(targets, name=require_target(artifact, targets))))
     path = RUNS / "latest" if model is None else trained_model(model)
     name = "model" if model is None and not is_run(path) else source_name(path)
     return ExportPlan(tuple(plan(targets, name=name)))

@@ -27,6 +27,20 @@ def find_artifact(model: str | Path) -> Path | None:
     return None if path.exists() else packaged_artifact(path)
 
 
+def require_target(path: Path, targets: Sequence[Target]) -> str:
+    """The name of the model that an artifact was exported from, if the artifact can be exported to `targets`.
+
+    Raises:
+        ExportError: it cannot; see `export_artifact`.
+    """
+    from edge_fm_export.web.repackage import check_artifact, model_name
+    from edge_fm_runtime.artifacts.artifact import load_artifact
+
+    artifact = load_artifact(path)
+    check_artifact(artifact, targets)
+    return model_name(artifact.metadata)
+
+
 def export_artifact(
     path: Path,
     targets: Sequence[Target],
@@ -45,19 +59,19 @@ def export_artifact(
         DownloadError: the npm package is not on this machine, and cannot be fetched.
     """
     from edge_fm.web_runtime import obtain_web_runtime
-    from edge_fm_export.web.repackage import check_artifact, web_from_onnx
+    from edge_fm_export.web.repackage import check_artifact, model_name, web_from_onnx
     from edge_fm_runtime.artifacts.artifact import load_artifact
 
     artifact = load_artifact(path)
     target = check_artifact(artifact, targets)
     if options != (kept := ExportOptions(force=options.force, bom=options.bom, web_runtime=options.web_runtime)):
-        given = [name for name in vars(kept) if getattr(options, name) != getattr(kept, name)]
+        given = [f"--{name.replace('_', '-')}" for name in vars(kept) if getattr(options, name) != getattr(kept, name)]
         raise ExportError(
             f"{path} is an artifact, whose graph is taken as it is: {', '.join(given)} cannot change it.",
             hint="Leave the option out, or export the Keras model: edgefm export RUN|MODEL.keras --format web",
         )
     runtime = obtain_web_runtime(options.web_runtime, progress=progress, note=note)
-    place = Path(out) if out is not None else RUNS / str((artifact.metadata.source or {}).get("name")) / EXPORTS
+    place = Path(out) if out is not None else RUNS / model_name(artifact.metadata) / EXPORTS
     report = web_from_onnx(
         artifact, target, place, runtime=runtime, force=options.force, bom=options.bom, progress=progress
     )

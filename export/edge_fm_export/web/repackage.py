@@ -64,7 +64,7 @@ def web_from_onnx(
     if bom:
         require_bom()
     source = metadata.source or {}
-    made = _described(metadata, artifact_name(str(source.get("name") or metadata.name), target), runtime)
+    made = _described(metadata, artifact_name(model_name(metadata), target), runtime)
     place = out_dir / made.name
     sha256 = str(source.get("sha256"))
     check_replaceable(place, source_sha256=sha256, force=force)
@@ -117,6 +117,11 @@ def check_artifact(artifact: Artifact, targets: Sequence[Target]) -> Target:
             hint=f"Type --format web --precision {metadata.precision}   or export the Keras model instead",
         )
     return wanted
+
+
+def model_name(metadata: Metadata) -> str:
+    """Name of the model that an artifact was exported from; the artifact's own where that is unknown."""
+    return str((metadata.source or {}).get("name") or metadata.name)
 
 
 def _described(metadata: Metadata, name: str, runtime: WebRuntime) -> Metadata:

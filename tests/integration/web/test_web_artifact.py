@@ -73,7 +73,7 @@ def test_a_page_of_a_keras_model_says_what_it_adds(tiny_sources: dict[str, Any],
     [
         (["onnx"], ["int8"], {}, "to web int8 alone, not to onnx int8"),
         (["web"], ["fp32"], {}, "--precision int8"),
-        (["web"], ["int8"], {"max_drop": 1.0, "photo": "fit"}, "max_drop, photo cannot change it"),
+        (["web"], ["int8"], {"max_drop": 1.0, "photo": "fit"}, "--max-drop, --photo cannot change it"),
     ],
 )
 def test_what_cannot_be_made_of_an_artifact_is_refused(
@@ -82,6 +82,15 @@ def test_what_cannot_be_made_of_an_artifact_is_refused(
     with pytest.raises(ExportError) as caught:
         edge_fm.export(base.path, formats, precisions, options=ExportOptions(**options))
     assert reason in str(caught.value)
+
+
+def test_a_plan_names_the_folder(base: Artifact) -> None:
+    from edge_fm.api.export import plan_export
+
+    (planned,) = plan_export(base.path, "web", "int8").targets
+    assert planned.folder == "tiny-grey-web-int8"
+    with pytest.raises(ExportError, match="alone, not to web fp32"):
+        plan_export(base.path, "web", "fp32")
 
 
 def test_an_artifact_of_another_format_is_refused(exported: Callable[..., Any]) -> None:

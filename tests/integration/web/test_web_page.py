@@ -192,7 +192,7 @@ def test_threads_come_with_the_headers_of_the_host(page: Page, artifact: Artifac
 
 def test_metadata_and_service_worker_list_the_same_files(artifact: Artifact) -> None:
     worker = (artifact.path / "sw.js").read_text()
-    listed = json.loads(worker[worker.index("= {") + 2 : worker.index(";\nconst PREFIX")])
+    listed, _ = json.JSONDecoder().raw_decode(worker, worker.index("= {") + 2)
     names = {*listed["files"], *listed["later"]}
     assert names == {*artifact.metadata.files, "edgefm.json"} - {"sw.js", "edgefm.d.ts", "ort/LICENSE"}
     assert set(listed["later"]) == {name for name in names if "webgpu" in name or "asyncify" in name}

@@ -151,14 +151,12 @@ def same_photos() -> Iterator[tuple[str, bytes]]:
 
 def test_photos_of_every_kind_have_the_runtimes_pixels(page: Page) -> None:
     different = []
-    for name, content in same_photos():
-        for shape, spec in SPECS:
+    for number, (name, content) in enumerate(same_photos()):
+        for shape, spec in SPECS if name.startswith("large") else SPECS[number % 3 :][:1]:
             found = canvas_of(page, content, shape, spec)
             expected = load_canvas(content, shape, spec)
             if isinstance(found, str) or not np.array_equal(found, expected):
-                different.append(
-                    (name, shape, found if isinstance(found, str) else int(np.abs(found - expected).max()))
-                )
+                different.append((name, shape, found))
     assert not different
 
 

@@ -164,6 +164,11 @@ async function keepOffline() {
   }
   try {
     const registration = await navigator.serviceWorker.register("sw.js");
+    registration.installing?.addEventListener("statechange", (event) => {
+      if (event.target.state === "redundant" && !registration.active) {
+        note.textContent = "This page is not kept for use without network: a file is missing on the host, or is not the one that was exported.";
+      }
+    });
     registration.addEventListener("updatefound", () => {
       if (navigator.serviceWorker.controller) note.textContent = "A newer version was found; it is used once all windows of this page are closed.";
     });

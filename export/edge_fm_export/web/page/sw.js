@@ -2,6 +2,9 @@
    from there. A new export has another version and other hashes; it takes over once all windows of the page are closed. */
 
 const { version: VERSION, files: FILES, later: LATER } = "EDGEFM_FILES";
+const KEPT_HEADERS = [
+  "Content-Type", "Cross-Origin-Opener-Policy", "Cross-Origin-Embedder-Policy", "Cross-Origin-Resource-Policy", "Content-Security-Policy",
+];
 const PREFIX = `edgefm ${self.registration.scope} `;
 const CACHE = PREFIX + VERSION;
 
@@ -13,7 +16,10 @@ async function store(cache, name, integrity) {
   if (await cache.match(url(name))) return;
   const response = await fetch(url(name), { cache: "no-cache", ...(integrity ? { integrity } : {}) });
   if (!response.ok) throw new Error(`${name}: status ${response.status}`);
-  await cache.put(url(name), response);
+  // As it would come from the host itself: without a redirect, which no navigation takes, and without headers on how it
+  // was transferred.
+  const headers = new Headers(KEPT_HEADERS.filter((one) => response.headers.has(one)).map((one) => [one, response.headers.get(one)]));
+  await cache.put(url(name), new Response(await response.blob(), { headers }));
 }
 
 self.addEventListener("install", (event) => {
