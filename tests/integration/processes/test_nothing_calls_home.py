@@ -220,6 +220,7 @@ called = {
     "verify": lambda: verify("runs/lenet5/export/lenet5-onnx-fp32", against="runs/lenet5"),
     "evaluate": lambda: evaluate("runs/lenet5", report="report"),
     "classify": lambda: list(classify("photos/0.png", "runs/lenet5/export/lenet5-litert-fp32")),
+    "classify_video": lambda: list(classify_video("clip.mp4", "runs/lenet5/export/lenet5-onnx-fp32")),
     "classify_to_files": lambda: classify_to_files("photos", "results", "runs/lenet5/export/lenet5-onnx-fp32"),
     "benchmark": lambda: benchmark(["runs/lenet5/export/lenet5-onnx-fp32"], against="none", out="bench", **quick),
     "benchmark_scenarios": lambda: benchmark_scenarios(
@@ -235,6 +236,7 @@ called = {
     "run_experiments": lambda: run_experiments(report=Path("experiments")),
     "pair_classes": lambda: pair_classes(Path("runs/lenet5")),
     "serve": lambda: serve("runs/lenet5/export/lenet5-onnx-fp32", options=ServeOptions(port=0), stop=stopped),
+    "write_model_repository": lambda: write_model_repository("runs/lenet5/export/lenet5-onnx-fp32", "triton", "models"),
     "sign": lambda: sign("runs/lenet5/export/lenet5-onnx-fp32", "signing.key"),
     "required_signature": lambda: verify_signed("runs/lenet5/export/lenet5-onnx-fp32"),
 }
@@ -266,8 +268,11 @@ time.sleep(max(0, 20 - (time.monotonic() - started)))  # some report only after 
 
 @needs_strace
 @pytest.mark.slow
-@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna", "mlperf_loadgen", "cryptography")
+@pytest.mark.needs("tensorflow", "openvino", "nncf", "optuna", "mlperf_loadgen", "cryptography", "av")
 def test_every_function_of_the_api_and_every_library_connect_to_nothing_for_twenty_seconds(place: Place) -> None:
+    from video_clips import make_clip
+
     _make_data(place)
+    make_clip(place.project / "clip.mp4", 3)
     assert place.traced(sys.executable, "-W", "ignore", "-c", _API) == ""
     assert [name for name in place.left() if "/.cache/edgefm/" not in name] == []

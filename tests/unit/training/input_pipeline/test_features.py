@@ -163,9 +163,12 @@ def test_layers_before_the_head_that_are_trained_learn_on_features_too(
     assert any("not stored" in note for note in notes)
     for ours, theirs in zip(first.history, whole.history, strict=True):
         assert ours["val_loss"] == pytest.approx(theirs["val_loss"], rel=1e-2)
-    for key in ("train_accuracy", "test_accuracy", "best_epoch"):  # of the best epoch, not of the last
+    for key in ("train_accuracy", "test_accuracy", "best_epoch"):
         assert first.metrics[key] == whole.metrics[key]
-    assert first.metrics["best_epoch"] < 3
+    # Which epoch is the best depends on how a CPU rounds; the metrics are those of that one.
+    best = first.history[first.metrics["best_epoch"] - 1]
+    assert best["val_accuracy"] == max(epoch["val_accuracy"] for epoch in first.history)
+    assert first.metrics["val_accuracy"] == pytest.approx(best["val_accuracy"], abs=1e-6)
 
 
 @pytest.mark.parametrize(
