@@ -15,14 +15,9 @@ from edge_fm_export.documents.card import CARD_FILE, model_card
 from edge_fm_export.gate.advice import gate_advice
 from edge_fm_export.gate.drift_reference import write_reference
 from edge_fm_export.gate.gate import GateResult, original_warning, run_gate
-from edge_fm_export.gate.golden_images import (
-    GoldenInputs,
-    GoldenKind,
-    data_inputs,
-    generated_candidates,
-    generated_inputs,
-)
-from edge_fm_export.gate.reference import ReferenceOutputs, reference_predictions
+from edge_fm_export.gate.golden_images import GoldenInputs, GoldenKind
+from edge_fm_export.gate.golden_selection import golden_extra, golden_inputs
+from edge_fm_export.gate.reference import reference_predictions
 from edge_fm_export.gate.score_fitting import select_threshold
 from edge_fm_export.graph import count_macs
 from edge_fm_export.planning import artifact_name
@@ -34,7 +29,7 @@ from edge_fm_export.writer import check_replaceable, disk_errors, install, works
 from edge_fm_runtime.arrays import Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact, load_unsigned
 from edge_fm_runtime.artifacts.files import hash_file, list_files
-from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, ExtraPair, Golden, save_golden
+from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, Golden, save_golden
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, Precision, dump_metadata
 from edge_fm_runtime.errors import EdgeFMError, EngineError, ExportError, GateError
 from edge_fm_runtime.parity.checks import Limits
@@ -120,7 +115,7 @@ def export_targets(
             context,
             test,
             reference,
-            _golden(golden, context, test, reference),
+            golden_inputs(golden, context, test, reference),
             count_macs(source.model),
             limits_override,
             () if warning is None else (warning,),
@@ -224,23 +219,6 @@ def _make(export_: _Export, target: Target, folder: Path) -> ExportResult | Expo
     )
 
 
-def _golden(kind: GoldenKind, context: BuildContext, test: EvaluationSet, reference: Probabilities) -> GoldenInputs:
-    """The images that travel with the artifacts, and the original's predictions for them."""
-    batch = context.static_batch or 1
-    if kind == "data":
-        return data_inputs(test, reference, multiple_of=batch)
-    candidates = generated_candidates(context.source.input.shape)
-    return generated_inputs(candidates, reference_predictions(context.source, candidates), multiple_of=batch)
-
-
-def _golden_extra(source: SourceModel, golden: GoldenInputs, gate: GateResult) -> dict[str, ExtraPair]:
-    """What the original and the artifact give beside the probabilities for the golden images."""
-    if source.extra is None:
-        return {}
-    reference = ReferenceOutputs(source)(golden.images)
-    return {name: ExtraPair(reference[name], values) for name, values in gate.golden_extra.items()}
-
-
 def _calibrated(context: BuildContext) -> int:
     return 0 if context.calibration is None else len(context.calibration.images)
 
@@ -294,7 +272,7 @@ def _write(export_: _Export, metadata: Metadata, gate: GateResult, folder: Path)
     """Add golden predictions, card and metadata with the hashes of all files, then read it back as a device would."""
     golden = export_.golden
     with disk_errors(folder):
-        extra = _golden_extra(export_.context.source, golden, gate)
+        extra = golden_extra(export_.context.source, golden, gate)
         save_golden(Golden(golden.images, golden.reference, gate.golden, extra), folder / GOLDEN_FILE)
         (folder / CARD_FILE).write_text(model_card(metadata), encoding="utf-8")
         if (finish := find_finish(metadata.format)) is not None:
