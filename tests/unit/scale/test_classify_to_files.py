@@ -99,6 +99,7 @@ import os, signal, sys
 import edge_fm, edge_fm.scale.shard_job as job
 
 job.ROWS_PER_FILE = 5
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a parent may have let ignore
 def progress(stage, done, total):
     if done == 12:
         os.kill(os.getpid(), int(sys.argv[3]))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_fm.api import studies
+import edge_fm
 from edge_fm.api.common.usual_recipe import usual_recipe
 from edge_fm.api.train import TrainOptions, prepare_training
 from edge_fm.data import Dataset
@@ -123,9 +123,9 @@ def test_studies_of_a_folder_of_photos_take_it_too(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(f"edge_fm.training.search.{module}.{function}", record(module))
     notes: list[str] = []
     photos = str(_folder(tmp_path / "photos", count=150))
-    studies.crossval(data=photos, folds=5, out=tmp_path / "c", note=notes.append)
-    studies.search(data=photos, out=tmp_path / "s", epochs=3, note=notes.append)
-    studies.sweep({"training.batch_size": [8, 48]}, data=photos, out=tmp_path / "w", note=notes.append)
+    edge_fm.crossval(data=photos, folds=5, out=tmp_path / "c", note=notes.append)
+    edge_fm.search(data=photos, out=tmp_path / "s", epochs=3, note=notes.append)
+    edge_fm.sweep({"training.batch_size": [8, 48]}, data=photos, out=tmp_path / "w", note=notes.append)
     for recipe, shape in taken.values():
         assert (recipe.name, recipe.model.options["size"]) == ("photo", 192)
         assert shape in ((), (192, 192, 3))
@@ -150,7 +150,7 @@ def test_folds_of_photos_keep_groups_whole(tmp_path: Path, monkeypatch: pytest.M
     ]
     with (tmp_path / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["file", "label", "sender"], *rows])
-    studies.crossval(data=str(tmp_path / "table.csv"), group="sender", folds=3, out=tmp_path / "out")
+    edge_fm.crossval(data=str(tmp_path / "table.csv"), group="sender", folds=3, out=tmp_path / "out")
     split = taken[0].train
     folds = assign_folds(split, folds=3, seed=0)
     people = [{split.groups[row] for row in np.flatnonzero(folds == fold)} for fold in range(3)]
