@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
+from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -18,6 +19,7 @@ from edge_fm_runtime.errors import EngineError
 
 if TYPE_CHECKING:
     from edge_fm_runtime.artifacts.artifact import Artifact
+    from edge_fm_runtime.artifacts.metadata import Metadata
     from edge_fm_runtime.engines import Engine
     from edge_fm_runtime.engines.outputs import Outputs
 
@@ -149,6 +151,12 @@ def with_outputs(result: Classification, outputs: Outputs, place: int) -> Classi
     return result
 
 
+def model_to_export(metadata: Metadata) -> str:
+    """What a hint to export again names: the run that the artifact is of where it lies here, else MODEL.keras."""
+    run = (metadata.training or {}).get("run")
+    return f"runs/{run}" if run and Path("runs", run).is_dir() else "MODEL.keras"
+
+
 def require_output(artifact: Artifact, name: str) -> None:
     """Raise unless the model of an artifact returns the output `name`.
 
@@ -159,10 +167,9 @@ def require_output(artifact: Artifact, name: str) -> None:
     has = [output.name for output in metadata.extra_outputs]
     if name in has:
         return
-    run = (metadata.training or {}).get("run")
     outputs = ",".join([*has, name])
     raise EngineError(
         f"{artifact.path} returns {' and '.join(['probabilities', *has])}, and no {name}.",
-        hint=f"Export one that does: edgefm export {'MODEL.keras' if run is None else f'runs/{run}'} "
+        hint=f"Export one that does: edgefm export {model_to_export(metadata)} "
         f"--format {metadata.format} --precision {metadata.precision} --outputs {outputs}",
     )

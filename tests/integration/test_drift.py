@@ -89,13 +89,24 @@ def test_the_reference_survives_the_file(artifact: Path, tmp_path: Path) -> None
     assert (tmp_path / DRIFT_FILE).read_bytes() == (artifact / DRIFT_FILE).read_bytes()
 
 
-def test_the_hint_without_a_reference_is_the_command_that_helps(exported: Exported, tmp_path: Path) -> None:
-    path = exported("grey", ONNX).path
-    with pytest.raises(ArtifactError, match="records no held-out images") as error:
-        edge_fm.drift(path, seen(1))
-    assert error.value.hint is not None and error.value.hint.endswith(
-        "edgefm export runs/grey --format onnx --precision fp32 --outputs embedding"
-    )
+def test_the_hint_without_a_reference_is_the_command_that_helps(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = exported("grey", ONNX).path.resolve()
+    monkeypatch.chdir(tmp_path)
+
+    def hint(artifact: Path | str) -> str:
+        with pytest.raises(ArtifactError, match="records no held-out images") as error:
+            edge_fm.drift(artifact, seen(1))
+        return str(error.value.hint)
+
+    options = "--format onnx --precision fp32"
+    assert hint(path).endswith(f"edgefm export MODEL.keras {options} --data IMAGES --outputs embedding")
+    assert hint("edgenet-s-onnx-int8").endswith("edgefm export MODEL.keras --data IMAGES --outputs embedding")
+    (tmp_path / "runs" / "grey").mkdir(parents=True)
+    (tmp_path / "runs" / "latest").symlink_to("grey")
+    assert hint(path).endswith(f"edgefm export runs/grey {options} --outputs embedding")
+    assert hint("edgenet-s-onnx-int8").endswith("here the newest: edgefm export --outputs embedding")
     shutil.copy(path / "model.onnx", tmp_path / "bare.onnx")
     with pytest.raises(ArtifactError, match="is a bare file"):
         edge_fm.drift(tmp_path / "bare.onnx", seen(1))

@@ -75,12 +75,19 @@ def test_without_outputs_nothing_of_them_is_recorded(exported: Exported) -> None
     assert set(np.load(result.path / "golden.npz").files) == {"images", "reference", "exported"}
 
 
-def test_an_artifact_without_embeddings_names_the_command_that_adds_them(exported: Exported) -> None:
-    with edge_fm.Classifier.load(exported("grey", ONNX).path) as classifier:
+@pytest.mark.parametrize("model", ["runs/grey", "MODEL.keras"])
+def test_an_artifact_without_embeddings_names_the_command_that_adds_them(
+    model: str, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = exported("grey", ONNX).path.resolve()
+    monkeypatch.chdir(tmp_path)
+    if model == "runs/grey":
+        (tmp_path / model).mkdir(parents=True)
+    with edge_fm.Classifier.load(path) as classifier:
         with pytest.raises(EngineError, match="returns probabilities, and no embedding") as error:
             classifier.classify(np.zeros((28, 28), np.uint8), embedding=True)
         assert error.value.hint == (
-            "Export one that does: edgefm export runs/grey --format onnx --precision fp32 --outputs embedding"
+            f"Export one that does: edgefm export {model} --format onnx --precision fp32 --outputs embedding"
         )
 
 

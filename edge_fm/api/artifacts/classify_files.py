@@ -22,7 +22,7 @@ from edge_fm.scale.storage import is_url
 from edge_fm_runtime.classification import Failure, checked_top_k
 from edge_fm_runtime.classifier import Classifier
 from edge_fm_runtime.defaults import BATCH_SIZE
-from edge_fm_runtime.errors import ClusterError, PhotoError
+from edge_fm_runtime.errors import ClusterError, DataError, PhotoError
 from edge_fm_runtime.photos.file import shown_name
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 from edge_fm_runtime.photos.suffixes import LISTED
@@ -112,8 +112,8 @@ def classify_to_files(
         note: called with the choices that were made.
 
     Raises:
-        DataError: the folder holds results of another artifact, other options or other shards, or another process
-            classifies this shard at the moment.
+        DataError: photos or `out` are URLs without `on`; or the folder holds results of another artifact, other options
+            or other shards, or another process classifies this shard at the moment.
         ClusterError: Ray cannot be started or reached, or its workers end again and again.
         EdgeFMError: there is no artifact, it cannot be run here, or no photo was found.
     """
@@ -122,6 +122,11 @@ def classify_to_files(
         require_parquet()
     if on is not None and shard is not None:
         raise ClusterError("A shard is the part of one process; Ray shares the photos out itself.", hint="Give either.")
+    if on is None and (urls := [one for one in (*given, str(out)) if is_url(one)]):
+        raise DataError(
+            f"{shown_name(urls[0])} is on another file system; without workers of Ray, photos and results are files.",
+            hint="Add --on ray, or name a folder that is mounted here.",
+        )
     pixels = max_pixels or DEFAULT_MAX_PIXELS
     load = {"engine": engine, "device": device, "threads": threads, "max_pixels": pixels, "min_score": min_score}
     with Classifier.load(select_artifact(model, note), one_shot=True, profile=False, **load) as classifier:  # type: ignore[arg-type]

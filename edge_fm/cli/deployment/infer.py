@@ -120,6 +120,8 @@ def command(
         job = {"on": on, "workers": workers, "column": column, "shard": shard, "file_format": file_format}
         run_job(console, photos, out, printed, **job, top_k=top_k, **options)
         return
+    if "file_format" in typed:
+        raise click.UsageError("--format needs --out DIR, the folder of the results.")
     # The interpreter's last collection finds nothing that the end of the process does not free, and takes a sixth of
     # the time of one photo.
     atexit.register(gc.freeze)

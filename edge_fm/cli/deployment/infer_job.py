@@ -74,7 +74,8 @@ def run_job(
         options: of `classify_to_files`.
     """
     if out is None:
-        raise click.UsageError("--shard and --on need --out DIR, the folder of the results.")
+        given = [f"--{name}" for name in ("on", "shard", "workers", "column") if options[name] is not None]
+        raise click.UsageError(f"{given[0]} needs --out DIR, the folder of the results.")
     for name in ("workers", "column"):
         if options[name] is not None and options["on"] is None:
             raise click.UsageError(f"--{name} needs --on.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from http.client import HTTPException
 from typing import Any, Literal, TypeAlias, get_args
@@ -59,12 +60,12 @@ class RemoteEngine(Engine):
             EngineError: the address is not of a server.
         """
         super().__init__(artifact, EngineOptions())
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
+        if not _is_address(url):
             raise EngineError(
-                f"{url!r} is not the address of a server; supported is http://HOST:PORT or https://HOST:PORT.",
+                f"{_without_password(url)!r} is not the address of a server; supported is http://HOST:PORT or https://HOST:PORT.",
                 hint="For instance: --server http://localhost:8000",
             )
+        parts = urlsplit(url)
         self.url, self.model = f"{parts.scheme}://{parts.netloc}", model
         self._api, self._metadata = api, artifact.metadata
         where = quote(model, safe="")
@@ -120,7 +121,7 @@ class RemoteEngine(Engine):
                 f"{request.full_url} responded with {error.code} {error.reason}: {said[:_SHOWN]}",
                 hint="Is this the model's name on that server (--model-name), and its API (--server-api)?",
             ) from error
-        except (OSError, URLError, HTTPException) as error:
+        except (OSError, URLError, HTTPException, UnicodeError) as error:  # UnicodeError: a name with an empty label
             reason = getattr(error, "reason", None) or error
             raise EngineError(
                 f"{request.full_url} cannot be reached: {reason}",
@@ -144,7 +145,7 @@ class RemoteEngine(Engine):
         """
         try:
             array = np.asarray(values, np.float32)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise EngineError(f"{self.url}, model {self.model}: the output {name} is not numbers: {error}") from error
         if values is None or array.size != math.prod(shape):
             got = "missing" if values is None else f"{list(array.shape)}"
@@ -153,6 +154,21 @@ class RemoteEngine(Engine):
                 hint="Does that server run this artifact, or another model of that name?",
             )
         return array.reshape(shape)
+
+
+def _is_address(url: str) -> bool:
+    """Whether a text is http(s)://HOST or http(s)://HOST:PORT; names and passwords of users are not supported."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    return bool(known) and not more and not any(character.isspace() for character in url)
+
+
+def _without_password(url: str) -> str:
+    return re.sub("//.*@", "//...@", url, flags=re.DOTALL)
 
 
 class _NoRedirects(HTTPRedirectHandler):

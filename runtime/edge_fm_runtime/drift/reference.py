@@ -22,6 +22,7 @@ from edge_fm_runtime.artifacts.packaged import MODELS
 from edge_fm_runtime.drift.image_statistics import COLOUR_STATISTICS, GREY_STATISTICS
 from edge_fm_runtime.drift.partitions import Partitions
 from edge_fm_runtime.errors import ArtifactError
+from edge_fm_runtime.model_outputs import model_to_export
 
 STATISTIC_TYPE = np.float16
 """Of recorded values, and of those that are compared with them: finer differences are those of engines."""
@@ -129,8 +130,9 @@ def _array_name(statistic: str) -> str:
 
 
 def _nothing(artifact: Artifact) -> ArtifactError:
-    training, metadata = artifact.metadata.training or {}, artifact.metadata
-    model, data = (f"runs/{training['run']}", "") if training.get("run") else ("MODEL.keras", " --data IMAGES")
+    metadata = artifact.metadata
+    model = model_to_export(metadata)
+    data = " --data IMAGES" if model == "MODEL.keras" else ""
     outputs = ",".join(dict.fromkeys([*(one.name for one in metadata.extra_outputs), SPACES[1]]))
     extra = "" if metadata.task == MULTI_LABEL else f" --outputs {outputs}"
     command = f"edgefm export {model} --format {metadata.format} --precision {metadata.precision}{data}{extra}"
@@ -141,9 +143,11 @@ def _nothing(artifact: Artifact) -> ArtifactError:
         )
     message = f"{artifact.path} records no held-out images ({DRIFT_FILE}) that photos could be compared with."
     if artifact.path.parent == MODELS:
-        return ArtifactError(
-            message, hint="Export a run of your own, here the newest: edgefm export --outputs embedding"
-        )
+        if Path("runs", "latest").exists():
+            own = "a run of your own, here the newest: edgefm export --outputs embedding"
+        else:
+            own = "a model of your own: edgefm export MODEL.keras --data IMAGES --outputs embedding"
+        return ArtifactError(message, hint=f"Export {own}")
     return ArtifactError(message, hint=f"Export the model again with images that it has not learned from: {command}")
 
 

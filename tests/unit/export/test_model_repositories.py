@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from click.testing import CliRunner
@@ -218,10 +220,45 @@ def test_another_model_on_the_server_does_not_pass(artifact_folder: Path) -> Non
         edge_fm.verify(artifact_folder, server=server.serving.url, model_name=PACKAGED)
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://host", "http://", "http://host/v2/models", ""])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("localhost:8000", "ftp://host", "http://", "http://host/v2/models", "", "http://[::1", "http://a b"),
+        *("http://host:99999", "http://host:x", "http://host#part", "http://user:secret@host:8000"),
+    ],
+)
 def test_what_is_no_address_is_refused(url: str, artifact_folder: Path) -> None:
-    with pytest.raises(EngineError, match="not the address of a server"):
+    with pytest.raises(EngineError, match="not the address of a server") as caught:
         edge_fm.verify(artifact_folder, server=url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_host_whose_name_cannot_exist(artifact_folder: Path) -> None:
+    with pytest.raises(EngineError, match="cannot be reached"):
+        edge_fm.verify(artifact_folder, server="http://host..name")
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, '"x"', "[]", "{}"])
+def test_values_that_are_no_probabilities(value: str, artifact_folder: Path) -> None:
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = f'{{"outputs": [{{"name": "probabilities", "data": [{value}]}}]}}'.encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        with pytest.raises(EngineError, match="the output probabilities is"):
+            edge_fm.verify(artifact_folder, server=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+        thread.join()
 
 
 def test_a_server_that_is_not_there(artifact_folder: Path) -> None:

@@ -194,3 +194,20 @@ def test_the_command(photos: Path, tmp_path: Path) -> None:
     assert run("--out", str(photos / "broken.png")).exit_code == 2
     empty = CliRunner().invoke(cli, ["infer", str(tmp_path), "--model", MODEL, "--out", str(tmp_path / "none")])
     assert empty.exit_code == 1 and "Found no photo" in empty.stderr
+
+
+def test_urls_without_workers_of_ray_are_refused(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="s3://bucket/results is on another file system"):
+        edge_fm.classify_to_files(photos, "s3://bucket/results", MODEL)
+    with pytest.raises(DataError, match="s3://bucket/photos is on another file system"):
+        edge_fm.classify_to_files("s3://bucket/photos", "out", MODEL)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "given", [["--format", "parquet"], ["--shard", "1/2"], ["--workers", "2"], ["--column", "x"], ["--on", "ray"]]
+)
+def test_options_of_a_job_need_its_folder(given: list[str], photos: Path) -> None:
+    result = CliRunner().invoke(cli, ["infer", str(photos), "--model", MODEL, *given])
+    assert result.exit_code == 2 and f"{given[0]} needs --out DIR" in result.stderr and not result.stdout
