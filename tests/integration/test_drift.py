@@ -179,7 +179,7 @@ def test_the_command(artifact: Path, tmp_path: Path) -> None:
     assert result["changed"] and result["alpha"] == 0.02 and result["photos"] == 120
     assert {test["name"] for test in result["tests"]} == set(load_reference(load_artifact(artifact)).tests)
     (folder / "broken.png").write_bytes(b"not a photo")
-    done = run("drift", artifact, folder, folder / "missing.png", "--fail-on-change")
+    done = run("drift", artifact, folder, folder / "missing.png", "--fail-on-change", "--quiet")
     assert done.exit_code == 4 and "broken.png" in done.stderr and "missing.png" in done.stderr
 
 

@@ -164,14 +164,16 @@ def test_similar_ranks_photos_of_the_same_class_first(exported_with_outputs: Exp
 def test_the_command_prints_a_table_or_json(exported: Exported, exported_with_outputs: Exported, photos: Path) -> None:
     artifact = str(exported_with_outputs("grey", ONNX).path)
     arguments = ["similar", str(photos.parent / "query.png"), str(photos), "--model", artifact, "--top", "3"]
-    done = CliRunner().invoke(cli, [*arguments, "--json"])
-    assert done.exit_code == 4
+    done = CliRunner().invoke(cli, [*arguments, "--json", "--quiet"])
+    assert done.exit_code == 4 and done.stderr.startswith(f"{photos / 'broken.png'}: ")
     printed = json.loads(done.stdout)
     assert list(printed) == ["input", "label", "index", "score", "artifact", "compared", "similar", "failed"]
     assert printed["index"] == 2 and printed["compared"] == 40 and len(printed["similar"]) == 3
     assert list(printed["similar"][0]) == ["similarity", "input", "label", "index", "score"]
     assert printed["failed"][0]["input"] == str(photos / "broken.png")
     (photos / "broken.png").unlink()
+    done = CliRunner().invoke(cli, [*arguments[:2], str(photos / "none"), *arguments[3:], "--quiet"])
+    assert done.exit_code == 1 and not done.stdout and "none does not exist" in done.stderr
     done = CliRunner().invoke(cli, arguments)
     assert done.exit_code == 0, done.output
     assert all(Path(one["input"]).name in done.stdout for one in printed["similar"])

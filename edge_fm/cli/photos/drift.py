@@ -55,7 +55,7 @@ def command(console: Console, *, fail_on_change: bool, **options: Any) -> None:
     for text in result.notes:
         console.note(f"Note: {text}")
     for failure in result.failures:
-        console.note(f"{printable_name(failure.input)}: {failure.error}")
+        console.failed(printable_name(failure.input), failure.error)
     if fail_on_change and result.changed:
         sys.exit(_CHANGED)
     if result.failures:

@@ -45,12 +45,14 @@ def command(console: Console, **options: Any) -> None:
     result = console.call(similar, **options)
     console.show(result, _print_similar)
     for failure in result.failures:
-        console.note(f"{printable_name(failure.input)}: {failure.error}")
+        console.failed(printable_name(failure.input), failure.error)
     if result.failures:
         sys.exit(4 if result.similar else 1)
 
 
 def _print_similar(result: SimilarResult) -> None:
+    if not result.compared:
+        return  # why is on stderr, for each photo
     compared = f"{result.compared:,} {'photo' if result.compared == 1 else 'photos'}"
     title = f"Most similar to {result.photo.input} ({result.photo.label}), of {compared}, by {result.artifact}"
     rows = [
