@@ -47,7 +47,7 @@ class Console:
         """Print a warning on stderr, also with --quiet: what the result is worth depends on it."""
         print_message(f"WARNING: {printable_message(text)}")
 
-    def failed(self, name: str, error: str) -> None:
+    def failed(self, name: str, error: Exception) -> None:
         """Print on stderr why an input failed, also with --quiet: the exit code alone does not say which."""
         print_message(printable_message(f"{name}: {error}"))
 

@@ -240,7 +240,7 @@ def test_a_host_whose_name_cannot_exist(artifact_folder: Path) -> None:
 
 @pytest.mark.parametrize("value", ["1" + "0" * 400, '"x"', "[]", "{}"])
 def test_values_that_are_no_probabilities(value: str, artifact_folder: Path) -> None:
-    class Answer(BaseHTTPRequestHandler):
+    class Responder(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             body = f'{{"outputs": [{{"name": "probabilities", "data": [{value}]}}]}}'.encode()
@@ -252,7 +252,7 @@ def test_values_that_are_no_probabilities(value: str, artifact_folder: Path) -> 
         def log_message(self, *args: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+    with HTTPServer(("127.0.0.1", 0), Responder) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         with pytest.raises(EngineError, match="the output probabilities is"):
