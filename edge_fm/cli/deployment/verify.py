@@ -67,13 +67,18 @@ def command(console: Console, **options: Any) -> None:
     for warning in (*result.warnings, *doubts(result.checks, result.parity.n)):
         console.warn(warning)
     if not result.passed:
-        console.note(f"Verification failed: {_advice(result, options['against'])}")
+        console.note(f"Verification failed: {_advice(result, options['against'], options['server'])}")
         sys.exit(3)
     console.next(f"edgefm infer photo.jpg --model {artifact_name(result.artifact)}")
 
 
-def _advice(result: Verification, against: str | None) -> str:
+def _advice(result: Verification, against: str | None, server: str | None) -> str:
     """What to do about the failed checks."""
+    if server is not None:
+        return (
+            f"{server} does not predict as this artifact does; see which model it runs (--model-name, --model-version) "
+            f"and whether the artifact passes here: edgefm verify {artifact_name(result.artifact)}"
+        )
     if against is not None:
         from edge_fm_export.gate.same_original import SAME_CHECKS
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from running_server import running
@@ -238,12 +240,15 @@ def test_a_host_whose_name_cannot_exist(artifact_folder: Path) -> None:
         edge_fm.verify(artifact_folder, server="http://host..name")
 
 
-@pytest.mark.parametrize("value", ["1" + "0" * 400, '"x"', "[]", "{}"])
-def test_values_that_are_no_probabilities(value: str, artifact_folder: Path) -> None:
+@contextmanager
+def responding(data: Callable[[int], str]) -> Iterator[str]:
+    """The address of a server whose responses have these probabilities, JSON, for so many images."""
+
     class Responder(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            body = f'{{"outputs": [{{"name": "probabilities", "data": [{value}]}}]}}'.encode()
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            values = data(request["inputs"][0]["shape"][0])
+            body = f'{{"outputs": [{{"name": "probabilities", "data": {values}}}]}}'.encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -255,10 +260,23 @@ def test_values_that_are_no_probabilities(value: str, artifact_folder: Path) -> 
     with HTTPServer(("127.0.0.1", 0), Responder) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        with pytest.raises(EngineError, match="the output probabilities is"):
-            edge_fm.verify(artifact_folder, server=f"http://127.0.0.1:{server.server_port}")
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, '"x"', "[]", "{}"])
+def test_values_that_are_no_probabilities(value: str, artifact_folder: Path) -> None:
+    with responding(lambda _: f"[{value}]") as url, pytest.raises(EngineError, match="the output probabilities is"):
+        edge_fm.verify(artifact_folder, server=url)
+
+
+def test_what_fails_on_a_server_is_not_blamed_on_the_artifact(artifact_folder: Path) -> None:
+    with np.load(artifact_folder / "golden.npz") as golden:
+        labels = golden["reference"].shape[1]
+    with responding(lambda images: str([2.0] * images * labels)) as url:
+        code, _, err = invoke("verify", str(artifact_folder), "--server", url)
+    assert code == 3 and "export it again" not in err and url in err
 
 
 def test_a_server_that_is_not_there(artifact_folder: Path) -> None:
