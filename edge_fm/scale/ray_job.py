@@ -13,6 +13,7 @@ from edge_fm.scale.ray_session import require_ray
 from edge_fm.scale.result_rows import FileFormat, encode_rows
 from edge_fm.scale.storage import open_folder
 from edge_fm_runtime.artifacts.artifact import Artifact
+from edge_fm_runtime.artifacts.files import list_files
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE
 from edge_fm_runtime.classification import Classification, Failure
 from edge_fm_runtime.classifier import Classifier
@@ -75,8 +76,10 @@ def artifact_files(artifact: Artifact) -> tuple[dict[str, bytes], str]:
         content = artifact.content(name)
         files[name] = (artifact.path / name).read_bytes() if content is None else content
     signature = artifact.path / SIGNATURE_FILE
-    if signature.is_file():  # a worker's machine may require one, too
-        files[SIGNATURE_FILE] = signature.read_bytes()
+    if signature.is_file():  # a worker's machine may require one, too, which covers all files of the folder
+        for name in {*list_files(artifact.path), SIGNATURE_FILE} - set(files):
+            if not (artifact.path / name).is_symlink() and (artifact.path / name).is_file():
+                files[name] = (artifact.path / name).read_bytes()
     return files, ""
 
 

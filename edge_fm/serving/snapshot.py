@@ -6,7 +6,9 @@ served, and one that is half copied would be opened as it is.
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -98,7 +100,7 @@ def open_verified(folder: Path, options: ServeOptions) -> Opened:
     with ExitStack() as stack:
         stamp = stamp_of(folder)
         copy = stack.enter_context(scratch_folder("edgefm-serve-")) / folder.resolve().name
-        shutil.copytree(folder, copy, copy_function=shutil.copyfile)
+        shutil.copytree(folder, copy, symlinks=True, copy_function=_copy_file)
         if stamp_of(folder) != stamp:
             raise IntegrityError(f"{folder} was changed while it was read.", hint="Wait until it is copied.")
         with _named(folder, copy):
@@ -112,6 +114,19 @@ def open_verified(folder: Path, options: ServeOptions) -> Opened:
             )
         artifact = classifier.artifact
         return Opened(classifier, stamp, artifact.metadata.name, artifact.payload_hash(), stack.pop_all())
+
+
+def _copy_file(source: str, target: str) -> None:
+    """Copy a regular file; links stay links, which the checks of the copy judge: one to a device would have no end.
+
+    Raises:
+        IntegrityError: it is neither a file nor a link.
+    """
+    if not stat.S_ISREG(os.lstat(source).st_mode):
+        raise IntegrityError(
+            f"{source} is neither a file nor a folder.", hint="Copy the artifact again from where it was exported."
+        )
+    shutil.copyfile(source, target, follow_symlinks=False)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """The signature file: a Sigstore bundle with a DSSE envelope around an in-toto statement that lists every file.
 
 Format: OpenSSF Model Signing 1.0 (the package `model-signing` reads and writes it), Sigstore bundle 0.3, DSSE 1.0,
-in-toto Statement 1. The file is read strictly: every byte of it is either covered by the signature or must have the
-one value that the format gives it, so that no changed file passes.
+in-toto Statement 1. The file is read strictly: what it holds is either covered by the signature or must have the one
+value that the format gives it. Spacing, the order of members and optional members are free, and an ECDSA signature
+(r, s) holds as (r, n - s), too: such files say the same of the same artifact.
 """
 
 from __future__ import annotations
@@ -76,6 +77,9 @@ def read_bundle(content: bytes, *, where: str) -> Bundle:
     """
     reader = _Reader(where)
     top = reader.json(content, "the file")
+    # One spelling but for spacing: no member twice, of which another program may take the other, and no other encoding.
+    if b"".join(content.split()) != json.dumps(top, separators=(",", ":")).encode():
+        reader.fail("its JSON is not written as signatures are")
     reader.keys(top, "the file", {"mediaType", "verificationMaterial", "dsseEnvelope"})
     reader.same(top["mediaType"], "mediaType", _MEDIA_TYPE)
     material = reader.mapping(top["verificationMaterial"], "verificationMaterial")

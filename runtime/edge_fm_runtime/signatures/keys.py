@@ -182,7 +182,8 @@ def _how_to_get(path: Path, content: bytes) -> str:
     import shlex
 
     name = shlex.quote(str(path))
-    out = shlex.quote(str(path.with_suffix(".pub")))
+    # Never the file itself: a private key would be replaced by its public one, and be lost.
+    out = shlex.quote(str(path.with_suffix(".pub" if path.suffix != ".pub" else ".public.pub")))
     if b"PRIVATE KEY-----" in content:
         return f"A device needs the public key alone: openssl pkey -in {name} -pubout -out {out}"
     if b"BEGIN CERTIFICATE-----" in content:

@@ -88,11 +88,14 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
     """Open a regular file; never follows a link, and never waits, as opening a FIFO would."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        with os.fdopen(os.open(file, flags), "rb") as stream:
+        # An opener: of a folder, `os.fdopen` would leave the descriptor open.
+        with open(file, "rb", opener=lambda name, _: os.open(name, flags)) as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise SignatureError(f"{file} is not a regular file.", hint=_COPY)
             yield stream
     except OSError as error:
+        if error.errno == errno.EISDIR:
+            raise SignatureError(f"{file} is a folder, not a file.", hint=_COPY) from error
         if error.errno in (errno.ELOOP, errno.ENOENT, errno.ENOTDIR):
             raise SignatureError(f"{file} was replaced by a link or removed while it was read.", hint=_COPY) from error
         raise ArtifactError(f"{file} cannot be read: {error.strerror}.", hint="Check its rights.") from error

@@ -72,7 +72,7 @@ def _load(path: Path, content: bytes, password: Callable[[], str | None]) -> Any
             return load_pem_private_key(content, None)
         except TypeError as error:  # it is encrypted
             given = password()
-            if given is None:
+            if not given:
                 raise SigningKeyError(
                     f"The private key {path} is encrypted, and no password was given.",
                     hint="Give it in a file: --password-file FILE",

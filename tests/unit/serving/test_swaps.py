@@ -21,6 +21,7 @@ from running_server import Running, needs_server, running
 
 from edge_fm.serving.models import Models
 from edge_fm.serving.options import ModelSource, ServeOptions
+from edge_fm.serving.snapshot import open_verified
 from edge_fm_runtime.artifacts.metadata import CHECKSUM_KEY, Metadata
 from edge_fm_runtime.errors import ArtifactError, GateError, IntegrityError
 
@@ -233,3 +234,20 @@ def test_a_path_that_exists_is_no_name(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     Path("a=b").mkdir()
     assert ModelSource.parse("a=b") == ModelSource(Path("a=b"))
+
+
+@pytest.mark.parametrize("what", ["endless", "pipe", "same"])
+def test_what_is_no_regular_file_is_not_copied(what: str, make_artifact: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_artifact()
+    if what == "endless":  # a copy of what the link points to would fill the disk
+        (folder / "golden.npz").unlink()
+        (folder / "golden.npz").symlink_to("/dev/zero")
+    elif what == "pipe":
+        os.mkfifo(folder / "pipe")
+    else:
+        (folder / "golden.npz").rename(tmp_path / "golden.npz")
+        (folder / "golden.npz").symlink_to(tmp_path / "golden.npz")
+    message = "neither a file nor a folder" if what == "pipe" else "golden.npz is (missing|a link)"
+    with pytest.raises(IntegrityError, match=message) as caught:
+        open_verified(folder, ServeOptions())
+    assert str(folder) in caught.value.message

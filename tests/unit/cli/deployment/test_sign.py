@@ -16,6 +16,7 @@ from signing_keys import make_key
 
 from edge_fm import Classifier
 from edge_fm.cli import cli
+from edge_fm.scale.ray_job import artifact_files
 from edge_fm_runtime import load_artifact, required_signature
 from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL, packaged_artifact
 from edge_fm_runtime.defaults import REQUIRE_SIGNATURE
@@ -178,6 +179,18 @@ def test_files_that_the_metadata_does_not_list_are_signed_and_named(artifact_fol
     (artifact_folder / "LICENSE").write_text("changed")
     with pytest.raises(SignatureError, match="LICENSE was changed"):
         load_artifact(artifact_folder, require_signature=key.with_suffix(".pub"))
+
+
+def test_a_worker_gets_every_file_that_the_signature_covers(artifact_folder: Path, key: Path, tmp_path: Path) -> None:
+    (artifact_folder / "notes").mkdir()
+    (artifact_folder / "notes/LICENSE").write_text("Apache-2.0")
+    run("sign", artifact_folder, "--key", key)
+    public = key.with_suffix(".pub")
+    files, entry = artifact_files(load_artifact(artifact_folder, require_signature=public))
+    for name, content in files.items():
+        (tmp_path / "worker" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "worker" / name).write_bytes(content)
+    assert load_artifact(tmp_path / "worker" / entry, require_signature=public).signed_by
 
 
 def test_an_encrypted_key_takes_its_password_from_a_file(artifact_folder: Path, tmp_path: Path) -> None:

@@ -209,6 +209,18 @@ def test_a_link_to_the_whole_folder_is_how_devices_name_the_current_one(
     assert load_artifact(tmp_path / "current", require_signature=public).signed_by is not None
 
 
+def test_a_folder_in_place_of_the_signature_is_refused(signed: tuple[Path, Path, Path]) -> None:
+    folder, _, public = signed
+    (folder / "model.sig").unlink()
+    (folder / "model.sig").mkdir()
+    before = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").is_dir() else 0
+    for _ in range(3):
+        with pytest.raises(SignatureError, match="is a folder, not a file"):
+            load_artifact(folder, require_signature=public)
+    if before:
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_a_signature_of_another_artifact_by_the_same_key_is_refused(
     signed: tuple[Path, Path, Path], make_artifact: Callable[..., Path], metadata: object
 ) -> None:

@@ -104,6 +104,21 @@ def test_anything_else_in_the_file_is_refused(path: str, value: Any, message: st
     assert "model.sig" in caught.value.message and caught.value.hint
 
 
+@pytest.mark.parametrize("how", ["a member twice", "a byte order mark", "UTF-16", "an escape"])
+def test_the_file_has_one_spelling_but_for_spacing(how: str) -> None:
+    bundle = Bundle(write_statement("tiny", DIGESTS), b"\x30\x06signed", None)
+    content = write_bundle(bundle)
+    assert read_bundle(json.dumps(json.loads(content), indent=2).encode(), where="model.sig") == bundle
+    changed = {
+        "a member twice": content.replace(b'"keyid":""', b'"keyid":"","keyid":""'),
+        "a byte order mark": b"\xef\xbb\xbf" + content,
+        "UTF-16": content.decode().encode("utf-16"),
+        "an escape": content.replace(b'"payload"', b'"p\\u0061yload"'),
+    }[how]
+    with pytest.raises(SignatureError, match="not written as signatures are"):
+        read_bundle(changed, where="model.sig")
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"a":' * 100_000, b"null"])
 def test_what_is_no_json_object_is_refused(content: bytes) -> None:
     with pytest.raises(SignatureError):

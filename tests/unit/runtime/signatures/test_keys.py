@@ -85,6 +85,13 @@ def test_a_private_key_in_place_of_a_public_one_is_reported(tmp_path: Path) -> N
         PrivateKey(file.with_suffix(".pub"))
 
 
+def test_the_advice_never_writes_over_the_private_key(tmp_path: Path) -> None:
+    file = make_key(tmp_path).rename(tmp_path / "key.pub")
+    with pytest.raises(SigningKeyError, match="holds no public key") as caught:
+        read_public_keys(file)
+    assert str(caught.value.hint).endswith(f"openssl pkey -in {file} -pubout -out {tmp_path / 'key.public.pub'}")
+
+
 @pytest.mark.parametrize("content", [b"", b"x", b"-----BEGIN PUBLIC KEY-----\n!!\n-----END PUBLIC KEY-----\n"])
 def test_junk_is_no_key(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
@@ -121,6 +128,8 @@ def test_an_encrypted_key_needs_its_password(tmp_path: Path) -> None:
     with pytest.raises(SigningKeyError, match="encrypted, and no password") as caught:
         PrivateKey(file)
     assert "--password-file" in (caught.value.hint or "")
+    with pytest.raises(SigningKeyError, match="encrypted, and no password"):
+        PrivateKey(file, lambda: "")
     with pytest.raises(SigningKeyError, match="the password is wrong"):
         PrivateKey(file, lambda: "wrong")
     (public,) = read_public_keys(file.with_suffix(".pub"))
