@@ -19,7 +19,7 @@ from edge_fm_export.web.page_files import write_page
 from edge_fm_export.web.web_format import embed, page_notes
 from edge_fm_export.writer import check_replaceable, disk_errors, install, workspace
 from edge_fm_runtime.artifacts.artifact import Artifact, load_unsigned
-from edge_fm_runtime.artifacts.files import hash_file, list_files
+from edge_fm_runtime.artifacts.files import DRIFT_FILE, hash_file, list_files
 from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, golden_of
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, dump_metadata
 from edge_fm_runtime.engines import create_engine
@@ -77,8 +77,10 @@ def web_from_onnx(
         embed(folder / PAYLOAD, made.embedded(), made)
         size = hash_file(folder / PAYLOAD).bytes
         made = replace(made, graph={**(made.graph or {}), "bytes": size})
-        content = artifact.content(GOLDEN_FILE)
-        (folder / GOLDEN_FILE).write_bytes((artifact.path / GOLDEN_FILE).read_bytes() if content is None else content)
+        # The graph is the same, so what was recorded of its predictions and of held-out images holds, too.
+        for name in (GOLDEN_FILE, *({DRIFT_FILE} & set(metadata.files))):
+            content = artifact.content(name)
+            (folder / name).write_bytes((artifact.path / name).read_bytes() if content is None else content)
         (folder / CARD_FILE).write_text(model_card(made), encoding="utf-8")
         write_page(folder, made, runtime)
         made = replace(made, files={name: hash_file(folder / name) for name in list_files(folder)})

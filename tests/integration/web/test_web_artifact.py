@@ -21,6 +21,7 @@ from edge_fm_export.targets import Target
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.artifacts.files import list_files
 from edge_fm_runtime.artifacts.golden import golden_of
+from edge_fm_runtime.drift.reference import load_reference
 from edge_fm_runtime.engines import create_engine
 from edge_fm_runtime.errors import ExportError, GateError
 
@@ -51,6 +52,15 @@ def test_the_same_graph_gives_the_same_predictions_and_bytes(base: Artifact, tmp
     assert not [name for name in list_files(made.path) if "webgpu" in name]  # int8 runs on WebAssembly alone
     notes = (made.metadata.source or {})["notes"]
     assert f"The graph is that of {base.metadata.name}, as are the figures of its gate." in notes
+
+
+def test_what_was_recorded_of_held_out_images_goes_along(
+    exported_with_outputs: Callable[..., Any], tmp_path: Path
+) -> None:
+    artifact = load_artifact(exported_with_outputs("grey", Target("onnx", "fp32")).path)
+    made = make_page(artifact, tmp_path, STAND_IN)
+    assert made.metadata.files["drift.npz"] == artifact.metadata.files["drift.npz"]
+    assert made.metadata.drift == artifact.metadata.drift and load_reference(made).n == load_reference(artifact).n
 
 
 def test_a_page_again_takes_the_place_of_the_first(base: Artifact, tmp_path: Path) -> None:
