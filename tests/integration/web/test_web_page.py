@@ -194,5 +194,5 @@ def test_metadata_and_service_worker_list_the_same_files(artifact: Artifact) -> 
     worker = (artifact.path / "sw.js").read_text()
     listed, _ = json.JSONDecoder().raw_decode(worker, worker.index("= {") + 2)
     names = {*listed["files"], *listed["later"]}
-    assert names == {*artifact.metadata.files, "edgefm.json"} - {"sw.js", "edgefm.d.ts", "ort/LICENSE"}
+    assert names == {*artifact.metadata.files, "edgefm.json"} - {"sw.js", "edgefm.d.ts", "ort/LICENSE", "drift.npz"}
     assert set(listed["later"]) == {name for name in names if "webgpu" in name or "asyncify" in name}
