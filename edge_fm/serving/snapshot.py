@@ -117,7 +117,7 @@ def open_verified(folder: Path, options: ServeOptions) -> Opened:
 
 
 def _copy_file(source: str, target: str) -> None:
-    """Copy a regular file; links stay links, which the checks of the copy judge: one to a device would have no end.
+    """Copy a regular file; links stay links, which the checks of the copy refuse: one to a device would have no end.
 
     Raises:
         IntegrityError: it is neither a file nor a link.
