@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
-from running_server import running
+from running_server import needs_server, running
 
 from edge_fm.cli import cli
 
@@ -59,6 +59,7 @@ def test_it_runs_without_rights_on_a_slim_base_with_a_health_check(name: str) ->
     assert "HEALTHCHECK" in words[last:] and "RUN" not in words[last:]
 
 
+@needs_server
 def test_the_server_passes_its_health_check() -> None:
     entry = command("serve", "ENTRYPOINT")
     assert entry[:2] == ["edgefm", "serve"]

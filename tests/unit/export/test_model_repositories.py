@@ -13,7 +13,7 @@ from threading import Thread
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from running_server import running
+from running_server import needs_server, running
 
 import edge_fm
 from edge_fm.api.artifacts.model_repository import write_model_repository
@@ -204,6 +204,7 @@ def test_the_command_writes_an_artifact_as_it_is(artifact_folder: Path, tmp_path
     assert not Path(repository + "2").exists()
 
 
+@needs_server
 def test_golden_predictions_are_replayed_through_a_server() -> None:
     with running(PACKAGED) as server:
         result = edge_fm.verify(PACKAGED, server=server.serving.url)
@@ -217,6 +218,7 @@ def test_golden_predictions_are_replayed_through_a_server() -> None:
             edge_fm.verify(PACKAGED, server=server.serving.url, server_api="tfserving")
 
 
+@needs_server
 def test_another_model_on_the_server_does_not_pass(artifact_folder: Path) -> None:
     with running(PACKAGED) as server, pytest.raises(EngineError, match="400"):
         edge_fm.verify(artifact_folder, server=server.serving.url, model_name=PACKAGED)
