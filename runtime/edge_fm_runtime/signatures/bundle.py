@@ -2,8 +2,8 @@
 
 Format: OpenSSF Model Signing 1.0 (the package `model-signing` reads and writes it), Sigstore bundle 0.3, DSSE 1.0,
 in-toto Statement 1. The file is read strictly: what it holds is either covered by the signature or must have the one
-value that the format gives it. Spacing, the order of members and optional members are free, and an ECDSA signature
-(r, s) holds as (r, n - s), too: such files say the same of the same artifact.
+value that the format gives it. The order of members and optional members are free, the JSON may be compact, spaced or
+indented by two, and an ECDSA signature (r, s) holds as (r, n - s), too: such files say the same of the same artifact.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 _PREDICATE_TYPE = "https://model_signing/signature/v1.0"
+_SPACINGS: tuple[dict[str, Any], ...] = ({"separators": (",", ":")}, {}, {"indent": 2})
+"""How programs write the JSON: compact, spaced, indented."""
 _SIGN_AGAIN = "Sign the artifact again: edgefm sign ARTIFACT --key KEY --force"
 
 
@@ -77,8 +79,9 @@ def read_bundle(content: bytes, *, where: str) -> Bundle:
     """
     reader = _Reader(where)
     top = reader.json(content, "the file")
-    # One spelling but for spacing: no member twice, of which another program may take the other, and no other encoding.
-    if b"".join(content.split()) != json.dumps(top, separators=(",", ":")).encode():
+    # As programs write it, byte for byte: no member twice, of which another program may take the other, no other
+    # encoding, no space that somebody added.
+    if content not in {json.dumps(top, **spacing).encode() for spacing in _SPACINGS}:
         reader.fail("its JSON is not written as signatures are")
     reader.keys(top, "the file", {"mediaType", "verificationMaterial", "dsseEnvelope"})
     reader.same(top["mediaType"], "mediaType", _MEDIA_TYPE)

@@ -104,12 +104,17 @@ def test_anything_else_in_the_file_is_refused(path: str, value: Any, message: st
     assert "model.sig" in caught.value.message and caught.value.hint
 
 
-@pytest.mark.parametrize("how", ["a member twice", "a byte order mark", "UTF-16", "an escape"])
-def test_the_file_has_one_spelling_but_for_spacing(how: str) -> None:
+@pytest.mark.parametrize(
+    "how", ["a space", "a line break", "a member twice", "a byte order mark", "UTF-16", "an escape"]
+)
+def test_the_file_is_written_as_programs_write_it(how: str) -> None:
     bundle = Bundle(write_statement("tiny", DIGESTS), b"\x30\x06signed", None)
     content = write_bundle(bundle)
-    assert read_bundle(json.dumps(json.loads(content), indent=2).encode(), where="model.sig") == bundle
+    for spaced in (json.dumps(json.loads(content)), json.dumps(json.loads(content), indent=2)):
+        assert read_bundle(spaced.encode(), where="model.sig") == bundle
     changed = {
+        "a space": content + b" ",
+        "a line break": b"\n" + content,
         "a member twice": content.replace(b'"keyid":""', b'"keyid":"","keyid":""'),
         "a byte order mark": b"\xef\xbb\xbf" + content,
         "UTF-16": content.decode().encode("utf-16"),
