@@ -1,4 +1,4 @@
-"""ONNX Runtime Web's package: found on this machine, or fetched once from the npm registry and checked."""
+"""ONNX Runtime Web's package: found on this machine, or fetched once through npm and checked."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ from edge_fm_runtime.system.atomic_write import replacing
 from edge_fm_runtime.system.scratch import scratch_folder
 from edge_fm_runtime.system.user_cache import expand_home, own_folder
 
-REGISTRY = "https://registry.npmjs.org"
 REGISTRY_VARIABLE = "npm_config_registry"
-"""npm's own variable, which names another registry."""
+"""npm's own variable for its registry; with it, the package is fetched where npm is not installed, too."""
 _TIMEOUT_S = 30.0
 _NPM_S = 300.0
 _CHUNK = 1 << 18
@@ -75,12 +74,16 @@ def _is_whole(path: Path) -> bool:
 
 
 def _fetched(folder: Path, progress: ProgressFn, note: MessageFn) -> Path:
-    """Fetch the package into `folder`, from the registry or through an installed npm, which may know another one."""
+    """Fetch the package into `folder`, from the registry that is named or through npm, which knows one."""
     target = folder / FILE_NAME
-    sources: list[tuple[str, Callable[[Path], None]]] = [(_registry(), lambda file: _download(file, progress))]
+    sources: list[tuple[str, Callable[[Path], None]]] = []
+    reasons = []
+    if registry := os.environ.get(REGISTRY_VARIABLE):
+        sources.append((registry.rstrip("/"), lambda file: _download(registry.rstrip("/"), file, progress)))
     if shutil.which("npm"):
         sources.append(("npm pack", _npm_pack))
-    reasons = []
+    else:
+        reasons.append("npm is not installed")
     for name, fetch in sources:
         note(f"Fetching {PACKAGE} {VERSION} ({BYTES / 1e6:.0f} MB, once) from {name} ...")
         try:
@@ -95,16 +98,12 @@ def _fetched(folder: Path, progress: ProgressFn, note: MessageFn) -> Path:
             reasons.append(f"{name}: {failure_reason(error)}")
     raise DownloadError(
         f"{PACKAGE} {VERSION}, which the web format needs, cannot be fetched: {'; '.join(reasons)}.",
-        hint=f"{HOW_TO_SUPPLY} Another registry: {REGISTRY_VARIABLE}=URL.",
+        hint=f"{HOW_TO_SUPPLY} Without npm, name its registry: {REGISTRY_VARIABLE}=URL.",
     )
 
 
-def _registry() -> str:
-    return (os.environ.get(REGISTRY_VARIABLE) or REGISTRY).rstrip("/")
-
-
-def _download(file: Path, progress: ProgressFn) -> None:
-    url = f"{_registry()}/{PACKAGE}/-/{FILE_NAME}"
+def _download(registry: str, file: Path, progress: ProgressFn) -> None:
+    url = f"{registry}/{PACKAGE}/-/{FILE_NAME}"
     if not url.startswith(("http://", "https://")):
         raise _NotFetchedError(f"{REGISTRY_VARIABLE} is no http or https address")
     try:

@@ -33,7 +33,7 @@ def write_model_repository(
         repository: the folder of all models; None for a folder named as the layout, beside the artifact.
         model_name: name of the model; None for the artifact's.
         model_version: number of the version, from 1; None for the next.
-        server_path: where the server sees the repository; None for "/models". Triton's does not depend on it.
+        server_path: where the server sees the repository; None for "/models". Triton's configuration has no such place.
 
     Raises:
         ExportError: the server does not run this format, or the repository cannot be extended.
@@ -50,6 +50,11 @@ def write_model_repository(
         raise ExportError(f"There is no layout {layout!r}; supported are {', '.join(SERVERS)}.")
     if model_version is not None and model_version < 1:
         raise ExportError(f"A version of a model is a number from 1; got {model_version}.")
+    if layout == "triton" and server_path is not None:
+        raise ExportError(
+            "Triton's configuration names no place of the repository, so that --server-path means nothing to it.",
+            hint="Leave it out; the server is started with --model-repository=DIR.",
+        )
     opened = load_artifact(artifact)
     if repository is None:
         beside = opened.path.parent

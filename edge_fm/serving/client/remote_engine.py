@@ -153,6 +153,11 @@ class RemoteEngine(Engine):
                 f"{self.url}, model {self.model}: the output {name} is {got}; the artifact has {list(shape)}.",
                 hint="Does that server run this artifact, or another model of that name?",
             )
+        if not np.isfinite(array).all():
+            raise EngineError(
+                f"{self.url}, model {self.model}: the output {name} has values that are no finite numbers.",
+                hint="Is the artifact right here? edgefm verify ARTIFACT",
+            )
         return array.reshape(shape)
 
 

@@ -111,6 +111,14 @@ def test_a_registry_that_is_not_there_says_how_to_supply_it(content: bytes, monk
         obtain()
 
 
+def test_without_npm_and_a_registry_it_says_what_to_install(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("npm_config_registry", raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(DownloadError, match="npm is not installed") as caught:
+        obtain()
+    assert "npm_config_registry=URL" in str(caught.value) and "--web-runtime" in str(caught.value)
+
+
 def test_a_file_that_is_given_is_checked(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "package.tgz"
     file.write_bytes(content)

@@ -171,6 +171,12 @@ def test_a_name_is_not_a_path(name: str, artifact_folder: Path, tmp_path: Path) 
     assert not (tmp_path / "repository").exists()
 
 
+def test_a_place_that_triton_does_not_know_is_refused(artifact_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="--server-path means nothing"):
+        write_model_repository(artifact_folder, "triton", tmp_path / "repository", server_path="/opt")
+    assert not (tmp_path / "repository").exists()
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_each_format_is_run_or_refused_with_a_reason(layout: str) -> None:
     server = SERVERS[layout]  # type: ignore[index]
@@ -287,3 +293,13 @@ def test_a_server_that_is_not_there(artifact_folder: Path) -> None:
     assert "--server http://HOST:PORT" in str(caught.value.hint)
     with pytest.raises(EngineError, match="but no server"):
         edge_fm.verify(artifact_folder, model_name="tiny")
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_a_server_that_returns_no_finite_numbers_is_named(value: str, artifact_folder: Path) -> None:
+    with (
+        responding(lambda images: "[" + ", ".join([value] * images * 3) + "]") as url,
+        pytest.raises(EngineError, match="no finite numbers") as caught,
+    ):
+        edge_fm.verify(artifact_folder, server=url)
+    assert url in caught.value.message
