@@ -35,8 +35,10 @@ class EpochLog:
     def __init__(self, recipe: Recipe, run_dir: Path, *, done: int) -> None:
         self._writer: Any = None
         if recipe.training.tensorboard:
-            writer = require_writer()
-            self._writer = writer(str(run_dir / FOLDER), purge_step=done + 1)
+            writer, folder = require_writer(), run_dir / FOLDER
+            # tensorboardX names a file by second and host, and would overwrite that of a run resumed within a second.
+            start = len(list(folder.glob("events.*")))
+            self._writer = writer(str(folder), purge_step=done + 1, filename_suffix=f".{start:06d}")
 
     def write(self, row: dict[str, float]) -> None:
         """Write the figures of one epoch."""

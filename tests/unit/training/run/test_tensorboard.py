@@ -40,8 +40,13 @@ def scalars(folder: Path) -> dict[str, dict[int, float]]:
 
 
 @pytest.mark.slow
-def test_the_logs_are_the_history(strokes: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("same_second", [True, False])
+def test_the_logs_are_the_history(
+    strokes: Dataset, tmp_path: Path, same_second: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = logged_recipe()
+    if same_second:  # a fast machine resumes within the second that names the first file
+        monkeypatch.setattr("tensorboardX.event_file_writer.time.time", lambda: 1_700_000_000.0)
 
     def interrupt(epoch: int, epochs: int, row: dict[str, float]) -> None:
         if epoch == 2:
