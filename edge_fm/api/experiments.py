@@ -75,6 +75,7 @@ def run_experiments(
     everything: bool = False,
     seeds: Sequence[int] = (),
     changes: Mapping[str, Any] | None = None,
+    precision: str | None = None,
     results: Path | None = None,
     report: Path | None = None,
     out: Path = EXPERIMENTS,
@@ -89,6 +90,8 @@ def run_experiments(
         everything: rerun all that were not run, or are out of date.
         seeds: run each with these; none for each recipe's own.
         changes: only try, with these keys of the recipe changed, such as {"training.epochs": 1}.
+        precision: of the arithmetic of training, in place of each recipe's own: "mixed_bfloat16" is faster on a CPU
+            that has instructions for it. The rows say so.
         results: where results are stored and read, besides those of the package; None for results/ in `out`.
         report: folder for experiments.html; None writes nothing.
         out: folder of the runs.
@@ -100,9 +103,9 @@ def run_experiments(
         EdgeFMError: an experiment is unknown, or fails; with `everything`, the failed ones are in the result instead.
     """
     from edge_fm.experiments import experiment_rows, find_experiment, rows_due, stored_results, studies_of
-    from edge_fm.experiments.results import STORED_RESULTS
+    from edge_fm.experiments.results import PRECISION, STORED_RESULTS
 
-    edits = dict(changes or {})
+    edits = dict(changes or {}) | ({} if precision is None else {PRECISION: precision})
     results = out / "results" if results is None else results
     if report is not None:
         from edge_fm.evaluation.page import require_pages
@@ -122,7 +125,9 @@ def run_experiments(
     every_row = rows = experiment_rows(stored)
     if names and not everything:
         # A trial is shown as what it is, even where a run in full is stored.
-        rows = [row for row in (experiment_rows(done) if edits else every_row) if row["name"] in names]
+        rows = [
+            row for row in (experiment_rows(done) if set(edits) - {PRECISION} else every_row) if row["name"] in names
+        ]
     studies = studies_of(every_row)
     if report is not None:
         from edge_fm.experiments.page import write_page

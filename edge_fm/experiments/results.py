@@ -13,6 +13,8 @@ from edge_fm_runtime.system.json_text import parse_json
 
 STORED_RESULTS = Path(__file__).parent / "stored"
 """Results that come with the package."""
+PRECISION = "training.precision"
+"""The key of a recipe that a run in full may change: it is compared on one row, and said of the others."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Result:
         model: of the zoo.
         recipe_hash: of the experiment's recipe with its own seed, without `changes`.
         changes: key path -> value, what was changed for this run; a run with changes is a trial, and its accuracy
-            stands for nothing, except where only the ImageNet weights came from a file.
+            stands for nothing, except where only the ImageNet weights came from a file, or the arithmetic of training
+            was another, which the table says.
         accuracy: on test images, a fraction.
         val_accuracy: of the best epoch.
         epochs, best_epoch: that were run, and the one whose weights were stored.
@@ -67,13 +70,21 @@ class Result:
 
     @property
     def in_full(self) -> bool:
-        """Whether the experiment was run with its recipe unchanged; ImageNet weights may come from a file."""
-        return not self.changes or (set(self.changes) == {"model.weights"} and self.weights is not None)
+        """Whether the recipe was run unchanged; ImageNet weights may come from a file, and the precision may differ."""
+        changed = set(self.changes) - {PRECISION}
+        return not changed or (changed == {"model.weights"} and self.weights is not None)
+
+    @property
+    def precision(self) -> str | None:
+        """The precision of training where it is not the recipe's own, such as "mixed_bfloat16"."""
+        return self.changes.get(PRECISION)
 
 
 def write_result(folder: Path, result: Result, *, own_seed: int = 0) -> Path:
     """Write `<folder>/<name>.json`, in one step; `<name>-seed-<seed>.json` for another seed than the recipe's own.
 
+    A run in full in another precision than the recipe's own stands beside one in the recipe's own, with the precision
+    at the end of its file's name.
     A trial does not take the place of a run in full: it is written to `<name>-trial.json` where there is one.
 
     Args:
@@ -83,6 +94,8 @@ def write_result(folder: Path, result: Result, *, own_seed: int = 0) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     name = result.name if result.seed == own_seed else f"{result.name}-seed-{result.seed}"
+    if result.in_full and result.precision is not None:
+        name += f"-{result.precision.replace('_', '-')}"
     path = folder / f"{name}.json"
     if not result.in_full and path.exists() and read_result(path).in_full:
         path = folder / f"{name}-trial.json"

@@ -11,15 +11,16 @@ from edge_fm.experiments.results import Result
 from edge_fm.experiments.table import Experiment, load_experiments
 from edge_fm.training import Recipe, recipe_hash
 
-_PER_SEED = ("seed", "accuracy", "val_accuracy", "epochs", "best_epoch", "seconds", "machine", "date")
+_PER_SEED = ("seed", "accuracy", "val_accuracy", "epochs", "best_epoch", "seconds", "machine", "date", "precision")
 
 
 def experiment_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
     """Every experiment beside its results, as `edgefm experiments --json` prints them.
 
-    A result counts for every row whose recipe is the same, whatever its name; of two with the same seed, the later in
-    `results` does. `status` is "run", "tried" (run with changes, such as fewer epochs: shows that it works, its
-    accuracy stands for nothing), "out of date" (recipe, model or data have changed since) or "not run".
+    A result counts for every row whose recipe is the same, whatever its name; of two with the same seed, the one in the
+    recipe's own precision does, else the later in `results`. `status` is "run", "tried" (run with changes, such as
+    fewer epochs: shows that it works, its accuracy stands for nothing), "out of date" (recipe, model or data have
+    changed since) or "not run".
 
     `achieved_accuracy` is the median of the seeds in `seeds`, and null except for "run"; the other figures are those of
     the seed that is the median, or next to it. `spread_points` is the highest less the lowest of at least two seeds,
@@ -64,7 +65,7 @@ def experiment_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
                 "seed": shown.seed if shown else recipe.seed,
                 "recipe_hash": digest,
                 "variant_of": row.variant_of,
-                "note": _note(row, shown, status, changed),
+                "note": _note(row, shown, status, changed, _precisions(seeds, results)),
             }
         )
     return rows
@@ -72,6 +73,8 @@ def experiment_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 def results_of(name: str, recipe: Recipe, results: Sequence[Result]) -> tuple[Result, ...]:
     """The results that count for a row, by seed: in full, of the same recipe, of the network and data of today.
+
+    One in the recipe's own precision goes before one in another.
 
     Args:
         name: of the experiment, whose results go before those of another row of the same recipe.
@@ -84,10 +87,9 @@ def results_of(name: str, recipe: Recipe, results: Sequence[Result]) -> tuple[Re
         return ()
     now = current_of(name, recipe)
     by_seed: dict[int, Result] = {}
-    for own in (False, True):
-        for result in same:
-            if (result.name == name) == own and why_changed(result, now) is None:
-                by_seed[result.seed] = result
+    for result in sorted(same, key=lambda one: (one.precision is None, one.name == name)):
+        if why_changed(result, now) is None:
+            by_seed[result.seed] = result
     return tuple(by_seed[seed] for seed in sorted(by_seed))
 
 
@@ -118,7 +120,32 @@ def _points(accuracy: float | None, other: float | None) -> float | None:
     return None if accuracy is None or other is None else round(100 * (accuracy - other), 2)
 
 
-def _note(row: Experiment, result: Result | None, status: str, changed: str) -> str:
+def _precisions(seeds: Sequence[Result], results: Sequence[Result]) -> str:
+    """Which of a row's results are in another precision, and what that precision did where it was compared."""
+    others = [one for one in seeds if one.precision is not None]
+    if not others:
+        return ""
+    precision = others[0].precision
+    which = "" if len(others) == len(seeds) else f"Seed {', '.join(str(one.seed) for one in others)}: "
+    compared = [
+        f"{one.accuracy:.2%} beside {plain.accuracy:.2%} ({one.name}, seed {one.seed})"
+        for one in results
+        for plain in results
+        if one.precision == precision
+        and plain.precision is None
+        and one.in_full
+        and plain.in_full
+        and (one.recipe_hash, one.seed) == (plain.recipe_hash, plain.seed)
+    ]
+    beside = (
+        f"in place of the recipe's own, which it was compared with: {'; '.join(compared)}"
+        if compared
+        else ("in place of the recipe's own, which it was not compared with")
+    )
+    return f"{which}Trained in {precision} {beside}."
+
+
+def _note(row: Experiment, result: Result | None, status: str, changed: str, precisions: str) -> str:
     parts = [row.note] if row.note else []
     if result is not None and result.weights is not None:
         parts.append(f"Weights from {result.weights['file']} (SHA-256 {result.weights['sha256'][:12]}).")
@@ -132,6 +159,8 @@ def _note(row: Experiment, result: Result | None, status: str, changed: str) -> 
         parts.append(f"{what} changed since it was run on {result.date[:10]}.")
     if status == "run" and result is not None and result.name != row.name:
         parts.append(f"The same recipe as {result.name}.")
+    if precisions:
+        parts.append(precisions)
     return " ".join(parts)
 
 

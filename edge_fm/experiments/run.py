@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.experiments.longer_runs import run_folder_of, start_from_shorter
-from edge_fm.experiments.results import Result
+from edge_fm.experiments.results import PRECISION, Result
 from edge_fm.experiments.structure import structure_hash
 from edge_fm.experiments.table import Experiment
 from edge_fm.models.keras_import import require_keras
@@ -59,6 +59,8 @@ def run_experiment(
     """
     published = experiment.recipe
     changes = dict(changes or {})
+    if changes.get(PRECISION) == published.training.precision:
+        del changes[PRECISION]
     recipe: Recipe = with_keys(published, changes) if changes else published
     if seed is not None:
         recipe = replace(recipe, seed=seed)

@@ -47,6 +47,36 @@ def test_the_median_and_the_spread_of_seeds_stand_beside_the_report() -> None:
     assert (one["spread_points"], one["within_spread"], len(one["seeds"])) == (None, None, 1)
 
 
+def test_a_run_in_another_precision_counts_where_there_is_no_other_and_is_said(tmp_path: Path) -> None:
+    faster = {"training.precision": "mixed_bfloat16"}
+    for seed, accuracy in enumerate((0.91, 0.92)):
+        write_result(tmp_path, made_up(NAME, accuracy=accuracy, seed=seed, changes=faster))
+    write_result(tmp_path, made_up(NAME, accuracy=0.93))
+    ends = ("-mixed-bfloat16", "-seed-1-mixed-bfloat16", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{NAME}{end}.json" for end in ends)
+    row = row_of(NAME, *stored_results(tmp_path))
+    assert row["status"] == "run"
+    assert [(one["accuracy"], one["precision"]) for one in row["seeds"]] == [(0.93, None), (0.92, "mixed_bfloat16")]
+    compared = f"91.00% beside 93.00% ({NAME}, seed 0)"
+    assert (
+        f"Seed 1: Trained in mixed_bfloat16 in place of the recipe's own, which it was compared with: {compared}."
+        in (row["note"])
+    )
+    alone = row_of(NAME, made_up(NAME, accuracy=0.91, changes=faster))
+    assert alone["status"] == "run" and "which it was not compared with." in alone["note"]
+    both = row_of(NAME, made_up(NAME, accuracy=0.91, changes=faster | {"training.epochs": 1}))
+    assert both["status"] == "tried"
+
+
+def test_precision_belongs_to_a_run() -> None:
+    for arguments in (
+        ["--precision", "mixed_bfloat16"],
+        ["--run", NAME, "--precision", "float32", "--set", "training.precision=float32"],
+    ):
+        result = CliRunner().invoke(cli, ["experiments", *arguments])
+        assert result.exit_code == 2 and "--precision" in result.stderr
+
+
 def test_results_of_seeds_are_kept_beside_each_other_and_a_trial_replaces_none(tmp_path: Path) -> None:
     for result in seeds(0.91, 0.92):
         write_result(tmp_path, result)
