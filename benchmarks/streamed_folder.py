@@ -4,11 +4,13 @@
     python benchmarks/streamed_folder.py memory FOLDER [--count 10000 --count 100000] [--steps 60, 0 for a whole epoch]
     python benchmarks/streamed_folder.py speed FOLDER [--steps 12] [--rounds 6]
     python benchmarks/streamed_folder.py resume FOLDER [--count 2000] [--kills 5]
+    python benchmarks/streamed_folder.py cache FOLDER [--count 2000] [--rounds 6]
 
 `make` draws the JPEGs (256x256, ten classes). `memory` trains mobilenet-v2 0.35 at 160x160 on the first images of the
 folder, in a process of its own, and prints its peak memory. `speed` trains the same model, fed by this package and by
 `keras.utils.image_dataset_from_directory`, in turns, and prints images a second of both. `resume` kills a training five
-times at random moments, goes on each time, and compares the weights with those of one that was not.
+times at random moments, goes on each time, and compares the weights with those of one that was not. `cache` reads the
+images again and again, decoded each time and from the cache of decoded pixels, in turns, and prints the ratio.
 """
 
 from __future__ import annotations
@@ -24,7 +26,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,36 @@ def resume(folder: Path, count: int, kills: int) -> None:
         print(f"the same weights: {same_weights(through / 'model.keras', killed / 'model.keras')}")
 
 
+def cache(folder: Path, count: int, rounds: int) -> None:
+    """Print images a second of reading again, decoded each time and from the cache of decoded pixels, in turns."""
+    from edge_fm.data import load_dataset
+    from edge_fm.data.streaming.images import as_streamed
+    from edge_fm.data.streaming.pixel_cache import VARIABLE
+
+    os.environ["EDGEFM_IMAGE_MEMORY"] = "0"
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        os.environ["XDG_CACHE_HOME"] = scratch
+        images: dict[str, Any] = {}
+        for name, gib in (("decoded", "0"), ("from the cache", "100")):
+            os.environ[VARIABLE] = gib
+            train = load_dataset(str(folder), shape=(MODEL_SIDE, MODEL_SIDE, 3)).train
+            images[name] = as_streamed(train.images)
+            part = np.random.default_rng(0).permutation(len(train))[:count]
+            images[name][part]  # the cache is filled where the first reading was stored before there was one
+        ratios = []
+        for number in range(rounds):
+            rate = {}
+            for name in list(images)[:: 1 if number % 2 else -1]:
+                began = time.perf_counter()
+                for start in range(0, len(part), BATCH):
+                    images[name][part[start : start + BATCH]]
+                rate[name] = len(part) / (time.perf_counter() - began)
+            ratios.append(rate["from the cache"] / rate["decoded"])
+            shown = "  ".join(f"{name} {value:.0f} images/s" for name, value in sorted(rate.items()))
+            print(f"{shown}  ratio {ratios[-1]:.2f}", flush=True)
+    print(f"median ratio {np.median(ratios):.2f} of {rounds} rounds of {len(part)} images")
+
+
 def _small_recipe(data: Path) -> str:
     from edge_fm.training import with_overrides
     from edge_fm.training.recipe.file import recipe_toml
@@ -232,20 +263,20 @@ def same_weights(one: Path, other: Path) -> bool:
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
-def _arguments() -> Iterator[argparse.Namespace]:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["make", "memory", "speed", "resume", "steps"])
+    parser.add_argument("what", choices=["make", "memory", "speed", "resume", "cache", "steps"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, action="append")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--kills", type=int, default=5)
-    yield parser.parse_args()
+    return parser.parse_args()
 
 
 def main() -> None:
     """Run one part."""
-    given = next(_arguments())
+    given = _arguments()
     counts = given.count or []
     if given.what == "make":
         make(given.folder, counts[0] if counts else 100_000)
@@ -255,6 +286,8 @@ def main() -> None:
         speed(given.folder, given.steps, given.rounds)
     elif given.what == "resume":
         resume(given.folder, counts[0] if counts else 2_000, given.kills)
+    elif given.what == "cache":
+        cache(given.folder, counts[0] if counts else 2_000, given.rounds)
     else:
         print(json.dumps(train_some_steps(given.folder, given.steps)))
 

@@ -20,6 +20,7 @@ from edge_fm.data.readers.raw import Raw, Shape
 from edge_fm.data.readers.split_names import PartName
 from edge_fm.data.streaming.first_reading import SizesDiffer, read_once
 from edge_fm.data.streaming.images import StreamedImages, as_array, decoders, select
+from edge_fm.data.streaming.pixel_cache import PixelCache
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
 from edge_fm_runtime.progress import ProgressFn
@@ -65,8 +66,8 @@ def read_image_files(
     note: dict[str, Any] = {}
     size = shape or _size_of_first(every)
     if size is not None and (held := len(every) * math.prod(size)) > pixels_in_memory():
-        pixels, keys, failures = _streamed(listing, every, size, shape, photo, progress)
-        note["streamed"] = f"{len(every):,} images of {'x'.join(map(str, pixels.shape[1:]))} {_held(held)}"
+        pixels, keys, failures, cache = _streamed(listing, every, size, shape, photo, progress)
+        note["streamed"] = f"{len(every):,} images of {'x'.join(map(str, pixels.shape[1:]))} {_held(held, cache)}"
     else:
         pixels, keys, failures = _decode(every, shape, photo, listing.source, progress)
     check_unreadable(list(failures.values()), len(every), skip_unreadable)
@@ -113,9 +114,12 @@ def pixels_in_memory() -> int:
     return _IN_MEMORY if free is None else min(_IN_MEMORY, free // 2)
 
 
-def _held(size: int) -> str:
+def _held(size: int, cache: PixelCache | None) -> str:
     most = pixels_in_memory() >> 20
-    return f"are {size / 2**20:,.0f} MiB of pixels, more than {most:,} MiB: they are decoded when they are needed"
+    stored = "" if cache is None else f", once, and then read from {cache.path}"
+    return (
+        f"are {size / 2**20:,.0f} MiB of pixels, more than {most:,} MiB: they are decoded when they are needed{stored}"
+    )
 
 
 def _size_of_first(image_files: Sequence[ImageFile]) -> Shape | None:
@@ -138,8 +142,8 @@ def _streamed(
     wanted: Shape | None,
     photo: PhotoSpec,
     progress: ProgressFn,
-) -> tuple[Images, list[bytes], dict[int, str]]:
-    """Images that are decoded when they are indexed; as `_decode`."""
+) -> tuple[Images, list[bytes], dict[int, str], PixelCache | None]:
+    """Images that are decoded when they are indexed, as `_decode`; and the cache of their pixels, if there is one."""
     names = [image_file.name for image_file in image_files]
     stage = f"Reading {listing.source.name}"
     while True:
@@ -160,7 +164,7 @@ def _streamed(
             size = error.size  # the first ones are grey, this one has colours
     readable = np.array([i for i in range(len(names)) if i not in reading.failures], np.intp)
     images = as_array(StreamedImages(reading.files, readable))
-    return images, [row.tobytes() for row in reading.keys[readable]], reading.failures
+    return images, [row.tobytes() for row in reading.keys[readable]], reading.failures, reading.files.cache
 
 
 def _decode(

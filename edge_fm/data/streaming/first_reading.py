@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm.data.streaming.images import ImageFiles, decoders, stamp
+from edge_fm.data.streaming.pixel_cache import PixelCache, fingerprint_of, open_pixel_cache
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import CacheWarning, PhotoError
 from edge_fm_runtime.progress import ProgressFn
@@ -92,14 +93,15 @@ def read_once(
         "same_size": same_size,
         "photo": asdict(photo),
     }
-    cache = own_folder("pictures", hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest())
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    cache, pixels = own_folder("pictures", key), open_pixel_cache(key, len(names), shape)
     found = None if cache is None else _stored(cache, len(names))
     if found is None:
-        found = _read(place, names, shape, same_size, photo, progress, stage)
+        found = _read(place, names, shape, same_size, photo, pixels, progress, stage)
         if cache is not None:
             _store(cache, *found)
     prints, keys, failures = found
-    return FirstReading(ImageFiles(place, names, shape, photo, stamps, prints), keys, failures)
+    return FirstReading(ImageFiles(place, names, shape, photo, stamps, prints, pixels), keys, failures)
 
 
 class SizesDiffer(Exception):
@@ -124,12 +126,14 @@ def _read(
     shape: Shape,
     same_size: bool,
     photo: PhotoSpec,
+    pixels: PixelCache | None,
     progress: ProgressFn,
     stage: str,
 ) -> _Found:
     from edge_fm_runtime.photos.photo import load_canvas, make_canvas, open_photo
 
-    def read(name: str) -> tuple[bytes, bytes] | PhotoError | SizesDiffer:
+    def read(position: int) -> tuple[bytes, bytes] | PhotoError | SizesDiffer:
+        name = names[position]
         path = Path(folder, name)
         try:
             if same_size:
@@ -142,7 +146,9 @@ def _read(
                 canvas = load_canvas(path, shape, photo)
             with path.open("rb") as stream:
                 key = hashlib.file_digest(stream, "sha256").digest()[:16]
-            return hashlib.blake2b(np.ascontiguousarray(canvas).data, digest_size=16).digest(), key
+            if pixels is not None:
+                pixels.write(position, canvas)
+            return fingerprint_of(np.ascontiguousarray(canvas).data), key
         except PhotoError as error:
             return error
 
@@ -150,7 +156,7 @@ def _read(
     failures: dict[int, str] = {}
     # Some at a time: a queue of all of them would hold their results until their turn.
     for start in range(0, len(names), _CHUNK):
-        for position, result in enumerate(decoders().map(read, names[start : start + _CHUNK]), start):
+        for position, result in enumerate(decoders().map(read, range(start, min(start + _CHUNK, len(names)))), start):
             if isinstance(result, SizesDiffer):
                 raise result
             if isinstance(result, PhotoError):

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm.data.memory import require_memory
+from edge_fm.data.streaming.pixel_cache import PixelCache
 from edge_fm_export.gate.fingerprints import fingerprints
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
@@ -40,6 +41,7 @@ class ImageFiles:
         photo: how an image meets the canvas.
         stamps: size in bytes and time of the last change (ns) of each file when it was read, int64 `[N,2]`.
         fingerprints: of the pixels of each canvas, uint8 `[N,16]`.
+        cache: of decoded pixels on disk, or None.
     """
 
     folder: str
@@ -48,6 +50,7 @@ class ImageFiles:
     photo: PhotoSpec
     stamps: npt.NDArray[np.int64]
     fingerprints: npt.NDArray[np.uint8]
+    cache: PixelCache | None = None
 
     def decode(self, position: int) -> Pixels:
         """The pixels of a file.
@@ -60,7 +63,8 @@ class ImageFiles:
         path = Path(self.folder, self.names[position])
         try:
             changed = stamp(path) != tuple(self.stamps[position].tolist())
-            pixels = load_canvas(path, self.shape, self.photo)
+            stored = None if self.cache is None or changed else self.cache.read(position, self.fingerprints[position])
+            pixels = load_canvas(path, self.shape, self.photo) if stored is None else stored
         except (OSError, PhotoError) as error:
             reason = error.message.rstrip(".") if isinstance(error, PhotoError) else f"{error.strerror}"
             raise DataError(
@@ -72,6 +76,8 @@ class ImageFiles:
                 f"{path} has changed since the dataset was loaded.",
                 hint="Leave the files alone while they are used, and run the command again.",
             )
+        if stored is None and self.cache is not None:
+            self.cache.write(position, pixels)
         return pixels
 
 

@@ -1,0 +1,150 @@
+"""Decoded pixels of streamed images on disk, for data that is read many times and is slow to decode. Off by default."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import threading
+import warnings
+import weakref
+from io import FileIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_fm_runtime.errors import CacheWarning, DataError
+from edge_fm_runtime.system.user_cache import own_folder, prune
+
+VARIABLE = "EDGEFM_PIXEL_CACHE"
+_FILE = "pixels.raw"
+
+
+class PixelCache:
+    """The canvases of one source in one file, each at its own place; a place that nothing was written to is zeros.
+
+    Pixels are used only where their fingerprint is the one that the first reading found, so that a damaged or partly
+    written file costs the time of decoding again, and changes no result. Several threads and processes may share it.
+
+    Args:
+        path: of the file, made where it is missing.
+        shape: height, width, channels of each canvas.
+
+    Attributes:
+        path: likewise.
+
+    Raises:
+        OSError: the file cannot be made or opened.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int, int]) -> None:
+        self.path, self._shape, self._bytes = path, shape, math.prod(shape)
+        self._lock = threading.Lock()
+        self._file: FileIO | None = FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+        weakref.finalize(self, self._file.close)
+
+    def read(self, position: int, fingerprint: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
+        """The canvas, uint8 `[H,W,C]`, or None where it is not stored, or not as it was first read.
+
+        Args:
+            position: of the image in the source.
+            fingerprint: of its pixels, uint8 `[16]`.
+        """
+        content = bytearray(self._bytes)
+        with self._lock:
+            if self._file is None:
+                return None
+            try:
+                self._file.seek(position * self._bytes)
+                length = self._file.readinto(content)
+            except OSError as error:
+                self._stop(error)
+                return None
+        if length != self._bytes or fingerprint_of(content) != fingerprint.tobytes():
+            return None
+        return np.frombuffer(content, np.uint8).reshape(self._shape)
+
+    def write(self, position: int, canvas: npt.NDArray[np.uint8]) -> None:
+        """Store the canvas of an image.
+
+        Warns:
+            CacheWarning: the disk is full, or fails; nothing more is stored or read then.
+        """
+        with self._lock:
+            if self._file is None:
+                return
+            try:
+                self._file.seek(position * self._bytes)
+                self._file.write(np.ascontiguousarray(canvas).data)
+            except OSError as error:
+                self._stop(error)
+
+    def _stop(self, error: OSError) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+        text = (
+            f"Decoded pixels are no longer kept in {self.path}: {error.strerror}. Images are decoded again each time."
+        )
+        warnings.warn(text, CacheWarning, stacklevel=4)
+
+    def __reduce__(self) -> tuple[type[PixelCache], tuple[Path, tuple[int, int, int]]]:
+        return PixelCache, (self.path, self._shape)
+
+
+def fingerprint_of(pixels: bytes | bytearray | memoryview) -> bytes:
+    """16 bytes; equal pixels have equal ones."""
+    return hashlib.blake2b(pixels, digest_size=16).digest()
+
+
+def allowed_bytes() -> int:
+    """Bytes of disk that `$EDGEFM_PIXEL_CACHE`, a number of GiB, allows for decoded pixels; 0 where it is not set.
+
+    Raises:
+        DataError: it is no number.
+    """
+    given = os.environ.get(VARIABLE, "")
+    if not given:
+        return 0
+    try:
+        gib = float(given)
+    except ValueError:
+        gib = -1.0
+    if not 0 <= gib < math.inf:
+        raise DataError(
+            f"{VARIABLE} is {given!r}; it is a number of GiB.", hint=f"Such as {VARIABLE}=20, or 0 for none."
+        )
+    return int(gib * 2**30)
+
+
+def open_pixel_cache(key: str, count: int, shape: tuple[int, int, int]) -> PixelCache | None:
+    """The cache of a source; None where none is asked for, or none can be had.
+
+    Args:
+        key: hash of all that decides the pixels.
+        count: number of images.
+        shape: height, width, channels of each canvas.
+
+    Warns:
+        CacheWarning: one is asked for and cannot be had, and why.
+
+    Raises:
+        DataError: `$EDGEFM_PIXEL_CACHE` is no number.
+    """
+    allowed, needed = allowed_bytes(), count * math.prod(shape)
+    if not allowed:
+        return None
+    reason = "there is no cache folder of this user's that can be written to"
+    if needed > allowed:
+        reason = f"they take {needed / 2**30:.1f} GiB, and {VARIABLE} allows {os.environ[VARIABLE]} GiB"
+    elif (folder := own_folder("pixels", key)) is not None:
+        try:
+            prune(folder.parent, keep=folder, max_bytes=allowed - needed)
+            cache = PixelCache(folder / _FILE, shape)
+            os.utime(folder)  # when it was last used, for pruning
+            return cache
+        except OSError as error:
+            reason = f"{error.filename or folder}: {error.strerror}"
+    warnings.warn(f"Decoded pixels are not kept on disk: {reason}.", CacheWarning, stacklevel=4)
+    return None

@@ -1,0 +1,143 @@
+"""Decoded pixels on disk: the same pixels, whatever happens to the file, and nothing unless it is asked for."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datafiles import write_images
+from PIL import Image
+
+from edge_fm.data import Dataset, load_dataset
+from edge_fm.data.streaming.images import as_streamed
+from edge_fm.data.streaming.pixel_cache import PixelCache, fingerprint_of
+from edge_fm_runtime.errors import CacheWarning, DataError
+from edge_fm_runtime.photos import photo
+
+SHAPE = (20, 20, 3)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EDGEFM_IMAGE_MEMORY", "0")
+    monkeypatch.setenv("EDGEFM_PIXEL_CACHE", "0.1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return write_images(tmp_path / "photos", {"cat": 6, "dog": 6}, size=(24, 20))
+
+
+def load(folder: Path) -> Dataset:
+    return load_dataset(str(folder), shape=SHAPE)
+
+
+def files_of(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "cache" / "edgefm" / "pixels").glob("*/pixels.raw"))
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that are decoded."""
+    names: list[str] = []
+    usual = photo.load_canvas
+
+    def load_canvas(source: Path, *arguments: object, **options: object) -> object:
+        names.append(source.name)
+        return usual(source, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(photo, "load_canvas", load_canvas)
+    return names
+
+
+def test_images_are_decoded_once_and_are_the_same(
+    folder: Path, tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = load(folder)
+    assert len(decoded) == 12 and str(files_of(tmp_path)[0]) in dataset.notes["streamed"]
+    pixels = np.asarray(dataset.train.images)
+    assert np.array_equal(dataset.train.images[::-1], pixels[::-1]) and len(decoded) == 12
+    assert files_of(tmp_path)[0].stat().st_mode & 0o777 == 0o600
+    monkeypatch.delenv("EDGEFM_PIXEL_CACHE")
+    without = load(folder)
+    assert np.array_equal(np.asarray(without.train.images), pixels) and len(decoded) > 12
+    assert without.content_hash == dataset.content_hash and "pixels.raw" not in without.notes["streamed"]
+
+
+def test_a_cache_that_comes_after_the_first_reading_fills_as_images_are_used(
+    folder: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.delenv("EDGEFM_PIXEL_CACHE")
+        load(folder)
+    images = load(folder).train.images
+    decoded.clear()
+    first = images[:3].copy()
+    assert len(decoded) == 3
+    assert np.array_equal(images[:3], first) and len(decoded) == 3
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut off", "zeros"])
+def test_a_damaged_cache_changes_no_pixel(folder: Path, tmp_path: Path, decoded: list[str], damage: str) -> None:
+    dataset = load(folder)
+    pixels = np.asarray(dataset.train.images)
+    file = files_of(tmp_path)[0]
+    content = file.read_bytes()
+    changed = bytes(byte ^ 1 for byte in content)
+    file.write_bytes(
+        {"changed": changed, "cut off": content[: len(content) // 2], "zeros": bytes(len(content))}[damage]
+    )
+    decoded.clear()
+    assert np.array_equal(np.asarray(dataset.train.images), pixels) and decoded
+    decoded.clear()
+    assert np.array_equal(np.asarray(dataset.train.images), pixels) and not decoded  # written again
+
+
+def test_a_changed_or_lost_photo_is_named_as_without_a_cache(folder: Path) -> None:
+    dataset = load(folder)
+    first, second = dataset.train.files[:2]
+    (folder / first).unlink()
+    with pytest.raises(DataError, match=f"{first} could be read when the dataset was loaded"):
+        dataset.train.images[0]
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(folder / second)
+    with pytest.raises(DataError, match=f"{second} has changed since the dataset was loaded"):
+        dataset.train.images[1]
+
+
+def test_what_does_not_fit_is_said_and_decoded(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoded: list[str]
+) -> None:
+    monkeypatch.setenv("EDGEFM_PIXEL_CACHE", "0.000001")
+    with pytest.warns(
+        CacheWarning, match=r"not kept on disk: they take 0.0 GiB, and EDGEFM_PIXEL_CACHE allows 0.000001 GiB"
+    ):
+        dataset = load(folder)
+    assert len(dataset.train.images[:2]) == 2 and len(decoded) == 14 and not files_of(tmp_path)
+    for value in ("much", "-1", "inf", "nan"):
+        monkeypatch.setenv("EDGEFM_PIXEL_CACHE", value)
+        with pytest.raises(DataError, match=f"EDGEFM_PIXEL_CACHE is '{value}'; it is a number of GiB"):
+            load(folder)
+
+
+def test_a_full_disk_is_said_once_and_images_are_decoded(tmp_path: Path) -> None:
+    cache = PixelCache(Path("/dev/full"), (2, 2, 1)) if Path("/dev/full").exists() else pytest.skip("no /dev/full")
+    canvas = np.ones((2, 2, 1), np.uint8)
+    with pytest.warns(CacheWarning, match=r"no longer kept in /dev/full: No space left on device"):
+        cache.write(0, canvas)
+    cache.write(1, canvas)  # nothing more is tried
+    assert cache.read(0, np.frombuffer(fingerprint_of(canvas.tobytes()), np.uint8)) is None
+
+
+def test_streamed_images_with_a_cache_can_be_sent_to_another_process(folder: Path) -> None:
+    dataset = load(folder)
+    images = as_streamed(dataset.train.images)
+    assert images is not None
+    assert np.array_equal(pickle.loads(pickle.dumps(images))[:2], images[:2])
+
+
+def test_the_oldest_data_sets_make_room(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(folder)
+    other = write_images(tmp_path / "others", {"cat": 6, "dog": 6}, size=(24, 20), seed=1)
+    monkeypatch.setenv("EDGEFM_PIXEL_CACHE", str(20_000 / 2**30))
+    before = files_of(tmp_path)
+    load(other)
+    assert len(before) == len(files_of(tmp_path)) == 1 and before != files_of(tmp_path)
