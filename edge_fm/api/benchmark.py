@@ -94,7 +94,8 @@ def benchmark(
         profile: show where the time goes.
         scaling: measure growth with batch, threads, image size and model size.
         out: folder for benchmark.json and benchmark.html; None writes nothing.
-        engine: library that runs the artifacts.
+        engine: library that runs the artifacts; "web" runs those of format web in headless Chromium, and the others on
+            their own engine.
         device: where to run; never replaced by another.
         threads: compute threads; None for as many as this process may use.
         progress: called as work goes on.
@@ -170,7 +171,8 @@ def _cases(
 
     cases, bare = [], []
     for artifact in opened:
-        case = artifact_case(artifact, select_engine(artifact, engine), options, registry=ALL_ENGINES)
+        selected = select_engine(artifact, engine, beside=opened)
+        case = artifact_case(artifact, selected, options, registry=ALL_ENGINES)
         if sum(other.metadata.name == artifact.metadata.name for other in opened) > 1:
             case = replace(case, model=str(artifact.path))  # artifacts of two runs may have one name
         cases.append(case)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge_fm.evaluation.benchmark.statistics import Verdict
     from edge_fm.training import EpochFn, RunResult
     from edge_fm_export.results import ExportResult
+    from edge_fm_runtime.artifacts.artifact import Artifact
 
 _SAMPLE = "Ankle boot"
 """The class of the sample photo, which is made from its first test image."""
@@ -139,7 +140,7 @@ def _measure(
     cases = []
     for result in exported:
         artifact = load_artifact(result.path)
-        cases.append(artifact_case(artifact, select_engine(artifact, "auto"), options, registry=ALL_ENGINES))
+        cases.append(artifact_case(artifact, _engine_of(artifact), options, registry=ALL_ENGINES))
     cases += reference_cases(trained.run_dir, options, cases[0].images)
     with closing_engines(cases):  # the report asks the engines what ran
         report = run_benchmark(cases, duration_s=_DURATION_S, progress=progress)
@@ -171,6 +172,13 @@ def _measure(
         }
         rows.append(row | cost(timed[result.path.name]))
     return rows, report.verdict
+
+
+def _engine_of(artifact: Artifact) -> str:
+    """The engine that an artifact is measured on: its format's own, for a page headless Chromium where there is one."""
+    from edge_fm_export.browser_runtime.chromium import has_chromium
+
+    return "web" if artifact.metadata.format == "web" and has_chromium() else select_engine(artifact, "auto")
 
 
 def _sample_photo(dataset: Dataset, file: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edge_fm_export.scores.rejection import Goals
 from edge_fm_runtime.artifacts.metadata import PROBABILITIES, InputSpec, PhotoSpec, Task
 from edge_fm_runtime.defaults import MAX_DROP_POINTS
+from edge_fm_runtime.errors import EdgeFMError
 from edge_fm_runtime.parity.own_training import OwnTraining
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -141,6 +142,9 @@ class QuantizeOptions:
     explain: Literal["none", "failed", "all"] = "none"
 
 
+_Made = TypeVar("_Made")
+
+
 @dataclass(frozen=True, eq=False)
 class BuildContext:
     """What a builder gets.
@@ -167,6 +171,22 @@ class BuildContext:
     progress: ProgressFn = silent
     web_runtime: WebRuntime | None = None
     board: str | None = None
+    _made: dict[str, object] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, name: str, make: Callable[[], _Made]) -> _Made:
+        """What `make` returns, which is called for the first of the formats that have `name` in common.
+
+        Where it raised an `EdgeFMError`, the others get the same one: what failed once would fail again, as slowly.
+        """
+        if name not in self._made:
+            try:
+                self._made[name] = make()
+            except EdgeFMError as error:
+                self._made[name] = error
+        made = self._made[name]
+        if isinstance(made, EdgeFMError):
+            raise made
+        return cast("_Made", made)
 
 
 @dataclass(frozen=True)

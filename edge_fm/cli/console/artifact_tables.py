@@ -104,7 +104,7 @@ def print_quickstart(result: QuickstartResult) -> None:
             f"{row['p50_ms']:.3f}",
             f"{row['times_faster']:.0f}x",
             f"{row['load_ms']:.0f}",
-            f"{row['peak_rss_mib'] or 0:.0f}",
+            "-" if row["peak_rss_mib"] is None else f"{row['peak_rss_mib']:.0f}",
         ]
         for row in result.rows
     ]

@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 
 from edge_fm.evaluation.benchmark.statistics import Verdict
 from edge_fm_runtime.system.machine import cgroup_folders
+from edge_fm_runtime.system.own_processes import own_processes
 
 MAX_OTHERS = 0.05
 MAX_STEAL = 0.05
@@ -38,7 +39,8 @@ class Conditions:
     Attributes:
         seconds: how long it took.
         cpus: CPUs that this process may use; all shares of CPU time are of these.
-        others_share: CPU time that other processes and the kernel's own work took.
+        others_share: CPU time that other processes and the kernel's own work took; the processes that engines start,
+            such as a browser, are no others.
         others_runnable: mean number of other processes' threads that ran or wanted to run, over all looks.
         others_names: the busiest other programs and the CPU seconds that each took.
         steal_share: CPU time that the hypervisor gave to other machines.
@@ -93,6 +95,20 @@ class Conditions:
         """All fields; `others_names` as objects."""
         named = [{"name": name, "cpu_s": seconds} for name, seconds in self.others_names]
         return asdict(self) | {"others_names": named, **self.verdict().to_json()}
+
+
+@dataclass(frozen=True)
+class _Process:
+    """A line of /proc/PID/stat: seconds of CPU time of its own, and of the processes that it started and that ended."""
+
+    name: str
+    parent: int
+    own_s: float
+    ended_s: float
+
+    @property
+    def cpu_s(self) -> float:
+        return self.own_s + self.ended_s
 
 
 class Watch:
@@ -160,7 +176,9 @@ class Watch:
         )
 
     def _read(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"own_s": _own_cpu_s(), "by_process": dict(self._processes())}
+        ours = self._helpers()
+        own_s = _own_cpu_s() + sum(helper.cpu_s for helper in ours.values())
+        found: dict[str, Any] = {"own_s": own_s, "by_process": dict(self._processes(ours))}
         wanted = {f"cpu{n}" for n in self._cpus}
         for line in _lines(self._root / "proc/stat"):
             name, *fields = line.split()
@@ -189,20 +207,38 @@ class Watch:
         clocks = [int(line) / 1000 for file in files for line in _lines(file)]
         return float(np.mean(clocks)) if clocks else None
 
-    def _processes(self) -> Iterator[tuple[tuple[int, str], float]]:
+    def _helpers(self) -> dict[int, _Process]:
+        """The processes that compute for this one, with all that they started, by their ids."""
+        found = {pid: process for pid in own_processes() if (process := self._process(pid)) is not None}
+        if found:
+            others = {int(e.name): process for e in self._entries() if (process := self._process(int(e.name)))}
+            while new := {pid: p for pid, p in others.items() if p.parent in found and pid not in found}:
+                found |= new
+        return found
+
+    def _process(self, pid: int) -> _Process | None:
+        for line in _lines(self._root / f"proc/{pid}/stat"):
+            # The name may hold spaces and brackets; what follows its last bracket is plain.
+            name, fields = line[line.find("(") + 1 : line.rfind(")")], line[line.rfind(")") + 2 :].split()
+            if len(fields) > 14:
+                own, ended = (sum(map(int, fields[at : at + 2])) / _TICKS for at in (11, 13))
+                return _Process(name, int(fields[1]), own, ended)
+        return None
+
+    def _processes(self, ours: Collection[int]) -> Iterator[tuple[tuple[int, str], float]]:
         """CPU seconds so far of every other process."""
-        for folder in self._others():
-            for line in _lines(folder / "stat"):
-                # The name may hold spaces and brackets; what follows its last bracket is plain.
-                name, fields = line[line.find("(") + 1 : line.rfind(")")], line[line.rfind(")") + 2 :].split()
-                if len(fields) > 12:
-                    yield (int(folder.name), name), (int(fields[11]) + int(fields[12])) / _TICKS
+        for folder in self._entries():
+            pid = int(folder.name)
+            if pid not in ours and (process := self._process(pid)) is not None:
+                yield (pid, process.name), process.own_s
 
     def _others_runnable(self) -> int | None:
         """Threads of other processes that run or wait for a CPU; None where there is no /proc."""
-        count, seen = 0, False
-        for folder in self._others():
+        count, seen, ours = 0, False, self._helpers()
+        for folder in self._entries():
             seen = True
+            if int(folder.name) in ours:
+                continue
             try:
                 tasks = list((folder / "task").iterdir())
             except OSError:
@@ -211,7 +247,8 @@ class Watch:
                 count += sum(line[line.rfind(")") + 2 :][:1] == "R" for line in _lines(task / "stat"))
         return count if seen else None
 
-    def _others(self) -> Iterator[Path]:
+    def _entries(self) -> Iterator[Path]:
+        """The folders of all processes but this one."""
         try:
             entries = list((self._root / "proc").iterdir())
         except OSError:

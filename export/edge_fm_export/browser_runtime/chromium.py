@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import atexit
 import json
 import os
 import select
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_fm_runtime.errors import EngineError, MissingDependencyError
+from edge_fm_runtime.system.own_processes import add_process, remove_process
 
 ENVIRONMENT = "EDGEFM_CHROMIUM"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
@@ -46,8 +47,21 @@ def find_chromium() -> str:
     return found
 
 
+def has_chromium() -> bool:
+    """Whether a browser is there that `Chromium` can drive."""
+    if not hasattr(os, "posix_spawn"):
+        return False
+    try:
+        find_chromium()
+    except MissingDependencyError:
+        return False
+    return True
+
+
 def _start(command: list[str]) -> tuple[int, int, int]:
     """Start a browser that reads from its descriptor 3 and writes to 4; its process, and our ends of the two pipes."""
+    import fcntl  # which Windows does not have
+
     theirs_in, write = os.pipe()
     read, theirs_out = os.pipe()
     # Above the numbers that they will have, so that neither is overwritten by the other.
@@ -75,11 +89,16 @@ class Chromium:
         gpu: let it use a GPU.
 
     Raises:
-        EngineError: the browser does not start.
+        EngineError: the browser does not start, or the system is one where it cannot be driven.
         MissingDependencyError: there is none.
     """
 
     def __init__(self, profile: Path, *, gpu: bool = False) -> None:
+        if not hasattr(os, "posix_spawn"):
+            raise EngineError(
+                "The web engine drives Chromium on Linux and macOS alone.",
+                hint="Open the page in a browser instead, and press Verify: python -m http.server --directory ARTIFACT",
+            )
         program = find_chromium()
         flags = [*_FLAGS, *(_WITH_GPU if gpu else _WITHOUT_GPU), f"--user-data-dir={profile}"]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -89,6 +108,10 @@ class Chromium:
         self._number = 0
         self._session: str | None = None
         self._closed = False
+        add_process(self._pid)
+        # A process that ends without closing its engine leaves no browser behind, and none that writes into the
+        # profile's folder while it is removed.
+        atexit.register(self.close)
         try:
             target = self.call("Target.createTarget", START_S, url="about:blank")["targetId"]
             self._session = self.call("Target.attachToTarget", START_S, targetId=target, flatten=True)["sessionId"]
@@ -140,6 +163,8 @@ class Chromium:
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self.close)
+        remove_process(self._pid)
         with suppress(ProcessLookupError):
             os.killpg(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)

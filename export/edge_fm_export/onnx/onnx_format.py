@@ -54,6 +54,13 @@ def build_fp32(context: BuildContext, folder: Path) -> Built:
 
 def build_fp16(context: BuildContext, folder: Path) -> Built:
     """Build the fp16 artifact's `model.onnx`: weights and arithmetic in half precision, pixels in, float32 out."""
+    path, notes = context.once("onnx fp16", partial(_half_model, context))
+    (folder / PAYLOAD).write_bytes(path.read_bytes())
+    return Built(PAYLOAD, graph=describe(folder / PAYLOAD), notes=notes)
+
+
+def _half_model(context: BuildContext) -> tuple[Path, tuple[str, ...]]:
+    """Convert the fp32 model to half precision: its file, and notes for a person."""
     import onnx
 
     require_package("onnxruntime", "ONNX fp16")
@@ -65,9 +72,9 @@ def build_fp16(context: BuildContext, folder: Path) -> Built:
         half = convert_float_to_float16(model, keep_io_types=True, node_block_list=sorted(scaling))
     _join_casts(half.graph)
     half = finalize(onnx.shape_inference.infer_shapes(half))
-    (folder / PAYLOAD).write_bytes(to_bytes(half))
-    notes = ("The scaling of the pixels stays in float32.",) if scaling else ()
-    return Built(PAYLOAD, graph=describe(folder / PAYLOAD), notes=notes)
+    path = context.scratch / "fp16.onnx"
+    path.write_bytes(to_bytes(half))
+    return path, ("The scaling of the pixels stays in float32.",) if scaling else ()
 
 
 def embed(payload: Path, text: str, metadata: Metadata) -> None:

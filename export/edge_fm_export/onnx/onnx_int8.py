@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,23 @@ _CORRECTION_IMAGES = 128
 """Means and ranges of channels have settled by then."""
 
 
+@dataclass(frozen=True, eq=False)
+class Int8Model:
+    """A quantized model, which all formats of one export have in common that ONNX Runtime's libraries run.
+
+    Attributes:
+        path: its file.
+        record: the quantizer, its settings and what stayed in float.
+        notes: for a person, one sentence each.
+        explain: what int8 does to each layer; None where nothing can tell.
+    """
+
+    path: Path
+    record: Mapping[str, Any]
+    notes: tuple[str, ...]
+    explain: Callable[[], Explanation] | None
+
+
 def build(context: BuildContext, folder: Path) -> Built:
     """Build the int8 artifact's `model.onnx`.
 
@@ -40,12 +57,20 @@ def build(context: BuildContext, folder: Path) -> Built:
         ExportError: no calibration images, the quantizer fails, or nothing but float meets the requested accuracy.
         MissingDependencyError: onnxruntime or onnx is not installed.
     """
+    made = context.once("onnx int8", partial(_quantized, context))
+    target = folder / PAYLOAD
+    target.write_bytes(made.path.read_bytes())
+    explain = None if made.explain is None else partial(context.once, "onnx int8 explained", made.explain)
+    return Built(PAYLOAD, quantization=made.record, graph=describe(target), notes=made.notes, explain=explain)
+
+
+def _quantized(context: BuildContext) -> Int8Model:
     for package in ("onnx", "onnxruntime"):
         require_package(package, "ONNX int8")
     calibration = require_calibration(context)
     settings = integer_settings(any_cpu=context.quantize.any_cpu)
     prepared = prepare(fp32_model(context), context.scratch / "int8-prepared.onnx")
-    target = folder / PAYLOAD
+    target = context.scratch / "int8.onnx"
     recorded: dict[str, Any] = {
         "quantizer": "onnxruntime.quantization.quantize_static",
         "format": "QDQ",
@@ -91,7 +116,7 @@ def build(context: BuildContext, folder: Path) -> Built:
         if weights_alone
         else partial(quantizer.explain, selected, recorded["kept_float"], target, target.stat().st_size)
     )
-    return Built(PAYLOAD, quantization=recorded, graph=describe(target), notes=notes, explain=explanation)
+    return Int8Model(target, recorded, notes, explanation)
 
 
 class _Quantizer:

@@ -21,6 +21,7 @@ from typing import TypeAlias, cast
 from edge_fm_runtime.engines import Engine, EngineOptions
 from edge_fm_runtime.errors import EngineError
 from edge_fm_runtime.system.child_process import child_command
+from edge_fm_runtime.system.own_processes import own_processes
 
 Opener: TypeAlias = "Callable[[str, str, EngineOptions], tuple[Engine, tuple[int, int, int]]]"
 
@@ -34,7 +35,8 @@ class StartCost:
     Attributes:
         load_ms: importing the library, reading the model and compiling it.
         first_ms: the first inference.
-        peak_rss_mib: peak resident memory of the process after it (VmHWM); None outside Linux.
+        peak_rss_mib: peak resident memory of the process after it (VmHWM); None outside Linux, and for an engine that
+            computes in processes of its own.
         starts: of how many starts these are the medians.
     """
 
@@ -103,7 +105,7 @@ def _median(values: list[float | None]) -> float | None:
 
 def _peak_rss_mib() -> float | None:
     status = Path("/proc/self/status")
-    if not status.exists():
+    if not status.exists() or own_processes():  # a browser's memory is not this process's
         return None
     for line in status.read_text().splitlines():
         if line.startswith("VmHWM:"):
@@ -125,6 +127,7 @@ def main(arguments: list[str]) -> None:
     engine.infer(np.zeros((request["batch"], *shape), np.uint8))
     first = perf_counter_ns()
     print(json.dumps(asdict(StartCost((loaded - start) / 1e6, (first - loaded) / 1e6, _peak_rss_mib()))))
+    engine.close()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from web_pages import STAND_IN, make_page
 
 import edge_fm
 from edge_fm.api.common.export_options import ExportOptions
+from edge_fm_export.context import QuantizeOptions
+from edge_fm_export.pipeline import export_targets
 from edge_fm_export.targets import Target
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.artifacts.files import list_files
@@ -76,6 +78,47 @@ def test_a_page_of_a_keras_model_says_what_it_adds(tiny_sources: dict[str, Any],
     with pytest.raises(ExportError, match="needs the npm package") as caught:
         export(tiny_sources["grey"], [Target("web", "fp32")], tmp_path / "none", test=test, web_runtime=None)
     assert "--web-runtime" in str(caught.value)
+
+
+def test_formats_that_share_a_model_convert_it_once(tiny_sources: dict[str, Any], tmp_path: Path) -> None:
+    targets = [Target(form, precision) for form in ("onnx", "web") for precision in ("fp16", "int8")]
+    shape = TINY_SHAPES["grey"]
+    test, calibration, validation = (tiny_set(shape, count, seed=seed) for count, seed in ((40, 2), (64, 3), (80, 4)))
+    stages: list[tuple[str, int]] = []
+    report = export(
+        tiny_sources["grey"], targets, tmp_path, test=test, calibration=calibration, validation=validation,
+        quantize=QuantizeOptions(explain="all"), progress=lambda stage, done, total: stages.append((stage, done)),
+    )  # fmt: skip
+    assert stages.count(("quantizing onnx", 0)) == 1
+    made = {result.target: result for result in report.results}
+    for precision in ("fp16", "int8"):
+        one, other = (made[Target(form, precision)] for form in ("onnx", "web"))
+        models = [onnx_without_metadata(result.path / "model.onnx") for result in (one, other)]
+        assert models[0] == models[1]
+        assert one.metadata.quantization == other.metadata.quantization
+        assert one.explanation is other.explanation
+        assert (precision == "int8") == (one.explanation is not None)
+
+
+def onnx_without_metadata(file: Path) -> bytes:
+    import onnx
+
+    model = onnx.load(file)
+    del model.metadata_props[:]
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def test_what_fails_for_one_format_fails_for_the_other_without_a_second_try(
+    tiny_sources: dict[str, Any], tmp_path: Path
+) -> None:
+    shape = TINY_SHAPES["grey"]
+    test, calibration = tiny_set(shape, 40, seed=2), tiny_set(shape, 64, seed=3)
+    report = export_targets(
+        tiny_sources["grey"], [Target("onnx", "int8"), Target("web", "int8")], tmp_path, test=test,
+        calibration=calibration, quantize=QuantizeOptions(keep_float=("no_such_layer",)), web_runtime=STAND_IN,
+    )  # fmt: skip
+    one, other = report.failures
+    assert "no_such_layer" in str(one.error) and one.error is other.error
 
 
 @pytest.mark.parametrize(

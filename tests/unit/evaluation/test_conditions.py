@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge_fm.evaluation.benchmark.conditions import Conditions, Watch
+from edge_fm_runtime.system.own_processes import add_process, remove_process
 
 linux = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="read from Linux's /proc")
 CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
@@ -87,6 +88,14 @@ class Machine:
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
             (self.root / name).write_text(text)
 
+    def process(self, pid: int, name: str, *, parent: int, ticks: int, ended: int = 0) -> None:
+        """A process that runs, with CPU time of its own and of those that it started and that ended."""
+        line = f"{pid} ({name}) R {parent} 0 0 0 0 0 0 0 0 0 {ticks} 0 {ended} 0 20 0 1\n"
+        for name in ("stat", f"task/{pid}/stat"):
+            file = self.root / "proc" / str(pid) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(line)
+
     def watch(self) -> Watch:
         return Watch(self.root, cgroups=[self.root / "cgroup"])
 
@@ -115,6 +124,32 @@ def test_our_own_work_is_not_other_load(tmp_path: Path) -> None:
     machine.write(busy=round(100 * own / len(CPUS)))
     seen = watch.stop()
     assert seen.others_share is not None and seen.others_share < 0.05
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_what_an_engines_own_processes_take_is_no_other_load(tmp_path: Path, ours: bool) -> None:
+    machine = Machine(tmp_path)
+
+    def write(ticks: int) -> None:
+        machine.write(busy=ticks)
+        machine.process(71, "browser (main) process", parent=1, ticks=ticks // 4, ended=ticks // 4)
+        machine.process(73, "page", parent=72, ticks=ticks * len(CPUS) - ticks // 2)
+        machine.process(72, "zygote", parent=71, ticks=0)
+
+    write(1000)
+    if ours:
+        add_process(71)
+    try:
+        watch = machine.watch()
+        time.sleep(0.1)
+        watch.look()
+        write(2000)
+        seen = watch.stop()
+    finally:
+        remove_process(71)
+    assert seen.others_share is not None and seen.others_runnable is not None
+    assert (seen.others_share < 0.2, seen.others_runnable) == ((True, 0) if ours else (False, 3))
+    assert {name for name, _ in seen.others_names} == (set() if ours else {"browser (main) process", "page"})
 
 
 def test_a_falling_clock_is_seen(tmp_path: Path) -> None:
