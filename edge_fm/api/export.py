@@ -283,7 +283,6 @@ def _calibration(
 def _open(path: Path, options: ExportOptions, note: MessageFn) -> SourceModel:
     from edge_fm.api.common.named_labels import read_labels
     from edge_fm_export.sources import load_source
-    from edge_fm_runtime.artifacts.metadata import PhotoSpec
 
     labels = options.labels
     return load_source(
@@ -291,6 +290,6 @@ def _open(path: Path, options: ExportOptions, note: MessageFn) -> SourceModel:
         labels=read_labels(Path(labels), note) if isinstance(labels, str | Path) else labels,
         preprocessing=options.preprocessing,
         trust=options.trust,
-        photo=None if options.photo is None else PhotoSpec(mode=options.photo),
+        photo=options.photo,
         input_size=options.input_size,
     )

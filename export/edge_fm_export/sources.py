@@ -34,7 +34,7 @@ def load_source(
     labels: Sequence[str] | None = None,
     preprocessing: Preprocessing | None = None,
     trust: bool = False,
-    photo: PhotoSpec | None = None,
+    photo: PhotoSpec | PhotoMode | None = None,
     input_size: tuple[int, int] | None = None,
 ) -> SourceModel:
     """Open a model and make it ready for export: pixels in, probabilities out.
@@ -45,7 +45,8 @@ def load_source(
         preprocessing: what a third-party model needs done to pixels; models of `edgefm train` take none, as they carry
             their scaling.
         trust: run code that the file carries.
-        photo: how a photo becomes the input; a run knows its own.
+        photo: how a photo becomes the input; None for what a run knows. A mode alone leaves the background and the fill
+            that a run was trained on as they are.
         input_size: height and width, for a third-party model that takes any.
 
     Raises:
@@ -94,7 +95,7 @@ def load_source(
             model,
             name=file.stem,
             labels=labels_or_numbers(labels, int(model.outputs[0].shape[-1]), file),
-            photo=photo or PhotoSpec(),
+            photo=_spec(photo, PhotoSpec()),
             sha256=sha256_of(file),
             where=file,
             notes=tuple(notes),
@@ -107,7 +108,7 @@ def load_source(
         labels=labels,
         preprocessing=preprocessing,
         trust=trust,
-        photo=photo,
+        photo=PhotoSpec(photo) if isinstance(photo, str) else photo,
         input_size=input_size,
     )
 
@@ -181,7 +182,7 @@ def _load_run(
     *,
     labels: Sequence[str] | None,
     preprocessing: Preprocessing | None,
-    photo: PhotoSpec | None,
+    photo: PhotoSpec | PhotoMode | None,
 ) -> SourceModel:
     if preprocessing is not None:
         raise ModelError(
@@ -205,7 +206,7 @@ def _load_run(
         model,
         name=str(metrics["model"]),
         labels=metrics["labels"] if labels is None else labels,
-        photo=photo or _photo(metrics, metrics_file),
+        photo=_spec(photo, _photo(metrics, metrics_file)),
         sha256=sha256_of(file),
         where=file,
         training=training,
@@ -246,6 +247,11 @@ def _read_metrics(file: Path) -> dict[str, Any]:
         key, supported, got = fault
         raise ModelError(f"{file}: {key.removeprefix('training.')} must be {supported}, got {got!r}.", hint=hint)
     return metrics
+
+
+def _spec(given: PhotoSpec | PhotoMode | None, known: PhotoSpec) -> PhotoSpec:
+    """What was given, the rest as it is known."""
+    return replace(known, mode=given) if isinstance(given, str) else given or known
 
 
 def _photo(metrics: Mapping[str, Any], file: Path) -> PhotoSpec:

@@ -64,7 +64,8 @@ def export_artifact(
 
     artifact = load_artifact(path)
     target = check_artifact(artifact, targets)
-    if options != (kept := ExportOptions(force=options.force, bom=options.bom, web_runtime=options.web_runtime)):
+    kept = ExportOptions(force=options.force, bom=options.bom, photo=options.photo, web_runtime=options.web_runtime)
+    if options != kept:
         given = [f"--{name.replace('_', '-')}" for name in vars(kept) if getattr(options, name) != getattr(kept, name)]
         raise ExportError(
             f"{path} is an artifact, whose graph is taken as it is: {', '.join(given)} cannot change it.",
@@ -73,7 +74,14 @@ def export_artifact(
     runtime = obtain_web_runtime(options.web_runtime, progress=progress, note=note)
     place = Path(out) if out is not None else RUNS / model_name(artifact.metadata) / EXPORTS
     report = web_from_onnx(
-        artifact, target, place, runtime=runtime, force=options.force, bom=options.bom, progress=progress
+        artifact,
+        target,
+        place,
+        runtime=runtime,
+        photo=options.photo,
+        force=options.force,
+        bom=options.bom,
+        progress=progress,
     )
     for text in report.results[0].notes:
         note(f"Note on {target}: {text}")

@@ -21,7 +21,7 @@ from edge_fm_export.writer import check_replaceable, disk_errors, install, works
 from edge_fm_runtime.artifacts.artifact import Artifact, load_unsigned
 from edge_fm_runtime.artifacts.files import DRIFT_FILE, hash_file, list_files
 from edge_fm_runtime.artifacts.golden import GOLDEN_FILE, golden_of
-from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, dump_metadata
+from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, PhotoMode, dump_metadata
 from edge_fm_runtime.engines import create_engine
 from edge_fm_runtime.errors import ExportError, GateError
 from edge_fm_runtime.parity.verification import Verification, verify_golden
@@ -36,6 +36,7 @@ def web_from_onnx(
     out_dir: Path,
     *,
     runtime: WebRuntime,
+    photo: PhotoMode | None = None,
     force: bool = False,
     bom: bool = False,
     progress: ProgressFn = silent,
@@ -50,6 +51,7 @@ def web_from_onnx(
         target: as from `check_artifact`.
         out_dir: where the folder will stand; made if absent.
         runtime: ONNX Runtime Web's files.
+        photo: another way from a photo to pixels, which lies outside of the graph; None for the artifact's own.
         force: replace an artifact of another model.
         bom: add a bill of materials.
         progress: called as work goes on.
@@ -64,7 +66,7 @@ def web_from_onnx(
     if bom:
         require_bom()
     source = metadata.source or {}
-    made = _described(metadata, artifact_name(model_name(metadata), target), runtime)
+    made = _described(metadata, artifact_name(model_name(metadata), target), runtime, photo or metadata.photo.mode)
     place = out_dir / made.name
     sha256 = str(source.get("sha256"))
     check_replaceable(place, source_sha256=sha256, force=force)
@@ -126,17 +128,23 @@ def model_name(metadata: Metadata) -> str:
     return str((metadata.source or {}).get("name") or metadata.name)
 
 
-def _described(metadata: Metadata, name: str, runtime: WebRuntime) -> Metadata:
+def _described(metadata: Metadata, name: str, runtime: WebRuntime, mode: PhotoMode) -> Metadata:
     source = dict(metadata.source or {})
-    notes = page_notes(metadata.photo, metadata.input.channels, runtime, webgpu=metadata.precision != "int8")
+    photo, channels = replace(metadata.photo, mode=mode), metadata.input.channels
+    webgpu = metadata.precision != "int8"
+    notes = [*page_notes(photo, channels, runtime, webgpu=webgpu)]
+    if photo != metadata.photo:
+        notes.append(f"Photos become pixels by {mode}; in {metadata.name} they do by {metadata.photo.mode}.")
     origin = f"The graph is that of {metadata.name}, as are the figures of its gate."
-    before = [note for note in source.get("notes", ()) if note not in notes and PACKAGE not in note]
+    older = {*notes, *page_notes(metadata.photo, channels, runtime, webgpu=webgpu)}
+    before = [note for note in source.get("notes", ()) if note not in older and PACKAGE not in note]
     source["notes"] = [*before, *([] if metadata.format == "web" else [origin]), *notes]
     return replace(
         metadata,
         name=name,
         format="web",
         payload=PAYLOAD,
+        photo=photo,
         graph={key: value for key, value in (metadata.graph or {}).items() if key != "bytes"},
         source=source,
         versions={**metadata.versions, PACKAGE: runtime.version},

@@ -20,9 +20,11 @@ from edge_fm.api.common.export_options import ExportOptions
 from edge_fm_export.context import QuantizeOptions
 from edge_fm_export.pipeline import export_targets
 from edge_fm_export.targets import Target
+from edge_fm_export.web.repackage import web_from_onnx
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.artifacts.files import list_files
 from edge_fm_runtime.artifacts.golden import golden_of
+from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.drift.reference import load_reference
 from edge_fm_runtime.engines import create_engine
 from edge_fm_runtime.errors import ExportError, GateError
@@ -126,7 +128,7 @@ def test_what_fails_for_one_format_fails_for_the_other_without_a_second_try(
     [
         (["onnx"], ["int8"], {}, "to web int8 alone, not to onnx int8"),
         (["web"], ["fp32"], {}, "--precision int8"),
-        (["web"], ["int8"], {"max_drop": 1.0, "photo": "fit"}, "--max-drop, --photo cannot change it"),
+        (["web"], ["int8"], {"max_drop": 1.0, "samples": 5}, "--samples, --max-drop cannot change it"),
     ],
 )
 def test_what_cannot_be_made_of_an_artifact_is_refused(
@@ -135,6 +137,17 @@ def test_what_cannot_be_made_of_an_artifact_is_refused(
     with pytest.raises(ExportError) as caught:
         edge_fm.export(base.path, formats, precisions, options=ExportOptions(**options))
     assert reason in str(caught.value)
+
+
+def test_photos_may_become_pixels_in_another_way(base: Artifact, tmp_path: Path) -> None:
+    found = replace(base, metadata=replace(base.metadata, photo=PhotoSpec("garment", "dark", 9)))
+    first = make_page(found, tmp_path, STAND_IN)
+    assert any("photo mode garment is not computed" in note for note in (first.metadata.source or {})["notes"])
+    (made,) = web_from_onnx(first, Target("web", "int8"), tmp_path, runtime=STAND_IN, photo="fit").results
+    assert made.metadata.photo == PhotoSpec("fit", "dark", 9)
+    assert f"Photos become pixels by fit; in {first.metadata.name} they do by garment." in made.notes
+    assert not any("not computed" in note for note in made.notes)
+    assert "photo mode garment" not in (made.path / "README.md").read_text()
 
 
 def test_a_plan_names_the_folder(base: Artifact) -> None:

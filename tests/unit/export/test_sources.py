@@ -75,6 +75,17 @@ def test_a_file_that_only_looks_like_a_model_is_refused(tmp_path: Path) -> None:
         load_source(fake, labels=["a"])
 
 
+def test_a_photo_mode_alone_leaves_the_rest_as_a_run_was_trained(tiny_runs: dict[str, Any], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_runs["grey"].folder, folder)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["photo"] = {"mode": "garment", "background": "dark", "fill": 3}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    assert load_source(folder, photo="fit").photo == PhotoSpec("fit", "dark", 3)
+    assert load_source(folder, photo=PhotoSpec("crop")).photo == PhotoSpec("crop")
+    assert load_source(folder).photo == PhotoSpec("garment", "dark", 3)
+
+
 @pytest.mark.parametrize("metrics", ["{", "[]", "{}", '{"model": "m"}', '{"model": "m", "labels": [1]}'])
 def test_a_run_with_broken_metrics_is_refused(tiny_runs: dict[str, Any], tmp_path: Path, metrics: str) -> None:
     shutil.copy(tiny_runs["grey"].file, tmp_path)
