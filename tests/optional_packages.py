@@ -11,6 +11,7 @@ from importlib.util import find_spec
 EXTRAS = (
     *(
         "ai_edge_litert",
+        "ai_edge_quantizer",
         "cryptography",
         "cyclonedx",
         "h5py",

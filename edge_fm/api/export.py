@@ -60,7 +60,8 @@ def export(
             format "web" also an ONNX artifact, whose graph is taken as it is.
         formats: "onnx", "openvino", "savedmodel", "litert", "web", "tflm" or "all", which has "web" and "tflm" where
             the package that each needs is on this machine, and "tflm" where no option forbids it.
-        precisions: "fp32", "fp16", "int8" or "all"; None for int8 of tflm, fp32 of the others.
+        precisions: "fp32", "fp16", "int8", "w8a16" (of litert) or "all": the first three; None for int8 of tflm, fp32
+            of the others.
         out: where the artifacts go; None for export/ in the run.
         options: everything else.
         strict: raise for targets that were not written; else the report has them as failures.
@@ -252,11 +253,13 @@ def _calibration(
     note: MessageFn,
     warn: MessageFn,
 ) -> Calibration:
-    """Select the images for int8 where it is a target; an error in them ends int8 alone."""
+    """Select the images for int8 and w8a16 where they are targets; an error in them ends these alone."""
     from edge_fm.api.common.calibration import Calibration, calibration_sets
+    from edge_fm_export.targets import CALIBRATED
     from edge_fm_runtime.errors import EdgeFMError
 
-    if not any(target.precision == "int8" for target in targets):
+    wanted = [precision for precision in CALIBRATED if any(target.precision == precision for target in targets)]
+    if not wanted:
         return Calibration()
     try:
         selected = calibration_sets(
@@ -271,9 +274,9 @@ def _calibration(
             note=note,
         )
     except EdgeFMError as error:
-        if all(target.precision == "int8" for target in targets):
+        if all(target.precision in CALIBRATED for target in targets):
             raise
-        warn(f"int8 will not be built: {error.message}")
+        warn(f"{' and '.join(wanted)} will not be built: {error.message}")
         return Calibration(problem=error)
     for text in selected.notes:
         note(f"Note: {text}")

@@ -20,7 +20,7 @@ from edge_fm_runtime.system.package_versions import package_versions
 
 _VERSIONS = (
     "edge-fm", "keras", "tensorflow", "tf2onnx", "onnx", "onnxslim", "onnxruntime", "openvino", "nncf",
-    "ai-edge-litert", "tflite-micro", "numpy",
+    "ai-edge-litert", "ai-edge-quantizer", "tflite-micro", "numpy",
 )  # fmt: skip
 """Distributions that take part in an export."""
 

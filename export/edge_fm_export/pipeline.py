@@ -21,10 +21,10 @@ from edge_fm_export.gate.reference import reference_predictions
 from edge_fm_export.gate.score_fitting import select_threshold
 from edge_fm_export.graph import count_macs
 from edge_fm_export.planning import artifact_name
-from edge_fm_export.prerequisites import check_request, refused_targets, why_not_int8
+from edge_fm_export.prerequisites import check_request, refused_targets, why_not_calibrated
 from edge_fm_export.quantization.explanation.explanation import Explanation
 from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
-from edge_fm_export.targets import Target, find_builder, find_embed, find_finish
+from edge_fm_export.targets import CALIBRATED, Target, find_builder, find_embed, find_finish
 from edge_fm_export.writer import check_replaceable, disk_errors, install, workspace
 from edge_fm_runtime.arrays import Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact, load_unsigned
@@ -69,10 +69,10 @@ def export_targets(
         targets: as from `parse_targets`.
         out_dir: where the artifacts will stand; made if absent.
         test: the evaluation set: images of the test split, labelled or not.
-        calibration: images from the training split; int8 needs them.
+        calibration: images from the training split; int8 and w8a16 need them.
         validation: labelled images that are not of the test split, for accuracy control and to estimate what int8
-            loses.
-        no_calibration: why there are no calibration images; int8 fails with it.
+            and w8a16 lose.
+        no_calibration: why there are no calibration images; int8 and w8a16 fail with it.
         limits_override: tolerances in place of the defaults, field by field; for all precisions or for each its own.
         quantize: how to quantize.
         rejection: images that the threshold of each artifact is selected on; None records none.
@@ -96,8 +96,8 @@ def export_targets(
     if bom:
         require_bom()
     check_request(source, wanted, test, static_batch)
-    blocked = why_not_int8(source, wanted, test, calibration, validation, no_calibration)
-    if blocked is not None and all(target.precision == "int8" for target in wanted):
+    blocked = why_not_calibrated(source, wanted, test, calibration, validation, no_calibration)
+    if blocked is not None and all(target.precision in CALIBRATED for target in wanted):
         raise blocked
     for target in wanted:
         check_replaceable(out_dir / artifact_name(source.name, target), source_sha256=source.sha256, force=force)
@@ -129,7 +129,7 @@ def export_targets(
             try:
                 if target in refused:
                     raise refused[target]
-                if blocked is not None and target.precision == "int8":
+                if blocked is not None and target.precision in CALIBRATED:
                     raise blocked
                 made = _make(export_, target, work / place.name)
                 if isinstance(made, ExportFailure):

@@ -9,7 +9,11 @@ from edge_fm_export.packages import missing_packages
 from edge_fm_export.targets import Target, target_packages
 from edge_fm_runtime.errors import MissingDependencyError
 
-_DISTRIBUTIONS = {"ai_edge_litert": "ai-edge-litert", "tflite_micro": "tflite-micro"}
+_DISTRIBUTIONS = {
+    "ai_edge_litert": "ai-edge-litert",
+    "ai_edge_quantizer": "ai-edge-quantizer",
+    "tflite_micro": "tflite-micro",
+}
 
 _OWN_EXTRA = {"tflite-micro": "tflm"}
 """Distribution -> the extra that it is in, where that is not `export`."""

@@ -6,7 +6,7 @@ from edge_fm_export.context import BuildContext, EvaluationSet, SourceModel
 from edge_fm_export.gate.fingerprints import count_common
 from edge_fm_export.gate.gate import check_set
 from edge_fm_export.planning import require_ready
-from edge_fm_export.targets import FORMAT_ENTRIES, Target, find_preflight
+from edge_fm_export.targets import CALIBRATED, FORMAT_ENTRIES, Target, find_preflight
 from edge_fm_runtime.artifacts.metadata import Format
 from edge_fm_runtime.errors import EdgeFMError, ExportError
 
@@ -69,7 +69,7 @@ def _why_refused(context: BuildContext, format_: Format) -> EdgeFMError | None:
     return None
 
 
-def why_not_int8(
+def why_not_calibrated(
     source: SourceModel,
     targets: tuple[Target, ...],
     test: EvaluationSet,
@@ -77,12 +77,14 @@ def why_not_int8(
     validation: EvaluationSet | None,
     no_calibration: EdgeFMError | None,
 ) -> EdgeFMError | None:
-    """Why int8 cannot be built from these images; None where it can, or where no target is int8."""
-    if not any(target.precision == "int8" for target in targets):
+    """Why int8 and w8a16 cannot be built from these images; None where they can, or where no target is either."""
+    wanted = [precision for precision in CALIBRATED if any(target.precision == precision for target in targets)]
+    if not wanted:
         return None
     if calibration is None:
         return no_calibration or ExportError(
-            "int8 needs images to calibrate on, from the training split.",
+            f"{' and '.join(wanted)} {'need' if len(wanted) > 1 else 'needs'} images to calibrate on, from the "
+            "training split.",
             hint="Give some: --calibration SOURCE (an image folder, .npz, fashion-mnist, ...)",
         )
     try:
@@ -102,7 +104,7 @@ def _require_disjoint(images: EvaluationSet, name: str, evaluation: EvaluationSe
     common = count_common(images.images, evaluation.images)
     if common:
         raise ExportError(
-            f"{common:,} of the {len(images.images):,} {name} images are {other} images: the gate would evaluate int8 "
-            "on what it was tuned on.",
+            f"{common:,} of the {len(images.images):,} {name} images are {other} images: the gate would evaluate the "
+            "quantized model on what it was tuned on.",
             hint="Calibrate on other images: --calibration SOURCE",
         )

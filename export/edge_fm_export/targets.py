@@ -90,6 +90,7 @@ BUILDERS: Mapping[Target, str] = {
     Target("litert", "fp32"): "edge_fm_export.litert.litert_format:build_fp32",
     Target("litert", "fp16"): "edge_fm_export.litert.litert_format:build_fp16",
     Target("litert", "int8"): "edge_fm_export.litert.litert_format:build_int8",
+    Target("litert", "w8a16"): "edge_fm_export.litert.litert_w8a16:build",
     Target("web", "fp32"): "edge_fm_export.web.web_format:build_fp32",
     Target("web", "fp16"): "edge_fm_export.web.web_format:build_fp16",
     Target("web", "int8"): "edge_fm_export.web.web_format:build_int8",
@@ -101,9 +102,14 @@ _EXTRA_PACKAGES: Mapping[Target, tuple[str, ...]] = {
     Target("openvino", "int8"): ("nncf",),
     Target("onnx", "int8"): ("sympy",),
     Target("web", "int8"): ("sympy",),
+    Target("litert", "w8a16"): ("ai_edge_quantizer",),
 }
 
 ALL = "all"
+USUAL_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+"""What `--precision all` means; w8a16 is for models that lose too much at int8, and is built where it is named."""
+CALIBRATED: tuple[Precision, ...] = ("int8", "w8a16")
+"""Precisions that need calibration images."""
 
 
 def parse_targets(formats: str | Iterable[str], precisions: str | Iterable[str] | None = None) -> tuple[Target, ...]:
@@ -112,9 +118,9 @@ def parse_targets(formats: str | Iterable[str], precisions: str | Iterable[str] 
     Args:
         formats: one or more of `FORMATS`, or "all"; commas separate too. "web" is part of "all" where the package that
             it needs is on this machine.
-        precisions: one or more of `PRECISIONS`, or "all"; None for the first that each format has: int8 for tflm, fp32
-            for the others. With "all" on either side the pairs that do not exist are left out; a pair that is named
-            must exist.
+        precisions: one or more of `PRECISIONS`, or "all", which is fp32, fp16 and int8; None for the first that each
+            format has: int8 for tflm, fp32 for the others. With "all" on either side the pairs that do not exist are
+            left out; a pair that is named must exist.
 
     Raises:
         ExportError: an unknown name, or a pair that does not exist; the message lists what does.
@@ -129,12 +135,14 @@ def parse_targets(formats: str | Iterable[str], precisions: str | Iterable[str] 
     if precisions is None:
         return tuple(t for t in BUILDERS if t.format in wanted_formats and t.precision == _first(t.format))
     wanted_precisions, any_precision = _names(precisions, PRECISIONS, "precision")
+    if any_precision:
+        wanted_precisions = tuple(p for p in PRECISIONS if p in USUAL_PRECISIONS or p in _given(precisions))
     pairs = [Target(cast(Format, f), cast(Precision, p)) for f in wanted_formats for p in wanted_precisions]
     absent = [t for t in pairs if t not in BUILDERS]
     if absent and not (any_format or any_precision):
         raise ExportError(
             f"There is no {' and no '.join(str(t) for t in absent)}; what exists: {describe_targets()}.",
-            hint=f"Such as: edgefm export --format {absent[0].format} --precision {_first(absent[0].format)}",
+            hint=f"Such as: edgefm export {_nearest(absent[0])}",
         )
     return tuple(t for t in BUILDERS if t in pairs)
 
@@ -179,6 +187,13 @@ def _load(spec: str) -> object:
 def _given(names: str | Iterable[str]) -> list[str]:
     parts = [names] if isinstance(names, str) else list(names)
     return [name.strip().lower() for part in parts for name in part.split(",") if name.strip()]
+
+
+def _nearest(absent: Target) -> str:
+    """The options for the precision at the formats that have it, or for the format at its first precision."""
+    having = [target.format for target in BUILDERS if target.precision == absent.precision]
+    own = f"--format {absent.format} --precision {_first(absent.format)}"
+    return own if len(having) > 1 else f"--format {having[0]} --precision {absent.precision}, or {own}"
 
 
 def _first(format: Format) -> Precision:

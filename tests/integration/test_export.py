@@ -18,7 +18,7 @@ from tiny_models import TINY_SHAPES, tiny_images, tiny_set
 from edge_fm_export.engines import REFERENCE_ENGINES, reference_engine
 from edge_fm_export.gate.gate import verify_against
 from edge_fm_export.results import ExportFailure, ExportReport, ExportResult
-from edge_fm_export.targets import BUILDERS, Target, parse_targets
+from edge_fm_export.targets import BUILDERS, CALIBRATED, Target, parse_targets
 from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.artifacts.files import list_files
 from edge_fm_runtime.artifacts.golden import load_golden
@@ -53,7 +53,7 @@ def test_the_artifact_is_complete_and_passes_its_golden_predictions(
     assert metadata.accuracy["n"] == 200 and metadata.accuracy["value"] > 0.9
     assert metadata.graph["macs"] > metadata.graph["parameters"] > 0 < metadata.graph["nodes"]
     assert metadata.graph["bytes"] == result.bytes
-    assert (metadata.quantization is not None) == (target.precision == "int8")
+    assert (metadata.quantization is not None) == (target.precision in CALIBRATED)
     engine = create_engine(artifact, registry=ALL_ENGINES)
     verification = verify_golden(artifact, engine)
     engine.close()

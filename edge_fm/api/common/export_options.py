@@ -23,9 +23,10 @@ class ExportOptions:
     """How `export` opens, converts and checks a model; each default is that of `edgefm export`.
 
     Attributes:
-        calibration: source of the images that int8 is calibrated on; None for the training split of `data`.
+        calibration: source of the images that int8 and w8a16 are calibrated on; None for the training split of `data`.
         samples: how many images to calibrate on; None for 300, or as many as there are.
-        max_drop: largest accuracy drop in points; None for the precision's own limit, 0.5 for int8.
+        max_drop: largest accuracy drop in points; None for the precision's own limit, 0.5 for int8 and
+            w8a16.
         min_agreement: least top-1 agreement, 0 to 1; None for the precision's own limit.
         max_diff: largest difference of a probability; None for the format's own limit.
         accuracy_control: leave in float what costs too much accuracy, to stay under `max_drop`.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def print_results(report: ExportReport) -> None:
     """Print one row for each target: bytes, accuracy, drop with its interval, agreement, latency here, verdict."""
+    from edge_fm_export.targets import CALIBRATED
+
     results = report.results
     latency = _latency(results)
     rows = [_row(r.path.name, r.bytes, r.parity, f"{latency[r.path]:.3f}", _verdict(r.checks)) for r in results]
@@ -39,7 +41,7 @@ def print_results(report: ExportReport) -> None:
         if result.budget is not None:
             _print_budget(result.path.name, result.budget)
     for result in results:
-        if result.target.precision != "int8":
+        if result.target.precision not in CALIBRATED:
             continue
         floats = [r for r in results if (r.target.format, r.target.precision) == (result.target.format, "fp32")]
         if floats and latency[result.path] > latency[floats[0].path]:

@@ -46,13 +46,14 @@ export_options = option_group(
         "--precision",
         "precisions",
         multiple=True,
-        metavar="fp32|fp16|int8|all",
-        help="Precision; may be repeated. Default: fp32; int8 for tflm.",
+        metavar="fp32|fp16|int8|w8a16|all",
+        help="Precision; may be repeated. w8a16 (8-bit weights, 16-bit activations) is of litert, and no part of all. "
+        "Default: fp32; int8 for tflm.",
     ),
     click.option(
         "--calibration",
         metavar="SOURCE",
-        help="Images that int8 is calibrated on. Default: the training split of --data.",
+        help="Images that int8 and w8a16 are calibrated on. Default: the training split of --data.",
     ),
     click.option(
         "--samples",
@@ -63,7 +64,7 @@ export_options = option_group(
         "--max-drop",
         type=click.FloatRange(0),
         metavar="POINTS",
-        help=f"Largest accuracy drop. Default for int8: {_INT8.max_drop_points:g}.",
+        help=f"Largest accuracy drop. Default for int8 and w8a16: {_INT8.max_drop_points:g}.",
     ),
     click.option(
         "--min-agreement",

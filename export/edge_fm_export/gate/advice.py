@@ -29,7 +29,7 @@ def gate_advice(
         checks: of its gate.
         target: format and precision of the artifact.
         quantize: how it was quantized.
-        calibrated: the number of images that calibrated int8.
+        calibrated: the number of images that calibrated int8 or w8a16.
         explanation: of the quantized model, if there is one.
 
     Example:
@@ -38,15 +38,18 @@ def gate_advice(
         'Try --samples 1000 or --precision fp16. To accept it as it is: --max-drop 3.3'
     """
     failed = [check for check in checks if not check.passed]
+    # With fewer images than the usual number there are no more.
+    more = [f"--samples {_MANY_SAMPLES}"] if DEFAULT_SAMPLES <= calibrated < _MANY_SAMPLES else []
     better = {
         "int8": [
             *_measured(explanation),
             # LiteRT's converter, which makes models for TFLM too, has no accuracy control.
             *([] if quantize.accuracy_control or target.format in ("litert", "tflm") else ["--accuracy-control"]),
-            # With fewer images than the usual number there are no more.
-            *([f"--samples {_MANY_SAMPLES}"] if DEFAULT_SAMPLES <= calibrated < _MANY_SAMPLES else []),
+            *more,
+            *(["--precision w8a16"] if target.format == "litert" else []),
             "--format litert --precision fp16" if target.format == "tflm" else "--precision fp16",
         ],
+        "w8a16": [*more, "--precision fp16"],
         "fp16": ["--precision fp32"],
         "fp32": [],
     }[target.precision]

@@ -36,7 +36,7 @@ from edge_fm_runtime.parity.verification import Verification
 from edge_fm_runtime.progress import ProgressFn, silent
 
 _SINGLES = 32
-_SELF_AGREEMENT: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25}
+_SELF_AGREEMENT: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25, "w8a16": 0.05}
 """How far an engine's predictions for an image may depend on the other images of a batch: kernels differ."""
 
 

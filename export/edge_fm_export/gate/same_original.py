@@ -17,7 +17,7 @@ SAME_CHECKS = (SAME_MODEL, _TO_OTHER)
 
 _MAX_ABS_DIFF = 1e-3
 """How far the probabilities of one model differ from machine to machine, at most."""
-_AGREEMENT: dict[Precision, float] = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.95}
+_AGREEMENT: dict[Precision, float] = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.95, "w8a16": 0.95}
 
 
 def check_same_original(artifact: Artifact, source: SourceModel, parity: Parity) -> Check | None:

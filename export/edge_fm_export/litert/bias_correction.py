@@ -1,4 +1,4 @@
-"""Bias correction of a `.tflite` file: int32 biases that take back the shift of each channel's mean.
+"""Bias correction of a `.tflite` file: integer biases that take back the shift of each channel's mean.
 
 As for ONNX (Nagel 2019, arXiv:1906.04721, section 4.2): each layer by itself, on the float model's activations.
 """
@@ -17,7 +17,9 @@ from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.errors import ExportError
 
 Floats = npt.NDArray[np.float32]
-_INT32 = np.iinfo(np.int32)
+_BITS: dict[str, type[np.signedinteger[Any]]] = {"INT8": np.int8, "INT16": np.int16}
+"""Types of activations: 8 bits at int8, 16 at w8a16."""
+_BIASES: dict[str, type[np.signedinteger[Any]]] = {"INT32": np.int32, "INT64": np.int64}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class _Layer:
         rounded: its weights as they were rounded, in float.
         step: scale of its input; None where that stays in float.
         zero: zero point of its input.
-        bias: index of its int32 bias in the quantized model.
+        limits: the smallest and the largest integer that its input can have.
+        bias: index of its bias in the quantized model.
+        kept: the type of the bias.
         scale: of that bias, one for each channel.
         lost: the float bias less the rounded one.
         options: strides, padding and dilation.
@@ -43,7 +47,9 @@ class _Layer:
     rounded: Floats
     step: float
     zero: int
+    limits: tuple[int, int]
     bias: int
+    kept: type[np.signedinteger[Any]]
     scale: npt.NDArray[np.float64]
     lost: npt.NDArray[np.float64]
     options: Any
@@ -53,7 +59,7 @@ def correct_biases(quantized: bytes, original: bytes, images: Iterator[Pixels]) 
     """The quantized model with corrected biases.
 
     Args:
-        quantized: a full-integer `.tflite` file.
+        quantized: a `.tflite` file with 8-bit weights and integer activations, of 8 or 16 bits.
         original: the float `.tflite` file of the same model.
         images: calibration images, batches of uint8 `[N,H,W,C]`.
 
@@ -71,34 +77,43 @@ def correct_biases(quantized: bytes, original: bytes, images: Iterator[Pixels]) 
     graph = model.subgraphs[0]
     for layer, shift in zip(layers, shifts, strict=True):
         buffer = model.buffers[graph.tensors[layer.bias].buffer]
-        bias = np.frombuffer(bytes(buffer.data), np.int32).astype(np.float64)
-        corrected = np.clip(np.rint(bias + shift / layer.scale), _INT32.min, _INT32.max).astype(np.int32)
+        bias = np.frombuffer(bytes(buffer.data), layer.kept).astype(np.float64)
+        corrected = _rounded(bias + shift / layer.scale, layer.kept)
         buffer.data = np.frombuffer(corrected.tobytes(), np.uint8)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _rounded(bias: npt.NDArray[np.float64], kind: type[np.signedinteger[Any]]) -> npt.NDArray[Any]:
+    """The nearest integers; a float holds those of 64 bits up to 2**53 alone, which no bias comes near."""
+    limit = min(int(np.iinfo(kind).max), 2**53)
+    return np.clip(np.rint(bias), -limit, limit).astype(kind)
 
 
 def _layers(quantized: Any, original: Any, schema: Any) -> list[_Layer]:
     pairs = list(zip(_operators(quantized, schema), _operators(original, schema), strict=False))
     if len(_operators(quantized, schema)) != len(_operators(original, schema)) or any(a[0] != b[0] for a, b in pairs):
         raise ExportError(
-            "LiteRT's converter arranged the layers of the int8 model otherwise than those of the float model: their "
-            "biases cannot be corrected.",
+            "The layers of the quantized model are not in the order of those of the float model: their biases cannot "
+            "be corrected.",
             hint="Use --format onnx or openvino, which can.",
         )
     tensors, floats = quantized.subgraphs[0].tensors, original.subgraphs[0].tensors
+    types = {getattr(schema.TensorType, name): dtype for name, dtype in _BITS.items()}
+    biases = {getattr(schema.TensorType, name): dtype for name, dtype in _BIASES.items()}
     found = []
     for (kind, one), (_, other) in pairs:
         source, weights, bias = (tensors[i] for i in (*one.inputs, *[-1] * (3 - len(one.inputs)))[:3])
-        if len(one.inputs) < 3 or one.inputs[2] < 0 or source.type != schema.TensorType.INT8:
+        activation, kept = types.get(source.type), biases.get(bias.type)
+        if len(one.inputs) < 3 or one.inputs[2] < 0 or activation is None:
             continue
-        if bias.type != schema.TensorType.INT32 or weights.type != schema.TensorType.INT8:
+        if kept is None or weights.type != schema.TensorType.INT8:
             continue
         values = _values(quantized, weights, np.int8).astype(np.float32)
         scales = np.asarray(weights.quantization.scale, np.float32)
         shape = [1] * values.ndim
         shape[weights.quantization.quantizedDimension] = -1
         scale = np.asarray(bias.quantization.scale, np.float64)
-        own = _values(quantized, bias, np.int32) * scale
+        own = _values(quantized, bias, kept) * scale
         has_bias = len(other.inputs) > 2 and other.inputs[2] >= 0
         theirs = _values(original, floats[other.inputs[2]], np.float32) if has_bias else np.zeros_like(own)
         found.append(
@@ -109,7 +124,9 @@ def _layers(quantized: Any, original: Any, schema: Any) -> list[_Layer]:
                 values * scales.reshape(shape),
                 float(source.quantization.scale[0]),
                 int(source.quantization.zeroPoint[0]),
+                (int(np.iinfo(activation).min), int(np.iinfo(activation).max)),
                 one.inputs[2],
+                kept,
                 scale,
                 np.asarray(theirs - own, np.float64),
                 one.builtinOptions,
@@ -171,7 +188,7 @@ def _shifts(
 
 def _shift(layer: _Layer, activation: Floats, schema: Any) -> npt.NDArray[np.float64]:
     """What rounding weights and input took from the mean of each channel, without the bias."""
-    steps = np.clip(np.rint(activation / layer.step) + layer.zero, -128, 127) - layer.zero
+    steps = np.clip(np.rint(activation / layer.step) + layer.zero, *layer.limits) - layer.zero
     rounded = np.asarray(steps * layer.step, np.float32)
     difference = _compute(layer, activation, layer.floats, schema) - _compute(layer, rounded, layer.rounded, schema)
     return np.asarray(difference.mean(axis=tuple(range(difference.ndim - 1))), np.float64)

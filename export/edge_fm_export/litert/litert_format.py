@@ -1,4 +1,4 @@
-"""LiteRT (`.tflite`) by TensorFlow's converter: fp32, fp16 weights, and full-integer int8."""
+"""LiteRT (`.tflite`) by TensorFlow's converter: fp32, fp16 weights, and full-integer int8; `litert_w8a16` has w8a16."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from edge_fm_runtime.system.captured_log import known_log_lines_hidden
 PAYLOAD = "model.tflite"
 LADDER: tuple[tuple[Measure, ...], ...] = (("bias correction",),)
 _KNOWN_LOG_LINES = re.compile(rb"INFO: (Created TensorFlow Lite XNNPACK delegate|Initialized TensorFlow Lite runtime)")
-_CORRECTION_IMAGES = 128
+CORRECTION_IMAGES = 128
 """Means of channels have settled by then."""
 
 
@@ -37,13 +37,13 @@ def build_fp32(context: BuildContext, folder: Path) -> Built:
     Raises:
         ExportError: an operator of the model has no LiteRT kernel.
     """
-    return _write(folder, convert(context, "fp32"))
+    return write_payload(folder, convert(context, "fp32"))
 
 
 def build_fp16(context: BuildContext, folder: Path) -> Built:
     """Build the fp16 artifact's `model.tflite`: weights in half precision; CPUs compute in fp32."""
     note = "CPUs widen the half-precision weights and compute in fp32: half the bytes, no gain in speed."
-    return _write(folder, convert(context, "fp16"), notes=(note,))
+    return write_payload(folder, convert(context, "fp16"), notes=(note,))
 
 
 def build_int8(context: BuildContext, folder: Path) -> Built:
@@ -53,7 +53,7 @@ def build_int8(context: BuildContext, folder: Path) -> Built:
         ExportError: no calibration images, accuracy control was requested, or an operator has no integer kernel.
     """
     quantized = quantize_int8(context, what="LiteRT's converter")
-    return _write(folder, quantized.content, quantization=quantized.record, notes=quantized.notes)
+    return write_payload(folder, quantized.content, quantization=quantized.record, notes=quantized.notes)
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,7 @@ def quantize_int8(context: BuildContext, *, what: str) -> Int8Model:
     Raises:
         ExportError: as for `build_int8`.
     """
-    for option, given in (
-        ("--accuracy-control", context.quantize.accuracy_control),
-        ("--keep-float", context.quantize.keep_float),
-    ):
-        if given:
-            raise ExportError(
-                f"{what} cannot leave layers in float; the onnx and openvino formats can.",
-                hint=f"Leave out {option} for this format, or use --format onnx.",
-            )
+    refuse_float_layers(context, what=what)
     calibration = require_calibration(context)
     # Formats of one export share it.
     stored = context.scratch / "litert-int8.tflite", context.scratch / "litert-int8.json"
@@ -105,7 +97,7 @@ def quantize_int8(context: BuildContext, *, what: str) -> Int8Model:
 
     def make(measures: tuple[Measure, ...]) -> Predict:
         if measures:
-            images = batches(calibration.images[:_CORRECTION_IMAGES], static=context.static_batch, size=8)
+            images = batches(calibration.images[:CORRECTION_IMAGES], static=context.static_batch, size=8)
             trials[measures] = correct_biases(trials[()], original.model(), images)
         else:
             trials[()] = convert(context, "int8")
@@ -119,6 +111,27 @@ def quantize_int8(context: BuildContext, *, what: str) -> Int8Model:
     stored[0].write_bytes(made.content)
     stored[1].write_text(json.dumps({"record": made.record, "notes": made.notes}), encoding="utf-8")
     return made
+
+
+def refuse_float_layers(context: BuildContext, *, what: str) -> None:
+    """Refuse options that leave selected layers in float.
+
+    Args:
+        context: of the export.
+        what: cannot do so, for the message.
+
+    Raises:
+        ExportError: such an option was given.
+    """
+    for option, given in (
+        ("--accuracy-control", context.quantize.accuracy_control),
+        ("--keep-float", context.quantize.keep_float),
+    ):
+        if given:
+            raise ExportError(
+                f"{what} cannot leave layers in float; the onnx and openvino formats can.",
+                hint=f"Leave out {option} for this format, or use --format onnx --precision int8.",
+            )
 
 
 class _Floats:
@@ -194,8 +207,16 @@ def count_nodes(content: bytes) -> dict[str, int]:
     return {"nodes": len(graph.operators), "parameters": sum(math.prod(t.shape) for t in constants if len(t.shape))}
 
 
-def _write(
+def write_payload(
     folder: Path, data: bytes, *, quantization: Mapping[str, Any] | None = None, notes: tuple[str, ...] = ()
 ) -> Built:
+    """Write the `.tflite` file into the artifact's folder.
+
+    Args:
+        folder: of the artifact.
+        data: the file's bytes.
+        quantization: how it was quantized, for the metadata; None for floats.
+        notes: for a person.
+    """
     (folder / PAYLOAD).write_bytes(data)
     return Built(PAYLOAD, quantization=quantization, graph=count_nodes(data), notes=notes)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.context import BuildContext, EvaluationSet
+from edge_fm_runtime.artifacts.metadata import Precision
 from edge_fm_runtime.errors import DataError, ExportError
 
 DEFAULT_SAMPLES = 300
@@ -78,8 +79,12 @@ def hash_images(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64] | N
     return digest.hexdigest()
 
 
-def require_calibration(context: BuildContext) -> EvaluationSet:
+def require_calibration(context: BuildContext, precision: Precision = "int8") -> EvaluationSet:
     """The calibration images of `context`.
+
+    Args:
+        context: of the export.
+        precision: that needs them, for messages.
 
     Raises:
         ExportError: there are none, or they do not fit the model.
@@ -87,7 +92,7 @@ def require_calibration(context: BuildContext) -> EvaluationSet:
     images = context.calibration
     if images is None or not len(images.images):
         raise ExportError(
-            "int8 needs images to calibrate with, and none were given.",
+            f"{precision} needs images to calibrate with, and none were given.",
             hint="Give training images: edgefm export ... --calibration SOURCE, or --data SOURCE.",
         )
     if images.images.shape[1:] != context.source.input.shape:

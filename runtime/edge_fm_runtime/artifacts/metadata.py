@@ -22,7 +22,8 @@ MAX_METADATA_BYTES = 4 * 1024 * 1024
 CHECKSUM_KEY = "metadata_sha256"
 
 Format: TypeAlias = Literal["savedmodel", "onnx", "openvino", "litert", "web", "tflm"]
-Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
+Precision: TypeAlias = Literal["fp32", "fp16", "int8", "w8a16"]
+"""Of weights and activations alike, but for "w8a16": weights of 8 bits, activations of 16."""
 Task: TypeAlias = Literal["multi-label"]
 """What a model predicts other than one class of many: "multi-label", any number of labels, each by its own sigmoid."""
 PhotoMode: TypeAlias = Literal["garment", "fit", "crop", "stretch"]

@@ -56,8 +56,7 @@ class LiteRtEngine(Engine):
         self.streams = self.threads if options.hint == "throughput" else 1
         runners = [_Runner(artifact, self.threads // self.streams) for _ in range(self.streams)]
         # Weights of half precision are widened when they are loaded: XNNPACK computes in fp32 on CPUs.
-        integer = artifact.metadata.precision == "int8" and _computes_in_int8(runners[0].interpreter)
-        self.precision = "int8" if integer else "fp32"
+        self.precision = _arithmetic(artifact, runners[0].interpreter)
         self._free: SimpleQueue[_Runner] = SimpleQueue()
         for runner in runners:
             with known_log_lines_hidden(_KNOWN_LOG_LINES):
@@ -179,9 +178,11 @@ def _check(artifact: Artifact, inputs: list[dict[str, Any]], outputs: list[dict[
         )
 
 
-def _computes_in_int8(interpreter: Interpreter) -> bool:
-    """Whether there are 8-bit activations: tensors with one scale for all channels, and a batch side."""
-    return any(
-        t["dtype"] is np.int8 and len(t["quantization_parameters"]["scales"]) == 1
+def _arithmetic(artifact: Artifact, interpreter: Interpreter) -> str:
+    """What a quantized model computes with: the activations' type, of tensors with one scale for all channels."""
+    activation = {"int8": np.int8, "w8a16": np.int16}.get(artifact.metadata.precision)
+    found = any(
+        t["dtype"] is activation and len(t["quantization_parameters"]["scales"]) == 1
         for t in interpreter.get_tensor_details()
     )
+    return artifact.metadata.precision if found else "fp32"

@@ -21,8 +21,8 @@ from edge_fm_runtime.parity.comparison import Parity
 from edge_fm_runtime.parity.extra_outputs import compare_outputs
 from edge_fm_runtime.parity.predictions import compare_predictions
 
-_DEVICE_AGREEMENT = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.95}
-_DEVICE_MAX_ABS_DIFF = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25}
+_DEVICE_AGREEMENT = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.95, "w8a16": 0.999}
+_DEVICE_MAX_ABS_DIFF = {"fp32": 1e-3, "fp16": 0.05, "int8": 0.25, "w8a16": 0.05}
 """How far a device's predictions may be from the exporting machine's; integer kernels round in different places."""
 
 
@@ -161,8 +161,8 @@ def _distinct(images: Pixels) -> npt.NDArray[np.intp]:
 def _checks_against_original(artifact: Artifact, parity: Parity, exported: Parity) -> tuple[Check, ...]:
     """The gate's limits where they fit a few dozen images.
 
-    fp16 and int8 may differ from the original as far as they did on the exporting machine, and in as many images more
-    as a device may differ from that machine.
+    The other precisions may differ from the original as far as they did on the exporting machine, and in as many images
+    more as a device may differ from that machine.
     """
     metadata = artifact.metadata
     if metadata.precision == "fp32":

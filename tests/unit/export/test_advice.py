@@ -36,7 +36,10 @@ def test_only_what_can_help_is_named() -> None:
     assert "--samples 1000" in gate_advice(drop, Target("onnx", "int8"), QuantizeOptions(), calibrated=300)
     assert "--accuracy-control" not in gate_advice(drop, Target("onnx", "int8"), QuantizeOptions(accuracy_control=True))
     litert = gate_advice(drop, Target("litert", "int8"), QuantizeOptions(), calibrated=300)
-    assert "--accuracy-control" not in litert and "--precision fp16" in litert
+    assert "--accuracy-control" not in litert and "--precision w8a16 or --precision fp16" in litert
+    finer = gate_advice(drop, Target("litert", "w8a16"), QuantizeOptions(), calibrated=300)
+    assert "Try --samples 1000 or --precision fp16." in finer
+    assert all("w8a16" not in gate_advice(drop, Target(f, "int8"), QuantizeOptions()) for f in ("onnx", "openvino"))
     assert "--precision fp32" in gate_advice(drop, Target("onnx", "fp16"), QuantizeOptions())
     batch = gate_advice(
         [Check("max_abs_diff_batch1", 0.5, 1e-3, passed=False)], Target("onnx", "fp32"), QuantizeOptions()

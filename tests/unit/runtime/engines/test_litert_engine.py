@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge_fm_export.results import ExportResult
 
 Exported = Callable[[str, Target], "ExportResult"]
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "fp16", "int8", "w8a16")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_predictions_at_any_batch_size(precision: Any, exported: Exported) -> No
     images, _ = tiny_images(TINY_SHAPES["colour"], 9, seed=8)
     engine = create_engine(artifact, options=EngineOptions(threads=1))
     assert (engine.name, engine.device, engine.threads) == ("litert", "CPU", 1)
-    assert engine.precision == ("int8" if precision == "int8" else "fp32")
+    assert engine.precision == (precision if precision in ("int8", "w8a16") else "fp32")
     whole = engine.infer(images)
     assert whole.dtype == np.float32 and whole.shape == (9, 4)
     kept = whole.copy()

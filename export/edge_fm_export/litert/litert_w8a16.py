@@ -1,0 +1,122 @@
+"""LiteRT at w8a16: 8-bit weights and 16-bit activations by ai-edge-quantizer, for models that lose too much at int8."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from edge_fm_export.context import BuildContext, Built
+from edge_fm_export.litert.bias_correction import correct_biases
+from edge_fm_export.litert.converter_process import convert
+from edge_fm_export.litert.fast_biases import shorten_biases
+from edge_fm_export.litert.litert_format import CORRECTION_IMAGES, LADDER, predictor, refuse_float_layers, write_payload
+from edge_fm_export.litert.model_file import read_model
+from edge_fm_export.litert.static_quantizer import RECIPES, float_operators, quantize_static
+from edge_fm_export.packages import require_package
+from edge_fm_export.quantization.calibration import batches, require_calibration
+from edge_fm_export.quantization.explanation.layer_names import LayerNames
+from edge_fm_export.quantization.measures import Measure, Predict, select_measures
+from edge_fm_runtime.arrays import Pixels, Probabilities
+from edge_fm_runtime.errors import ExportError
+from edge_fm_runtime.system.brief_errors import brief
+
+_BITS: Final = 16
+_NAMED = 3
+"""How many layers of a kind a note names; the metadata have all."""
+
+
+def build(context: BuildContext, folder: Path) -> Built:
+    """Build the w8a16 artifact's `model.tflite`: uint8 pixels in, float32 probabilities out.
+
+    Operators without a 16-bit kernel in ai-edge-quantizer stay in float: the artifact's notes and its metadata name
+    them.
+
+    Raises:
+        ExportError: no calibration images, layers in float were requested, the model cannot be quantized, or LiteRT has
+            no 16-bit kernel for an operator that was.
+        MissingDependencyError: ai-edge-quantizer is not installed.
+    """
+    require_package("ai_edge_quantizer", "w8a16 for LiteRT")
+    refuse_float_layers(context, what="ai-edge-quantizer")
+    calibration = require_calibration(context, "w8a16")
+    original = convert(context, "fp32")
+    trials: dict[tuple[Measure, ...], bytes] = {}
+
+    def make(measures: tuple[Measure, ...]) -> Predict:
+        if measures:
+            images = batches(calibration.images[:CORRECTION_IMAGES], static=context.static_batch, size=8)
+            trials[measures] = correct_biases(trials[()], original, images)
+        else:
+            images = batches(calibration.images, static=context.static_batch, size=1)
+            count, progress = len(calibration.images), context.progress
+            trials[()] = quantize_static(original, images, activation_bits=_BITS, count=count, progress=progress)
+            _require_kernels(context, trials[()])
+        # After the biases are corrected: sums must still be within 32 bits.
+        return predictor(shorten_biases(trials[measures]))
+
+    def keras(batch: Pixels) -> Probabilities:
+        return np.asarray(context.source.model(batch, training=False), np.float32)
+
+    selected = select_measures(context, LADDER, make, keras, further="--precision fp16 leaves all layers in float.")
+    content = shorten_biases(trials[selected.measures])
+    kept = _kept_float(context, content)
+    record = {
+        "quantizer": "ai-edge-quantizer",
+        "recipe": RECIPES[_BITS],
+        "weights": "int8, symmetric, per channel",
+        "activations": "int16, symmetric",
+        "samples": len(calibration.images),
+        "calibration_sha256": calibration.sha256,
+        "seed": context.quantize.seed,
+        "kept_float": sorted({layer for layers in kept.values() for layer in layers}),
+        **selected.record,
+    }
+    return write_payload(folder, content, quantization=record, notes=(*selected.notes, *_notes(kept)))
+
+
+def _require_kernels(context: BuildContext, content: bytes) -> None:
+    """Raise unless LiteRT can run every operator of the quantized model."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        Interpreter(
+            model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        ).allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise ExportError(
+            f"LiteRT cannot run the model with 16-bit activations: {_failing_layer(context, content, brief(error))}",
+            hint="Use --precision fp16, or int8 for ONNX or OpenVINO, which can leave layers in float.",
+        ) from error
+
+
+def _failing_layer(context: BuildContext, content: bytes, reason: str) -> str:
+    """LiteRT's reason, with the layer of the operator that it gives the number of."""
+    graph = read_model(content).subgraphs[0]
+    number = re.search(r"Node number (\d+)", reason)
+    if number is None or int(number[1]) >= len(graph.operators):
+        return reason
+    name = (graph.tensors[int(graph.operators[int(number[1])].outputs[0])].name or b"").decode("utf-8", "replace")
+    return f"{reason} That is layer {LayerNames(context.source.model).of(name) or name}."
+
+
+def _kept_float(context: BuildContext, content: bytes) -> dict[str, list[str]]:
+    """Operators that stayed in float, by their kinds -> the layers that have them, each once."""
+    names = LayerNames(context.source.model)
+    kept: dict[str, dict[str, None]] = {}
+    for kind, result in float_operators(content):
+        kept.setdefault(kind, {})[names.of(result) or result] = None
+    return {kind: list(layers) for kind, layers in kept.items()}
+
+
+def _notes(kept: dict[str, list[str]]) -> tuple[str, ...]:
+    """For a person: which operators stayed in float."""
+    if not kept:
+        return ()
+    parts = []
+    for kind, layers in kept.items():
+        more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
+        parts.append(f"{kind} in {', '.join(layers[:_NAMED])}{more}")
+    return (f"Computed in float, since ai-edge-quantizer has no 16-bit form of these operators: {'; '.join(parts)}.",)
