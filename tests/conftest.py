@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -12,6 +13,8 @@ import pytest
 from fork_server import fork_server
 from optional_packages import absent_package
 from tiny_models import TINY_SHAPES, TinyRun, make_run, tiny_set
+
+from edge_fm_runtime.system.garbage_collection import set_own_process
 
 if TYPE_CHECKING:
     from edge_fm_export.context import SourceModel
@@ -27,12 +30,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
     )
+    set_own_process()  # collections through all that TensorFlow defines would take a sixth of the tests' time
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put files with slow tests first: of several processes, none then has a long file left when the others end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves, some hundred thousand objects, out of garbage collections."""
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

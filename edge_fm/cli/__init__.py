@@ -19,6 +19,7 @@ from edge_fm.process import run_process
 from edge_fm.signals import Interrupted, interruption
 from edge_fm.streams import STDOUT
 from edge_fm_runtime.errors import EdgeFMError, EdgeFMWarning
+from edge_fm_runtime.system.garbage_collection import set_own_process
 
 _COMMANDS = {
     "train": "train a model and leave a run",
@@ -196,6 +197,7 @@ def _show_warning(
 
 def run() -> None:
     """Run the command line in a process that `edge_fm.process` prepared; ends in SystemExit."""
+    set_own_process()
     warnings.showwarning = _show_warning
     # TensorFlow greets with a screenful of notes about the machine; its errors arrive as exceptions all the same.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -15,6 +15,7 @@ from edge_fm_export.compat import keras_internals, tensorflow_graphs
 from edge_fm_export.compat.library_folders import own_keras_folder
 from edge_fm_runtime.errors import ExportError, MissingDependencyError
 from edge_fm_runtime.system.captured_log import known_log_lines_hidden
+from edge_fm_runtime.system.garbage_collection import uncollected_import
 
 # What TensorFlow's C++ side writes to file descriptor 2 whatever its log level: glog lines of information,
 # the complaint that there is no CUDA driver, which is no error on a machine without a GPU,
@@ -33,7 +34,7 @@ def import_keras() -> Any:
     if "keras" in sys.modules:
         import keras
     else:
-        with own_keras_folder(), known_log_lines_hidden(NOISE):
+        with own_keras_folder(), known_log_lines_hidden(NOISE), uncollected_import():
             import keras
 
             if keras.backend.backend() == "tensorflow":
@@ -63,7 +64,7 @@ def require_tensorflow(purpose: str) -> tuple[Any, Any]:
             import keras
             import tensorflow as tf
         else:
-            with own_keras_folder(), known_log_lines_hidden(NOISE):
+            with own_keras_folder(), known_log_lines_hidden(NOISE), uncollected_import():
                 import keras
                 import tensorflow as tf
 

@@ -1,0 +1,53 @@
+"""Large libraries are imported without garbage collections, and in our own program stay out of later ones."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from edge_fm_runtime.system.garbage_collection import set_own_process, uncollected_import
+
+
+@pytest.fixture
+def collections() -> Iterator[list[str]]:
+    """Collections that happened, as they happen."""
+    seen: list[str] = []
+
+    def note(phase: str, _: object) -> None:
+        seen.append(phase)
+
+    gc.callbacks.append(note)
+    yield seen
+    gc.callbacks.remove(note)
+
+
+@pytest.fixture(params=[True, False], ids=["own process", "as a library"])
+def own(request: pytest.FixtureRequest) -> Iterator[bool]:
+    set_own_process(request.param)
+    yield request.param
+    set_own_process()  # as conftest.py has it
+
+
+def test_no_collection_while_libraries_are_imported(collections: list[str], own: bool) -> None:
+    before = gc.get_freeze_count()
+    with uncollected_import():
+        kept = [[number] for number in range(50_000)]
+        assert not gc.isenabled() and collections == []
+    assert gc.isenabled()
+    assert (gc.get_freeze_count() > before + len(kept)) == own
+
+
+def test_an_import_that_fails_leaves_the_collector_as_it_was() -> None:
+    before = gc.get_freeze_count()
+    with pytest.raises(ImportError), uncollected_import():
+        raise ImportError
+    assert gc.isenabled() and gc.get_freeze_count() == before
+    gc.disable()
+    try:
+        with uncollected_import():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
