@@ -1,9 +1,9 @@
-"""What a server costs: requests/s of one photo each beside `classify_many`, latency at 70% of that, twice too many.
+"""What a server costs: requests/s of one photo each beside `classify_many`, and latency at 70% of that.
 
-    python benchmarks/serving_load.py PHOTOS [ARTIFACT] [--seconds S] [--minutes-over M]
+    python benchmarks/serving_load.py PHOTOS [ARTIFACT] [--seconds S]
 
 PHOTOS is a folder. Needs `hey` (in Debian). The server is a process of its own; `hey` and `classify_many` get
-the same photo bytes. `classify_many` gets them in memory, in threads.
+the same photo bytes. `classify_many` gets them in memory, in threads. Too many requests: serving_overload.py.
 """
 
 from __future__ import annotations
@@ -87,7 +87,6 @@ def main() -> None:
     parser.add_argument("artifact", nargs="?", default="edgenet-s-onnx-int8")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--minutes-over", type=float, default=0)
     given = parser.parse_args()
     files = sorted(p for p in given.photos.rglob("*") if p.suffix.lower() in SUFFIXES)
     photo = files[len(files) // 2]
@@ -103,25 +102,12 @@ def main() -> None:
         print(f"median ratio {sorted(ratios)[len(ratios) // 2]:.2f} ({photo.name}, {given.artifact})")
         part = load(url, photo, given.seconds, 8, 0.7 * most["per_s"])
         print(f"at 70%: {part['per_s']:.0f} requests/s, p99 {part['p99_ms']:.1f} ms, {part['statuses']}")
-    if given.minutes_over:
-        over(given.artifact, photo, 60 * given.minutes_over)
 
 
 def resident(process: int) -> int:
     """Bytes of memory that a process holds (Linux)."""
     text = Path(f"/proc/{process}/status").read_text()
     return 1024 * int(text.partition("VmRSS:")[2].split()[0])
-
-
-def over(artifact: str, photo: Path, seconds: float) -> None:
-    """Twice as many connections as requests are taken at once, for as long as `seconds`."""
-    with served(artifact, "--max-requests", "16") as (url, process):
-        load(url, photo, 5, 32)
-        first = resident(process)
-        found = load(url, photo, seconds, 32)
-        last = resident(process)
-        print(f"over for {seconds:g} s: {found['statuses']} {found['errors']}")
-        print(f"memory {first / 2**20:.0f} MiB after 5 s, {last / 2**20:.0f} MiB at the end: {last / first:.3f}")
 
 
 if __name__ == "__main__":

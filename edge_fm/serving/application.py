@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_fm.serving import routes_page, routes_photos, routes_protocol
+from edge_fm.serving.overload import RefuseEarly
 from edge_fm.serving.service import Service
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
 
 
-def create_application(service: Service) -> Starlette:
+def create_application(service: Service) -> RefuseEarly:
     """The application that `edgefm serve` runs, for an ASGI server.
 
     Args:
@@ -22,7 +22,7 @@ def create_application(service: Service) -> Starlette:
     from starlette.applications import Starlette
     from starlette.routing import Route
 
-    return Starlette(
+    application = Starlette(
         routes=[
             *routes_page.routes(service),
             *routes_protocol.routes(service),
@@ -31,6 +31,7 @@ def create_application(service: Service) -> Starlette:
         ],
         exception_handlers={404: _not_found, 405: _wrong_method},
     )
+    return RefuseEarly(application, service)
 
 
 async def _metrics(service: Service, request: Request) -> Response:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge_fm.serving.batching import Batcher
+from edge_fm.serving.limits.refusals import Refusal
 from edge_fm.serving.options import ModelSource, ServeOptions, checked_name
-from edge_fm.serving.refusals import Refusal
 from edge_fm.serving.snapshot import Opened, folder_of, open_verified
 from edge_fm_runtime.classifier import Classifier
 from edge_fm_runtime.errors import ArtifactError

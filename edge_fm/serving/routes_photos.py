@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from edge_fm.serving.limits.refusals import Refusal
 from edge_fm.serving.models import Generation
-from edge_fm.serving.refusals import Refusal
 from edge_fm.serving.routes_protocol import model_of
 from edge_fm.serving.service import Call, Service
 from edge_fm_runtime.arrays import Pixels, Probabilities

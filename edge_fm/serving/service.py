@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from edge_fm.serving.admission import Admission, Reserved
+from edge_fm.serving.limits.admission import Admission, Reserved
+from edge_fm.serving.limits.pace import Pace
+from edge_fm.serving.limits.refusals import Refusal
 from edge_fm.serving.metrics import Metrics
 from edge_fm.serving.models import Models
 from edge_fm.serving.options import ServeOptions
-from edge_fm.serving.refusals import Refusal
 from edge_fm_runtime.errors import EdgeFMError
 from edge_fm_runtime.progress import MessageFn
 from edge_fm_runtime.system.machine import usable_cpus
@@ -44,6 +45,7 @@ class Service:
         self.metrics = metrics
         self.note = note
         self.admission = Admission(options.max_requests, options.max_body_mib << 20)
+        self.pace = Pace()
         self.threads = ThreadPoolExecutor(usable_cpus(), thread_name_prefix="edgefm-serve")
         metrics.in_hand.set_function(lambda: self.admission.requests)
 
@@ -51,17 +53,20 @@ class Service:
         """End the threads, once what they have begun is done."""
         self.threads.shutdown(cancel_futures=True)
 
+    def accepts(self, authorization: str) -> bool:
+        """Whether a request with this header carries the token, or none is required."""
+        if self.options.token is None:
+            return True
+        expected = f"Bearer {self.options.token}"
+        return hmac.compare_digest(authorization.encode("latin-1", "replace"), expected.encode())
+
     def check_token(self, request: Request) -> None:
         """Refuse a request without the token, where one is required.
 
         Raises:
             Refusal: with status 401.
         """
-        if self.options.token is None:
-            return
-        given = request.headers.get("authorization", "")
-        expected = f"Bearer {self.options.token}"
-        if not hmac.compare_digest(given.encode("latin-1", "replace"), expected.encode()):
+        if not self.accepts(request.headers.get("authorization", "")):
             raise Refusal(
                 401,
                 "The request does not carry this server's token. Send the header `Authorization: Bearer TOKEN`.",
@@ -82,9 +87,13 @@ class Service:
         """An endpoint whose requests are bounded in number, size and time."""
 
         async def endpoint(request: Request) -> Response:
-            self.check_token(request)
-            with self.admission.request() as reserved:
-                return await handler(self, request, Call(self.options.timeout_s, reserved))
+            try:
+                self.check_token(request)
+                with self.admission.request() as reserved:
+                    return await handler(self, request, Call(self.options.timeout_s, reserved))
+            except Refusal:
+                await self.pace.turn()
+                raise
 
         return self._counted(endpoint, name)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.serving.refusals import Refusal
+from edge_fm.serving.limits.refusals import Refusal
 from edge_fm_runtime.arrays import Pixels, Probabilities
 
 INPUT, OUTPUT = "image", "probabilities"

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 from running_server import needs_server, running
 
-from edge_fm.serving.admission import Admission
 from edge_fm.serving.batching import Batcher
-from edge_fm.serving.refusals import Refusal
+from edge_fm.serving.limits.admission import Admission
+from edge_fm.serving.limits.refusals import Refusal
 from edge_fm_runtime.arrays import Pixels, Probabilities
 
 pytestmark = needs_server

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from edge_fm.serving.refusals import Refusal
+from edge_fm.serving.limits.refusals import Refusal
 
 _SHARES = 4
 """The bodies of all requests in hand may fill this many of the largest body, or 256 MiB where that is more."""
@@ -27,6 +27,16 @@ class Admission:
         self.requests = 0
         self.bytes = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether the next request is refused."""
+        return self.requests >= self.max_requests
+
+    def refusal(self) -> Refusal:
+        """What the next request gets, where there are too many."""
+        message = f"{self.requests} requests are in hand, and no more are taken at once. Try again."
+        return Refusal(429, message, {"Retry-After": "1"})
+
     @contextmanager
     def request(self) -> Iterator[Reserved]:
         """Let a request in.
@@ -34,12 +44,8 @@ class Admission:
         Raises:
             Refusal: with status 429, there are too many.
         """
-        if self.requests >= self.max_requests:
-            raise Refusal(
-                429,
-                f"{self.requests} requests are in hand, and no more are taken at once. Try again.",
-                {"Retry-After": "1"},
-            )
+        if self.full:
+            raise self.refusal()
         self.requests += 1
         reserved = Reserved(self)
         try:
