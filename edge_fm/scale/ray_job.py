@@ -10,14 +10,14 @@ from typing import Any
 from edge_fm.scale.inputs import Patterns, Photo, read_block, read_contents, store_inputs
 from edge_fm.scale.manifest import MANIFEST_FILE
 from edge_fm.scale.ray_session import require_ray
-from edge_fm.scale.result_rows import FileFormat, encode_rows
+from edge_fm.scale.result_rows import FileFormat, decode_rows, encode_rows
 from edge_fm.scale.storage import open_folder
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.files import list_files
 from edge_fm_runtime.artifacts.metadata import METADATA_FILE
 from edge_fm_runtime.classification import Classification, Failure
 from edge_fm_runtime.classifier import Classifier
-from edge_fm_runtime.errors import ClusterError, EdgeFMError
+from edge_fm_runtime.errors import ClusterError, EdgeFMError, PhotoError
 from edge_fm_runtime.signatures.bundle import SIGNATURE_FILE
 from edge_fm_runtime.system.scratch import scratch_folder
 
@@ -104,21 +104,35 @@ def open_artifact(job: Sequence[Any]) -> int:
     return os.getpid()
 
 
-def classify_block(job: Sequence[Any], number: int, contents: Mapping[int, bytes]) -> tuple[int, int]:
+def classify_block(
+    job: Sequence[Any], number: int, contents: Mapping[int, bytes], failed_only: bool
+) -> tuple[int, int]:
     """Classify a block in a worker and write its results; returns how many photos were classified and how many failed.
 
     Args:
         job: as for `open_artifact`; a process that takes the place of a dead one has not opened the artifact yet.
         number: of the block.
         contents: place in the block -> bytes, of photos that this process cannot read.
+        failed_only: the block has results; only photos that failed are classified again, and counted.
     """
     known, classifier = _open(job)
-    folder = open_folder(known.out)
+    folder, name = open_folder(known.out), result_name(number, known.file_format)
     photos = read_block(folder, number)
-    rows = [one.to_json() for one in _classified(classifier, photos, contents, known)]
-    folder.write(result_name(number, known.file_format), encode_rows(rows, known.file_format))
-    failed = sum(row["error"] is not None for row in rows)
-    return len(rows) - failed, failed
+    rows = decode_rows(folder.read(name), name, known.file_format) if failed_only else [{} for _ in photos]
+    places = [place for place, row in enumerate(rows) if not failed_only or row["error"] is not None]
+    given = {new: contents[place] for new, place in enumerate(places) if place in contents}
+    again = [photos[place] for place in places]
+    found = list(
+        _classified(classifier, [replace(p, error=None) for p in again] if failed_only else again, given, known)
+    )
+    for place, photo, one in zip(places, again, found, strict=True):
+        if isinstance(one, Failure) and photo.error is not None:  # which says more than that it cannot be read
+            rows[place] = Failure(photo.name, PhotoError(photo.error, hint=photo.hint)).to_json()
+        else:
+            rows[place] = one.to_json()
+    folder.write(name, encode_rows(rows, known.file_format))
+    failed = sum(isinstance(one, Failure) for one in found)
+    return len(found) - failed, failed
 
 
 _opened: list[tuple[Any, RayJob, Classifier, Any]] = []

@@ -26,6 +26,7 @@ def run_on_ray(
     manifest: Manifest,
     *,
     workers: int | None,
+    retry_failed: bool,
     progress: ProgressFn,
     note: MessageFn,
 ) -> tuple[Counts, int, float]:
@@ -37,6 +38,7 @@ def run_on_ray(
         manifest: of the folder, without its partition.
         patterns: the photos.
         workers: processes; None for one for each CPU of the cluster.
+        retry_failed: classify again what failed earlier.
         progress: called with each block.
         note: called with what takes a while.
 
@@ -45,15 +47,27 @@ def run_on_ray(
         EdgeFMError: a worker cannot run the artifact, or the photos cannot be listed.
     """
     where, folder = RayAddress.parse(on), open_folder(job.out)
-    folder.agree(replace(manifest, partition={"photos_per_file": job.photos_per_block}))
+    is_new = folder.agree(replace(manifest, partition={"photos_per_file": job.photos_per_block}))
     if where.address is None:
         note("Starting Ray on this machine.")
-    with folder.held("job"), ray_session(where, cpus=workers) as ray, ray_errors(ray):
-        return _run(ray, job, patterns, folder, workers, progress)
+    with folder.held("job"):
+        try:
+            with ray_session(where, cpus=workers) as ray, ray_errors(ray):
+                return _run(ray, job, patterns, folder, workers, progress, retry_failed=retry_failed)
+        finally:
+            if is_new and not folder.names("inputs-"):  # nothing was found, or nothing was begun
+                folder.discard()
 
 
 def _run(
-    ray: Any, job: RayJob, patterns: Patterns, folder: Folder, workers: int | None, progress: ProgressFn
+    ray: Any,
+    job: RayJob,
+    patterns: Patterns,
+    folder: Folder,
+    workers: int | None,
+    progress: ProgressFn,
+    *,
+    retry_failed: bool,
 ) -> tuple[Counts, int, float]:
     counts = Counts()
     in_memory = any(path.startswith(MEMORY) for path in patterns.paths)
@@ -63,14 +77,20 @@ def _run(
         lister = ray.remote(num_cpus=0, max_retries=DEATHS)(list_photos)
         blocks, counts.listed = ray.get(lister.remote(job, patterns))
     done = {*folder.names("results-")}
-    todo = []
+    todo: list[tuple[int, bool]] = []
     for number in range(blocks):
-        if (name := result_name(number, job.file_format)) in done:
-            for _, is_failure in read_inputs(io.BytesIO(folder.read(name)), name, job.file_format):
-                counts.add(failed=is_failure)
-                counts.earlier += 1
-        else:
-            todo.append(number)
+        if (name := result_name(number, job.file_format)) not in done:
+            todo.append((number, False))
+            continue
+        of_block = Counts()
+        for _, is_failure in read_inputs(io.BytesIO(folder.read(name)), name, job.file_format):
+            of_block.add(failed=is_failure)
+        if retry_failed and of_block.failed:
+            todo.append((number, True))
+            of_block.failed = 0
+        counts.classified += of_block.classified
+        counts.failed += of_block.failed
+        counts.earlier += of_block.classified + of_block.failed
     progress("classifying", counts.earlier, counts.listed)
     if not todo:
         return counts, 0, 0.0
@@ -85,7 +105,7 @@ def _run(
     began = time.monotonic()
     # Where there are CPUs for no more workers, one block each waits, so that none of them does.
     ahead = count if count < cpus else 2 * count
-    tasks = (classify.remote(told, n, _contents(folder, job, n) if in_memory else {}) for n in todo)
+    tasks = (classify.remote(told, n, _contents(folder, job, n) if in_memory else {}, again) for n, again in todo)
     for classified, failed in _results(ray, tasks, ahead):
         counts.classified += classified
         counts.failed += failed

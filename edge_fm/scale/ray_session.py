@@ -145,6 +145,10 @@ def ray_session(where: RayAddress, *, cpus: int | None = None) -> Iterator[Any]:
         try:
             try:
                 _start(ray, where, cpus, scratch)
+            except SystemExit:  # Ray's own handler of SIGTERM, which it installs before it starts anything
+                _restore(handlers)
+                signal.raise_signal(signal.SIGTERM)
+                raise
             except Exception as error:  # Ray raises anything here, bare Exceptions included
                 what = "Ray cannot be started here" if where.address is None else f"Ray at {where.address}"
                 raise ClusterError(
@@ -197,9 +201,15 @@ def _token() -> dict[str, str]:
 
 @contextmanager
 def _surroundings(where: RayAddress, scratch: Path, token: dict[str, str]) -> Iterator[None]:
-    """The environment variables of a Ray that is started here; its ports are open to the network, hence the token."""
+    """The environment variables of Ray.
+
+    The ports of one that is started here are open to the network, hence the token.
+    """
+    # Ray's core would catch SIGTERM to print its own stack, and then abort, before this process can clean up.
+    wanted = {"RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1"}
     if where.address is not None:
-        yield
+        with _environment(wanted):
+            yield
         return
     if len(os.fsencode(scratch)) + _SOCKET > _LONGEST_SOCKET:
         raise ClusterError(
@@ -207,7 +217,7 @@ def _surroundings(where: RayAddress, scratch: Path, token: dict[str, str]) -> It
             f"({_LONGEST_SOCKET} bytes at most).",
             hint="Name a shorter folder for temporary files: TMPDIR=/tmp",
         )
-    wanted = {
+    wanted |= {
         "RAY_TMPDIR": str(scratch),
         "TMPDIR": str(scratch),  # what a worker leaves that is killed goes with the rest
         # Workers do the command's own work, so they have its priority.

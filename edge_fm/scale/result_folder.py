@@ -27,6 +27,7 @@ class ResultFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._made = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
@@ -34,13 +35,13 @@ class ResultFolder:
                 f"{path} is a file, or lies in one; results are written to a folder.", hint="Name another with --out."
             ) from error
 
-    def agree(self, manifest: Manifest) -> None:
-        """Write the manifest, or hold it against the one that is there.
+    def agree(self, manifest: Manifest) -> bool:
+        """Write the manifest, or hold it against the one that is there; True where this process wrote it.
 
         Raises:
             DataError: the results there were made in another way, or the folder holds other things.
         """
-        file = self.path / MANIFEST_FILE
+        file, written = self.path / MANIFEST_FILE, False
         if not file.exists():
             if not self._is_new() and not file.exists():  # which another process wrote meanwhile
                 raise DataError(
@@ -54,9 +55,20 @@ class ResultFolder:
                     # Of processes that begin at once the first one writes it; the others read what it wrote.
                     with suppress(FileExistsError):
                         os.link(temporary, file)
+                        written = True
                 finally:
                     temporary.unlink(missing_ok=True)
         manifest.require_same(file.read_bytes(), str(self.path))
+        return written
+
+    def discard(self) -> None:
+        """Remove the manifest and the locks, and the folder where this object made it and nothing else is there."""
+        for name in (MANIFEST_FILE, *self.names(".")):
+            if name == MANIFEST_FILE or name.endswith(".lock"):
+                (self.path / name).unlink(missing_ok=True)
+        if self._made:
+            with suppress(OSError):
+                self.path.rmdir()
 
     def _is_new(self) -> bool:
         """Whether nothing is there but what another process of the same job is about to write."""

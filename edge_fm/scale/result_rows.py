@@ -81,10 +81,28 @@ def read_inputs(content: IO[bytes] | Path, name: str, file_format: FileFormat) -
         else:
             yield from _read_lines(content)
     except (ValueError, KeyError, TypeError) as error:  # pyarrow's errors are ValueErrors
-        raise DataError(
-            f"{name} is not a whole file of results: {error}.",
-            hint="Delete it, and run the same command again: its photos are then classified again.",
-        ) from error
+        raise _damaged(name, error) from error
+
+
+def decode_rows(content: bytes, name: str, file_format: FileFormat) -> list[Row]:
+    """The rows of a file of results.
+
+    Raises:
+        DataError: the file is not one of results, or is damaged.
+    """
+    try:
+        if file_format == "parquet":
+            return list(require_parquet().read_table(io.BytesIO(content)).to_pylist())
+        return [dict(parse_json(line)) for line in content.splitlines()]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> DataError:
+    return DataError(
+        f"{name} is not a whole file of results: {error}.",
+        hint="Delete it, and run the same command again: its photos are then classified again.",
+    )
 
 
 def _read_lines(stream: IO[bytes]) -> Iterator[tuple[str, bool]]:

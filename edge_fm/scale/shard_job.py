@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from edge_fm.scale.result_folder import ResultFolder
-from edge_fm.scale.result_rows import FileFormat, Row, encode_rows, read_inputs
+from edge_fm.scale.result_rows import FileFormat, Row, decode_rows, encode_rows, read_inputs
 from edge_fm.scale.shards import Shard, name_digest
 from edge_fm_runtime.classification import Classification, Failure, utf8_name
 from edge_fm_runtime.progress import ProgressFn
@@ -56,6 +56,8 @@ def classify_shard(
     classify: Callable[[Iterable[str]], Predictions],
     file_format: FileFormat,
     progress: ProgressFn,
+    *,
+    retry_failed: bool = False,
 ) -> Counts:
     """Classify the photos of a shard that no file has yet, and write them into files, each whole when it appears.
 
@@ -66,12 +68,15 @@ def classify_shard(
         classify: yields one result for each of the photos that it is given, in order.
         file_format: of the files.
         progress: called with each photo.
+        retry_failed: classify again what failed earlier.
 
     Raises:
         DataError: another process has this shard, or a file of results is damaged.
     """
     name, counts = f"shard-{shard.number}-of-{shard.count}", Counts()
     with folder.held(name):
+        if retry_failed:
+            _drop_failures(folder, name, file_format)
         earlier = _read_earlier(folder, name, file_format, counts)
         writer = _Writer(folder, f"{name}-part-", earlier.files, file_format)
         with writer:
@@ -80,6 +85,19 @@ def classify_shard(
                 writer.add(one.to_json())
                 progress("classifying", done, None)
     return counts
+
+
+def _drop_failures(folder: ResultFolder, name: str, file_format: FileFormat) -> None:
+    """Take the photos that failed out of the files, each of which is whole at any moment.
+
+    A photo is then in none of them, as one that has not been classified yet: a process that is killed leaves it to the
+    next one, and never twice.
+    """
+    for part in folder.names(f"{name}-part-"):
+        rows = decode_rows(folder.read(part), str(folder.path / part), file_format)
+        kept = [row for row in rows if row["error"] is None]
+        if len(kept) < len(rows):
+            folder.write(part, encode_rows(kept, file_format))
 
 
 def _read_earlier(folder: ResultFolder, name: str, file_format: FileFormat, counts: Counts) -> _Earlier:

@@ -20,7 +20,8 @@ MEMORY = "memory://"
 class Folder(Protocol):
     """A folder of results, local or not."""
 
-    def agree(self, manifest: Manifest) -> None: ...
+    def agree(self, manifest: Manifest) -> bool: ...
+    def discard(self) -> None: ...
     def names(self, prefix: str) -> list[str]: ...
     def read(self, name: str) -> bytes: ...
     def write(self, name: str, content: bytes) -> None: ...
@@ -101,9 +102,9 @@ class RemoteFolder:
         self._system, self._path = file_system(self.url)
         self._system.makedirs(self._path, exist_ok=True)
 
-    def agree(self, manifest: Manifest) -> None:
+    def agree(self, manifest: Manifest) -> bool:
         """Write the manifest, or hold it against the one that is there; see `ResultFolder.agree`."""
-        if not self._system.exists(f"{self._path}/{MANIFEST_FILE}"):
+        if missing := not self._system.exists(f"{self._path}/{MANIFEST_FILE}"):
             if self.names(""):
                 raise DataError(
                     f"{self.url} holds other files, and no {MANIFEST_FILE} of earlier results.",
@@ -111,6 +112,11 @@ class RemoteFolder:
                 )
             self.write(MANIFEST_FILE, manifest.encode())
         manifest.require_same(self.read(MANIFEST_FILE), self.url)
+        return missing
+
+    def discard(self) -> None:
+        """Remove the manifest."""
+        self._system.rm_file(f"{self._path}/{MANIFEST_FILE}")
 
     def names(self, prefix: str) -> list[str]:
         """Files whose names begin so, in order."""

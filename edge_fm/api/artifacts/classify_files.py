@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,6 +81,7 @@ def classify_to_files(
     recursive: bool = False,
     max_pixels: int | None = None,
     min_score: float | Literal["auto"] | None = None,
+    retry_failed: bool = False,
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> ClassifiedFiles:
@@ -108,6 +110,7 @@ def classify_to_files(
         recursive: look into subfolders too.
         max_pixels: refuse larger photos; None for `DEFAULT_MAX_PIXELS`, 50,000,000.
         min_score: as for `classify`.
+        retry_failed: classify again the photos that failed earlier, as after a disk was away; else they stay failed.
         progress: called with each photo.
         note: called with the choices that were made.
 
@@ -144,10 +147,16 @@ def classify_to_files(
                 found = classifier.classify_many(names, batch_size=batch_size, top_k=top_k, processes=True)
                 return (listed.explained(one) if isinstance(one, Failure) else one for one in found)
 
+            photos_of_job = iter(listed)
+            if (first := next(photos_of_job, None)) is None:  # before anything is written
+                raise no_photos(given)
             folder = ResultFolder(Path(out))
             folder.agree(replace(about, partition={"shards": part.count}))
             began = time.monotonic()
-            counts = classify_shard(folder, part, listed, classify_photos, file_format, progress)
+            everything = chain([first], photos_of_job)
+            counts = classify_shard(
+                folder, part, everything, classify_photos, file_format, progress, retry_failed=retry_failed
+            )
             seconds = time.monotonic() - began
             if passed_over := listed.describe_passed_over():
                 note(f"Passed over: {passed_over}.")
@@ -172,7 +181,9 @@ def classify_to_files(
             photos_per_block=PHOTOS_PER_BLOCK,
         )
         patterns = Patterns(given, recursive, column, partial(PhotoList, recursive=recursive))
-        counts, workers, seconds = run_on_ray(on, job, patterns, about, workers=workers, progress=progress, note=note)
+        counts, workers, seconds = run_on_ray(
+            on, job, patterns, about, workers=workers, retry_failed=retry_failed, progress=progress, note=note
+        )
     if not counts.listed:
         raise no_photos(given)
     now = counts.classified + counts.failed - counts.earlier

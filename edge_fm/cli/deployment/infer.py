@@ -30,7 +30,7 @@ from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 
 _PHOTOS_ONLY = (
     *("photos", "recursive", "show", "heatmap", "as_csv"),
-    *("out", "shard", "file_format", "on", "workers", "column"),
+    *("out", "shard", "file_format", "on", "workers", "column", "retry_failed"),
 )
 
 
@@ -79,6 +79,7 @@ def command(
     column: str | None,
     shard: Any,
     file_format: str,
+    retry_failed: bool,
     **options: Any,
 ) -> None:
     """Classify photos: files, folders, globs, or - for a list of paths on stdin, one a line.
@@ -115,10 +116,10 @@ def command(
     if not photos:
         raise click.UsageError("Missing argument 'PATH...', or a video: --video SOURCE.")
     options = {name: value for name, value in options.items() if name not in ("video", *VIDEO_ONLY)}
-    if any(value is not None for value in (out, on, workers, column, shard)):
+    if retry_failed or any(value is not None for value in (out, on, workers, column, shard)):
         printed = {"--csv": as_csv, "--show": show, "--heatmap": heatmap}
         job = {"on": on, "workers": workers, "column": column, "shard": shard, "file_format": file_format}
-        run_job(console, photos, out, printed, **job, top_k=top_k, **options)
+        run_job(console, photos, out, printed, **job, retry_failed=retry_failed, top_k=top_k, **options)
         return
     if "file_format" in typed:
         raise click.UsageError("--format needs --out DIR, the folder of the results.")

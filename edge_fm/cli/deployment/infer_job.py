@@ -58,6 +58,7 @@ job_options = option_group(
         show_default=True,
         help="With --out: of the files.",
     ),
+    click.option("--retry-failed", is_flag=True, help="With --out: classify again the photos that failed earlier."),
 )
 
 
@@ -74,7 +75,8 @@ def run_job(
         options: of `classify_to_files`.
     """
     if out is None:
-        given = [f"--{name}" for name in ("on", "shard", "workers", "column") if options[name] is not None]
+        names = ("on", "shard", "workers", "column", "retry_failed")
+        given = [f"--{name.replace('_', '-')}" for name in names if options[name]]
         raise click.UsageError(f"{given[0]} needs --out DIR, the folder of the results.")
     for name in ("workers", "column"):
         if options[name] is not None and options["on"] is None:

@@ -193,7 +193,7 @@ def test_the_command(photos: Path, tmp_path: Path) -> None:
         assert run(*arguments).exit_code == 2
     assert run("--out", str(photos / "broken.png")).exit_code == 2
     empty = CliRunner().invoke(cli, ["infer", str(tmp_path), "--model", MODEL, "--out", str(tmp_path / "none")])
-    assert empty.exit_code == 1 and "Found no photo" in empty.stderr
+    assert empty.exit_code == 1 and "Found no photo" in empty.stderr and not (tmp_path / "none").exists()
 
 
 def test_urls_without_workers_of_ray_are_refused(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,15 @@ def test_urls_without_workers_of_ray_are_refused(photos: Path, tmp_path: Path, m
 
 
 @pytest.mark.parametrize(
-    "given", [["--format", "parquet"], ["--shard", "1/2"], ["--workers", "2"], ["--column", "x"], ["--on", "ray"]]
+    "given",
+    [
+        ["--format", "parquet"],
+        ["--shard", "1/2"],
+        ["--workers", "2"],
+        ["--column", "x"],
+        ["--on", "ray"],
+        ["--retry-failed"],
+    ],
 )
 def test_options_of_a_job_need_its_folder(given: list[str], photos: Path) -> None:
     result = CliRunner().invoke(cli, ["infer", str(photos), "--model", MODEL, *given])

@@ -91,6 +91,27 @@ def test_every_photo_is_classified_once_though_workers_are_killed(
     assert len(rows_of(tmp_path)) == 49
 
 
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
+def test_what_failed_is_classified_again_on_demand_alone(photos: Path, tmp_path: Path, file_format: Any) -> None:
+    given = [tmp_path / "late.png", tmp_path / "broken.png", *sorted(photos.glob("00*.png"))]
+    given[1].write_text("not a photo")
+
+    def run(**options: Any) -> tuple[int, int, int]:
+        result = edge_fm.classify_to_files(
+            given, tmp_path / "out", MODEL, on="ray", workers=1, file_format=file_format, **options
+        )
+        return result.earlier, result.classified, result.failed
+
+    assert run() == (0, 10, 2)
+    (tmp_path / "late.png").write_bytes(given[-1].read_bytes())  # it did not exist when it was listed
+    assert run() == (12, 10, 2)
+    assert run(retry_failed=True) == (10, 11, 1)
+    if file_format == "jsonl":
+        rows = rows_of(tmp_path / "out")
+        assert [row["input"] for row in rows] == list(map(str, given))
+        assert [bool(row["error"]) for row in rows] == [False, True, *[False] * 10]
+
+
 def test_photos_of_a_bucket_in_memory_and_of_a_table_into_parquet(photos: Path, tmp_path: Path) -> None:
     import fsspec
     import pyarrow as pa
@@ -116,6 +137,7 @@ def test_photos_of_a_bucket_in_memory_and_of_a_table_into_parquet(photos: Path, 
 def test_what_a_worker_finds_wrong_is_said_here(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(edge_fm.EdgeFMError, match="Found no photo"):
         edge_fm.classify_to_files(tmp_path, tmp_path / "out", MODEL, on="ray")
+    assert not (tmp_path / "out").exists()
     with pytest.raises(edge_fm.EdgeFMError, match=r"t\.csv has no column"):
         (tmp_path / "t.csv").write_text("label\n")
         edge_fm.classify_to_files(tmp_path / "t.csv", tmp_path / "out", MODEL, on="ray")
