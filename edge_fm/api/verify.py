@@ -33,6 +33,7 @@ def verify(
     model_name: str | None = None,
     model_version: int | None = None,
     server_api: ServerApi = "kserve",
+    timeout_s: float | None = None,
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> Verification:
@@ -57,6 +58,8 @@ def verify(
         model_version: its version there; None for the one that the server takes.
         server_api: "kserve" for the Open Inference Protocol (Triton, OpenVINO Model Server, `edgefm serve`), or
             "tfserving".
+        timeout_s: seconds that each response of the server may take, to its last byte; None for 60. A later one ends
+            the check with an error.
         progress: called as work goes on.
         note: called with the choices that were made.
 
@@ -86,19 +89,20 @@ def verify(
             f"Engine, device and threads are those of the server {server}; they cannot be set here.",
             hint="Leave --engine, --device and --threads out.",
         )
-    if server is None and (model_name, model_version, server_api) != (None, None, "kserve"):
+    if server is None and (model_name, model_version, server_api, timeout_s) != (None, None, "kserve", None):
         raise EngineError(
-            "A model on a server was named, but no server.", hint="Name it too: --server http://HOST:PORT"
+            "Options of a server were given, but no server.", hint="Name it too: --server http://HOST:PORT"
         )
     opened = load_artifact(str(select_artifact(artifact, note)), require_signature=signed_by)
     if opened.signed_by is None and (opened.path / SIGNATURE_FILE).exists():
         note(f"{opened.path} has a signature, which is not checked without the key: --signed-by PUBLIC_KEY")
     runner: Engine
     if server is not None:
-        from edge_fm.serving.client.remote_engine import RemoteEngine
+        from edge_fm.serving.client.remote_engine import TIMEOUT_S, RemoteEngine
 
         name = opened.metadata.name if model_name is None else model_name
-        runner = RemoteEngine(opened, server, model=name, version=model_version, api=server_api)
+        seconds = TIMEOUT_S if timeout_s is None else timeout_s
+        runner = RemoteEngine(opened, server, model=name, version=model_version, api=server_api, timeout_s=seconds)
     else:
         runner = create_engine(opened, engine, options=EngineOptions(device, threads), registry=ALL_ENGINES)
     try:

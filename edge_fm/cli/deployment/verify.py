@@ -9,7 +9,7 @@ import click
 
 from edge_fm.cli.console.artifact_tables import print_verification
 from edge_fm.cli.console.console import Console, artifact_name
-from edge_fm.cli.options import COUNT, PATH, console_options, source_options, with_browser_engine
+from edge_fm.cli.options import COUNT, PATH, SECONDS, console_options, source_options, with_browser_engine
 from edge_fm_runtime.defaults import REQUIRE_SIGNATURE
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="kserve: the Open Inference Protocol (Triton, OpenVINO Model Server, edgefm serve); tfserving: TensorFlow "
     "Serving's REST API.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=SECONDS,
+    metavar="SECONDS",
+    help="With --server: how long each response may take, to its last byte. Default: 60.",
 )
 @source_options
 @with_browser_engine

@@ -14,6 +14,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import numpy as np
 
+from edge_fm.serving.client.deadline import call_within
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
 from edge_fm_runtime.artifacts.metadata import PROBABILITIES
@@ -24,7 +25,8 @@ from edge_fm_runtime.errors import EngineError
 ServerApi: TypeAlias = Literal["kserve", "tfserving"]
 """kserve: the Open Inference Protocol, REST (`/v2/models/NAME/infer`); tfserving: `/v1/models/NAME:predict`."""
 SERVER_APIS: tuple[ServerApi, ...] = get_args(ServerApi)
-_SECONDS = 60
+TIMEOUT_S = 60.0
+"""Seconds for one response, if nothing else is asked for."""
 _MOST_BYTES = 64 << 20
 """Of a response; what is larger is not read."""
 _SHOWN = 300
@@ -45,7 +47,14 @@ class RemoteEngine(Engine):
     threads = 0
 
     def __init__(
-        self, artifact: Artifact, url: str, *, model: str, version: int | None = None, api: ServerApi = "kserve"
+        self,
+        artifact: Artifact,
+        url: str,
+        *,
+        model: str,
+        version: int | None = None,
+        api: ServerApi = "kserve",
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         """Take over what the artifact says of its tensors; nothing is sent yet.
 
@@ -55,6 +64,7 @@ class RemoteEngine(Engine):
             model: name of the model there.
             version: its version; None for the one that the server takes.
             api: how the server is spoken to.
+            timeout_s: seconds for one response, from the look-up of the server's name to the last byte.
 
         Raises:
             EngineError: the address is not of a server.
@@ -68,6 +78,7 @@ class RemoteEngine(Engine):
         parts = urlsplit(url)
         self.url, self.model = f"{parts.scheme}://{parts.netloc}", model
         self._api, self._metadata = api, artifact.metadata
+        self._timeout_s = timeout_s
         where = quote(model, safe="")
         if api == "kserve":
             self._path = f"/v2/models/{where}" + (f"/versions/{version}" if version else "") + "/infer"
@@ -113,19 +124,11 @@ class RemoteEngine(Engine):
             headers={"Content-Type": "application/json", "Accept": "application/json"},
         )
         try:
-            with build_opener(_NoRedirects).open(request, timeout=_SECONDS) as response:
-                content = response.read(_MOST_BYTES + 1)
-        except HTTPError as error:
-            said = error.read(_MOST_BYTES).decode("utf-8", "replace").strip()
+            content = call_within(self._timeout_s, lambda: self._respond(request))
+        except TimeoutError as error:
             raise EngineError(
-                f"{request.full_url} responded with {error.code} {error.reason}: {said[:_SHOWN]}",
-                hint="Is this the model's name on that server (--model-name), and its API (--server-api)?",
-            ) from error
-        except (OSError, URLError, HTTPException, UnicodeError) as error:  # UnicodeError: a name with an empty label
-            reason = getattr(error, "reason", None) or error
-            raise EngineError(
-                f"{request.full_url} cannot be reached: {reason}",
-                hint="Start the server, or name its address and HTTP port: --server http://HOST:PORT",
+                f"{request.full_url} has not responded within {self._timeout_s:g} seconds.",
+                hint=f"Is it still starting? Give it longer: --timeout {10 * self._timeout_s:g}",
             ) from error
         if len(content) > _MOST_BYTES:
             raise EngineError(f"{request.full_url} responded with more than {_MOST_BYTES} bytes.")
@@ -136,6 +139,31 @@ class RemoteEngine(Engine):
         if not isinstance(found, dict):
             raise EngineError(f"{request.full_url} responded with a JSON {type(found).__name__}, not with an object.")
         return found
+
+    def _respond(self, request: Request) -> bytes:
+        """The content of a response.
+
+        Raises:
+            EngineError: the server reports an error, or cannot be reached.
+            TimeoutError: a step of it took too long.
+        """
+        try:
+            with build_opener(_NoRedirects).open(request, timeout=self._timeout_s) as response:
+                return bytes(response.read(_MOST_BYTES + 1))
+        except HTTPError as error:
+            said = error.read(_MOST_BYTES).decode("utf-8", "replace").strip()
+            raise EngineError(
+                f"{request.full_url} responded with {error.code} {error.reason}: {said[:_SHOWN]}",
+                hint="Is this the model's name on that server (--model-name), and its API (--server-api)?",
+            ) from error
+        except (OSError, URLError, HTTPException, UnicodeError) as error:  # UnicodeError: a name with an empty label
+            reason = getattr(error, "reason", None) or error
+            if isinstance(reason, TimeoutError):
+                raise reason from error
+            raise EngineError(
+                f"{request.full_url} cannot be reached: {reason}",
+                hint="Start the server, or name its address and HTTP port: --server http://HOST:PORT",
+            ) from error
 
     def _array(self, name: str, values: Any, shape: tuple[int, ...]) -> Any:
         """An output as float32 of its shape.
