@@ -102,6 +102,8 @@ def unexplained(report: ExportReport) -> list[str]:
 
 
 def _why_none(format_: str) -> str:
-    if format_ in ("litert", "tflm"):
-        return f"for {format_}; there is for onnx and openvino"
+    if format_ == "tflm":
+        return "for tflm; --format litert explains the same quantization"
+    if format_ == "litert":
+        return "of this model for litert, whose int8 graph is not that of its floats; there is for onnx and openvino"
     return "of what accuracy control made; leave out --accuracy-control"

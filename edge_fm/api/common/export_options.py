@@ -30,7 +30,7 @@ class ExportOptions:
         min_agreement: least top-1 agreement, 0 to 1; None for the precision's own limit.
         max_diff: largest difference of a probability; None for the format's own limit.
         accuracy_control: leave in float what costs too much accuracy, to stay under `max_drop`.
-        keep_float: layers that stay in float at int8 for ONNX and OpenVINO, by their names in the Keras model.
+        keep_float: layers that stay in float at int8 (onnx, openvino, litert), by their names in the Keras model.
         explain: measure what int8 does to each layer of every int8 artifact, not of those alone that fail their gate;
             the reports' `explanation` has it.
         temperature: divide the logits by this number before the softmax, or "auto" for what fits the validation images

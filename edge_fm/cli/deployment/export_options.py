@@ -86,7 +86,7 @@ export_options = option_group(
         "--keep-float",
         multiple=True,
         metavar="LAYER",
-        help="Leave this layer in float at int8 (onnx, openvino); may be repeated.",
+        help="Leave this layer in float at int8 (onnx, openvino, litert); may be repeated.",
     ),
     click.option(
         "--explain",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,19 @@ from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.litert.bias_correction import correct_biases
 from edge_fm_export.litert.converter_process import convert
 from edge_fm_export.litert.input_scaling import fold_input_scaling
+from edge_fm_export.litert.layers.explanation import explain_int8, with_float_layers
 from edge_fm_export.litert.model_file import read_model
+from edge_fm_export.litert.runner import predictor
 from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
+from edge_fm_export.quantization.explanation.explanation import Explanation
 from edge_fm_export.quantization.measures import Measure, Predict, select_measures
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
 from edge_fm_runtime.errors import ExportError
-from edge_fm_runtime.system.captured_log import known_log_lines_hidden
 
 PAYLOAD = "model.tflite"
 LADDER: tuple[tuple[Measure, ...], ...] = (("bias correction",),)
-_KNOWN_LOG_LINES = re.compile(rb"INFO: (Created TensorFlow Lite XNNPACK delegate|Initialized TensorFlow Lite runtime)")
 CORRECTION_IMAGES = 128
 """Means of channels have settled by then."""
 
@@ -52,8 +52,15 @@ def build_int8(context: BuildContext, folder: Path) -> Built:
     Raises:
         ExportError: no calibration images, accuracy control was requested, or an operator has no integer kernel.
     """
-    quantized = quantize_int8(context, what="LiteRT's converter")
-    return write_payload(folder, quantized.content, quantization=quantized.record, notes=quantized.notes)
+    quantized = quantize_int8(context, layers_in_float=True)
+    built = write_payload(folder, quantized.content, quantization=quantized.record, notes=quantized.notes)
+    payload, size = folder / PAYLOAD, len(quantized.content)
+
+    def explanation() -> Explanation | None:
+        floats = _Floats(context).model()
+        return explain_int8(context, quantized.content, floats, quantized.record, payload, size)
+
+    return replace(built, explain=explanation)
 
 
 @dataclass(frozen=True)
@@ -65,17 +72,20 @@ class Int8Model:
     notes: tuple[str, ...]
 
 
-def quantize_int8(context: BuildContext, *, what: str) -> Int8Model:
-    """Quantize the model to integers throughout, with as many measures as its accuracy needs.
+def quantize_int8(context: BuildContext, *, layers_in_float: bool) -> Int8Model:
+    """Quantize the model to integers throughout, but for `--keep-float`, with as many measures as its accuracy needs.
 
     Args:
         context: of the export, with calibration images.
-        what: what the model is for, for messages.
+        layers_in_float: whether layers may stay in float; a microcontroller computes in integers alone.
 
     Raises:
         ExportError: as for `build_int8`.
     """
-    refuse_float_layers(context, what=what)
+    if layers_in_float:
+        refuse_accuracy_control(context)
+    else:
+        refuse_float_layers(context, what="A model for microcontrollers")
     calibration = require_calibration(context)
     # Formats of one export share it.
     stored = context.scratch / "litert-int8.tflite", context.scratch / "litert-int8.json"
@@ -90,7 +100,7 @@ def quantize_int8(context: BuildContext, *, what: str) -> Int8Model:
         "samples": len(calibration.images),
         "calibration_sha256": calibration.sha256,
         "seed": context.quantize.seed,
-        "kept_float": [],
+        "kept_float": list(context.quantize.keep_float),
     }
     trials: dict[tuple[Measure, ...], bytes] = {}
     original = _Floats(context)
@@ -101,12 +111,18 @@ def quantize_int8(context: BuildContext, *, what: str) -> Int8Model:
             trials[measures] = correct_biases(trials[()], original.model(), images)
         else:
             trials[()] = convert(context, "int8")
-        return predictor(fold_input_scaling(trials[measures]))
+        return predictor(finish(trials[measures]))
 
-    further = "The onnx and openvino formats can leave layers in float."
+    def finish(quantized: bytes) -> bytes:
+        # After the biases are corrected, which compares the scaling with that of the float model.
+        folded = fold_input_scaling(quantized)
+        kept = context.quantize.keep_float
+        return with_float_layers(context, folded, original.model(), kept) if kept else folded
+
+    others = "The litert, onnx and openvino formats can leave layers in float."
+    further = "--explain names the layers to leave in float with --keep-float." if layers_in_float else others
     selected = select_measures(context, LADDER, make, original.predict, further=further)
-    # After the biases are corrected, which compares the scaling with that of the float model.
-    content = fold_input_scaling(trials[selected.measures])
+    content = finish(trials[selected.measures])
     made = Int8Model(content, {**recorded, **selected.record}, selected.notes)
     stored[0].write_bytes(made.content)
     stored[1].write_text(json.dumps({"record": made.record, "notes": made.notes}), encoding="utf-8")
@@ -114,7 +130,7 @@ def quantize_int8(context: BuildContext, *, what: str) -> Int8Model:
 
 
 def refuse_float_layers(context: BuildContext, *, what: str) -> None:
-    """Refuse options that leave selected layers in float.
+    """Refuse options that leave layers in float.
 
     Args:
         context: of the export.
@@ -129,9 +145,22 @@ def refuse_float_layers(context: BuildContext, *, what: str) -> None:
     ):
         if given:
             raise ExportError(
-                f"{what} cannot leave layers in float; the onnx and openvino formats can.",
-                hint=f"Leave out {option} for this format, or use --format onnx --precision int8.",
+                f"{what} cannot leave layers in float; int8 for litert (--keep-float), onnx and openvino can.",
+                hint=f"Leave out {option} here, or use --format onnx --precision int8.",
             )
+
+
+def refuse_accuracy_control(context: BuildContext) -> None:
+    """Refuse to select the layers that stay in float.
+
+    Raises:
+        ExportError: it was requested.
+    """
+    if context.quantize.accuracy_control:
+        raise ExportError(
+            "LiteRT's int8 has no accuracy control; that of the onnx and openvino formats has.",
+            hint="Use --explain in its place, then the --keep-float options that it advises; or use --format onnx.",
+        )
 
 
 class _Floats:
@@ -150,25 +179,6 @@ class _Floats:
     def predict(self, batch: Pixels) -> Probabilities:
         """Probabilities `[N,classes]`, by the Keras original itself."""
         return np.asarray(self._context.source.model(batch, training=False), np.float32)
-
-
-def predictor(model: bytes) -> Predict:
-    """A function from pixels `[N,H,W,C]` to probabilities `[N,classes]`: `model` in LiteRT on this CPU."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    with known_log_lines_hidden(_KNOWN_LOG_LINES):
-        runner = Interpreter(model_content=model)
-    (given,), (result, *_) = runner.get_input_details(), runner.get_output_details()
-
-    def predict(batch: Pixels) -> Probabilities:
-        with known_log_lines_hidden(_KNOWN_LOG_LINES):
-            runner.resize_tensor_input(given["index"], batch.shape)
-            runner.allocate_tensors()
-        runner.set_tensor(given["index"], batch)
-        runner.invoke()
-        return np.asarray(runner.get_tensor(result["index"]), np.float32)
-
-    return predict
 
 
 def embed(payload: Path, text: str, metadata: Metadata) -> None:

@@ -12,8 +12,9 @@ from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.litert.bias_correction import correct_biases
 from edge_fm_export.litert.converter_process import convert
 from edge_fm_export.litert.fast_biases import shorten_biases
-from edge_fm_export.litert.litert_format import CORRECTION_IMAGES, LADDER, predictor, refuse_float_layers, write_payload
-from edge_fm_export.litert.model_file import read_model
+from edge_fm_export.litert.litert_format import CORRECTION_IMAGES, LADDER, refuse_float_layers, write_payload
+from edge_fm_export.litert.model_file import main_part, read_model
+from edge_fm_export.litert.runner import predictor
 from edge_fm_export.litert.static_quantizer import RECIPES, float_operators, quantize_static
 from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
@@ -99,7 +100,7 @@ def _failing_layer(context: BuildContext, content: bytes, reason: str) -> str:
     if number is None or int(number[1]) >= len(graph.operators):
         return reason
     name = (graph.tensors[int(graph.operators[int(number[1])].outputs[0])].name or b"").decode("utf-8", "replace")
-    return f"{reason} That is layer {LayerNames(context.source.model).of(name) or name}."
+    return f"{reason} That is layer {LayerNames(context.source.model).of(main_part(name)) or name}."
 
 
 def _kept_float(context: BuildContext, content: bytes) -> dict[str, list[str]]:
@@ -107,7 +108,7 @@ def _kept_float(context: BuildContext, content: bytes) -> dict[str, list[str]]:
     names = LayerNames(context.source.model)
     kept: dict[str, dict[str, None]] = {}
     for kind, result in float_operators(content):
-        kept.setdefault(kind, {})[names.of(result) or result] = None
+        kept.setdefault(kind, {})[names.of(main_part(result)) or result] = None
     return {kind: list(layers) for kind, layers in kept.items()}
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+_COMPUTE = re.compile(r"(convolution|depthwise|MatMul)[_0-9]*")
 
 
 def read_model(content: bytes) -> Any:
@@ -38,6 +41,18 @@ def operator_name(model: Any, operator: Any) -> str:
     if number == schema.BuiltinOperator.CUSTOM:
         return str((code.customCode or b"").decode("utf-8", "replace"))
     return operator_names().get(number, str(number))
+
+
+def main_part(tensor: str) -> str:
+    """The part of a fused operator's name that computes with weights, if one does; else the whole name.
+
+    Other parts may be of other layers: equal constants are stored once, with the name of the first.
+
+    Example:
+        >>> main_part("net_1/relu_1/Relu6;net_1/conv_1/convolution;net_1/other_bn_1/batchnorm/Rsqrt1")
+        'net_1/conv_1/convolution'
+    """
+    return next((part for part in tensor.split(";") if _COMPUTE.fullmatch(part.rpartition("/")[2])), tensor)
 
 
 def constant(model: Any, tensor: Any) -> npt.NDArray[Any] | None:

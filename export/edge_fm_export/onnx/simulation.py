@@ -15,14 +15,12 @@ from edge_fm_export.onnx.int8_rewrites import unquantize_logits
 from edge_fm_export.onnx.quantizable_nodes import COMPUTE, FOLLOW, GraphView, scaling_nodes
 from edge_fm_export.quantization.calibration import batches
 from edge_fm_export.quantization.explanation.channels import by_channel
-from edge_fm_export.quantization.explanation.explain import SimulatedLayer
+from edge_fm_export.quantization.explanation.explain import PIXELS, SimulatedLayer
 from edge_fm_export.quantization.explanation.layer_names import LayerNames
 from edge_fm_export.quantization.measures import Predict
 from edge_fm_export.quantization.steering import SteeringImages
 from edge_fm_runtime.arrays import Floats, Pixels, Probabilities
 
-PIXELS = "pixels"
-"""What the first layer reads, scaled."""
 _BATCH = 8
 """Every activation of a batch is in memory at once."""
 

@@ -26,7 +26,7 @@ def build_int8(context: BuildContext, folder: Path) -> Built:
     Raises:
         ExportError: no calibration images, TFLM lacks an operator, or the model does not fit the board.
     """
-    quantized = quantize_int8(context, what="TensorFlow Lite Micro")
+    quantized = quantize_int8(context, layers_in_float=False)
     content = fix_shapes(quantized.content)
     require_operators(read_model(content), context.source.model)
     micro = micro_model(content)

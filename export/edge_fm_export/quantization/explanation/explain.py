@@ -28,6 +28,8 @@ from edge_fm_export.quantization.steering import SteeringImages, predict_all
 from edge_fm_runtime.arrays import Floats, Probabilities
 from edge_fm_runtime.measurement.latency import measure
 
+PIXELS = "pixels"
+"""What the first layer reads, scaled."""
 _ERROR_IMAGES = 64
 """Mean distances of probabilities have settled by then; each layer is run on them."""
 _TRIED = (1, 2, 3, 4, 6, 8, 12, 16, 24)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import shlex
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from edge_fm_export.compat.keras_internals import producer
 from edge_fm_export.compat.tensorflow_setup import import_keras
@@ -24,6 +28,7 @@ class LayerNames:
     """
 
     def __init__(self, model: Any) -> None:
+        self._model = model.name
         self._layers = dict(_layers(model))
 
     def of(self, node: str) -> str | None:
@@ -31,11 +36,28 @@ class LayerNames:
 
         A batch normalization that was folded into the layer before it counts as that layer.
         """
-        for part in reversed(re.split(r"[/:;]", node)):
-            for name in (part, _CALL.sub("", part)):
-                if (layer := self._layers.get(name)) is not None:
-                    return _folded_into(layer) or name
+        for path in reversed(node.split(";")):
+            *scopes, operator = path.partition(":")[0].split("/")
+            # Where the call of the model has a number, those of its layers have: `conv_1` is then a call of `conv`.
+            numbered = bool(scopes) and scopes[0] != self._model and _CALL.sub("", scopes[0]) == self._model
+            # An operator's own name, such as "add_1", may be that of a layer elsewhere.
+            for part in reversed(scopes or [operator]):
+                names = part, _CALL.sub("", part)
+                for name in reversed(names) if numbered else names:
+                    if (layer := self._layers.get(name)) is not None:
+                        return _folded_into(layer) or name
         return None
+
+    def by_weights(self, values: npt.NDArray[Any]) -> str | None:
+        """The name of the layer that has these weights, in any order of their sides; None where no single one has."""
+        wanted = np.sort(values, axis=None)
+        found = [
+            name
+            for name, layer in self._layers.items()
+            for weight in layer.weights
+            if math.prod(weight.shape) == wanted.size and np.array_equal(np.sort(np.asarray(weight), axis=None), wanted)
+        ]
+        return found[0] if len(found) == 1 else None
 
 
 def require_layers(wanted: Collection[str], known: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ def quantized(model: bytes, bits: Any, batch: int = 1) -> bytes:
 
 def predictions(model: bytes) -> Any:
     """Of `PIXELS`."""
-    from edge_fm_export.litert.litert_format import predictor
+    from edge_fm_export.litert.runner import predictor
 
     return predictor(model)(PIXELS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from edge_fm_export.context import BuildContext, EvaluationSet, QuantizeOptions, SourceModel
+from edge_fm_export.litert.litert_format import quantize_int8
 from edge_fm_export.quantization.explanation.explanation import Explanation, FloatTrial, LayerError, Outlier
 from edge_fm_export.targets import Target, find_builder
 from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
@@ -80,14 +82,25 @@ def _hard_swish(x: Any, layers: Any) -> Any:
 
 
 WIDE_DEPTHWISE = "wide range before a depthwise convolution"
+HARD_SWISH = "hard-swish"
 BLOCKS: dict[str, Callable[[Any, Any], Any]] = {
     WIDE_DEPTHWISE: _wide_depthwise,
     "squeeze-and-excite": _squeeze_and_excite,
-    "hard-swish": _hard_swish,
+    HARD_SWISH: _hard_swish,
 }
 
 
-def _source(block: Callable[[Any, Any], Any], *, factor: float) -> tuple[SourceModel, EvaluationSet]:
+FORMATS = [
+    *(
+        pytest.param(name, marks=pytest.mark.needs("tensorflow", "onnx", "onnxruntime", "tf2onnx", "openvino", "nncf"))
+        for name in ("onnx", "openvino")
+    ),
+    pytest.param("litert", marks=pytest.mark.needs("tensorflow", "ai_edge_litert")),
+]
+
+
+@cache
+def _source(block: str, *, factor: float) -> tuple[SourceModel, EvaluationSet]:
     """A model that tells colours, whose first convolution has a channel `factor` times larger; and its images."""
     import keras
 
@@ -96,7 +109,7 @@ def _source(block: Callable[[Any, Any], Any], *, factor: float) -> tuple[SourceM
     image = keras.Input(SHAPE, dtype="uint8", name="image")
     x = layers.Rescaling(1 / 255.0, name="scale")(image)
     x = layers.Conv2D(8, 3, padding="same", activation="relu", name="wide")(x)
-    x = block(x, layers)
+    x = BLOCKS[block](x, layers)
     pooled = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dense(CLASSES, name="logits")(pooled)
     model = keras.Model(image, layers.Activation("softmax", dtype="float32", name="probabilities")(x), name="net")
@@ -154,12 +167,11 @@ def _explain(context: BuildContext, format_: str) -> tuple[Explanation, Any]:
     return cast("Explanation", built.explain()), built
 
 
-@pytest.mark.needs("tensorflow", "onnx", "onnxruntime", "tf2onnx", "openvino", "nncf")
 @pytest.mark.slow
-@pytest.mark.parametrize("format_", ["onnx", "openvino"])
+@pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("block", BLOCKS)
 def test_the_layer_made_to_break_is_named_and_the_advice_works(block: str, format_: str, tmp_path: Path) -> None:
-    source, images = _source(BLOCKS[block], factor=1000.0)
+    source, images = _source(block, factor=1000.0)
     explanation, _ = _explain(_context(source, images, tmp_path / "plain"), format_)
     if (block, format_) == (WIDE_DEPTHWISE, "openvino"):
         # NNCF gives the input of a depthwise convolution a scale for each channel: nothing breaks.
@@ -181,10 +193,9 @@ def test_the_layer_made_to_break_is_named_and_the_advice_works(block: str, forma
     assert built.quantization["kept_float"]
 
 
-@pytest.mark.needs("tensorflow", "onnx", "onnxruntime", "tf2onnx", "openvino", "nncf")
-@pytest.mark.parametrize("format_", ["onnx", "openvino"])
+@pytest.mark.parametrize("format_", FORMATS)
 def test_a_healthy_model_is_called_so_and_unknown_layers_are_refused(format_: str, tmp_path: Path) -> None:
-    source, images = _source(_hard_swish, factor=1.0)
+    source, images = _source(HARD_SWISH, factor=1.0)
     explanation, built = _explain(_context(source, images, tmp_path / "plain"), format_)
     assert explanation.healthy and not explanation.measures
     assert explanation.advice.startswith("Nothing needs mending")
@@ -201,10 +212,9 @@ def test_a_healthy_model_is_called_so_and_unknown_layers_are_refused(format_: st
     assert caught.value.hint == "Did you mean --keep-float conv2?"
 
 
-@pytest.mark.needs("tensorflow", "onnx", "onnxruntime", "tf2onnx", "openvino", "nncf")
-@pytest.mark.parametrize("format_", ["onnx", "openvino"])
+@pytest.mark.parametrize("format_", FORMATS)
 def test_an_artifact_with_every_layer_in_float_is_not_called_int8(format_: str, tmp_path: Path) -> None:
-    source, images = _source(_hard_swish, factor=1.0)
+    source, images = _source(HARD_SWISH, factor=1.0)
     context = _context(source, images, tmp_path / "floats", keep_float=("wide", "conv2", "logits"))
     with pytest.raises(ExportError, match="There is no layer to quantize") as caught:
         find_builder(Target(cast("Any", format_), "int8"))(context, context.scratch)
@@ -212,9 +222,9 @@ def test_an_artifact_with_every_layer_in_float_is_not_called_int8(format_: str, 
 
 
 @pytest.mark.needs("tensorflow", "ai_edge_litert")
-def test_litert_says_that_it_cannot_leave_layers_in_float(tmp_path: Path) -> None:
-    source, images = _source(_hard_swish, factor=1.0)
-    context = _context(source, images, tmp_path / "plain", keep_float=("conv2",))
-    with pytest.raises(ExportError, match="cannot leave layers in float") as caught:
-        find_builder(Target("litert", "int8"))(context, tmp_path)
-    assert caught.value.hint == "Leave out --keep-float for this format, or use --format onnx."
+def test_a_model_for_microcontrollers_has_no_layers_in_float(tmp_path: Path) -> None:
+    source, images = _source(HARD_SWISH, factor=1.0)
+    context = _context(source, images, tmp_path / "floats", keep_float=("conv2",))
+    with pytest.raises(ExportError, match="A model for microcontrollers cannot leave layers in float") as caught:
+        quantize_int8(context, layers_in_float=False)
+    assert "Leave out --keep-float here" in str(caught.value.hint)

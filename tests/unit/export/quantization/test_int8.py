@@ -145,7 +145,7 @@ def test_accuracy_control_rescues_what_int8_breaks(format: Any, breakable: Sourc
 
 def test_litert_has_no_accuracy_control(tiny_sources: dict[str, SourceModel], tmp_path: Path) -> None:
     context = context_of(tiny_sources["colour"], tmp_path, quantize=QuantizeOptions(accuracy_control=True))
-    with pytest.raises(ExportError, match="cannot leave layers in float"):
+    with pytest.raises(ExportError, match="LiteRT's int8 has no accuracy control"):
         find_builder(Target("litert", "int8"))(context, tmp_path)
 
 
