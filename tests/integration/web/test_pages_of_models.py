@@ -11,8 +11,9 @@ import pytest
 from exporting import export
 from headless_browser import needs_chromium
 from PIL import Image
-from web_pages import make_page, real_runtime
+from web_pages import make_page, package_file, real_runtime
 
+import edge_fm
 from edge_fm.data import load_dataset
 from edge_fm_export.context import EvaluationSet
 from edge_fm_export.gate.golden_images import GOLDEN_IMAGES, generated_candidates
@@ -50,13 +51,9 @@ def coloured_photos(count: int) -> list[bytes]:
 
 @pytest.mark.parametrize("name", ["edgenet-n", "edgenet-s", "edgenet-m"])
 def test_a_trained_model_predicts_in_a_browser_as_here(name: str, tmp_path: Path) -> None:
-    from edge_fm.models.records import STORED_RESULTS
-
-    test = load_dataset("fashion-mnist-mini").test
-    images = EvaluationSet(test.name, test.images, test.labels, test.content_hash)
-    source, target = load_source(STORED_RESULTS / name), Target("web", "fp32")
-    (made,) = export(source, [target], tmp_path, test=images, web_runtime=real_runtime()).results
-    photos = [web.png(image) for image in test.images[:100]]
+    options = edge_fm.ExportOptions(data="fashion-mnist-mini", web_runtime=package_file())
+    (made,) = edge_fm.export(name, "web", "fp32", out=tmp_path, options=options).results
+    photos = [web.png(image) for image in load_dataset("fashion-mnist-mini").test.images[:100]]
     row = require_same(load_artifact(made.path), photos, tmp_path / "profile", golden=GOLDEN_IMAGES)
     assert row["max_score_diff"] < 1e-4
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,14 @@ import pytest
 from headless_browser import needs_chromium
 from web_pages import STAND_IN, make_page, real_runtime
 
-from edge_fm.api.common.engines import ALL_ENGINES
+from edge_fm.api.common.engines import ALL_ENGINES, select_engine
 from edge_fm_export.targets import Target
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.artifacts.golden import golden_of
 from edge_fm_runtime.engines import EngineOptions, create_engine
 from edge_fm_runtime.errors import ClosedError, DeviceError, EngineError, MissingDependencyError
 from edge_fm_runtime.parity.verification import verify_golden
+from edge_fm_runtime.system.own_processes import own_processes
 
 pytestmark = pytest.mark.needs("tensorflow", "tf2onnx", "onnx")
 
@@ -47,6 +49,21 @@ def test_golden_predictions_pass_in_the_browser(base: Artifact, tmp_path: Any) -
 
 
 @needs_chromium
+def test_half_precision_runs_in_the_browser_widened(exported: Callable[..., Any], tmp_path: Any) -> None:
+    artifact = make_page(load_artifact(exported("grey", Target("onnx", "fp16")).path), tmp_path, real_runtime())
+    engine = create_engine(artifact, "web", options=EngineOptions(threads=1), registry=ALL_ENGINES)
+    pid = next(iter(own_processes()))  # the benchmark counts what the browser takes as ours
+    try:
+        verification = verify_golden(artifact, engine)
+    finally:
+        engine.close()
+    assert verification.passed, verification.checks
+    assert verification.parity.n == 32 and verification.parity.top1_agreement == 1
+    assert (verification.device, verification.precision) == ("CPU", "fp32")
+    assert not own_processes() and not Path(f"/proc/{pid}").exists()
+
+
+@needs_chromium
 def test_a_page_that_cannot_load_is_an_error(base: Artifact, tmp_path: Any) -> None:
     artifact = make_page(base, tmp_path, STAND_IN)
     with pytest.raises(EngineError, match="does not load its model"):
@@ -66,3 +83,10 @@ def test_what_is_no_page_or_no_device_is_refused(
     monkeypatch.setenv("EDGEFM_CHROMIUM", str(tmp_path / "nothing"))
     with pytest.raises(MissingDependencyError, match="EDGEFM_CHROMIUM names, is no program"):
         create_engine(artifact, "web", registry=ALL_ENGINES)
+
+
+def test_a_benchmark_runs_pages_in_the_browser_and_the_others_on_their_own_engine(base: Artifact) -> None:
+    page = replace(base, metadata=replace(base.metadata, format="web"))
+    assert [select_engine(one, "web", beside=[page, base]) for one in (page, base)] == ["web", "auto"]
+    assert select_engine(base, "web", beside=[base]) == "web"  # which refuses it
+    assert select_engine(base, "onnxruntime", beside=[page, base]) == "onnxruntime"

@@ -123,6 +123,14 @@ def same_photos() -> Iterator[tuple[str, bytes]]:
     yield "lossless WebP", saved(image, "WebP", lossless=True, exif=exif(5))
     yield "GIF", saved(image.quantize(100), "GIF")
     yield "transparent GIF", saved(image.quantize(100), "GIF", transparency=3)
+    yield "interlaced GIF", saved(image.quantize(100), "GIF", interlace=1)
+    more: dict[str, Any] = {"save_all": True, "append_images": [photo(180, 140, seed=2).quantize(90)], "duration": 90}
+    yield "animated GIF", saved(image.quantize(100), "GIF", **more)
+    yield "animated PNG", saved(image, "PNG", **more)
+    yield "several photos in a JPEG", saved(image, "MPO", save_all=True, append_images=[photo(180, 140, seed=3)])
+    yield "restart markers", saved(image, "JPEG", restart_marker_rows=1)
+    for orientation in (0, 9):
+        yield f"orientation {orientation}, which is none", saved(image, "JPEG", exif=exif(orientation))
     yield "BMP", saved(image, "BMP")
     yield "palette BMP", saved(image.quantize(256), "BMP")
     for name, curve in (("sRGB curve", SRGB_CURVE), ("gamma", GAMMA), ("table", TABLE)):
@@ -174,6 +182,13 @@ def refused_photos() -> dict[str, tuple[bytes, str]]:
         "header alone": (whole[0][:20], "cut short"),
         "CMYK": (saved(image.convert("CMYK"), "JPEG"), "CMYK.*Save it anew in RGB"),
         "transparent WebP": (saved(clear, "WebP", lossless=True), "transparency.*as PNG"),
+        "animated WebP": (
+            saved(image, "WebP", save_all=True, append_images=[clear], duration=90),
+            "animated WebP.*anew as",
+        ),
+        "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "The file is HEIC; this page reads"),
+        "video": (b"\0\0\0\x18ftypisom\0\0\0\0isommp42" + bytes(99), "The file is a video; this page reads"),
+        "end missing": (whole[0][:-2], "cut short"),
         "TIFF": (saved(image, "TIFF"), "TIFF.*reads JPEG, PNG"),
         "AVIF": (saved(image, "AVIF"), "AVIF"),
         "PPM": (saved(image, "PPM"), "unknown kind"),

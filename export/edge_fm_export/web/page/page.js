@@ -121,7 +121,8 @@ async function verify() {
       const line = document.createElement("tr");
       for (const text of [check.name, check.value.toPrecision(3), check.limit.toPrecision(3), check.passed ? "passed" : "FAILED"]) {
         const cell = document.createElement("td");
-        cell.textContent = text;
+        // Narrow windows break names at their underscores.
+        text.split(/(?<=_)/).forEach((part, at) => cell.append(...(at ? [document.createElement("wbr"), part] : [part])));
         line.append(cell);
       }
       return line;
@@ -193,7 +194,9 @@ async function start() {
   element("reject-row").hidden = typeof metadata.scores?.rejection?.threshold !== "number" || metadata.task === "multi-label";
   const [height, width] = metadata.input.shape.slice(1);
   element("status").textContent = classifier.takesPhotos ? "" :
-    `This model takes images of exactly ${width} x ${height} pixels here: it finds the object in a photo, which this page cannot do as EdgeFM's runtime does.`;
+    `This model takes images of exactly ${width} x ${height} pixels here: it finds the object in a photo, which this page cannot do as EdgeFM's runtime does. ` +
+    "For photos of any size, export it again: edgefm export --format web --photo fit";
+  element("camera").hidden = !classifier.takesPhotos;
   element("file").disabled = element("camera").disabled = element("verify").disabled = false;
   listen();
   document.body.dataset.ready = "1";

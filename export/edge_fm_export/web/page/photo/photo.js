@@ -17,6 +17,9 @@ const BOTTOM_TO_TOP = [3, 4, 6, 7];
 /** The photos that are read, for an `accept` attribute: with it, phones hand over JPEG in place of HEIC. */
 export const ACCEPT = "image/jpeg,image/png,image/webp,image/gif,image/bmp";
 
+/* What files begin with that ISO's base media file format holds (ISO 14496-12); with any other brand they are videos. */
+const BRANDS = { AVIF: /avi[fs]/, HEIC: /hei[cxms]|hev[cxms]|mif1|msf1/ };
+
 function kindOf(bytes) {
   const text = latin(bytes.subarray(0, 16));
   if (bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff) return "JPEG";
@@ -25,7 +28,7 @@ function kindOf(bytes) {
   if (text.startsWith("BM")) return "BMP";
   if (text.startsWith("RIFF") && text.slice(8, 12) === "WEBP") return "WebP";
   if (text.startsWith("II*\0") || text.startsWith("MM\0*")) return "TIFF";
-  if (text.slice(4, 8) === "ftyp") return /avi[fs]/.test(text) ? "AVIF" : "HEIC, or a video";
+  if (text.slice(4, 8) === "ftyp") return Object.entries(BRANDS).find(([, brands]) => brands.test(text))?.[0] ?? "a video";
   return "";
 }
 
