@@ -50,7 +50,7 @@ $(RESULTS)/benchmarks.json: $(BENCH_RUN)/.made
 	EDGEFM_BENCH_RUN=$(BENCH_RUN) $(BIN)/python -m pytest -q $(SUITES) --benchmark-columns=median,iqr,rounds --benchmark-json=$@
 
 cold-start: $(VENV)/.installed  ## one photo, whole process, beside a bare onnxruntime script
-	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/startup/cold_start.py
 
 aarch64: $(VENV)/.installed  ## infer and verify an ONNX artifact on an emulated aarch64, beside this machine
 	$(BIN)/python tools/aarch64.py $(AARCH64_ARGS)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import against
-from benchmarks.folder_throughput import bare, drain, make_photos, pillow_alone
+from benchmarks.photos.folder_throughput import bare, drain, make_photos, pillow_alone
 from edge_fm_runtime import Classifier
 from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.photos.photo import load_canvas

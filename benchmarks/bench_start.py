@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import against
-from benchmarks.cold_start import BARE, MAKE_PHOTO, run_once
+from benchmarks.startup.cold_start import BARE, MAKE_PHOTO, run_once
 from benchmarks.model import EDGEFM
 from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.system.machine import usable_cpus

@@ -7,22 +7,22 @@ are read. Rounds alternate between all of them: A B C A B C. One small file for 
 """
 
 IN_PROCESS = {
-    "edgefm": "benchmarks.peers.edgefm",
-    "onnxruntime": "benchmarks.peers.bare_onnxruntime",
-    "openvino": "benchmarks.peers.bare_openvino",
-    "openvino model api": "benchmarks.peers.model_api",
-    "ai_edge_litert": "benchmarks.peers.bare_litert",
-    "keras predict": "benchmarks.peers.keras_predict",
-    "keras call": "benchmarks.peers.keras_call",
-    "savedmodel": "benchmarks.peers.savedmodel",
+    "edgefm": "benchmarks.peers.in_process.edgefm",
+    "onnxruntime": "benchmarks.peers.in_process.bare_onnxruntime",
+    "openvino": "benchmarks.peers.in_process.bare_openvino",
+    "openvino model api": "benchmarks.peers.in_process.model_api",
+    "ai_edge_litert": "benchmarks.peers.in_process.bare_litert",
+    "keras predict": "benchmarks.peers.in_process.keras_predict",
+    "keras call": "benchmarks.peers.in_process.keras_call",
+    "savedmodel": "benchmarks.peers.in_process.savedmodel",
 }
 """Name -> module with `open_call(job)`, which returns a call without arguments that classifies the whole batch."""
 
 TOOLS = {
-    "benchmark_app, latency": "benchmarks.peers.benchmark_app:run_latency",
-    "benchmark_app, throughput": "benchmarks.peers.benchmark_app:run_throughput",
-    "onnxruntime_test": "benchmarks.peers.onnxruntime_test:run",
-    "litert-benchmark": "benchmarks.peers.litert_benchmark:run",
+    "benchmark_app, latency": "benchmarks.peers.command_line.benchmark_app:run_latency",
+    "benchmark_app, throughput": "benchmarks.peers.command_line.benchmark_app:run_throughput",
+    "onnxruntime_test": "benchmarks.peers.command_line.onnxruntime_test:run",
+    "litert-benchmark": "benchmarks.peers.command_line.litert_benchmark:run",
 }
 """Name -> "module:function", called as `run(job, seconds)`, which returns a `tools.Report`."""
 

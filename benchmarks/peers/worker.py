@@ -42,7 +42,7 @@ def time_calls(call: Callable[[], object], seconds: float) -> list[int]:
 
 def time_stream(job: Job, seconds: float) -> float:
     """Images a second of ours with several batches at once."""
-    from benchmarks.peers.edgefm import open_stream
+    from benchmarks.peers.in_process.edgefm import open_stream
 
     engine, predictions = open_stream(job)
     stream = predictions()

@@ -68,9 +68,9 @@ for moment in range(moments):
 
 @pytest.mark.slow
 def test_kill_at_random_moments(tiny_runs: dict[str, Any], tmp_path: Path) -> None:
-    tests = Path(__file__).parents[2]
+    models = Path(__file__).parents[2] / "support/models"
     done = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(tiny_runs["grey"].folder), str(tmp_path), str(tests), str(MOMENTS)],
+        [sys.executable, "-c", _CHILD, str(tiny_runs["grey"].folder), str(tmp_path), str(models), str(MOMENTS)],
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""Networks of keras.applications, exported as third-party files; benchmarks/third_party_models.py tries all six."""
+"""Networks of keras.applications, as third-party files; benchmarks/artifacts/third_party_models.py tries all six."""
 
 from __future__ import annotations
 

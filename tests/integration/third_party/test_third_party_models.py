@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refused_models import backbone, channels_first, no_weights, of_rows, tokens, two_inputs, two_outputs
 
 from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.third_party_models.adapt import load_third_party_model
@@ -216,43 +217,6 @@ def test_open_input_size_needs_an_option(keras: Any, images: Any, tmp_path: Path
     source = load_third_party_model(tmp_path / "net.keras", input_size=SHAPE[:2])
     assert source.input.shape == SHAPE
     np.testing.assert_allclose(np.asarray(source.model(images)), np.asarray(model(images.astype("float32"))), atol=1e-6)
-
-
-def two_inputs(keras: Any) -> Any:
-    one, two = keras.Input(SHAPE, name="photo"), keras.Input((2,), name="age")
-    x = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling2D()(one), two])
-    return keras.Model([one, two], keras.layers.Dense(4, activation="softmax")(x))
-
-
-def two_outputs(keras: Any) -> Any:
-    image = keras.Input(SHAPE)
-    x = keras.layers.GlobalAveragePooling2D()(image)
-    return keras.Model(image, [keras.layers.Dense(4)(x), keras.layers.Dense(2)(x)])
-
-
-def backbone(keras: Any) -> Any:
-    image = keras.Input(SHAPE)
-    return keras.Model(image, keras.layers.Conv2D(4, 3)(image))
-
-
-def tokens(keras: Any) -> Any:
-    image = keras.Input(SHAPE)
-    return keras.Model(image, keras.layers.Dense(4)(keras.layers.Reshape((-1, 3))(image)))
-
-
-def no_weights(keras: Any) -> Any:
-    image = keras.Input(SHAPE)
-    return keras.Model(image, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(image)))
-
-
-def of_rows(keras: Any) -> Any:
-    return keras.Sequential([keras.Input((7,)), keras.layers.Dense(4, activation="softmax")])
-
-
-def channels_first(keras: Any) -> Any:
-    image = keras.Input((3, 16, 12))
-    x = keras.layers.GlobalAveragePooling2D(data_format="channels_first")(image)
-    return keras.Model(image, keras.layers.Dense(4, activation="softmax")(x))
 
 
 def multi_label(keras: Any) -> Any:

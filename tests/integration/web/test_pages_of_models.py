@@ -24,13 +24,13 @@ from edge_fm_runtime.artifacts.golden import golden_of
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 
 pytest.importorskip("benchmarks", reason="benchmarks/ is in the repository alone")
-web = import_module("benchmarks.web")
+web = import_module("benchmarks.artifacts.web")
 pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.needs("tensorflow", "tf2onnx", "onnx")]
 PACKAGED = "efficientnet-lite0-onnx-int8"
 
 
 def require_same(artifact: Artifact, photos: list[bytes], profile: Path, *, golden: int) -> dict[str, Any]:
-    """Open the page, replay the golden predictions, classify photos, cut the network; what `benchmarks.web` prints."""
+    """Open the page, replay the golden predictions, classify photos, cut the network; what `benchmarks.artifacts.web` prints."""
     row: dict[str, Any] = web.measure(artifact, photos, profile)
     assert (row["golden"], row["golden_passed"], row["golden_agreement"]) == (golden, True, 1), row
     assert (row["images"], row["same_labels"]) == (len(photos), len(photos)), row

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("benchmarks", reason="benchmarks/ is in the repository alone")
 peers = import_module("benchmarks.peers")
 
-from benchmarks.peers import benchmark_app, litert_benchmark, onnxruntime_test  # noqa: E402
+from benchmarks.peers.command_line import benchmark_app, litert_benchmark, onnxruntime_test  # noqa: E402
 from benchmarks.peers.compare import OURS, Comparison, _start, latency  # noqa: E402
 from benchmarks.peers.job import Job  # noqa: E402
 from benchmarks.peers.report import cells, headline, to_json  # noqa: E402

@@ -1,4 +1,4 @@
-"""The figures of benchmarks/int8_drop.py and folds_by_group.py, by hand, and the former on photos of a folder."""
+"""The figures of int8_drop.py and folds_by_group.py of benchmarks, by hand, and the former on photos of a folder."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("benchmarks", reason="benchmarks/ is in the repository alone")
-int8_drop = import_module("benchmarks.int8_drop")
-folds = import_module("benchmarks.folds_by_group")
+int8_drop = import_module("benchmarks.artifacts.int8_drop")
+folds = import_module("benchmarks.photos.folds_by_group")
 
 
 def test_a_drop_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""The figures of benchmarks/rejection.py, by hand, on photos of a folder."""
+"""The figures of benchmarks/photos/rejection.py, by hand, on photos of a folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("benchmarks", reason="benchmarks/ is in the repository alone")
-rejection = import_module("benchmarks.rejection")
+rejection = import_module("benchmarks.photos.rejection")
 
 
 def test_the_figures_by_hand() -> None:

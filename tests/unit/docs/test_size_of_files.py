@@ -1,4 +1,4 @@
-"""Modules and folders of the packages stay small enough to be read at once."""
+"""Modules and folders stay small enough to be read at once, those of the tests and benchmarks too."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from markdown_blocks import ROOT
 
-PACKAGES = [ROOT / "edge_fm", ROOT / "export/edge_fm_export", ROOT / "runtime/edge_fm_runtime"]
-MODULES = sorted(file for package in PACKAGES for file in package.rglob("*.py"))
+FOLDERS = ("edge_fm", "export/edge_fm_export", "runtime/edge_fm_runtime", "benchmarks", "tests", "tools")
+MODULES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 
 LONGEST = 300
 """Lines of a module."""

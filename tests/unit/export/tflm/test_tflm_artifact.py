@@ -26,7 +26,7 @@ from edge_fm_runtime.engines import create_engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("tensorflow", "ai_edge_litert", "tflite_micro")]
 TFLM = Target("tflm", "int8")
-HEADERS = ROOT / "tests/tflm_headers"
+HEADERS = ROOT / "tests/support/environment/tflm_headers"
 Exported = Callable[[str, Target], ExportResult]
 
 
@@ -39,7 +39,7 @@ def test_the_program_is_built_by_cmake_and_prints_ok(exported: Exported, tmp_pat
     configure.append("-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
     subprocess.run(configure, check=True, capture_output=True, timeout=120)
     subprocess.run(["cmake", "--build", tmp_path / "build"], check=True, capture_output=True, timeout=240)
-    child = shlex.join([sys.executable, str(ROOT / "tests/tflm_child.py")])
+    child = shlex.join([sys.executable, str(ROOT / "tests/support/environment/tflm_child.py")])
     size = (result.path / "model.tflite").stat().st_size
     environment = {"EDGEFM_TFLM_CHILD": child, "EDGEFM_TFLM_MODEL_BYTES": str(size), "PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run(

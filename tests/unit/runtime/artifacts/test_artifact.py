@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 
 from edge_fm_runtime.artifacts.artifact import load_artifact
-from edge_fm_runtime.artifacts.embedded import read_embedded
 from edge_fm_runtime.artifacts.files import hash_file, list_files
-from edge_fm_runtime.artifacts.golden import Golden, load_golden, save_golden
 from edge_fm_runtime.artifacts.metadata import InputSpec, Metadata, PhotoSpec, dump_metadata
 from edge_fm_runtime.artifacts.metadata_parser import parse_metadata
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
@@ -215,75 +210,8 @@ def test_oversized_metadata_is_refused(artifact_folder: Path) -> None:
         load_artifact(artifact_folder)
 
 
-def test_a_bare_model_without_metadata_is_refused(tmp_path: Path) -> None:
-    import onnx
-    from onnx import helper
-
-    model = helper.make_model(helper.make_graph([], "empty", [], []))
-    onnx.save(model, tmp_path / "other.onnx")
-    with pytest.raises(ArtifactError, match="no embedded EdgeFM metadata"):
-        load_artifact(tmp_path / "other.onnx")
-
-
-@pytest.mark.parametrize("damage", [b"", b"\x00", b"PK\x03\x04" + b"x" * 50, b"\xff" * 100, b"<html></html>"])
-@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
-def test_a_bare_file_of_garbage_is_an_artifact_error(tmp_path: Path, damage: bytes, suffix: str) -> None:
-    (tmp_path / f"bad{suffix}").write_bytes(damage)
-    with pytest.raises(ArtifactError):
-        load_artifact(tmp_path / f"bad{suffix}")
-
-
-def test_embedded_text_survives_at_every_truncation(artifact_folder: Path) -> None:
-    whole = (artifact_folder / "model.onnx").read_bytes()
-    embedded = read_embedded(artifact_folder / "model.onnx")
-    assert embedded is not None
-    short = artifact_folder / "short.onnx"
-    for length in range(1, len(whole), 37):
-        short.write_bytes(whole[:length])
-        try:
-            text = read_embedded(short)
-        except ArtifactError:
-            continue
-        assert text in (None, embedded)
-
-
 def test_files_are_listed_with_links(artifact_folder: Path) -> None:
     assert list_files(artifact_folder) == ["golden.npz", "model.onnx"]
-
-
-def test_golden_never_unpickles(tmp_path: Path) -> None:
-    file = tmp_path / "golden.npz"
-    hostile = np.array([{"a": 1}], dtype=object)
-    np.savez(file, images=hostile, reference=hostile, exported=hostile)
-    with pytest.raises(ArtifactError, match="no golden predictions"):
-        load_golden(file)
-
-
-def test_golden_members_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
-    file = tmp_path / "golden.npz"
-    with zipfile.ZipFile(file, "w") as archive:
-        for name in ("images", "reference", "exported"):
-            archive.writestr(f"{name}.npy", b"no array")
-    with pytest.raises(ArtifactError, match="holds no golden predictions"):
-        load_golden(file)
-
-
-def test_golden_bytes_do_not_depend_on_the_time(make_artifact: Callable[..., Path]) -> None:
-    first, second = make_artifact("a"), make_artifact("b")
-    assert (first / "golden.npz").read_bytes() == (second / "golden.npz").read_bytes()
-
-
-def test_golden_predictions_with_broken_compression_are_an_artifact_error(artifact_folder: Path) -> None:
-    from edge_fm_runtime.artifacts.golden import load_golden
-
-    path = artifact_folder / "golden.npz"
-    whole = path.read_bytes()
-    for at in range(40, len(whole), 7):  # every part of the archive: headers, compressed bytes, directory
-        data = bytearray(whole)
-        data[at] ^= 0x5A
-        path.write_bytes(data)
-        with contextlib.suppress(ArtifactError):  # any other error fails
-            load_golden(path)
 
 
 def test_an_artifact_that_is_replaced_while_it_is_read_is_read_again(
@@ -340,30 +268,6 @@ def test_a_model_that_only_speaks_of_a_location_opens(artifact_folder: Path) -> 
     model.graph.doc_string = "location"
     payload.write_bytes(model.SerializeToString())
     assert load_artifact(payload).bare
-
-
-@pytest.mark.parametrize("member", ["images", "reference"])
-def test_golden_arrays_that_claim_more_than_they_hold_are_refused(artifact_folder: Path, member: str) -> None:
-    file = artifact_folder / "golden.npz"
-    with np.load(file) as data:
-        arrays = dict(data)
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w") as stream:
-                shape = (1 << 40, *array.shape[1:]) if name == member else array.shape
-                header = {"descr": array.dtype.str, "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(stream, header)
-                stream.write(array.tobytes())
-    with pytest.raises(ArtifactError, match=f"{member}.npy claims shape"):
-        load_golden(file)
-
-
-def test_more_golden_images_than_are_ever_written_are_refused(tmp_path: Path) -> None:
-    images = np.zeros((5000, 1, 1, 1), np.uint8)
-    predictions = np.full((5000, 2), 0.5, np.float32)
-    save_golden(Golden(images, predictions, predictions), tmp_path / "golden.npz")
-    with pytest.raises(ArtifactError, match="5000 images; at most 4096"):
-        load_golden(tmp_path / "golden.npz")
 
 
 def change(folder: Path, how: Callable[[Metadata], Metadata]) -> None:

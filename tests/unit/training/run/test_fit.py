@@ -5,24 +5,19 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from same_run import assert_same_run, untimed, weights_of
-from strokes_data import LABELS, NORMALIZED, make_dataset, make_recipe, make_split
+from strokes_data import LABELS, make_dataset, make_recipe, make_split
 
 from edge_fm.data import Dataset
 from edge_fm.training import (
     OptimizerPart,
     RunResult,
     SchedulePart,
-    TrainingPart,
     load_recipe,
     recipe_hash,
     train,
@@ -74,12 +69,6 @@ METRICS = {
     "keras_backend",
     "versions",
 }
-
-
-@pytest.fixture(scope="module")
-def whole(strokes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    """The uninterrupted run that others are compared with."""
-    return train(make_recipe(), strokes, tmp_path_factory.mktemp("whole") / "run")
 
 
 def test_the_run_folder_holds_what_it_should(whole: RunResult, strokes: Dataset) -> None:
@@ -153,74 +142,6 @@ def test_the_strokes_are_learnt_and_progress_counts_the_whole_run(strokes: Datas
     assert [row for _, _, row in epochs] == list(result.history)
 
 
-# In a process of its own, as the command is: libraries that other tests load may have changed this one's signal stack.
-@pytest.mark.parametrize(("number", "batch"), [(signal.SIGINT, 9), (signal.SIGKILL, 15)])
-def test_a_stopped_run_goes_on_to_the_same_end(
-    whole: RunResult, strokes: Dataset, tmp_path: Path, number: int, batch: int
-) -> None:
-    code = f"""
-import os, signal
-from pathlib import Path
-from strokes_data import make_recipe, make_strokes
-from edge_fm.training import train
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with it ignored
-def stop(stage, done, total):
-    if (stage, done) == ("training", {batch}):
-        os.kill(os.getpid(), {int(number)})
-train(make_recipe(), make_strokes(), Path({str(tmp_path)!r}), progress=stop)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
-    )
-    assert done.returncode == -number, done.stderr
-    assert not (tmp_path / "model.keras").exists()
-    if number == signal.SIGINT:
-        assert b"KeyboardInterrupt" in done.stderr
-        assert not list(tmp_path.rglob("*.tmp*"))
-
-    first: list[int] = []
-    resumed = train(make_recipe(), strokes, tmp_path, resume=True, progress=lambda _, done, __: first.append(done))
-    assert first[0] == (batch - 1) // 6 * 6 + 1  # of six batches an epoch
-    assert_same_run(resumed, whole)
-
-
-def test_a_run_that_was_killed_before_its_model_was_written_is_finished_by_resuming(
-    whole: RunResult, strokes: Dataset, tmp_path: Path
-) -> None:
-    def interrupt(stage: str, done: int, total: int | None) -> None:
-        if stage == "testing":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(make_recipe(), strokes, tmp_path, progress=interrupt)
-    assert_same_run(train(make_recipe(), strokes, tmp_path, resume=True), whole)
-
-
-def test_patience_ends_a_run_and_a_resumed_one_at_the_same_epoch(strokes: Dataset, tmp_path: Path) -> None:
-    # A learning rate that is no use: the validation loss soon stands still.
-    recipe = dataclasses.replace(
-        with_overrides(make_recipe(), epochs=30, learning_rate=1e-9),
-        schedule=SchedulePart(name="constant"),
-        training=TrainingPart(epochs=30, batch_size=8, patience=2),
-    )
-    whole = train(recipe, strokes, tmp_path / "whole")
-    losses = [row["val_loss"] for row in whole.history]
-    assert 3 <= len(losses) < 30
-    assert losses.index(min(losses)) == len(losses) - 3
-    assert (whole.metrics["epochs"], whole.metrics["stopped_early"]) == (len(losses), True)
-
-    def interrupt(epoch: int, epochs: int, row: dict[str, float]) -> None:
-        if epoch == len(losses) - 1:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe, strokes, tmp_path / "stopped", on_epoch=interrupt)
-    assert_same_run(train(recipe, strokes, tmp_path / "stopped", resume=True), whole)
-
-
 @pytest.mark.parametrize(("keep", "epoch"), [("best", 1), ("last", 3)])
 def test_the_last_epoch_is_kept_whatever_validation_says(
     keep: str, epoch: int, strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -243,12 +164,6 @@ def test_the_last_epoch_is_kept_whatever_validation_says(
     np.testing.assert_array_equal(weights_of(result.run_dir)[0], firsts[-1])
 
 
-def test_resuming_a_finished_run_says_so(whole: RunResult, strokes: Dataset) -> None:
-    for resume in (True, False):
-        with pytest.raises(TrainingError, match="is finished"):
-            train(make_recipe(), strokes, whole.run_dir, resume=resume)
-
-
 def test_a_folder_of_somebody_else_is_left_alone(strokes: Dataset, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("Chapter 1")
     with pytest.raises(TrainingError, match=r"holds no run: thesis\.tex"):
@@ -256,58 +171,6 @@ def test_a_folder_of_somebody_else_is_left_alone(strokes: Dataset, tmp_path: Pat
     with pytest.raises(TrainingError, match="is a file"):
         train(make_recipe(), strokes, tmp_path / "thesis.tex")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-
-
-def test_resuming_nothing_says_so(strokes: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no run to resume"):
-        train(make_recipe(), strokes, tmp_path, resume=True)
-
-
-@pytest.fixture
-def unfinished(strokes: Dataset, tmp_path: Path) -> Path:
-    def interrupt(epoch: int, epochs: int, row: dict[str, float]) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(make_recipe(), strokes, tmp_path, on_epoch=interrupt)
-    return tmp_path
-
-
-def test_an_unfinished_run_is_only_resumed_as_it_was(unfinished: Path, strokes: Dataset) -> None:
-    with pytest.raises(TrainingError, match="unfinished run"):
-        train(make_recipe(), strokes, unfinished)
-    with pytest.raises(TrainingError, match=r"training\.epochs was 4, is 6"):
-        train(with_overrides(make_recipe(), epochs=6), strokes, unfinished, resume=True)
-    changed = dataclasses.replace(make_recipe(), schedule=SchedulePart(name="constant"))
-    with pytest.raises(TrainingError, match=r"schedule\.name was 'one-cycle', is 'constant'"):
-        train(changed, strokes, unfinished, resume=True)
-    other = make_dataset(strokes.train, strokes.test, content_hash="1" * 64)
-    with pytest.raises(TrainingError, match="The data is not the one"):
-        train(make_recipe(), other, unfinished, resume=True)
-    state = unfinished / "checkpoint" / "state.npz"
-    state.write_bytes(state.read_bytes()[:-100])
-    with pytest.raises(TrainingError, match="cannot be read"):
-        train(make_recipe(), strokes, unfinished, resume=True)
-
-
-def test_plateau_goes_on_from_its_history(strokes: Dataset, tmp_path: Path) -> None:
-    plateau = dataclasses.replace(
-        make_recipe(NORMALIZED),  # its moving statistics go on, too
-        training=TrainingPart(epochs=4, batch_size=8),
-        # A rate at which the loss goes up and down, so that the rate has to fall.
-        optimizer=OptimizerPart(name="sgd", learning_rate=0.5),
-        schedule=SchedulePart(name="plateau", factor=0.5, every=1),
-    )
-    straight = train(plateau, strokes, tmp_path / "straight")
-    assert len({row["learning_rate"] for row in straight.history}) > 1
-
-    def interrupt(epoch: int, epochs: int, row: dict[str, float]) -> None:
-        if epoch == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(plateau, strokes, tmp_path / "broken", on_epoch=interrupt)
-    assert_same_run(train(plateau, strokes, tmp_path / "broken", resume=True), straight)
 
 
 def test_a_loss_that_is_no_number_stops_at_once(strokes: Dataset, tmp_path: Path) -> None:

@@ -143,9 +143,7 @@ search(recipe, plan, make_strokes(), Path({out!r}), trials={trials}, on_epoch=di
 
 
 def child(out: Path, *, trials: int, die: bool = False) -> subprocess.Popen[str]:
-    code = CHILD.format(
-        here=[str(Path(__file__).parent), str(Path(__file__).parents[1])], out=str(out), trials=trials, die=die
-    )
+    code = CHILD.format(here=[str(Path(__file__).parent), *sys.path], out=str(out), trials=trials, die=die)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
 

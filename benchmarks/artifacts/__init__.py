@@ -1,0 +1,1 @@
+"""Artifacts: what they cost and what they keep of the original."""

@@ -1,0 +1,1 @@
+"""Peers that are programs with reports of their own."""

@@ -1,0 +1,1 @@
+"""Peers that are called from Python, each in a process of its own."""

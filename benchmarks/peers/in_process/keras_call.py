@@ -1,0 +1,15 @@
+"""Keras called: `model(pixels, training=False)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.peers.job import Job
+from benchmarks.peers.in_process.keras_model import load
+
+
+def open_call(job: Job) -> Callable[[], np.ndarray]:
+    model, pixels = load(job), job.pixels()
+    return lambda: np.asarray(model(pixels, training=False))

@@ -1,0 +1,1 @@
+"""Photos: accuracy, decoding and throughput."""

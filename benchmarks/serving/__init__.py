@@ -1,0 +1,1 @@
+"""Servers and many machines."""
