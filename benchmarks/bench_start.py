@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks import against
-from benchmarks.startup.cold_start import BARE, MAKE_PHOTO, run_once
 from benchmarks.model import EDGEFM
+from benchmarks.startup.cold_start import BARE, MAKE_PHOTO, run_once
 from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.system.machine import usable_cpus
 

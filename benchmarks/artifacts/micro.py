@@ -1,12 +1,13 @@
 """A model for microcontrollers beside its original and beside LiteRT's int8: agreement, drop, arena, flash, C++ build.
 
-    python -m benchmarks.artifacts.micro FOLDER [--model edgenet-n|RUN|MODEL.keras] [--data fashion-mnist|SOURCE] [--json]
+    python -m benchmarks.artifacts.micro FOLDER [--model edgenet-n|RUN|MODEL.keras]
+        [--data fashion-mnist|SOURCE] [--json]
 
 FOLDER gets the artifacts `litert int8` and `tflm int8` of the model. Both are run on the whole test split. TFLM runs in
 its own interpreter; LiteRT runs twice: by its reference kernels, which round as TFLM's do, and as the engine `litert`
-runs it, by XNNPACK, which rounds otherwise. The generated C++ is compiled with the stand-in headers of
-tests/support/environment/tflm_headers, which hand the C array to TFLM's interpreter of the Python package; with --tflm-dir DIR it is
-compiled with TFLM's sources.
+runs it, by XNNPACK, which rounds otherwise. The generated C++ is compiled with the stand-in headers of the tests
+(tests/support/environment/tflm_headers), which hand the C array to TFLM's interpreter of the Python package; with
+--tflm-dir DIR it is compiled with TFLM's sources.
 """
 
 from __future__ import annotations

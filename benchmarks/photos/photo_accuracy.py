@@ -1,6 +1,7 @@
 """How many photos of a labelled folder are classified correctly, and what that costs.
 
-    python benchmarks/photos/photo_accuracy.py FOLDER [--artifact NAME] [--min-score auto] [--json] [--wrong] [--sheet PNG]
+    python benchmarks/photos/photo_accuracy.py FOLDER [--artifact NAME] [--min-score auto] [--json]
+        [--wrong] [--sheet PNG]
 
 FOLDER holds one folder for each label; folders whose names start with "_" are sets of their own, and are counted apart:
 with label folders inside, photos of the same labels; with photos inside, other things, which have no label. A folder's

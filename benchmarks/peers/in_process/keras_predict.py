@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.peers.job import Job
 from benchmarks.peers.in_process.keras_model import load
+from benchmarks.peers.job import Job
 
 
 def open_call(job: Job) -> Callable[[], np.ndarray]:

@@ -1,8 +1,8 @@
 """Random changes to training images, in NumPy and Pillow, the same on every backend.
 
 What small images need works on whole batches in NumPy; what photos need works image by image in Pillow. Keras's own
-layers were measured beside them (`benchmarks/training/augmentation_speed.py`, two busy cores): on two threads they took 1.6
-times as long for crops, turns and colours and 19 times for RandAugment, which computes every operation for every image
+layers were measured beside them (`benchmarks/training/augmentation_speed.py`, two busy cores): on two threads they took
+1.6 times as long for crops, turns and colours and 19 times for RandAugment, which computes every operation for every image
 and draws those that count once for the whole batch.
 """
 

@@ -23,8 +23,8 @@ def without_graph_copies() -> Iterator[None]:
 
     tf2onnx 1.17 copies the whole graph before each of its some forty optimizer passes, to go on from if one fails, and
     after each writes every constant into its protobuf node anew, where the old ones stay until the end; how much that
-    costs is measured by benchmarks/artifacts/conversion.py. With a version that this was not tested with, tf2onnx works as it
-    comes, and a ConversionWarning says so. May go when tf2onnx copies no weights.
+    costs is measured by benchmarks/artifacts/conversion.py. With a version that this was not tested with, tf2onnx works
+    as it comes, and a ConversionWarning says so. May go when tf2onnx copies no weights.
 
     Not for several threads at once: it changes the environment and tf2onnx itself while it lasts.
     """
