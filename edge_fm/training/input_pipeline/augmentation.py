@@ -2,8 +2,8 @@
 
 What small images need works on whole batches in NumPy; what photos need works image by image in Pillow. Keras's own
 layers were measured beside them (`benchmarks/training/augmentation_speed.py`, two busy cores): on two threads they took
-1.6 times as long for crops, turns and colours and 19 times for RandAugment, which computes every operation for every image
-and draws those that count once for the whole batch.
+1.6 times as long for crops, turns and colours and 19 times for RandAugment, which computes every operation for every
+image and draws those that count once for the whole batch.
 """
 
 from __future__ import annotations

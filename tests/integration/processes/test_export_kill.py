@@ -5,6 +5,7 @@ One process imports the libraries; each export to be killed is a fork of it, so 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,6 @@ _CHILD = """
 import os, random, signal, sys, time
 from pathlib import Path
 
-sys.path.insert(0, sys.argv[3])
 import numpy, onnx, onnxruntime, onnxslim, tensorflow, tf2onnx, keras
 from tiny_models import tiny_set
 from exporting import export
@@ -30,7 +30,7 @@ from edge_fm_export.sources import load_source
 from edge_fm_export.targets import Target
 from edge_fm_runtime.artifacts.artifact import load_artifact
 
-run, out, moments = sys.argv[1], Path(sys.argv[2]), int(sys.argv[4])
+run, out, moments = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 
 def start(images):
     child = os.fork()
@@ -68,12 +68,12 @@ for moment in range(moments):
 
 @pytest.mark.slow
 def test_kill_at_random_moments(tiny_runs: dict[str, Any], tmp_path: Path) -> None:
-    models = Path(__file__).parents[2] / "support/models"
     done = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(tiny_runs["grey"].folder), str(tmp_path), str(models), str(MOMENTS)],
+        [sys.executable, "-c", _CHILD, str(tiny_runs["grey"].folder), str(tmp_path), str(MOMENTS)],
         capture_output=True,
         text=True,
         check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr
     seen = [[int(n) for n in line.split()] for line in done.stdout.splitlines()]

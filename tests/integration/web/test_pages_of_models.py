@@ -30,7 +30,7 @@ PACKAGED = "efficientnet-lite0-onnx-int8"
 
 
 def require_same(artifact: Artifact, photos: list[bytes], profile: Path, *, golden: int) -> dict[str, Any]:
-    """Open the page, replay the golden predictions, classify photos, cut the network; what benchmarks/artifacts/web prints."""
+    """Open the page, replay the golden predictions, classify photos, cut the network."""
     row: dict[str, Any] = web.measure(artifact, photos, profile)
     assert (row["golden"], row["golden_passed"], row["golden_agreement"]) == (golden, True, 1), row
     assert (row["images"], row["same_labels"]) == (len(photos), len(photos)), row
