@@ -15,7 +15,7 @@ from edge_fm_export.litert.fast_biases import shorten_biases
 from edge_fm_export.litert.litert_format import CORRECTION_IMAGES, LADDER, refuse_float_layers, write_payload
 from edge_fm_export.litert.model_file import main_part, read_model
 from edge_fm_export.litert.runner import predictor
-from edge_fm_export.litert.static_quantizer import RECIPES, float_operators, quantize_static
+from edge_fm_export.litert.static_quantizer import RECIPES, activation_ranges, float_operators, quantize_static
 from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.explanation.layer_names import LayerNames
@@ -52,8 +52,9 @@ def build(context: BuildContext, folder: Path) -> Built:
             trials[measures] = correct_biases(trials[()], original, images)
         else:
             images = batches(calibration.images, static=context.static_batch, size=1)
-            count, progress = len(calibration.images), context.progress
-            trials[()] = quantize_static(original, images, activation_bits=_BITS, count=count, progress=progress)
+            count = len(calibration.images)
+            ranges = activation_ranges(original, images, count=count, progress=context.progress)
+            trials[()] = quantize_static(original, ranges, activation_bits=_BITS)
             _require_kernels(context, trials[()])
         # After the biases are corrected: sums must still be within 32 bits.
         return predictor(shorten_biases(trials[measures]))

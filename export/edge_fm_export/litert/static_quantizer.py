@@ -36,40 +36,24 @@ _CONVERSIONS = ("CAST", "QUANTIZE", "DEQUANTIZE", "SHAPE")
 """Operators that compute nothing in float themselves."""
 
 
-def quantize_static(
-    model: bytes,
-    images: Iterator[Pixels],
-    *,
-    activation_bits: Literal[8, 16],
-    count: int,
-    progress: ProgressFn = silent,
-) -> bytes:
+def quantize_static(model: bytes, ranges: Ranges, *, activation_bits: Literal[8, 16]) -> bytes:
     """Quantize a float model; its input stays uint8 pixels and its outputs stay float32.
 
     Operators that ai-edge-quantizer cannot quantize stay in float: `float_operators` lists them.
 
     Args:
-        model: the float `.tflite` file, as `converter_process.convert` makes it, of one graph.
-        images: calibration images, batches of uint8 `[N,H,W,C]`.
+        model: the float `.tflite` file of one graph, as `converter_process.convert` makes it.
+        ranges: of its activations, as from `activation_ranges`.
         activation_bits: 8 or 16.
-        count: how many images there are, for the progress.
-        progress: called as images are run.
 
     Returns:
         the quantized `.tflite` file.
 
     Raises:
-        ExportError: the model has control flow, or ai-edge-quantizer cannot quantize it.
+        ExportError: ai-edge-quantizer cannot quantize the model.
     """
     from ai_edge_quantizer import quantizer, recipe
 
-    if len(read_model(model).subgraphs) > 1:
-        raise ExportError(
-            "The model has control flow (a recurrent layer that is not unrolled), whose activations ai-edge-quantizer "
-            "cannot calibrate.",
-            hint="Build the recurrent layers with unroll=True, or use --precision fp16 or --format onnx.",
-        )
-    ranges = activation_ranges(model, images, count=count, progress=progress)
     floats = [
         {"regex": ".*", "operation": operation, "algorithm_key": quantizer.AlgorithmName.NO_QUANTIZE, "op_config": {}}
         for operation in ("INPUT", "OUTPUT")
@@ -102,9 +86,18 @@ def activation_ranges(model: bytes, images: Iterator[Pixels], *, count: int, pro
         images: batches of uint8 `[N,H,W,C]`.
         count: how many images there are, for the progress.
         progress: called after each batch.
+
+    Raises:
+        ExportError: the model has control flow.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+    if len(read_model(model).subgraphs) > 1:
+        raise ExportError(
+            "The model has control flow (a recurrent layer that is not unrolled), whose activations ai-edge-quantizer "
+            "cannot calibrate.",
+            hint="Build the recurrent layers with unroll=True, or use --precision fp16 or --format onnx.",
+        )
     # Without XNNPACK, which would not give the tensors inside.
     runner = Interpreter(
         model_content=model,

@@ -23,13 +23,13 @@ def float_model(tiny_sources: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     return convert(BuildContext(tiny_sources["colour"], tmp_path_factory.mktemp("float")), "fp32")
 
 
-def quantized(model: bytes, bits: Any, batch: int = 1) -> bytes:
+def quantized(model: bytes, bits: Any) -> bytes:
     """The model with activations of `bits`, calibrated on `PIXELS`."""
-    from edge_fm_export.litert.static_quantizer import quantize_static
+    from edge_fm_export.litert.static_quantizer import activation_ranges, quantize_static
     from edge_fm_export.quantization.calibration import batches
 
-    images = batches(PIXELS, static=None, size=batch)
-    return quantize_static(model, images, activation_bits=bits, count=len(PIXELS))
+    ranges = activation_ranges(model, batches(PIXELS, static=None, size=1), count=len(PIXELS))
+    return quantize_static(model, ranges, activation_bits=bits)
 
 
 def predictions(model: bytes) -> Any:
