@@ -12,7 +12,8 @@ whole evaluation set:
 - ai-edge-quantizer: its recipe static_wi8_ai8 on the ranges of all calibration images, and the same folding;
 - ai-edge-quantizer, corrected: the same with bias correction;
 - ai-edge-quantizer, own ranges: its own calibrator, a moving average of each image's range;
-- w8a16: its recipe static_wi8_ai16 on the ranges of all calibration images, with the biases that `edgefm export` gives.
+- w8a16: its recipe static_wi8_ai16 on the ranges of all calibration images, with the biases that `edgefm export` gives;
+- w8a16, corrected: the same with bias correction.
 
 "floats" counts operators that compute in float. Latency is that of one image on one thread, all models in turns within
 each round; ratios are to the first. `--layers` quantizes a small model of each kind of layer instead, and prints which
@@ -68,6 +69,9 @@ def variants(context: Any) -> dict[str, Callable[[], bytes]]:
     def by_quantizer() -> bytes:
         return quantize_static(original, ranges(), activation_bits=8)
 
+    def by_sixteen_bits() -> bytes:
+        return quantize_static(original, ranges(), activation_bits=16)
+
     return {
         "tensorflow": lambda: fold_input_scaling(by_converter()),
         "tensorflow, corrected": lambda: fold_input_scaling(corrected(by_converter())),
@@ -76,7 +80,8 @@ def variants(context: Any) -> dict[str, Callable[[], bytes]]:
         "ai-edge-quantizer, own ranges": lambda: fold_input_scaling(
             quantize_static(original, own_ranges(original, images), activation_bits=8)
         ),
-        "w8a16": lambda: shorten_biases(quantize_static(original, ranges(), activation_bits=16)),
+        "w8a16": lambda: shorten_biases(by_sixteen_bits()),
+        "w8a16, corrected": lambda: shorten_biases(corrected(by_sixteen_bits())),
     }
 
 
@@ -140,7 +145,7 @@ def compare(model: str, data: str | None, samples: int | None, rounds: int) -> l
     from edge_fm.api.common.original import evaluation_data
     from edge_fm.models.records import trained_model
     from edge_fm_export.context import BuildContext
-    from edge_fm_export.litert.static_quantizer import float_operators
+    from edge_fm_export.litert.kept_float import float_operators
     from edge_fm_export.sources import load_source
     from edge_fm_runtime.parity.comparison import compare_probabilities
 
@@ -188,7 +193,8 @@ def layers() -> list[dict[str, Any]]:
     from benchmarks.litert_layers import LAYERS, small_model
     from edge_fm_export.context import BuildContext, EvaluationSet
     from edge_fm_export.litert.converter_process import convert
-    from edge_fm_export.litert.static_quantizer import activation_ranges, float_operators, quantize_static
+    from edge_fm_export.litert.kept_float import float_operators
+    from edge_fm_export.litert.static_quantizer import activation_ranges, quantize_static
     from edge_fm_export.sources import load_source
 
     images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1), np.uint8)

@@ -90,7 +90,7 @@ def _convert(
                 yield {INPUT: batch}
 
         converter.representative_dataset = representative
-        # Integers alone: a layer without an integer kernel is an error here, not a float island.
+        # Integers alone: an operator without an integer form is an error, or stays in float: `kept_float` finds those.
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
         converter.inference_output_type = tf.float32

@@ -14,6 +14,7 @@ from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.litert.bias_correction import correct_biases
 from edge_fm_export.litert.converter_process import convert
 from edge_fm_export.litert.input_scaling import fold_input_scaling
+from edge_fm_export.litert.kept_float import float_notes, layers_of, operators_in_float
 from edge_fm_export.litert.layers.explanation import explain_int8, with_float_layers
 from edge_fm_export.litert.model_file import read_model
 from edge_fm_export.litert.runner import predictor
@@ -100,7 +101,7 @@ def quantize_int8(context: BuildContext, *, layers_in_float: bool) -> Int8Model:
         "samples": len(calibration.images),
         "calibration_sha256": calibration.sha256,
         "seed": context.quantize.seed,
-        "kept_float": list(context.quantize.keep_float),
+        "kept_float": [],
     }
     trials: dict[tuple[Measure, ...], bytes] = {}
     original = _Floats(context)
@@ -123,7 +124,13 @@ def quantize_int8(context: BuildContext, *, layers_in_float: bool) -> Int8Model:
     further = "--explain names the layers to leave in float with --keep-float." if layers_in_float else others
     selected = select_measures(context, LADDER, make, original.predict, further=further)
     content = finish(trials[selected.measures])
-    made = Int8Model(content, {**recorded, **selected.record}, selected.notes)
+    # Without those that are to stay in float.
+    unsupported = operators_in_float(context, trials[selected.measures])
+    if unsupported or context.quantize.keep_float:
+        floats = dict.fromkeys((*context.quantize.keep_float, *layers_of(unsupported)))
+        recorded |= {"mode": "integer, with layers in float", "kept_float": list(floats)}
+    notes = (*selected.notes, *float_notes(unsupported, why="LiteRT's converter has no 8-bit form"))
+    made = Int8Model(content, {**recorded, **selected.record}, notes)
     stored[0].write_bytes(made.content)
     stored[1].write_text(json.dumps({"record": made.record, "notes": made.notes}), encoding="utf-8")
     return made

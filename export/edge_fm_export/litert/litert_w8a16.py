@@ -12,10 +12,11 @@ from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.litert.bias_correction import correct_biases
 from edge_fm_export.litert.converter_process import convert
 from edge_fm_export.litert.fast_biases import shorten_biases
+from edge_fm_export.litert.kept_float import float_notes, layers_of, operators_in_float
 from edge_fm_export.litert.litert_format import CORRECTION_IMAGES, LADDER, refuse_float_layers, write_payload
 from edge_fm_export.litert.model_file import main_part, read_model
 from edge_fm_export.litert.runner import predictor
-from edge_fm_export.litert.static_quantizer import RECIPES, activation_ranges, float_operators, quantize_static
+from edge_fm_export.litert.static_quantizer import RECIPES, activation_ranges, quantize_static
 from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.explanation.layer_names import LayerNames
@@ -25,8 +26,6 @@ from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.system.brief_errors import brief
 
 _BITS: Final = 16
-_NAMED = 3
-"""How many layers of a kind a note names; the metadata have all."""
 
 
 def build(context: BuildContext, folder: Path) -> Built:
@@ -64,7 +63,7 @@ def build(context: BuildContext, folder: Path) -> Built:
 
     selected = select_measures(context, LADDER, make, keras, further="--precision fp16 leaves all layers in float.")
     content = shorten_biases(trials[selected.measures])
-    kept = _kept_float(context, content)
+    kept = operators_in_float(context, content)
     record = {
         "quantizer": "ai-edge-quantizer",
         "recipe": RECIPES[_BITS],
@@ -73,10 +72,15 @@ def build(context: BuildContext, folder: Path) -> Built:
         "samples": len(calibration.images),
         "calibration_sha256": calibration.sha256,
         "seed": context.quantize.seed,
-        "kept_float": sorted({layer for layers in kept.values() for layer in layers}),
+        "kept_float": layers_of(kept),
         **selected.record,
     }
-    return write_payload(folder, content, quantization=record, notes=(*selected.notes, *_notes(kept)))
+    return write_payload(
+        folder,
+        content,
+        quantization=record,
+        notes=(*selected.notes, *float_notes(kept, why="ai-edge-quantizer has no 16-bit form")),
+    )
 
 
 def _require_kernels(context: BuildContext, content: bytes) -> None:
@@ -102,23 +106,3 @@ def _failing_layer(context: BuildContext, content: bytes, reason: str) -> str:
         return reason
     name = (graph.tensors[int(graph.operators[int(number[1])].outputs[0])].name or b"").decode("utf-8", "replace")
     return f"{reason} That is layer {LayerNames(context.source.model).of(main_part(name)) or name}."
-
-
-def _kept_float(context: BuildContext, content: bytes) -> dict[str, list[str]]:
-    """Operators that stayed in float, by their kinds -> the layers that have them, each once."""
-    names = LayerNames(context.source.model)
-    kept: dict[str, dict[str, None]] = {}
-    for kind, result in float_operators(content):
-        kept.setdefault(kind, {})[names.of(main_part(result)) or result] = None
-    return {kind: list(layers) for kind, layers in kept.items()}
-
-
-def _notes(kept: dict[str, list[str]]) -> tuple[str, ...]:
-    """For a person: which operators stayed in float."""
-    if not kept:
-        return ()
-    parts = []
-    for kind, layers in kept.items():
-        more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
-        parts.append(f"{kind} in {', '.join(layers[:_NAMED])}{more}")
-    return (f"Computed in float, since ai-edge-quantizer has no 16-bit form of these operators: {'; '.join(parts)}.",)

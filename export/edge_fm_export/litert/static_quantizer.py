@@ -32,14 +32,12 @@ RECIPES: dict[int, str] = {8: "static_wi8_ai8", 16: "static_wi8_ai16"}
 """Bits of the activations -> the name of ai-edge-quantizer's recipe."""
 _KNOWN_LOG_LINES = re.compile(rb"INFO: (Created TensorFlow Lite XNNPACK delegate|Initialized TensorFlow Lite runtime)")
 _TASK = "calibrating litert"
-_CONVERSIONS = ("CAST", "QUANTIZE", "DEQUANTIZE", "SHAPE")
-"""Operators that compute nothing in float themselves."""
 
 
 def quantize_static(model: bytes, ranges: Ranges, *, activation_bits: Literal[8, 16]) -> bytes:
     """Quantize a float model; its input stays uint8 pixels and its outputs stay float32.
 
-    Operators that ai-edge-quantizer cannot quantize stay in float: `float_operators` lists them.
+    Operators that ai-edge-quantizer cannot quantize stay in float: `kept_float.float_operators` lists them.
 
     Args:
         model: the float `.tflite` file of one graph, as `converter_process.convert` makes it.
@@ -135,22 +133,6 @@ def activation_ranges(model: bytes, images: Iterator[Pixels], *, count: int, pro
         }
         for name in least
     }
-
-
-def float_operators(model: bytes) -> list[tuple[str, str]]:
-    """The operators of a quantized model that compute in float: their kinds, and the names of their results."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    content = read_model(model)
-    found = []
-    for graph in content.subgraphs:
-        for operator in graph.operators:
-            kind = operator_name(content, operator)
-            used = [graph.tensors[int(i)] for i in (*operator.inputs, *operator.outputs) if i >= 0]
-            if kind not in _CONVERSIONS and any(tensor.type == schema.TensorType.FLOAT32 for tensor in used):
-                name = (graph.tensors[int(operator.outputs[0])].name or b"").decode("utf-8", "replace")
-                found.append((kind, name))
-    return found
 
 
 def _computed_tensors(model: bytes) -> frozenset[int]:
