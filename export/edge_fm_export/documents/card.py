@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from edge_fm_export.documents.browsers import browser_lines
 from edge_fm_export.documents.microcontrollers import microcontroller_lines
 from edge_fm_runtime.artifacts.metadata import Metadata
 
@@ -46,6 +47,7 @@ def model_card(metadata: Metadata) -> str:
         "",
         *(f"{i}. {_plain(label)}" for i, label in enumerate(metadata.labels[:_MAX_LABELS_SHOWN])),
         *([f"... and {len(metadata.labels) - _MAX_LABELS_SHOWN} more, in edgefm.json."] * _too_many(metadata)),
+        *browser_lines(metadata, _word(metadata.name)),
         *microcontroller_lines(metadata),
         *_parity(metadata),
         *_scores(metadata),

@@ -38,6 +38,10 @@ def microcontroller_lines(metadata: Metadata) -> list[str]:
             for row in rows
         ),
         "",
+        "TFLM's reference kernels, which the figures of the gate are of, round as LiteRT's reference kernels do. "
+        "LiteRT itself usually runs by XNNPACK, which rounds otherwise: an image whose best two classes are nearly the "
+        "same may get the other one from a LiteRT artifact of the same model.",
+        "",
         "`model.h` and `model.cc` hold the model, its labels and its operators; `main.cc` classifies the golden inputs "
         "of `golden.cc` and prints OK: `cmake -DTFLM_DIR=DIR`, DIR being what TFLM's `create_tflm_tree.py` writes.",
     ]

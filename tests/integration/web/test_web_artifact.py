@@ -51,6 +51,8 @@ def test_the_same_graph_gives_the_same_predictions_and_bytes(base: Artifact, tmp
     np.testing.assert_array_equal(*(engine.infer(images) for engine in engines))
     for engine in engines:
         engine.close()
+    card = (made.path / "README.md").read_text()
+    assert "python -m http.server --directory tiny-grey-web-int8 8000" in card
     manifest = json.loads((made.path / "manifest.json").read_text())
     assert manifest["start_url"] == "./" and (made.path / manifest["icons"][0]["src"]).is_file()
     assert not [name for name in list_files(made.path) if "webgpu" in name]  # int8 runs on WebAssembly alone

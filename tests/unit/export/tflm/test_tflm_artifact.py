@@ -115,6 +115,7 @@ def test_the_card_has_the_budget_and_the_report_too(exported: Exported) -> None:
     result = exported("colour", TFLM)
     card = (result.path / "README.md").read_text()
     row: Any = (result.budget or {})["boards"][0]
+    assert "XNNPACK, which rounds otherwise" in card
     assert "## Microcontrollers" in card and f"| {row['title']} (`{row['board']}`) | 64 | 20 |" in card
     assert f"{(result.metadata.graph or {})['arena_bytes']:,} bytes" in card
     assert result.to_json()["budget"]["boards"][0]["board"] == "blue-pill"
