@@ -76,7 +76,7 @@ def examine_machine() -> MachineReport:
         for p in packages
         if not p["installed"]
     ]
-    engines = [_onnxruntime(), _openvino(), _litert(), _tflite_micro()]
+    engines = [_onnxruntime(), _openvino(), _litert(), _tflite_micro(), _web()]
     base = all(p["installed"] for p in packages if not p["extra"]) and engines[0]["works"]
     facts = {
         "edgefm": __version__,
@@ -136,6 +136,12 @@ def _tflite_micro() -> dict[str, Any]:
     except ImportError:
         return _engine("tflite-micro", [], "not installed")
     return _engine("tflite-micro", ["CPU"] if callable(runtime.Interpreter) else [], None)
+
+
+def _web() -> dict[str, Any]:
+    from edge_fm_export.browser_runtime.chromium import has_chromium
+
+    return _engine("web", ["CPU"], None) if has_chromium() else _engine("web", [], "Chromium is not installed")
 
 
 def _absolute(path: str) -> Path | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.common.engines import ALL_ENGINES, select_engine
+from edge_fm.api.common.export_options import ExportOptions, requested_targets
 from edge_fm.api.common.places import EXPORTS
 from edge_fm.api.train import TrainOptions, prepare_training, train_prepared
 from edge_fm_runtime.defaults import REQUIRE_SIGNATURE
@@ -95,7 +96,6 @@ def quickstart(
     """
     from edge_fm.api.export import export
     from edge_fm_export.planning import require_ready
-    from edge_fm_export.targets import parse_targets
     from edge_fm_runtime.classifier import Classifier
     from edge_fm_runtime.errors import SignatureError
 
@@ -104,7 +104,7 @@ def quickstart(
             f"{REQUIRE_SIGNATURE} is set, and quickstart runs artifacts that it has just made, which nobody signed.",
             hint=f"Run it without: env -u {REQUIRE_SIGNATURE} edgefm quickstart",
         )
-    require_ready(parse_targets("all", "all"))
+    require_ready(requested_targets("all", "all", ExportOptions(), ignore_message)[0])
     started = time.monotonic()
     prepared = prepare_training(
         "quickstart", out=out, options=TrainOptions(epochs=epochs), progress=progress, note=note

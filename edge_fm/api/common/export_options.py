@@ -116,12 +116,16 @@ def requested_targets(
     Raises:
         ExportError: an unknown format, precision or board, or a board that no format is for.
     """
+    from edge_fm_export.browser_runtime.package import BYTES, PACKAGE, VERSION
     from edge_fm_export.targets import parse_targets
 
     targets = parse_targets(formats, precisions)
     parts = [formats] if isinstance(formats, str) else formats
     named = "all" not in {name.strip().lower() for part in parts for name in part.split(",")}
     if not named:
+        if all(target.format != "web" for target in targets):
+            size = f"{BYTES / 1e6:.0f} MB"
+            note(f"Note: web is left out: {PACKAGE} {VERSION} is not here; --format web fetches it ({size}).")
         targets = without_optional(targets, options, note)
     require_board_format(options, targets)
     return targets, named

@@ -223,7 +223,7 @@ def _short(row: Mapping[str, Any]) -> str:
     name = str(row["model"])
     # "x-onnx-fp32" names its engine already; the same file on another engine does not.
     formats = {
-        **{name: f"-{name}-" for name in ("openvino", "litert", "savedmodel")},
+        **{name: f"-{name}-" for name in ("openvino", "litert", "savedmodel", "web")},
         "onnxruntime": "-onnx-",
         "tflite-micro": "-tflm-",
     }
