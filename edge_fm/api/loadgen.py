@@ -131,7 +131,8 @@ def benchmark_scenarios(
     options = EngineOptions(device, threads)
     plan = Plan(None if official else duration_s, target_qps, target_latency_ms, batch)
     reading = Reading(skip_unreadable, group, label_column)
-    subjects = [_subject(a, engine, options, data, reading, progress, note) for a in opened]
+    engines = [select_engine(a, engine, beside=opened) for a in opened]
+    subjects = [_subject(a, e, options, data, reading, progress, note) for a, e in zip(opened, engines, strict=True)]
     folder = None if out is None else Path(out)
     with _log_folder(folder, note) as logs:
         results = run_scenarios(_distinct(subjects), selected, plan, logs, progress=progress)
@@ -186,7 +187,7 @@ def _subject(
         selected = select_images(dataset, "test", metadata.labels, shape)
         images, labels = selected.images, selected.labels
     path = str(artifact.path.resolve())
-    return Subject(metadata.name, path, select_engine(artifact, engine), options, images, labels)
+    return Subject(metadata.name, path, engine, options, images, labels)
 
 
 def _distinct(subjects: list[Subject]) -> list[Subject]:

@@ -24,6 +24,7 @@ from edge_fm.mlperf.plan import RUNS_TO_TRY, Request, require_loadgen
 from edge_fm.mlperf.samples import SampleLibrary
 from edge_fm.mlperf.settings import OFFLINE_RESERVE, adjust, base_settings, expect, require_memory
 from edge_fm.mlperf.sut import Fail, InlineIssuer, QueueIssuer, System
+from edge_fm_export.browser_runtime import BROWSER_ENGINES
 from edge_fm_export.engines import REFERENCE_ENGINES
 from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.engines import ENGINES, create_engine
@@ -101,7 +102,7 @@ def run_request(request: Request, fail: Fail) -> dict[str, Any]:
     """Open the model, find its pace, run LoadGen for performance and, on request, for accuracy."""
     loadgen = require_loadgen()
     artifact = load_artifact(request.path)
-    registry = {**ENGINES, **REFERENCE_ENGINES}
+    registry = {**ENGINES, **REFERENCE_ENGINES, **BROWSER_ENGINES}
     engine = create_engine(artifact, request.engine, options=request.options, registry=registry)
     samples = SampleLibrary(request.images)
     system = System(loadgen, engine, samples, fail=fail)
