@@ -15,7 +15,7 @@ from edge_fm.scale.ray_job import RayJob, classify_block, list_photos, open_arti
 from edge_fm.scale.ray_session import DEATHS, RayAddress, ray_errors, ray_session
 from edge_fm.scale.result_rows import read_inputs
 from edge_fm.scale.shard_job import Counts
-from edge_fm.scale.storage import MEMORY, Folder, open_folder
+from edge_fm.scale.storage import MEMORY, Folder, is_url, open_folder, require_file_system
 from edge_fm_runtime.progress import MessageFn, ProgressFn
 
 
@@ -46,7 +46,10 @@ def run_on_ray(
         ClusterError: workers die again and again, or machines do not share files.
         EdgeFMError: a worker cannot run the artifact, or the photos cannot be listed.
     """
-    where, folder = RayAddress.parse(on), open_folder(job.out)
+    where = RayAddress.parse(on)
+    for url in filter(is_url, patterns.paths):  # which the workers would say, once Ray has started
+        require_file_system(url)
+    folder = open_folder(job.out)
     is_new = folder.agree(replace(manifest, partition={"photos_per_file": job.photos_per_block}))
     if where.address is None:
         note("Starting Ray on this machine.")

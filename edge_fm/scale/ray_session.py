@@ -86,11 +86,18 @@ def require_ray() -> Any:
     Raises:
         MissingDependencyError: it is not installed.
     """
-    try:
+    # Its core would catch SIGTERM itself, print its stack and abort, before this process can clean up. Read at import.
+    with _environment({"RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1"}), _missing_ray():
         import ray
+    return ray
+
+
+@contextmanager
+def _missing_ray() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise MissingDependencyError.for_extra("ray", "scale", "--on ray") from error
-    return ray
 
 
 @contextmanager
@@ -201,15 +208,9 @@ def _token() -> dict[str, str]:
 
 @contextmanager
 def _surroundings(where: RayAddress, scratch: Path, token: dict[str, str]) -> Iterator[None]:
-    """The environment variables of Ray.
-
-    The ports of one that is started here are open to the network, hence the token.
-    """
-    # Ray's core would catch SIGTERM to print its own stack, and then abort, before this process can clean up.
-    wanted = {"RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1"}
+    """The environment variables of a Ray that is started here; its ports are open to the network, hence the token."""
     if where.address is not None:
-        with _environment(wanted):
-            yield
+        yield
         return
     if len(os.fsencode(scratch)) + _SOCKET > _LONGEST_SOCKET:
         raise ClusterError(
@@ -217,7 +218,7 @@ def _surroundings(where: RayAddress, scratch: Path, token: dict[str, str]) -> It
             f"({_LONGEST_SOCKET} bytes at most).",
             hint="Name a shorter folder for temporary files: TMPDIR=/tmp",
         )
-    wanted |= {
+    wanted = {
         "RAY_TMPDIR": str(scratch),
         "TMPDIR": str(scratch),  # what a worker leaves that is killed goes with the rest
         # Workers do the command's own work, so they have its priority.

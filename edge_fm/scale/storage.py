@@ -13,6 +13,8 @@ from edge_fm.scale.result_folder import ResultFolder
 from edge_fm_runtime.errors import DataError, MissingDependencyError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_PACKAGES = {"smbclient": "smbprotocol"}
+"""Module -> package that brings it, where they are not called the same."""
 MEMORY = "memory://"
 """fsspec's files in the memory of one process."""
 
@@ -46,6 +48,30 @@ def require_fsspec() -> Any:
     return fsspec
 
 
+def require_file_system(url: str) -> None:
+    """See that the package is here that fsspec needs for a URL; nothing is connected to.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+        DataError: fsspec knows no such file system.
+    """
+    fsspec = require_fsspec()
+    scheme = url.partition("://")[0]
+    try:
+        fsspec.get_filesystem_class(scheme)
+    except ImportError as error:
+        missing = str(getattr(error.__cause__ or error, "name", None) or "").partition(".")[0]
+        package = _PACKAGES.get(missing, missing)
+        raise MissingDependencyError(
+            f"{scheme}:// needs a package that is not installed: {error}",
+            hint=f"pip install {package}   (on every machine)" if package else "Install it on every machine.",
+        ) from error
+    except ValueError as error:
+        raise DataError(
+            f"There is no file system {scheme}://.", hint="Known are those of fsspec, such as s3:// and gs://."
+        ) from error
+
+
 def file_system(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the path in it.
 
@@ -53,18 +79,12 @@ def file_system(url: str) -> tuple[Any, str]:
         MissingDependencyError: the package for it is not installed.
         DataError: fsspec knows no such file system, or it cannot be opened.
     """
-    fsspec = require_fsspec()
-    scheme = url.partition("://")[0]
+    if is_url(url):
+        require_file_system(url)
     try:
-        system, path = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{scheme}:// needs a package that is not installed: {error}", hint="Install it on every machine."
-        ) from error
+        system, path = require_fsspec().core.url_to_fs(url)
     except ValueError as error:
-        raise DataError(
-            f"There is no file system {scheme}://.", hint="Known are those of fsspec, such as s3:// and gs://."
-        ) from error
+        raise DataError(f"{url} is not an address: {error}.", hint="Check it.") from error
     return system, path
 
 

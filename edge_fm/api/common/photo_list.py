@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +23,20 @@ _MAGIC = "*?["
 _LONGEST_LINE = 1 << 16
 """Bytes of a line on stdin; no system has paths of more."""
 _SUBFOLDERS = "subfolders"
+
+
+def _elsewhere(failure: Failure) -> PhotoError | None:
+    """The error for what only workers of Ray read: addresses of other file systems, and tables of photos."""
+    from edge_fm.scale.storage import is_url  # once there is a failure: they would slow the start down
+    from edge_fm.scale.tables import is_table
+
+    name = shown_name(failure.input)
+    how = f"edgefm infer {shlex.quote(name)} --out results --on ray"
+    if is_url(failure.input) and not os.path.lexists(failure.input):
+        return PhotoError(f"{name} is on another file system.", hint=f"Classify what is there: {how}")
+    if is_table(failure.input) and os.path.isfile(failure.input):  # noqa: PTH113
+        return PhotoError(failure.error.message, hint=f"Is it a table of photos? Classify these: {how}")
+    return None
 
 
 def lone_file(paths: tuple[str, ...]) -> str | None:
@@ -76,7 +91,8 @@ class PhotoList:
 
     def explained(self, failure: Failure) -> Failure:
         """The failure, with the reason why a folder could not be listed or a pattern found nothing."""
-        error = self._unlisted.get(failure.input)
+        error = _elsewhere(failure) if failure.input in self._paths else None
+        error = error or self._unlisted.get(failure.input)
         return failure if error is None else Failure(failure.input, error)
 
     def _walk(self, folder: str, passed_over: Counter[str]) -> Iterator[str]:

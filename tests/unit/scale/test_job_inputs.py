@@ -128,8 +128,34 @@ def test_a_file_system_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch)
     import sys
 
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(MissingDependencyError, match="s3fs"):
+    with pytest.raises(MissingDependencyError, match="s3fs") as caught:
         names("s3://bucket/photos")
+    assert str(caught.value.hint).startswith("pip install s3fs ")
+
+
+def test_the_package_of_a_file_system_is_missed_before_ray_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    import edge_fm
+
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.setattr("edge_fm.scale.ray_run.ray_session", None)
+    with pytest.raises(MissingDependencyError, match="s3fs"):
+        edge_fm.classify_to_files("s3://bucket/photos", tmp_path / "out", "edgenet-s-onnx-int8", on="ray")
+    assert not (tmp_path / "out").exists()
+
+
+def test_infer_alone_says_who_reads_addresses_and_tables(tmp_path: Path) -> None:
+    import edge_fm
+
+    (tmp_path / "t.csv").write_text("path\na.png\n")
+    given = ["s3://bucket/a.jpg", "s3://bucket/*.jpg", str(tmp_path / "t.csv"), str(tmp_path / "missing.csv")]
+    hints = [str(one.error.hint) for one in edge_fm.classify(given, "edgenet-s-onnx-int8")]  # type: ignore[union-attr]
+    assert hints[0].endswith("edgefm infer s3://bucket/a.jpg --out results --on ray")
+    assert hints[1].endswith("edgefm infer 's3://bucket/*.jpg' --out results --on ray")
+    assert hints[2].endswith("t.csv --out results --on ray") and hints[3] == "Check the path."
 
 
 @pytest.mark.parametrize(
