@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_export.compat.tensorflow_setup import require_tensorflow
 from edge_fm_export.scores.rejection import Goals
 from edge_fm_runtime.artifacts.metadata import PROBABILITIES, InputSpec, PhotoSpec, Task
 from edge_fm_runtime.defaults import MAX_DROP_POINTS
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
     from edge_fm_export.browser_runtime.package import WebRuntime
     from edge_fm_export.outputs.extra import ExtraOutputs
+
+
+INPUT = "image"
+"""Name of an exported model's input."""
 
 
 class ScalingTrial(Protocol):
@@ -86,6 +92,25 @@ class SourceModel:
     def output_names(self) -> tuple[str, ...]:
         """Names of an exported model's outputs, the probabilities first."""
         return (PROBABILITIES, *(() if self.extra is None else (spec.name for spec in self.extra.specs)))
+
+    @cached_property
+    def predict(self) -> Any:
+        """`function` for the input's own batch size, traced once for all that runs it and what converts it."""
+        return self.function(self.input.batch)
+
+    def function(self, batch: int | None) -> Any:
+        """The model as a function of TensorFlow: uint8 `[N,H,W,C]` named `image` -> a dict of float32 `[N,classes]`.
+
+        It is traced when it is first called; eagerly, Keras would compile each grouped convolution anew for each batch.
+
+        Args:
+            batch: fixed N, or None.
+        """
+        tf, _ = require_tensorflow("the original model")
+        image = tf.TensorSpec((batch, *self.input.shape), tf.uint8, name=INPUT)
+        return tf.function(
+            lambda image: {PROBABILITIES: self.model(image, training=False)}, autograph=False, input_signature=[image]
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from edge_fm_export.compat.tensorflow_setup import NOISE, quiet, require_tensorflow
-from edge_fm_export.context import BuildContext
+from edge_fm_export.context import INPUT, BuildContext
 from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.savedmodel.resizing import require_usual_resizing
-from edge_fm_export.savedmodel.savedmodel_format import INPUT, graph_operators, saved_model
+from edge_fm_export.savedmodel.savedmodel_format import graph_operators, saved_model
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.artifacts.metadata import EXTRA_OUTPUTS, PROBABILITIES
 from edge_fm_runtime.errors import ExportError

@@ -11,13 +11,13 @@ from typing import Any
 from edge_fm_export.compat.tensorflow_graphs import inline_functions
 from edge_fm_export.compat.tensorflow_setup import captured_errors, quiet, require_tensorflow
 from edge_fm_export.compat.tf2onnx_patches import operator_handlers, spread_scalars, without_graph_copies
-from edge_fm_export.context import BuildContext, Built
+from edge_fm_export.context import INPUT, BuildContext, Built
 from edge_fm_export.onnx.graph_edits import to_bytes
 from edge_fm_export.onnx.graph_rewrites import finalize, simplify
 from edge_fm_export.onnx.quantizable_nodes import scaling_nodes
 from edge_fm_export.packages import require_package
 from edge_fm_export.savedmodel.resizing import require_usual_resizing
-from edge_fm_export.savedmodel.savedmodel_format import INPUT, graph_operators, read_graph, saved_model
+from edge_fm_export.savedmodel.savedmodel_format import graph_operators, read_graph, saved_model
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
 from edge_fm_runtime.errors import ConversionWarning, ExportError
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from edge_fm_export.compat.tensorflow_setup import quiet
-from edge_fm_export.context import BuildContext, Built
+from edge_fm_export.context import INPUT, BuildContext, Built
 from edge_fm_export.onnx import onnx_format
 from edge_fm_export.openvino.ir_size import write_xml
 from edge_fm_export.packages import require_package
-from edge_fm_export.savedmodel.savedmodel_format import INPUT
 from edge_fm_export.unique_names import unused_name
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
 from edge_fm_runtime.engines.openvino_core import shared_core

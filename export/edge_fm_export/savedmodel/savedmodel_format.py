@@ -14,14 +14,14 @@ from typing import Any
 
 from edge_fm_export.compat.tensorflow_graphs import freeze_variables, saved_model_message
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
-from edge_fm_export.context import BuildContext, Built
+from edge_fm_export.context import INPUT, BuildContext, Built, SourceModel
 from edge_fm_runtime.artifacts.metadata import PROBABILITIES, Metadata
 from edge_fm_runtime.errors import ExportError
 
 PAYLOAD = "saved_model"
 VERSION = "1"
 """TensorFlow Serving looks for numbered versions: `saved_model/1/`."""
-INPUT, OUTPUT = "image", PROBABILITIES
+OUTPUT = PROBABILITIES
 _MAX_PROTOBUF = (1 << 31) - 1
 
 
@@ -38,10 +38,8 @@ def saved_model(context: BuildContext) -> Path:
     if not (folder / "saved_model.pb").exists():
         tf, _ = require_tensorflow("export")
         with quiet():
-            source = context.source
-            extra = None if source.extra is None else source.extra.model
-            graph_def = frozen_graph(source.model, source.input.shape, batch=context.static_batch, extra=extra)
-            _write(tf, graph_def, folder, source.output_names)
+            graph_def = frozen_graph(context.source, batch=context.static_batch)
+            _write(tf, graph_def, folder, context.source.output_names)
     return folder
 
 
@@ -58,27 +56,19 @@ def embed(payload: Path, text: str, metadata: Metadata) -> None:
     """A SavedModel has its metadata beside it, in `edgefm.json` alone: it is a folder already."""
 
 
-def frozen_graph(model: Any, shape: tuple[int, int, int], *, batch: int | None = None, extra: Any = None) -> Any:
-    """Trace `model` and turn its variables into constants.
+def frozen_graph(source: SourceModel, *, batch: int | None = None) -> Any:
+    """Trace the model and turn its variables into constants.
 
     Args:
-        model: uint8 `[N,H,W,C]` -> float32 `[N,classes]`.
-        shape: height, width, channels.
+        source: its extra outputs are the graph's, too.
         batch: fixed N, or None.
-        extra: the model that returns extra outputs as well, a dict by their names, in the place of `model`.
 
     Returns:
-        tensorflow.GraphDef with the placeholder `image`, the output `probabilities` and those of `extra`.
+        tensorflow.GraphDef with the placeholder `image`, the output `probabilities` and the extra ones.
     """
-    tf, _ = require_tensorflow("export")
-
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-    def predict(image: Any) -> dict[str, Any]:
-        return {OUTPUT: model(image, training=False)} if extra is None else dict(extra(image, training=False))
-
+    extra = None if source.extra is None else source.extra.model
     try:
-        traced = predict.get_concrete_function(tf.TensorSpec((batch, *shape), tf.uint8, name=INPUT))
-        frozen = freeze_variables(traced)
+        frozen = freeze_variables(_function(source, extra, batch).get_concrete_function())
         graph_def = frozen.graph.as_graph_def()
     except Exception as error:
         raise ExportError(
@@ -91,6 +81,15 @@ def frozen_graph(model: Any, shape: tuple[int, int, int], *, batch: int | None =
     for name, tensor in zip(names, frozen.outputs, strict=True):
         _name_output(graph_def, tensor.name, name)
     return graph_def
+
+
+def _function(source: SourceModel, extra: Any, batch: int | None) -> Any:
+    """The function of TensorFlow to trace; the one that the gate runs where it takes the same and returns the same."""
+    if extra is None:
+        return source.predict if batch == source.input.batch else source.function(batch)
+    tf, _ = require_tensorflow("export")
+    image = tf.TensorSpec((batch, *source.input.shape), tf.uint8, name=INPUT)
+    return tf.function(lambda image: dict(extra(image, training=False)), autograph=False, input_signature=[image])
 
 
 def read_graph(folder: Path) -> Any:

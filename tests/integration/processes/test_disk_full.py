@@ -16,9 +16,11 @@ import pytest
 pytestmark = pytest.mark.needs("tensorflow", "matplotlib", "optuna")
 
 _CHILD = """
-import json, os, resource, sys
+import gc, json, os, resource, sys
 import matplotlib.figure, numpy, tensorflow, keras
 import edge_fm.__main__, edge_fm.cli
+
+gc.freeze()  # the collections of each command would copy and walk through all of it
 
 for arguments, limit in json.loads(sys.argv[1]):
     source, sent = os.pipe()

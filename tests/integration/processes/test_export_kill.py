@@ -20,7 +20,7 @@ from edge_fm_runtime.artifacts.artifact import load_artifact
 
 MOMENTS = 20
 _CHILD = """
-import os, random, signal, sys, time
+import gc, os, random, signal, sys, time
 from pathlib import Path
 
 import numpy, onnx, onnxruntime, onnxslim, tensorflow, tf2onnx, keras
@@ -30,6 +30,7 @@ from edge_fm_export.sources import load_source
 from edge_fm_export.targets import Target
 from edge_fm_runtime.artifacts.artifact import load_artifact
 
+gc.freeze()  # the collections of each export would copy and walk through all of it
 run, out, moments = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 
 def start(images):

@@ -128,6 +128,8 @@ def test_a_command_of_the_device_connects_to_nothing(place: Place, arguments: tu
 _WORKSHOP = """
 import sys
 from edge_fm.cli import cli
+from edge_fm_runtime.system.garbage_collection import set_own_process
+set_own_process()  # as the program does
 for line in open(sys.argv[1]).read().splitlines():
     print("edgefm", line, file=sys.stderr, flush=True)
     cli.main(line.split(), standalone_mode=False)

@@ -57,10 +57,12 @@ COMMANDS: dict[str, list[str]] = {
     "sign": ["sign", EXPORT, "--key", "signing.key"],
 }
 _SERVER = """
-import json, os, shutil, signal, sys, tempfile, time
+import gc, json, os, shutil, signal, sys, tempfile, time
 import edge_fm_runtime  # first: it switches off usage reports, for which OpenVINO would start processes
 import matplotlib.figure, numpy, onnx, onnxruntime, openvino, tensorflow, keras, tf2onnx, PIL.Image, rich.console
 import edge_fm.__main__, edge_fm.cli
+
+gc.freeze()  # the collections of each command would copy and walk through all of it
 
 def start(arguments, folder):
     child = os.fork()
