@@ -118,7 +118,7 @@ def classify_block(
     known, classifier = _open(job)
     folder, name = open_folder(known.out), result_name(number, known.file_format)
     photos = read_block(folder, number)
-    rows = decode_rows(folder.read(name), name, known.file_format) if failed_only else [{} for _ in photos]
+    rows = decode_rows(folder.read(name), name, known.file_format, len(photos)) if failed_only else [{} for _ in photos]
     places = [place for place, row in enumerate(rows) if not failed_only or row["error"] is not None]
     given = {new: contents[place] for new, place in enumerate(places) if place in contents}
     again = [photos[place] for place in places]

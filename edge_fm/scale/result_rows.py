@@ -84,16 +84,28 @@ def read_inputs(content: IO[bytes] | Path, name: str, file_format: FileFormat) -
         raise _damaged(name, error) from error
 
 
-def decode_rows(content: bytes, name: str, file_format: FileFormat) -> list[Row]:
+def decode_rows(content: bytes, name: str, file_format: FileFormat, count: int | None = None) -> list[Row]:
     """The rows of a file of results.
+
+    Args:
+        content: of the file.
+        name: what to call it in an error.
+        file_format: of the file.
+        count: how many rows it must have.
 
     Raises:
         DataError: the file is not one of results, or is damaged.
     """
     try:
         if file_format == "parquet":
-            return list(require_parquet().read_table(io.BytesIO(content)).to_pylist())
-        return [dict(parse_json(line)) for line in content.splitlines()]
+            rows = list(require_parquet().read_table(io.BytesIO(content)).to_pylist())
+        else:
+            rows = [dict(parse_json(line)) for line in content.splitlines()]
+        if lacking := {"input", "error"} - set.intersection(*map(set, rows or [{"input", "error"}])):
+            raise ValueError(f"a row has no {min(lacking)}")
+        if count not in (None, len(rows)):
+            raise ValueError(f"it has {len(rows)} rows of {count}")
+        return rows
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(name, error) from error
 

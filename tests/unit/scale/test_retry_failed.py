@@ -11,6 +11,8 @@ from PIL import Image
 
 import edge_fm
 from edge_fm.scale.result_folder import ResultFolder
+from edge_fm.scale.result_rows import decode_rows
+from edge_fm_runtime.errors import DataError
 
 MODEL = "edgenet-s-onnx-int8"
 NAMES = [f"{number}.png" for number in range(6)]
@@ -55,6 +57,22 @@ def test_what_failed_is_classified_again_on_demand_alone(photos: Path, tmp_path:
     assert run() == (6, 5, 1)
     if file_format == "jsonl":
         assert names_of(tmp_path / "out") == NAMES and names_of(tmp_path / "out", failed=True) == ["4.png"]
+
+
+@pytest.mark.parametrize("line", ["{}", "[]", "{", '{"input": "3.png"}'])
+def test_a_damaged_file_is_named(line: str, photos: Path, tmp_path: Path) -> None:
+    edge_fm.classify_to_files(photos, tmp_path / "out", MODEL)
+    (file,) = (tmp_path / "out").glob("*.jsonl")
+    file.write_text(file.read_text() + line + "\n")
+    with pytest.raises(DataError, match=f"{file.name} is not a whole file of results"):
+        edge_fm.classify_to_files(photos, tmp_path / "out", MODEL, retry_failed=True)
+
+
+def test_a_block_of_too_few_rows_is_no_whole_file() -> None:
+    row = b'{"input": "a.png", "error": null}\n'
+    assert len(decode_rows(row * 2, "results", "jsonl", 2)) == 2 and decode_rows(b"", "results", "jsonl") == []
+    with pytest.raises(DataError, match="2 rows of 3"):
+        decode_rows(row * 2, "results", "jsonl", 3)
 
 
 def test_shards_retry_their_own_photos(photos: Path, tmp_path: Path) -> None:
