@@ -28,7 +28,7 @@ EDGEFM = [sys.executable, "-m", "edge_fm"]
 _PEAK = """
 import json, resource, sys
 import edge_fm
-result = edge_fm.classify_to_files(sys.argv[1], sys.argv[2], sys.argv[3], on="ray", workers=int(sys.argv[4]))
+result = edge_fm.classify_to_files(sys.argv[1], sys.argv[2], sys.argv[3], on=sys.argv[5], workers=int(sys.argv[4]))
 peak = [line for line in open("/proc/self/status") if line.startswith("VmHWM")][0]
 print(json.dumps({"photos": result.classified, "peak_rss_mib": int(peak.split()[1]) / 1024}))
 """
@@ -123,8 +123,8 @@ def same(expected: dict[str, dict[str, Any]], out: Path) -> dict[str, Any]:
     }
 
 
-def peak(photos: Path, out: Path, model: str, workers: int) -> dict[str, Any]:
-    command = [sys.executable, "-c", _PEAK, str(photos), str(out), model, str(workers)]
+def peak(photos: Path, out: Path, model: str, workers: int, on: str) -> dict[str, Any]:
+    command = [sys.executable, "-c", _PEAK, str(photos), str(out), model, str(workers), on]
     return dict(json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout))
 
 
@@ -137,6 +137,9 @@ def main() -> None:
     parser.add_argument("--small-side", type=int, default=28, help="of the photos of that job, in pixels")
     parser.add_argument("--few", type=int, default=1_000, help="photos of the job that it is compared with")
     parser.add_argument("--model", default="efficientnet-lite0-onnx-int8")
+    parser.add_argument(
+        "--on", default="ray", help="address of a Ray that runs already, where speed and memory are had"
+    )
     parser.add_argument("--skip", nargs="*", default=[], choices=["kill", "speed"])
     options = parser.parse_args()
     report: dict[str, Any] = {"cpus": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0]}
@@ -152,14 +155,18 @@ def main() -> None:
             report["images_per_s"] = []
             for number in range(options.pairs):
                 _, alone = plain(photos, options.model)
-                spread = on_ray(photos, scratch / f"speed-{number}", options.model, report["cpus"])["images_per_s"]
+                spread = on_ray(photos, scratch / f"speed-{number}", options.model, report["cpus"], options.on)[
+                    "images_per_s"
+                ]
                 pair = {"one_process": alone, "ray": spread, "ratio": round(spread / alone, 3)}
                 report["images_per_s"].append(pair)
             report["median_ratio"] = statistics.median(pair["ratio"] for pair in report["images_per_s"])
         if options.many:
             for name, count in (("few", options.few), ("many", options.many)):
                 make_photos(scratch / name, count, side=options.small_side)
-                report[f"driver_{name}"] = peak(scratch / name, scratch / f"{name}-out", "edgenet-s-onnx-int8", 2)
+                report[f"driver_{name}"] = peak(
+                    scratch / name, scratch / f"{name}-out", "edgenet-s-onnx-int8", 2, options.on
+                )
             ratio = report["driver_many"]["peak_rss_mib"] / report["driver_few"]["peak_rss_mib"]
             report["driver_memory_ratio"] = round(ratio, 3)
     print(json.dumps(report, indent=2))
