@@ -138,7 +138,8 @@ class OpenVINOSimulation:
                 continue
             before = makers.get(operation.input_value(0).get_node().get_friendly_name())
             follows = operation.get_type_name() in _FOLLOW and before is not None
-            name = before if follows and before else names.of(own) or own.removesuffix(CONVOLUTION)
+            given = own.removesuffix(CONVOLUTION)
+            name = before if follows and before else names.of(given) or given
             makers[own] = name
             layer = layers.setdefault(name, _Layer())
             layer.operations.append(own)

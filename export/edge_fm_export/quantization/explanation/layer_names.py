@@ -18,6 +18,9 @@ from edge_fm_runtime.errors import ExportError
 
 _CALL = re.compile(r"_\d+$")
 """Keras numbers the calls of a layer: `conv` is `conv_1` in the graph of the model around it."""
+_WHOLE_GRAPHS = ("SavedModelLayer", "TFSMLayer")
+"""Classes of layers that hold the graph of a SavedModel, whose own layers Keras does not know."""
+_CALLS = ("import", "StatefulPartitionedCall", "PartitionedCall")
 
 
 class LayerNames:
@@ -34,18 +37,23 @@ class LayerNames:
     def of(self, node: str) -> str | None:
         """The name of the layer of a node such as "net_1/conv_1/convolution"; None where no layer has such a name.
 
-        A batch normalization that was folded into the layer before it counts as that layer.
+        A batch normalization that was folded into the layer before it counts as that layer. Of a SavedModel, whose
+        layers Keras does not know, it is the name that the layer has in the graph, such as "net_1/conv_1".
         """
         for path in reversed(node.split(";")):
             *scopes, operator = path.partition(":")[0].split("/")
             # Where the call of the model has a number, those of its layers have: `conv_1` is then a call of `conv`.
             numbered = bool(scopes) and scopes[0] != self._model and _CALL.sub("", scopes[0]) == self._model
             # An operator's own name, such as "add_1", may be that of a layer elsewhere.
-            for part in reversed(scopes or [operator]):
+            for place, part in reversed(list(enumerate(scopes or [operator]))):
                 names = part, _CALL.sub("", part)
                 for name in reversed(names) if numbered else names:
-                    if (layer := self._layers.get(name)) is not None:
-                        return _folded_into(layer) or name
+                    if (layer := self._layers.get(name)) is None:
+                        continue
+                    if type(layer).__name__ in _WHOLE_GRAPHS:
+                        inside = [scope for scope in scopes[place + 1 :] if scope not in _CALLS]
+                        return "/".join(inside) or operator
+                    return _folded_into(layer) or name
         return None
 
     def by_weights(self, values: npt.NDArray[Any]) -> str | None:
