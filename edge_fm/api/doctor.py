@@ -37,6 +37,7 @@ _PACKAGES: dict[str, tuple[str, str, str]] = {
     "onnxslim": ("onnxslim", "export", "export to onnx"),
     "sympy": ("sympy", "export", "int8 for onnx"),
     "nncf": ("nncf", "export", "int8 for openvino"),
+    "ai-edge-quantizer": ("ai_edge_quantizer", "export", "w8a16 for litert"),
     "mlcommons-loadgen": ("mlperf_loadgen", "mlperf", "MLPerf scenarios"),
 }
 

@@ -262,7 +262,7 @@ with Classifier.load(name) as one, Classifier.load(name, engine="openvino") as o
 tf, keras = require_tensorflow("a test")
 keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).predict(tf.zeros((1, 4)), verbose=0)
 require_optuna().create_study().optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
-import ai_edge_litert.interpreter, nncf, onnxruntime.quantization, onnxslim, tf2onnx
+import ai_edge_litert.interpreter, ai_edge_quantizer, nncf, onnxruntime.quantization, onnxslim, tf2onnx
 assert sys.modules.get("openvino_telemetry") is None
 time.sleep(max(0, 20 - (time.monotonic() - started)))  # some report only after a while
 """

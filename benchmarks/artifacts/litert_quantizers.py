@@ -1,7 +1,7 @@
 """LiteRT int8 by TensorFlow's converter and by ai-edge-quantizer, side by side.
 
-    python -m benchmarks.litert_quantizers MODEL[=DATA] [MODEL[=DATA] ...] [--samples N] [--rounds N] [--json]
-    python -m benchmarks.litert_quantizers --layers [--json]
+    python -m benchmarks.artifacts.litert_quantizers MODEL[=DATA] [MODEL[=DATA] ...] [--samples N] [--rounds N] [--json]
+    python -m benchmarks.artifacts.litert_quantizers --layers [--json]
 
 MODEL is a run, a Keras file or the name of a trained model of the package; DATA is what it is evaluated on, by default
 the run's own data. All are calibrated on the same images of the training split, and run by the engine's library on the
@@ -190,7 +190,7 @@ def compare(model: str, data: str | None, samples: int | None, rounds: int) -> l
 
 def layers() -> list[dict[str, Any]]:
     """One row for each kind of layer: what each library leaves in float, or why it makes no model."""
-    from benchmarks.litert_layers import LAYERS, small_model
+    from benchmarks.artifacts.litert_layers import LAYERS, small_model
     from edge_fm_export.context import BuildContext, EvaluationSet
     from edge_fm_export.litert.converter_process import convert
     from edge_fm_export.litert.kept_float import float_operators
