@@ -15,9 +15,9 @@ whole evaluation set:
 - w8a16: its recipe static_wi8_ai16 on the ranges of all calibration images, with the biases that `edgefm export` gives;
 - w8a16, corrected: the same with bias correction.
 
-"floats" counts operators that compute in float. Latency is that of one image on one thread, all models in turns within
-each round; ratios are to the first. `--layers` quantizes a small model of each kind of layer instead, and prints which
-operators each library leaves in float, or why it makes no model.
+"floats" counts operators that compute in float. Latency is the median of one image on one thread, all models in turns
+in each round; ratios are to the first row. `--layers` quantizes a small model of each kind of layer instead, and prints
+which operators each library leaves in float, or why it makes no model.
 """
 
 from __future__ import annotations
@@ -126,13 +126,15 @@ def latencies(runners: dict[str, Runner], images: Images, rounds: int) -> dict[s
     times: dict[str, list[int]] = {name: [] for name in runners}
     for runner in runners.values():
         runner.run(images[:1])
+    names = list(runners)
     gc.disable()
     try:
         for number in range(rounds):
             image = images[number % len(images)][np.newaxis]
-            for name, runner in runners.items():
+            for place in range(len(names)):  # each is first as often as the others: the first finds the caches cold
+                name = names[(number + place) % len(names)]
                 started = perf_counter_ns()
-                runner.run(image)
+                runners[name].run(image)
                 times[name].append(perf_counter_ns() - started)
     finally:
         gc.enable()
