@@ -16,7 +16,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_export.compat.ai_edge_quantizer_progress import progress_bars_hidden
 from edge_fm_export.compat.tensorflow_setup import quiet
+from edge_fm_export.litert.fitting_biases import fit_biases
 from edge_fm_export.litert.model_file import consumers, operator_name, read_model, write_model
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.errors import ExportError
@@ -57,7 +59,7 @@ def quantize_static(model: bytes, ranges: Ranges, *, activation_bits: Literal[8,
         for operation in ("INPUT", "OUTPUT")
     ]
     settings = [*getattr(recipe, RECIPES[activation_bits])(), *floats]
-    with quiet(), _silent_interpreter():
+    with quiet(), progress_bars_hidden(), _silent_interpreter():
         try:
             made = quantizer.Quantizer(bytearray(model), settings).quantize(
                 ranges, enable_progress_bar=False, enable_progress_report=False
@@ -68,6 +70,7 @@ def quantize_static(model: bytes, ranges: Ranges, *, activation_bits: Literal[8,
                 hint="Use --precision fp16, or another --format.",
             ) from error
     content = read_model(bytes(made.quantized_model or b""))
+    fit_biases(content, read_model(model))
     _read_shapes_of_integers(content)
     if activation_bits == 16:
         _allow_any_scale(content)
@@ -173,4 +176,6 @@ def _silent_interpreter() -> Iterator[None]:
     """Hold back what ai-edge-quantizer's own interpreter logs, and its warning of the memory that it takes."""
     with known_log_lines_hidden(_KNOWN_LOG_LINES), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Warning: Enabling `experimental_preserve_all_tensors`")
+        # Of biases that do not fit: `fit_biases` makes them anew.
+        warnings.filterwarnings("ignore", message="invalid value encountered in cast", category=RuntimeWarning)
         yield

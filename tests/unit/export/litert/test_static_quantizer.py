@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -154,3 +155,33 @@ def test_bias_correction_brings_the_means_of_the_layers_back(float_model: bytes)
 def test_nothing_is_printed(float_model: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     quantized(float_model, 8)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_bias_of_a_channel_with_tiny_weights_is_kept(bits: int, tiny_runs: Any, tmp_path: Path) -> None:
+    from edge_fm_export.compat.tensorflow_setup import require_tensorflow
+    from edge_fm_export.context import BuildContext
+    from edge_fm_export.litert.converter_process import convert
+    from edge_fm_export.sources import load_source
+
+    _, keras = require_tensorflow("the tests")
+    model = keras.models.load_model(tiny_runs["colour"].file)
+    gamma, beta, *moving = model.get_layer("stem_bn").get_weights()
+    gamma[0], beta[0] = 1e-13, 2.0
+    model.get_layer("stem_bn").set_weights([gamma, beta, *moving])
+    model.save(tmp_path / "model.keras")
+    original = convert(BuildContext(load_source(tmp_path / "model.keras"), tmp_path), "fp32")
+    before = predictions(original)
+    assert np.abs(predictions(quantized(original, bits)) - before).max() < {8: 0.1, 16: 0.02}[bits]
+
+
+def test_progress_bars_are_hidden(capfd: pytest.CaptureFixture[str]) -> None:
+    from ai_edge_quantizer.utils import progress_utils
+
+    from edge_fm_export.compat.ai_edge_quantizer_progress import progress_bars_hidden
+
+    with progress_bars_hidden():
+        progress_utils.ProgressBar(total_steps=200).close()
+    assert capfd.readouterr() == ("", "")
+    progress_utils.ProgressBar(total_steps=200).close()
+    assert "200" in capfd.readouterr().err  # as long as this is drawn, the function is needed
