@@ -73,10 +73,10 @@ def files(
 def _quantized(files: dict[str, bytes], name: str, images: npt.NDArray[np.uint8]) -> bytes:
     if name != "ai-edge-quantizer":
         return files[name]
-    from edge_fm_export.litert.static_quantizer import quantize_static
+    from edge_fm_export.litert.static_quantizer import activation_ranges, quantize_static
 
-    given = batches(images, static=None, size=1)
-    return quantize_static(files["float"], given, activation_bits=8, count=len(images))
+    ranges = activation_ranges(files["float"], batches(images, static=None, size=1), count=len(images))
+    return quantize_static(files["float"], ranges, activation_bits=8)
 
 
 def _kinds(model: bytes) -> list[str]:
