@@ -29,6 +29,7 @@ import io
 import json
 import statistics
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
@@ -90,7 +91,8 @@ def own_ranges(model: bytes, images: Images) -> Any:
     from ai_edge_quantizer import quantizer, recipe
 
     data = {"serving_default": [{"image": image[np.newaxis]} for image in images]}
-    with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():  # its progress bar
+        warnings.filterwarnings("ignore", message="Warning: Enabling `experimental_preserve_all_tensors`")
         return quantizer.Quantizer(bytearray(model), recipe.static_wi8_ai8()).calibrate(data, num_threads=1)
 
 
