@@ -1,7 +1,7 @@
 """What a folder of photos costs beside decoding it and doing nothing else, in alternation, in one run.
 
-    python benchmarks/photos/folder_throughput.py --artifact FOLDER [--small 10000] [--large 200] [--rounds 3] [--json]
-    python benchmarks/photos/folder_throughput.py --artifact FOLDER --photos LABELLED_FOLDER [--limit 500]
+    python benchmarks/photos/folder_throughput.py [--artifact NAME|FOLDER] [--small 10000] [--large 200] [--rounds 3]
+    python benchmarks/photos/folder_throughput.py [--artifact NAME|FOLDER] --photos FOLDER_OF_PHOTOS [--limit 500]
 
 Small photos: JPEGs of 28x28 to 100x100 pixels. `classify_many` (with child processes, as `edgefm infer FOLDER`) beside
 the same canvases from threads alone and from child processes alone, and beside bare Pillow decoding on threads.
@@ -33,6 +33,9 @@ from PIL import Image
 from edge_fm_runtime import Classifier
 from edge_fm_runtime.photos.decoding import ParallelDecoder
 from edge_fm_runtime.system.machine import describe_machine, usable_cpus
+
+GREY_MODEL = "edgenet-s-onnx-int8"
+"""What the photos that are made here are for: images of Fashion-MNIST."""
 
 MEASURE_PEAK = """
 import resource, subprocess, sys
@@ -148,10 +151,10 @@ def rates(cases: dict[str, Callable[[], None]], count: int, rounds: int) -> dict
     return {name: count / statistics.median(seconds) for name, seconds in taken.items()}
 
 
-def peak_mib(artifact: Path, paths: list[str]) -> float:
+def peak_mib(artifact: str, paths: list[str]) -> float:
     """Peak memory of `edgefm infer` over a list of paths, by the kernel's account of the process."""
     edgefm = Path(sys.executable).with_name("edgefm")
-    command = [str(edgefm), "infer", "-", "--model", str(artifact), "--json", "--quiet"]
+    command = [str(edgefm), "infer", "-", "--model", artifact, "--json", "--quiet"]
     # Through a small process: a child's peak starts at its parent's, and this one holds photos.
     done = subprocess.run(
         [sys.executable, "-c", MEASURE_PEAK, *command], input="\n".join(paths).encode(), capture_output=True, check=True
@@ -161,7 +164,9 @@ def peak_mib(artifact: Path, paths: list[str]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--artifact", type=Path, required=True)
+    parser.add_argument(
+        "--artifact", help=f"what `edgefm export` wrote; default: {GREY_MODEL}, with --photos the classifier for photos"
+    )
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--large", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
@@ -169,8 +174,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=500, help="how many of --photos")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    artifact = given.artifact or (GREY_MODEL if given.photos is None else None)
     if given.photos is not None:
-        with Classifier.load(given.artifact, one_shot=True) as classifier:
+        with Classifier.load(artifact, one_shot=True) as classifier:
             count, photos = measure_photos(classifier, given.photos, given.limit, given.rounds)
         if given.json:
             described = {"machine": describe_machine(), "load_average": os.getloadavg()[0]}
@@ -180,10 +186,10 @@ def main() -> None:
         for case, rate in photos.items():
             print(f"  {case:22} {rate:10.1f} {photos['classify_many'] / rate:22.2f}")
         return
-    with tempfile.TemporaryDirectory() as scratch, Classifier.load(given.artifact, one_shot=True) as classifier:
+    with tempfile.TemporaryDirectory() as scratch, Classifier.load(artifact, one_shot=True) as classifier:
         small = make_photos(Path(scratch) / "small", given.small)
         large = make_photos(Path(scratch) / "large", given.large, megapixels=12)
-        memory = [peak_mib(given.artifact, paths) for paths in (small[: len(small) // 10], small)]
+        memory = [peak_mib(artifact, paths) for paths in (small[: len(small) // 10], small)]
         height, width, _ = classifier.artifact.metadata.input.shape
         size = (width, height)
         few = rates(

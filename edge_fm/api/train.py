@@ -194,11 +194,11 @@ def prepare_training(
     if not resume:
         check_weights(edited.model.name, edited.model.weights)
     dataset = load_recipe_data(edited, progress=progress, note=note)
-    for line in notes_of_preparation(edited, dataset):
-        note(line)
     if fits_photos:
         given = {key for option, key in _KEYS.items() if getattr(options, option)} | set(options.settings)
         edited = fitted(edited, dataset, given=given, note=note)
+    for line in notes_of_preparation(edited, dataset):  # after it was fitted, which decides what validation images do
+        note(line)
     from_file = is_recipe_file(str(recipe or ""))
     if not resume and (from_file or edited.data.source != shipped.data.source):
         own = from_file or fits_photos or options.epochs is not None or "training.epochs" in options.settings

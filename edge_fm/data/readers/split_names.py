@@ -55,7 +55,7 @@ def notes_of_parts(names: Mapping[PartName, str], counts: Mapping[PartName, int]
 
     Example:
         >>> notes_of_parts({"train": "train/", "validation": "val/"}, {"train": 80, "validation": 20})
-        {'train': '80 of train/', 'validation': '20 of val/, which select the best epoch'}
+        {'train': '80 of train/', 'validation': '20 of val/, not trained on'}
     """
-    roles = {"train": "", "validation": ", which select the best epoch", "test": ", which evaluate the model"}
+    roles = {"train": "", "validation": ", not trained on", "test": ", which evaluate the model"}
     return {part: f"{counts[part]:,} of {name}{roles[part]}" for part, name in names.items()}

@@ -66,15 +66,28 @@ def notes_of_preparation(recipe: Recipe, dataset: Dataset) -> list[str]:
     if dataset.validation is None and not part.split and dataset.train.groups:
         lines.append(
             f"Validation images: whole groups with about {100 * part.validation:g}% of each class's training images, "
-            f"drawn with seed {_validation_seed(recipe)}; they select the best epoch. Another share: "
-            "--set data.validation=0.2"
+            f"drawn with seed {_validation_seed(recipe)}; {_what_they_do(recipe)}. {_another_share(recipe)}"
         )
     elif dataset.validation is None and not part.split:
         lines.append(
             f"Validation images: {100 * part.validation:g}% of each class's training images, drawn with seed "
-            f"{_validation_seed(recipe)}; they select the best epoch. Another share: --set data.validation=0.2"
+            f"{_validation_seed(recipe)}; {_what_they_do(recipe)}. {_another_share(recipe)}"
         )
     return lines
+
+
+def _what_they_do(recipe: Recipe) -> str:
+    """What the validation images are for: the recipe `photo` keeps the last epoch where they would be a handful."""
+    return (
+        "they select the best epoch"
+        if recipe.training.keep == "best"
+        else "they are evaluated after each epoch, and the last epoch is kept"
+    )
+
+
+def _another_share(recipe: Recipe) -> str:
+    """The option that sets the share of the validation images, with another one than the recipe's."""
+    return f"Another share: --set data.validation={0.1 if recipe.data.validation == 0.2 else 0.2}"
 
 
 def training_and_validation(recipe: Recipe, dataset: Dataset) -> tuple[Split, Split]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_folder_with_train_validation_and_test(name: str, tmp_path: Path) -> Non
     assert notes_of_preparation(Recipe(), dataset) == []
     assert said == [
         "Training images: 7 of train/.",
-        f"Validation images: 7 of {name}/, which select the best epoch.",
+        f"Validation images: 7 of {name}/, not trained on.",
         "Test images: 7 of test/, which evaluate the model.",
     ]
 
@@ -51,7 +52,7 @@ def test_folder_with_train_and_validation(name: str, tmp_path: Path) -> None:
     assert (len(dataset.train), len(dataset.test)) == (16, 4)
     assert said == [
         "Training images: the other 16.",
-        f"Validation images: 3 of {name}/, which select the best epoch.",
+        f"Validation images: 3 of {name}/, not trained on.",
         "Test images: 4 out of the 20 of train/: 20% of each class, drawn with seed 0.",
     ]
 
@@ -223,3 +224,16 @@ def test_a_folder_without_validation_images_says_which_are_drawn(tmp_path: Path)
     (note,) = notes_of_preparation(Recipe(), load_dataset(str(tmp_path)))
     assert note.startswith("Validation images: 10% of each class's training images, drawn with seed ")
     assert note.endswith("--set data.validation=0.2")
+    (note,) = notes_of_preparation(
+        replace(Recipe(), data=replace(Recipe().data, validation=0.2)), load_dataset(str(tmp_path))
+    )
+    assert note.startswith("Validation images: 20%") and note.endswith("--set data.validation=0.1")
+
+
+def test_validation_images_are_not_said_to_select_where_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    write_images(tmp_path, {"a": 20, "b": 20})
+    recipe = Recipe()
+    for keep, said in (("best", "they select the best epoch"), ("last", "the last epoch is kept")):
+        recipe = replace(recipe, training=replace(recipe.training, keep=keep))
+        (note,) = notes_of_preparation(recipe, load_dataset(str(tmp_path)))
+        assert said in note
