@@ -8,10 +8,11 @@
     python benchmarks/training/streamed_folder.py cache FOLDER [--count 2000] [--rounds 6]
 
 `make` draws the JPEGs (256x256, ten classes). `memory` trains mobilenet-v2 0.35 at 160x160 on the first images of the
-folder, in a process of its own, and prints its peak memory. `speed` trains the same model, fed by this package and by
-`keras.utils.image_dataset_from_directory`, in turns, and prints images a second of both. `resume` kills a training five
-times at random moments, goes on each time, and compares the weights with those of one that was not. `cache` reads the
-images again and again, decoded each time and from the cache of decoded pixels, in turns, and prints the ratio.
+folder, in a process of its own, and prints its peak memory; `--steps 0` runs `edgefm train` for one epoch. `speed`
+trains the same model, fed by this package and by `keras.utils.image_dataset_from_directory`, in turns, and prints
+images a second of both. `resume` kills a training five times at random moments, goes on each time, and compares the
+weights with those of one that was not. `cache` reads the images again and again, decoded each time and from the cache
+of decoded pixels, in turns, and prints the ratio.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ import json
 import os
 import random
 import resource
-import signal
 import subprocess
 import sys
 import tempfile
@@ -100,7 +100,8 @@ def peak_mib() -> float:
 
 
 def train_some_steps(data: Path, steps: int) -> dict[str, Any]:
-    """Read the whole folder, train some steps of an epoch on it (0: all of them), and evaluate as many images."""
+    """Read the whole folder, train some steps of an epoch on it, and evaluate as many images."""
+    from edge_fm.data.streaming.images import select
     from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epoch
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
     from edge_fm.training.run.learner import Learner
@@ -111,14 +112,13 @@ def train_some_steps(data: Path, steps: int) -> dict[str, Any]:
     dataset = load_recipe_data(recipe)
     train, validation = training_and_validation(recipe, dataset)
     read = time.monotonic() - began
-    steps = steps or steps_per_epoch(len(train), BATCH)
     learner = Learner(recipe, dataset, steps_per_epoch(len(train), BATCH), weights="none")
     batches = epoch_batches(train.images, train.labels, recipe, classes=CLASSES, epoch=0)
     type(batches).__len__ = lambda self: steps
     began = time.monotonic()
     learner.fitted.fit(batches, shuffle=False, verbose=0)
     trained = time.monotonic() - began
-    predict(learner.evaluated, validation.images[: steps * BATCH], batch_size=250)
+    predict(learner.evaluated, select(validation.images, slice(steps * BATCH)), batch_size=250)
     return {
         "images": sum(map(len, dataset.splits.values())),
         "steps": steps,
@@ -129,15 +129,42 @@ def train_some_steps(data: Path, steps: int) -> dict[str, Any]:
     }
 
 
+def train_an_epoch(data: Path, count: int, scratch: Path) -> dict[str, Any]:
+    """Run `edgefm train` for one epoch, in a process of its own, as anybody would."""
+    from edge_fm.training.recipe.file import recipe_toml
+
+    recipe, run = scratch / f"recipe-{count}.toml", scratch / f"run-{count}"
+    recipe.write_text(recipe_toml(recipe_for(data)))
+    began = time.monotonic()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "edge_fm", "train", "--recipe", str(recipe), "--out", str(run), "--quiet"],
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        raise SystemExit(f"edgefm train ended with {child.returncode}.")
+    metrics = json.loads((run / "metrics.json").read_text())
+    return {
+        "images": count,
+        "epochs": metrics["epochs"],
+        "seconds": round(time.monotonic() - began, 1),
+        "peak_mib": round(usage.ru_maxrss / 1024),
+    }
+
+
 def memory(folder: Path, counts: list[int], steps: int) -> None:
-    """Print the peak memory of a training on each number of images."""
+    """Print the peak memory of a training on each number of images: of some steps, or of an epoch of `edgefm train`."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         rows = []
         for count in counts:
             data = folder if count == 0 else first_of(folder, count, Path(scratch))
-            command = [sys.executable, __file__, "steps", str(data), "--steps", str(steps)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            rows.append(json.loads(done.stdout.splitlines()[-1]))
+            if steps:
+                command = [sys.executable, __file__, "steps", str(data), "--steps", str(steps)]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                rows.append(json.loads(done.stdout.splitlines()[-1]))
+            else:
+                rows.append(train_an_epoch(data, count, Path(scratch)))
             print(json.dumps(rows[-1]), flush=True)
     if len(rows) > 1:
         print(f"peak memory of the last is {rows[-1]['peak_mib'] / rows[0]['peak_mib']:.3f} of the first")
@@ -188,37 +215,6 @@ def speed(folder: Path, steps: int, rounds: int) -> None:
     print(f"median ratio edgefm/keras {np.median(ratios):.3f} of {rounds} rounds of {steps} steps of {BATCH}")
 
 
-def resume(folder: Path, count: int, kills: int) -> None:
-    """Kill a training at random moments, go on, and compare its weights with those of one that ran through."""
-    rng = random.Random(0)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        data = first_of(folder, count, Path(scratch))
-        (Path(scratch) / "recipe.toml").write_text(_small_recipe(data))
-        command = [sys.executable, "-m", "edge_fm", "train", "--recipe", str(Path(scratch) / "recipe.toml"), "--quiet"]
-        environment = {**os.environ, "EDGEFM_IMAGE_MEMORY": "0"}
-        began = time.monotonic()
-        through = Path(scratch) / "through"
-        subprocess.run([*command, "--out", str(through)], env=environment, check=True)
-        took = time.monotonic() - began
-        killed = Path(scratch) / "killed"
-        for number in range(kills):
-            moment = rng.uniform(0.3, 0.9) * took
-            further = ["--resume"] if (killed / "recipe.toml").is_file() else []
-            child = subprocess.Popen([*command, "--out", str(killed), *further], env=environment)
-            try:
-                child.wait(moment)
-            except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGKILL)
-                child.wait()
-            done = [p.name for p in killed.glob("*")] if killed.is_dir() else []
-            print(f"kill {number + 1} after {moment:.1f} s; the run holds {', '.join(sorted(done)) or 'nothing'}")
-            if (killed / "model.keras").is_file():
-                break
-        if not (killed / "model.keras").is_file():
-            subprocess.run([*command, "--out", str(killed), "--resume"], env=environment, check=True)
-        print(f"the same weights: {same_weights(through / 'model.keras', killed / 'model.keras')}")
-
-
 def cache(folder: Path, count: int, rounds: int) -> None:
     """Print images a second of reading again, decoded each time and from the cache of decoded pixels, in turns."""
     from edge_fm.data import load_dataset
@@ -249,21 +245,6 @@ def cache(folder: Path, count: int, rounds: int) -> None:
     print(f"median ratio {np.median(ratios):.2f} of {rounds} rounds of {len(part)} images")
 
 
-def _small_recipe(data: Path) -> str:
-    from edge_fm.training import with_overrides
-    from edge_fm.training.recipe.file import recipe_toml
-
-    return recipe_toml(with_overrides(recipe_for(data, epochs=6, side=64), batch_size=64))
-
-
-def same_weights(one: Path, other: Path) -> bool:
-    """Whether two models have the same weights, bit for bit."""
-    import keras
-
-    pairs = zip(*(keras.models.load_model(path, compile=False).get_weights() for path in (one, other)), strict=True)
-    return all(np.array_equal(a, b) for a, b in pairs)
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["make", "memory", "speed", "resume", "cache", "steps"])
@@ -286,6 +267,8 @@ def main() -> None:
     elif given.what == "speed":
         speed(given.folder, given.steps, given.rounds)
     elif given.what == "resume":
+        from benchmarks.training.killed_runs import resume
+
         resume(given.folder, counts[0] if counts else 2_000, given.kills)
     elif given.what == "cache":
         cache(given.folder, counts[0] if counts else 2_000, given.rounds)
