@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from edge_fm.serving.options import ServeOptions
-from edge_fm_runtime.artifacts.packaged import packaged_artifact
+from edge_fm_runtime.artifacts.packaged import packaged_artifact, packaged_names
 from edge_fm_runtime.classifier import Classifier
 from edge_fm_runtime.errors import ArtifactError, EdgeFMError, GateError, IntegrityError
 from edge_fm_runtime.parity.verification import verify_golden
@@ -61,7 +61,10 @@ def folder_of(path: Path) -> Path:
         )
     packaged = packaged_artifact(path)
     if packaged is None:
-        raise ArtifactError(f"There is no artifact {path}.", hint="Name a folder that edgefm export made.")
+        raise ArtifactError(
+            f"There is no artifact {path}.",
+            hint=f"Name a folder that edgefm export made, or one in the package: {', '.join(packaged_names())}.",
+        )
     return packaged
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -143,7 +144,9 @@ def own_data(path: Path, training: Mapping[str, Any] | None) -> str | None:
         return str(read_metrics(path.parent.parent)["data"].get("source", source))
     raise DataError(
         f"{path} says that it was trained on {source!r}. A path that an artifact names is opened only if you name it.",
-        hint=f"If these are the images you mean: --data {shlex.quote(source)}",
+        hint=f"If these are the images you mean: --data {shlex.quote(source)}"
+        if os.path.exists(source)  # noqa: PTH110 - Path.exists raises for names that are too long
+        else "Name images with labels, such as a folder with one subfolder for each label: --data FOLDER",
     )
 
 

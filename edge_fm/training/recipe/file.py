@@ -72,9 +72,19 @@ def load_search(name_or_path: str | os.PathLike[str]) -> tuple[Recipe, SearchPla
     if plan is None:
         raise RecipeError(
             f"{where}: there is no [search] table.",
-            hint='Add [search.space] with lines such as "optimizer.name" = ["sgd", "adam"]',
+            hint=f"Search a shipped recipe that has one ({', '.join(_searchable())}), such as edgefm search photo "
+            "--data DIR, or add [search.space] to a recipe file of your own, with lines such as "
+            '"optimizer.name" = ["sgd", "adam"]',
         )
     return recipe, plan
+
+
+def _searchable() -> list[str]:
+    """Names of the shipped recipes and experiments that have a [search] table."""
+    shipped = resources.files("edge_fm").joinpath("recipes")
+    files = [*shipped.iterdir(), *shipped.joinpath(EXPERIMENTS).iterdir()]
+    texts = {file.name: file.read_text("utf-8") for file in files if file.name.endswith(".toml")}
+    return sorted(name.removesuffix(".toml") for name, text in texts.items() if f"\n[{SEARCH}]" in text)
 
 
 def parse_recipe(text: str, *, where: str = "the recipe") -> Recipe:

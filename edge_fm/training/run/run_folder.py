@@ -96,7 +96,7 @@ def latest_run(root: Path) -> Path:
     """
     link = root / LATEST
     if not link.is_dir():
-        raise TrainingError(f"There is no run in {root}.", hint="edgefm train")
+        raise TrainingError(f"There is no run in {root}.", hint="Start one: edgefm train")
     return root / link.readlink() if link.is_symlink() else link
 
 

@@ -99,7 +99,7 @@ def test_sweep_prints_one_table_with_test_accuracy_only_if_asked(recipe: Path, t
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["search", "edgenet-s"], 1, "there is no [search] table"),
+        (["search", "edgenet-s"], 1, "(photo, report-e-lenet5-search)"),
         (["search", "nothing-here"], 1, "There is no recipe 'nothing-here'"),
         (["search", "absent.toml"], 1, "cannot be read"),
         (["sweep", "--grid", "optimizer.name"], 2, "is not KEY=A,B"),

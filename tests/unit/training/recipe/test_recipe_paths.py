@@ -19,6 +19,7 @@ from edge_fm.training.run.train_once import train_once
 from edge_fm_export.description import without_places
 from edge_fm_export.sources import load_source
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
+from edge_fm_runtime.errors import DataError
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
@@ -98,3 +99,16 @@ def test_the_same_data_in_another_place_get_the_splits_of_the_training(tmp_path:
     other = dataclasses.replace(there, train=there.test)
     kept = prepare_as_trained(other, preparation, trained_on=here.source, trained_hash=trained.content_hash)
     assert len(kept.test) == len(other.test)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"), [("photos", "--data photos"), ("absent", "--data FOLDER"), ("x" * 5_000, "--data FOLDER")]
+)
+def test_data_that_an_artifact_names_are_proposed_only_where_they_are(
+    name: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="opened only if you name it") as raised:
+        own_data(tmp_path / "artifact", {"data": {"source": name}})
+    assert str(raised.value.hint).endswith(advice)

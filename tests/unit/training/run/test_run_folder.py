@@ -26,8 +26,9 @@ def test_new_runs_are_numbered_and_the_newest_is_linked(tmp_path: Path) -> None:
 
 
 def test_no_run_yet(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="There is no run"):
+    with pytest.raises(TrainingError, match="There is no run") as raised:
         latest_run(tmp_path)
+    assert raised.value.hint == "Start one: edgefm train"
 
 
 def test_a_real_folder_called_latest_is_not_touched(tmp_path: Path) -> None:
