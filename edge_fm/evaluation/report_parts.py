@@ -101,10 +101,11 @@ def summary(result: Mapping[str, Any]) -> str:
     if len(seen) > 1:
         hardest = min(seen, key=lambda label: seen[label]["f1"])
         easiest = max(seen, key=lambda label: seen[label]["f1"])
-        sentences.append(
-            f"Hardest is {hardest} (F1 {percent(seen[hardest]['f1'], 1)}), easiest {easiest} "
-            f"({percent(seen[easiest]['f1'], 1)})."
-        )
+        if seen[hardest]["f1"] < seen[easiest]["f1"]:
+            sentences.append(
+                f"Hardest is {hardest} (F1 {percent(seen[hardest]['f1'], 1)}), easiest {easiest} "
+                f"({percent(seen[easiest]['f1'], 1)})."
+            )
     if result["most_confused"]:
         pair = result["most_confused"][0]
         sentences.append(
@@ -131,7 +132,7 @@ def _scores_text(result: Mapping[str, Any]) -> str:
     """What the model's temperature and threshold do; empty where it has none."""
     scores = result.get("scores") or {}
     before, rejection, text = scores.get("before"), scores.get("rejection"), ""
-    if before is not None:
+    if before is not None and scores["temperature"] != 1:  # 1: the scores are as they were trained
         text += (
             f" Without its temperature of {scores['temperature']:.3g}, which divides the logits, the calibration "
             f"error would be {percent(before['calibration_error'])}, the loss {before['loss']:.4f} and the Brier score "

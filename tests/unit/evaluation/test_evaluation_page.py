@@ -8,12 +8,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pytest
 from made_up_predictions import NAMES, case
 from PIL import Image
 
 from edge_fm.evaluation import (
     Evaluated,
     evaluate_probabilities,
+    report_parts,
     write_report,
 )
 
@@ -130,3 +132,24 @@ def test_the_page_leaves_out_what_there_is_not(tmp_path: Path) -> None:
     assert "<img" not in text and "Feature maps" not in text and "predicted as" in text
     text, _ = write(tmp_path / "perfect", right=True)
     assert "Most confused" not in text and "✗" not in text and "500 of 500 images are predicted right" in text
+
+
+def test_the_page_compares_no_classes_that_are_equal() -> None:
+    result = {"n": 4, "accuracy": 1.0, "accuracy_ci95": [0.4, 1.0], "most_confused": []}
+    one = {"f1": 1.0, "support": 2}
+    assert report_parts.summary({**result, "per_class": {"a": one, "b": one}}).endswith("of all such images.")
+    other = {"f1": 0.5, "support": 2}
+    assert "Hardest is b" in report_parts.summary({**result, "per_class": {"a": one, "b": other}})
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_the_page_names_a_temperature_that_changes_the_scores(temperature: float) -> None:
+    before = {"calibration_error": 0.2, "loss": 0.5, "brier": 0.1}
+    result = {
+        "calibration": [{"count": 4, "confidence": 0.9}],
+        "accuracy": 1.0,
+        "calibration_error": 0.1,
+        "brier": 0.02,
+        "scores": {"temperature": temperature, "before": before},
+    }
+    assert ("Without its temperature" in str(report_parts.calibration_text(result))) == (temperature != 1)
