@@ -113,7 +113,8 @@ def train(
     """Train a classifier: recipe in, run folder out (model.keras, metrics.json, history, curves, confusion matrix).
 
     Args:
-        recipe: name or file; None for the usual one of the model, or, with `resume`, the run's own.
+        recipe: name or file; None for the usual one of the model or, without a model, of the data, or, with
+            `resume`, the run's own.
         data: what to learn from; None for the recipe's.
         out: the run's folder; None for a new one under runs/, or, with `resume`, the newest.
         options: what to change in the recipe.

@@ -22,7 +22,7 @@ def command() -> None:
     """
 
 
-@command.command("fetch")
+@command.command("fetch", short_help="Get a dataset, with checked sums.")
 @click.argument("name", type=click.Choice(["fashion-mnist", "clothing-photos"]))
 @console_options
 def fetch_command(console: Console, name: str) -> None:
@@ -58,7 +58,7 @@ def info_command(console: Console, **options: Any) -> None:
     console.next(f"edgefm data show {source}", f"edgefm train --data {source}{without_copies}")
 
 
-@command.command("show")
+@command.command("show", short_help="Write a contact sheet of some images.")
 @click.argument("source", metavar="SOURCE")
 @size_option
 @click.option(

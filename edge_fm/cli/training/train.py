@@ -46,7 +46,8 @@ from edge_fm.cli.options import PATH, console_options, setting, size_option, sou
 @click.option(
     "--recipe",
     metavar="NAME|FILE",
-    help="Recipe to run. Default: edgenet-s, or transfer for a model with a backbone.",
+    help="Recipe to run. Default: that of --model (edgenet-s, or transfer for a model with a backbone), else photo for "
+    "colour images of more than 64 pixels and edgenet-s for others.",
 )
 @click.option(
     "--set",

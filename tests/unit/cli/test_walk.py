@@ -39,6 +39,7 @@ def test_help_runs_and_says_what_it_is_for(name: str) -> None:
     assert command.help and len(command.help) > 20
     result = CliRunner().invoke(command, ["--help"])
     assert result.exit_code == 0, result.output
+    assert "..." not in result.output.partition("Commands:")[2], "a line of the list of commands is cut off"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
