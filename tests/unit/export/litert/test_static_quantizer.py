@@ -175,6 +175,29 @@ def test_the_bias_of_a_channel_with_tiny_weights_is_kept(bits: int, tiny_runs: A
     assert np.abs(predictions(quantized(original, bits)) - before).max() < {8: 0.1, 16: 0.02}[bits]
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_biases_of_a_layer_that_is_called_twice_are_kept(bits: int, tmp_path: Path) -> None:
+    from edge_fm_export.compat.tensorflow_setup import require_tensorflow
+    from edge_fm_export.context import BuildContext
+    from edge_fm_export.litert.converter_process import convert
+    from edge_fm_export.sources import load_source
+
+    _, keras = require_tensorflow("the tests")
+    keras.utils.set_random_seed(3)
+    image = keras.Input(SHAPE, dtype="uint8", name="image")
+    shared = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="shared")
+    once = shared(keras.layers.Rescaling(1 / 255.0)(image))
+    twice = keras.layers.GlobalAveragePooling2D()(keras.layers.Concatenate()([once, shared(once)]))
+    model = keras.Model(image, keras.layers.Dense(4, activation="softmax")(twice))
+    kernel, bias = shared.get_weights()
+    kernel[..., 0], bias[0] = 1e-13, 2.0
+    shared.set_weights([kernel, bias])
+    model.save(tmp_path / "model.keras")
+    original = convert(BuildContext(load_source(tmp_path / "model.keras"), tmp_path), "fp32")
+    before = predictions(original)
+    assert np.abs(predictions(quantized(original, bits)) - before).max() < {8: 0.1, 16: 0.02}[bits]
+
+
 def test_progress_bars_are_hidden(capfd: pytest.CaptureFixture[str]) -> None:
     from ai_edge_quantizer.utils import progress_utils
 
