@@ -116,7 +116,7 @@ def pixels_in_memory() -> int:
 
 def _held(size: int, cache: PixelCache | None) -> str:
     most = pixels_in_memory() >> 20
-    stored = "" if cache is None else f", once, and then read from {cache.path}"
+    stored = "" if cache is None or not cache.in_use else f", once, and then read from {cache.path}"
     return (
         f"are {size / 2**20:,.0f} MiB of pixels, more than {most:,} MiB: they are decoded when they are needed{stored}"
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
+import shutil
 import threading
 import warnings
 import weakref
@@ -69,7 +71,7 @@ class PixelCache:
         """Store the canvas of an image.
 
         Warns:
-            CacheWarning: the disk is full, or fails; nothing more is stored or read then.
+            CacheWarning: the disk is full, or fails; nothing more is stored or read then, and what was is removed.
         """
         with self._lock:
             if self._file is None:
@@ -78,7 +80,25 @@ class PixelCache:
                 self._file.seek(position * self._bytes)
                 self._file.write(np.ascontiguousarray(canvas).data)
             except OSError as error:
+                # A part of the pixels is of little use, and whatever else the command writes needs the room.
+                with contextlib.suppress(OSError):
+                    self._file.truncate(0)
                 self._stop(error)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether pixels are still stored and read."""
+        return self._file is not None
+
+    def stored_bytes(self) -> int:
+        """Bytes of disk that the file takes; places that nothing was written to take none.
+
+        Raises:
+            OSError: the file is gone.
+        """
+        status = self.path.stat()
+        blocks: int | None = getattr(status, "st_blocks", None)  # Windows has none
+        return status.st_size if blocks is None else min(512 * blocks, status.st_size)
 
     def _stop(self, error: OSError) -> None:
         if self._file is not None:
@@ -142,8 +162,13 @@ def open_pixel_cache(key: str, count: int, shape: tuple[int, int, int]) -> Pixel
         try:
             prune(folder.parent, keep=folder, max_bytes=allowed - needed)
             cache = PixelCache(folder / _FILE, shape)
-            os.utime(folder)  # when it was last used, for pruning
-            return cache
+            missing, free = needed - cache.stored_bytes(), shutil.disk_usage(folder).free
+            if missing <= free:
+                os.utime(folder)  # when it was last used, for pruning
+                return cache
+            reason = (
+                f"they need {missing / 2**30:.1f} GiB more, and the disk of {folder} has {free / 2**30:.1f} GiB free"
+            )
         except OSError as error:
             reason = f"{error.filename or folder}: {error.strerror}"
     warnings.warn(f"Decoded pixels are not kept on disk: {reason}.", CacheWarning, stacklevel=4)

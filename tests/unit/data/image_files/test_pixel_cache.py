@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,34 @@ def test_a_full_disk_is_said_once_and_images_are_decoded(tmp_path: Path) -> None
         cache.write(0, canvas)
     cache.write(1, canvas)  # nothing more is tried
     assert cache.read(0, np.frombuffer(fingerprint_of(canvas.tobytes()), np.uint8)) is None
+
+
+def test_a_disk_that_filled_up_gets_its_room_back(folder: Path, tmp_path: Path, decoded: list[str]) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))  # a file of some images, and no more
+    try:
+        with pytest.warns(CacheWarning, match=r"no longer kept in .*pixels.raw: File too large"):
+            dataset = load(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [file.stat().st_size for file in files_of(tmp_path)] == [0]
+    assert "pixels.raw" not in dataset.notes["streamed"]
+    decoded.clear()
+    assert len(dataset.train.images[:2]) == len(decoded) == 2
+
+
+def test_more_than_the_disk_has_room_for_is_not_begun(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = shutil.disk_usage(tmp_path)
+    free = 5000
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usual._replace(free=free))
+    with pytest.warns(CacheWarning, match=r"not kept on disk: they need 0.0 GiB more, and the disk of .* has 0.0 GiB"):
+        load(folder)
+    assert [file.stat().st_size for file in files_of(tmp_path)] == [0]
+    free = 14_400
+    assert str(files_of(tmp_path)[0]) in load(folder).notes["streamed"]
 
 
 def test_streamed_images_with_a_cache_can_be_sent_to_another_process(folder: Path) -> None:
