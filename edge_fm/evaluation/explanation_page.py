@@ -91,7 +91,9 @@ def _drawing(explanation: Explanation) -> Figure:
 
 
 def unexplained(report: ExportReport) -> list[str]:
-    """One sentence for each int8 artifact that was built and has no explanation."""
+    """One sentence for each int8 artifact that was built and has no explanation, or that none was requested."""
+    if all(one.target.precision != "int8" for one in (*report.results, *report.failures)):
+        return ["Note: --explain explains int8, which was not requested; add --precision int8."]
     built = [(r.target, r.explanation) for r in report.results]
     built += [(f.target, f.explanation) for f in report.failures if f.bytes is not None]
     return [

@@ -70,8 +70,8 @@ def gate_advice(
 
 def _measured(explanation: Explanation | None) -> list[str]:
     """The options with which the explanation's own trial stayed within the limit."""
-    enough = None if explanation is None else explanation.enough
-    return [] if enough is None else [keep_float_options(enough.layers)]
+    wanted = () if explanation is None else explanation.wanted
+    return [keep_float_options(wanted)] if wanted else []
 
 
 def _is_extra(check: Check) -> bool:

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from edge_fm.evaluation.explanation_page import write_explanations
+from edge_fm.evaluation.explanation_page import unexplained, write_explanations
 from edge_fm_export.quantization.explanation.explanation import Explanation, FloatTrial, LayerError, Outlier
+from edge_fm_export.targets import parse_targets
 
 pytestmark = pytest.mark.needs("jinja2", "matplotlib")
 
@@ -26,3 +27,11 @@ def test_the_page_names_layers_errors_and_advice_as_text(layer: str, tmp_path: P
     assert "43.210" in text and "5 (900x)" in text and "+0.12" in text and "--keep-float" in text
     assert "<script>alert" not in text
     assert layer.replace("<", "&lt;").replace(">", "&gt;") in text
+
+
+@pytest.mark.parametrize("precisions", [None, "w8a16", "fp16,w8a16"])
+def test_that_nothing_was_there_to_explain_is_said(precisions: str | None) -> None:
+    results = [SimpleNamespace(target=target, explanation=None) for target in parse_targets("litert", precisions)]
+    assert unexplained(cast("Any", SimpleNamespace(results=results, failures=[]))) == [
+        "Note: --explain explains int8, which was not requested; add --precision int8."
+    ]

@@ -126,6 +126,7 @@ def explain(context: BuildContext, quantized: Quantized) -> Explanation:
         context.quantize.max_drop_points,
         len(images.images),
         kind if kind == "held out" else "of calibration",
+        context.quantize.keep_float,
     )
 
 

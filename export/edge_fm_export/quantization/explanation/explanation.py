@@ -110,6 +110,7 @@ class Explanation:
         limit_points: the drop that is allowed.
         images: how many images the drops were estimated on.
         image_set: what these are, such as "held out".
+        kept: layers that `--keep-float` has left in float already, in all trials.
     """
 
     layers: tuple[LayerError, ...]
@@ -119,6 +120,7 @@ class Explanation:
     limit_points: float
     images: int
     image_set: str
+    kept: tuple[str, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -131,6 +133,12 @@ class Explanation:
         if self.healthy:
             return None
         return next((trial for trial in self.trials[1:] if trial.sufficient), None)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The layers to leave in float, with those that are already; empty where `enough` is None."""
+        enough = self.enough
+        return () if enough is None else (*self.kept, *(layer for layer in enough.layers if layer not in self.kept))
 
     @property
     def cause(self) -> str:
@@ -158,17 +166,24 @@ class Explanation:
             return f"{found}{was}; {self.limit_points:g} are allowed."
         enough = self.enough
         if enough is None:
-            tried = f"{len(self.trials[-1].layers)} worst layers" if len(self.trials) > 1 else "layers"
             return (
-                f"int8 loses {built.drop_points:.2f} points on {where}, and leaving the {tried} in float does not "
-                f"bring it under {self.limit_points:g}: use --precision fp16."
+                f"int8 loses {built.drop_points:.2f} points on {where}, and {self._not_enough}: use --precision fp16."
             )
         return (
-            f"Leave {_joined(enough.layers)} in float: {keep_float_options(enough.layers)}. On {where} the drop falls "
+            f"Leave {_joined(self.wanted)} in float: {keep_float_options(self.wanted)}. On {where} the drop falls "
             f"from {built.drop_points:.2f} to {enough.drop_points:.2f} points, the file "
             f"{'grows' if enough.bytes >= built.bytes else 'shrinks'} from {built.bytes:,} to {enough.bytes:,} bytes, "
             f"and an image takes {enough.ms:.2g} ms instead of {built.ms:.2g}."
         )
+
+    @property
+    def _not_enough(self) -> str:
+        """That no trial was, as part of a sentence."""
+        tried = self.trials[-1].layers
+        if not tried:
+            return "with its worst layer in float, none with weights would be left at int8"
+        worst = "worst layer" if len(tried) == 1 else f"{len(tried)} worst layers"
+        return f"leaving the {worst} in float does not bring it under {self.limit_points:g}"
 
     def to_json(self) -> dict[str, Any]:
         """The object `explanation` of `edgefm export --json`."""

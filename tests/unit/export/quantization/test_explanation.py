@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,11 +13,13 @@ import numpy.typing as npt
 import pytest
 
 from edge_fm_export.context import BuildContext, EvaluationSet, QuantizeOptions, SourceModel
+from edge_fm_export.gate.advice import gate_advice
 from edge_fm_export.litert.litert_format import quantize_int8
 from edge_fm_export.quantization.explanation.explanation import Explanation, FloatTrial, LayerError, Outlier
 from edge_fm_export.targets import Target, find_builder
 from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
 from edge_fm_runtime.errors import ExportError
+from edge_fm_runtime.parity.checks import Check
 
 if TYPE_CHECKING:
     import keras
@@ -62,6 +65,27 @@ def test_where_floats_do_not_help_another_precision_is_advised() -> None:
     explanation = _explanation(FloatTrial((), 9.0, False, 1000, 1.0), FloatTrial(("conv1",), 8.0, False, 1100, 1.1))
     assert explanation.enough is None
     assert explanation.advice.endswith("use --precision fp16.")
+
+
+def test_layers_that_are_in_float_already_are_part_of_the_advice() -> None:
+    trials = FloatTrial((), 9.0, False, 1000, 1.0), FloatTrial(("conv2",), 0.2, True, 1200, 1.25)
+    explanation = replace(_explanation(*trials), kept=("conv1",))
+    assert explanation.wanted == ("conv1", "conv2")
+    assert explanation.advice.startswith("Leave conv1 and conv2 in float: --keep-float conv1 --keep-float conv2.")
+    failed = Check("drop_points", 9.0, 0.5, passed=False)
+    advice = gate_advice(
+        [failed], Target("litert", "int8"), QuantizeOptions(keep_float=("conv1",)), explanation=explanation
+    )
+    assert advice.startswith("Try --keep-float conv1 --keep-float conv2, ")
+
+
+def test_no_more_is_said_of_layers_in_float_than_was_tried() -> None:
+    built = FloatTrial((), 9.0, False, 1000, 1.0)
+    assert "with its worst layer in float, none with weights would be left at int8" in _explanation(built).advice
+    one = _explanation(built, FloatTrial(("conv1",), 8.0, False, 1100, 1.1))
+    assert "leaving the worst layer in float does not bring it under 0.5: use" in one.advice
+    two = _explanation(built, FloatTrial(("conv1", "conv2"), 8.0, False, 1100, 1.1))
+    assert "leaving the 2 worst layers in float does not bring it under 0.5: use" in two.advice
 
 
 def _wide_depthwise(x: Any, layers: Any) -> Any:
