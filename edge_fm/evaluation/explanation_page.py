@@ -92,7 +92,8 @@ def _drawing(explanation: Explanation) -> Figure:
 
 def unexplained(report: ExportReport) -> list[str]:
     """One sentence for each int8 artifact that was built and has no explanation, or that none was requested."""
-    if all(one.target.precision != "int8" for one in (*report.results, *report.failures)):
+    requested = [*(result.target for result in report.results), *(failure.target for failure in report.failures)]
+    if all(target.precision != "int8" for target in requested):
         return ["Note: --explain explains int8, which was not requested; add --precision int8."]
     built = [(r.target, r.explanation) for r in report.results]
     built += [(f.target, f.explanation) for f in report.failures if f.bytes is not None]

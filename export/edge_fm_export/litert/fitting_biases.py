@@ -62,7 +62,10 @@ class _Layer:
 def _layers(quantized: Any, original: Any) -> Iterator[_Layer]:
     from ai_edge_litert import schema_py_generated as schema
 
-    kinds = {schema.TensorType.INT32: np.int32, schema.TensorType.INT64: np.int64}
+    kinds: dict[int, type[np.signedinteger[Any]]] = {
+        schema.TensorType.INT32: np.int32,
+        schema.TensorType.INT64: np.int64,
+    }
     graph, floats = quantized.subgraphs[0], original.subgraphs[0]
     mine, theirs = (
         [
