@@ -19,11 +19,16 @@ def check_labels(labels: Sequence[str] | None, classes: int, where: Path) -> tup
     Raises:
         ModelError: it names how many are needed and the option that gives them.
     """
-    how = f"Give a text file with {classes} labels, one a line, in the order of the classes: --labels FILE"
+    file = f"a text file with {classes} labels, one a line, in the order of the classes: --labels FILE"
+    how = f"Give {file}"
     if labels is None:
         raise ModelError(f"{where} predicts {classes} classes and does not name them.", hint=how)
     if len(labels) != classes:
-        raise ModelError(f"There are {len(labels)} labels, but {where} predicts {classes} classes.", hint=how)
+        raise ModelError(
+            f"There are {len(labels)} labels, but {where} predicts {classes} classes.",
+            # The labels may be those of an artifact that another model is compared with.
+            hint=f"Name the model that has these labels, or give edgefm export {file}",
+        )
     if not all(label.strip() for label in labels):
         raise ModelError(f"Label {[bool(label.strip()) for label in labels].index(False)} is empty.", hint=how)
     doubled = sorted({label for label in labels if list(labels).count(label) > 1})

@@ -7,7 +7,8 @@ from edge_fm_runtime.errors import ArtifactError, EngineError
 
 AUTO = "auto"
 _HOW = (
-    "Give a number from 0 to 1 (--min-score 0.5), or export the run again with its validation images: edgefm export RUN"
+    "Give a number from 0 to 1 (--min-score 0.5), or export again with validation images: edgefm export RUN, or "
+    "edgefm export MODEL.keras --validation SOURCE"
 )
 
 

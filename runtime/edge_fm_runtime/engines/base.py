@@ -100,7 +100,7 @@ class Engine(ABC):
             raise EngineError(
                 f"The {self.name} engine runs {' and '.join(self.formats)} artifacts; {artifact.path} is "
                 f"{artifact.metadata.format}.",
-                hint=f"Use --engine auto, or export it: edgefm export --format {self.formats[0]}",
+                hint=f"Use --engine auto, or export its model: edgefm export RUN --format {self.formats[0]}",
             )
         self.fixed_batch = artifact.metadata.input.batch
         self._calls = Calls(f"The {self.name} engine")

@@ -46,8 +46,10 @@ def test_a_keras_file_of_ours_is_named_by_its_labels(tiny_runs: dict[str, Any], 
 
 @pytest.mark.parametrize("labels", [["a"], ["a"] * 4, ["a", "b", "c", " "], []])
 def test_labels_must_fit(labels: list[str]) -> None:
-    with pytest.raises(ModelError, match="--labels FILE"):
+    with pytest.raises(ModelError, match="--labels FILE") as error:
         check_labels(labels, 4, Path("m.keras"))
+    # Labels of an artifact that do not fit are a sign of another model.
+    assert str(error.value.hint).startswith("Name the model") == (labels in (["a"], []))
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:

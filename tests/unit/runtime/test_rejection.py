@@ -93,7 +93,7 @@ def test_auto_without_a_threshold_says_how_to_get_one(
 ) -> None:
     with pytest.raises(ArtifactError, match="records no threshold") as error:
         Classifier.load(artifact_folder, min_score="auto")
-    assert "--min-score 0.5" in str(error.value.hint) and "edgefm export" in str(error.value.hint)
+    assert "--min-score 0.5" in str(error.value.hint) and "--validation SOURCE" in str(error.value.hint)
     none = {**SCORES, "rejection": {**REJECTION, "threshold": None, "reason": "Nothing is right."}}
     folder = make_artifact("none", metadata=replace(metadata, scores=none))
     with pytest.raises(ArtifactError, match="Nothing is right"):
