@@ -238,7 +238,7 @@ def _plot(result: RunResult, dataset: Dataset) -> None:
     from edge_fm.evaluation import evaluate_probabilities, plot_confusion, plot_curves
     from edge_fm.training.run.run_folder import write_json
 
-    plot_curves(result.history, result.run_dir / "curves.png")
+    plot_curves(result.history, result.run_dir / "curves.png", kept=result.metrics["best_epoch"])
     if dataset.multi_label:
         write_json(result.run_dir / "evaluation.json", _evaluate_labels(result, dataset).to_json())
         return

@@ -39,31 +39,41 @@ def new_figure(width: float, height: float) -> Figure:
     return figure(figsize=(width, height), dpi=120, layout="constrained")
 
 
-def plot_curves(history: Sequence[Mapping[str, float]], path: Path) -> Path:
+def plot_curves(history: Sequence[Mapping[str, float]], path: Path, *, kept: int | None = None) -> Path:
     """Draw loss and accuracy over the epochs.
 
     Args:
         history: one row for each epoch: epoch, loss, accuracy, val_loss, val_accuracy; what is missing is left out.
         path: the PNG to write.
+        kept: the epoch whose weights the model has, from 1; None where that is not known.
 
     Raises:
         DataError: there is no epoch.
     """
     figure = new_figure(9, 3.6)
-    draw_curves(figure, history)
+    draw_curves(figure, history, kept=kept)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
     return path
 
 
 def draw_curves(
-    figure: Figure, history: Sequence[Mapping[str, float]], *, keys: Sequence[str] = ("loss", "accuracy")
+    figure: Figure,
+    history: Sequence[Mapping[str, float]],
+    *,
+    keys: Sequence[str] = ("loss", "accuracy"),
+    kept: int | None = None,
 ) -> None:
-    """Draw what `plot_curves` draws; `keys` beside each other."""
+    """Draw what `plot_curves` draws; `keys` beside each other.
+
+    A line marks the epoch whose weights were kept, which need not be the best one (the recipe's `keep`); where it is
+    not known, the best one.
+    """
     if not history:
         raise DataError("There is no epoch to draw curves of.")
     epochs = [row.get("epoch", i + 1) for i, row in enumerate(history)]
     best = _best_epoch(history)
+    marked, meaning = (kept, "epoch kept") if kept else (None if best is None else epochs[best], "best epoch")
     for axes, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys, strict=True):
         factor = 100.0 if key == "accuracy" else 1.0
         for name, colour, label in ((key, _TRAIN, "training"), (f"val_{key}", _VALIDATION, "validation")):
@@ -71,8 +81,8 @@ def draw_curves(
                 values = [factor * row[name] for row in history]
                 marker = "o" if len(epochs) < 30 else None
                 axes.plot(epochs, values, color=colour, label=label, marker=marker, markersize=3)
-        if best is not None:
-            axes.axvline(epochs[best], color="#999999", linestyle=":", linewidth=1, zorder=0, label="best epoch")
+        if marked is not None:
+            axes.axvline(marked, color="#999999", linestyle=":", linewidth=1, zorder=0, label=meaning)
         axes.set(title=key.capitalize(), xlabel="epoch", ylabel="%" if key == "accuracy" else "cross-entropy")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)

@@ -139,11 +139,12 @@ def _training(folder: Path, evaluated: Evaluated) -> Markup | None:
     history = evaluated.history
     if not history:
         return None
-    plot_curves(history, folder / "curves.png")
+    kept = (evaluated.training or {}).get("best_epoch")
+    plot_curves(history, folder / "curves.png", kept=kept)
     epochs = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
     drawings = [
         _drawing(
-            partial(draw_curves, history=history, keys=(key,)),
+            partial(draw_curves, history=history, keys=(key,), kept=kept),
             4.8,
             3.4,
             f"{key.capitalize()} over {epochs}, on training and on validation images",

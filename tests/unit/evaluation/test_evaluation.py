@@ -23,6 +23,7 @@ from edge_fm.evaluation import (
     plot_samples,
 )
 from edge_fm.evaluation.feature_maps import first_convolution
+from edge_fm.evaluation.plots import draw_curves, new_figure
 from edge_fm_runtime.errors import DataError, ModelError
 
 
@@ -105,6 +106,15 @@ def test_worst_are_wrong_and_most_confident_first() -> None:
 def test_what_does_not_fit_is_refused(probabilities: np.ndarray, labels: np.ndarray, says: str) -> None:
     with pytest.raises(DataError, match=says):
         evaluate_probabilities(probabilities, labels, NAMES)
+
+
+@pytest.mark.parametrize(("kept", "at", "label"), [(None, 1, "best epoch"), (3, 3, "epoch kept")])
+def test_the_curves_mark_the_epoch_whose_weights_were_kept(kept: int | None, at: int, label: str) -> None:
+    keys = ("loss", "accuracy", "val_loss", "val_accuracy")
+    figure = new_figure(9, 3.6)
+    draw_curves(figure, [{"epoch": e, **dict.fromkeys(keys, 1.0 / e)} for e in range(1, 4)], kept=kept)
+    marks = [line for line in figure.axes[0].get_lines() if line.get_label() == label]
+    assert [list(mark.get_xdata()) for mark in marks] == [[at, at]]
 
 
 def test_plots_are_images(tmp_path: Path) -> None:
