@@ -266,6 +266,7 @@ def _calibration(
             options.calibration,
             sets,
             original,
+            precisions=wanted,
             samples=options.samples,
             hold_out=options.accuracy_control,
             seed=options.seed,

@@ -1,7 +1,8 @@
-"""Which images int8 is calibrated on, and which accuracy control uses: never one of the evaluation set."""
+"""Which images int8 and w8a16 are calibrated on, and which accuracy control uses: never one of the evaluation set."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ VALIDATION_IMAGES = 2000
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """The images for int8.
+    """The images for int8 and w8a16.
 
     Attributes:
         calibration: calibrate; None where there are none.
@@ -42,6 +43,7 @@ def calibration_sets(
     sets: Sets,
     original: SourceModel,
     *,
+    precisions: Sequence[str],
     samples: int | None,
     hold_out: bool,
     seed: int,
@@ -49,7 +51,7 @@ def calibration_sets(
     progress: ProgressFn = silent,
     note: MessageFn = ignore_message,
 ) -> Calibration:
-    """Select the images that int8 is calibrated on, and others, labelled, for accuracy control.
+    """Select the images that int8 and w8a16 are calibrated on, and others, labelled, for accuracy control.
 
     Accuracy control uses the data's own validation split; without one, images are held out of those that calibrate.
 
@@ -60,6 +62,7 @@ def calibration_sets(
         source: as `--calibration` takes it; None for the training split of the evaluation data.
         sets: the evaluation set.
         original: the model.
+        precisions: that are calibrated on them, for the notes.
         samples: how many images to calibrate on, or as many as there are; None for the usual number.
         hold_out: whether images are needed for accuracy control.
         seed: of the choice.
@@ -106,21 +109,22 @@ def calibration_sets(
         count = min(wanted, len(among))
         return calibration_set(select(train.images, among), labels, samples=count, seed=seed, name=train.name)
 
+    calibrated = f"{' and '.join(precisions)} {'is' if len(precisions) == 1 else 'are'}"
     notes: list[str] = []
     drawn = draw(rest)
     if not (evaluated | held_out).isdisjoint(fingerprints(drawn.images)):
         among = _without(train.images, rest, evaluated)
         if len(among) < len(rest):
             notes.append(
-                f"{len(rest) - len(among):,} of the {len(rest):,} images of {train.name} are test images too: int8 is "
-                "not calibrated on them."
+                f"{len(rest) - len(among):,} of the {len(rest):,} images of {train.name} are test images too: "
+                f"{calibrated} not calibrated on them."
             )
         among = _without(train.images, among, held_out)
         if not len(among):
             also = " or used by accuracy control" if held_out else ""
             raise DataError(
                 f"All {len(rest):,} images to calibrate on ({train.name}) are test images too{also}: the gate would "
-                "check int8 on images that it was tuned on.",
+                f"check {' and '.join(precisions)} on images that tuned the model.",
                 hint="Calibrate on other images (--calibration SOURCE), or evaluate on others (--data SOURCE).",
             )
         drawn = draw(among)
@@ -129,7 +133,7 @@ def calibration_sets(
     if len(drawn.images) < wanted:
         requested = "" if samples is None else f"; {samples:,} were requested"
         notes.append(
-            f"int8 is calibrated on {len(drawn.images):,} images, all that there are in {train.name}{requested}."
+            f"{calibrated} calibrated on {len(drawn.images):,} images, all that there are in {train.name}{requested}."
         )
     return Calibration(drawn, validation, tuple(notes))
 

@@ -211,14 +211,15 @@ def embed(payload: Path, text: str, metadata: Metadata) -> None:
 
 
 def count_nodes(content: bytes) -> dict[str, int]:
-    """Nodes and parameters (elements of constant float and 8-bit tensors) of a `.tflite` file."""
+    """Nodes and parameters (elements of constant tensors: floats, 8-bit weights, biases) of a `.tflite` file."""
     import math
 
     require_package("ai_edge_litert", "LiteRT export")
     from ai_edge_litert import schema_py_generated as schema
 
     model = read_model(content)
-    kinds = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.INT8, schema.TensorType.INT32)
+    names = ("FLOAT32", "FLOAT16", "INT8", "INT32", "INT64")  # biases at w8a16 have 32 bits, or 64
+    kinds = [getattr(schema.TensorType, name) for name in names]
     graph = model.subgraphs[0]
     constants = [t for t in graph.tensors if t.type in kinds and model.buffers[t.buffer].data is not None]
     return {"nodes": len(graph.operators), "parameters": sum(math.prod(t.shape) for t in constants if len(t.shape))}

@@ -98,6 +98,16 @@ def test_the_training_split_of_the_evaluation_folder_calibrates(model: Callable[
     assert calibrated_on(json.loads(done.stdout)[0]) == 48
 
 
+@pytest.mark.needs("ai_edge_litert", "ai_edge_quantizer")
+@pytest.mark.parametrize(("precision", "named"), [("w8a16", "w8a16 is"), ("int8,w8a16", "int8 and w8a16 are")])
+def test_notes_on_calibration_name_the_precisions(
+    model: Callable[..., Path], tmp_path: Path, precision: str, named: str
+) -> None:
+    photos = folder(tmp_path / "photos", 20, seed=1)
+    done = export(model(), tmp_path, "--data", photos, "--format", "litert", precision=precision)
+    assert f"{named} calibrated on 48 images, all that there are" in done.stderr, done.output
+
+
 def test_evaluation_images_are_left_out_of_a_calibration_set_that_has_more(
     model: Callable[..., Path], tmp_path: Path
 ) -> None:

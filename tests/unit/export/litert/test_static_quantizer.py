@@ -152,6 +152,16 @@ def test_bias_correction_brings_the_means_of_the_layers_back(float_model: bytes)
         assert np.abs(predictions(corrected) - before).mean() < 2 * np.abs(predictions(plain) - before).mean()
 
 
+def test_biases_of_64_bits_are_parameters_too(float_model: bytes) -> None:
+    from edge_fm_export.litert.fast_biases import shorten_biases
+    from edge_fm_export.litert.litert_format import count_nodes
+
+    by_8, by_16 = quantized(float_model, 8), quantized(float_model, 16)
+    assert "INT64" in tensor_types(by_16)
+    assert count_nodes(by_16) == count_nodes(shorten_biases(by_16))
+    assert count_nodes(by_16)["parameters"] == count_nodes(by_8)["parameters"]
+
+
 def test_nothing_is_printed(float_model: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     quantized(float_model, 8)
     assert capfd.readouterr() == ("", "")
