@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ import numpy as np
 from PIL import Image
 
 from edge_fm_runtime import Classifier
+from edge_fm_runtime.photos.decode_worker import DecodeWorker
 from edge_fm_runtime.photos.decoding import ParallelDecoder
 from edge_fm_runtime.system.machine import describe_machine, usable_cpus
 
@@ -79,12 +81,14 @@ def drain(items: Iterable[object]) -> None:
 
 
 def decode_alone(classifier: Classifier, paths: list[str], *, processes: bool) -> None:
+    metadata = classifier.artifact.metadata
+
+    def canvas(path: str, worker: DecodeWorker | None) -> np.ndarray:
+        return classifier.canvas(path) if worker is None else worker.canvas(path)[0]
+
+    start = partial(DecodeWorker, metadata.input.shape, metadata.photo, classifier.max_pixels)
     decoder = ParallelDecoder(
-        paths,
-        classifier._try_decode,
-        workers=usable_cpus(),
-        ahead=256,
-        start=classifier._worker if processes else None,
+        paths, canvas, workers=usable_cpus(), ahead=256, start=start if processes and usable_cpus() > 1 else None
     )
     drain(decoder.batches(64))
     decoder.close()

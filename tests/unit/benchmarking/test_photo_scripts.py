@@ -54,3 +54,20 @@ def test_what_a_threshold_does_with_a_fold() -> None:
     every = folds.summary([one, nothing])
     assert every["accuracy"] == pytest.approx(5 / 6) and every["labelled"] == pytest.approx(4 / 6)
     assert every["right_of_labelled"] == pytest.approx(3 / 4) and every["others_labelled"] == 0.5
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_throughput_of_folders_is_measured_in_every_way(
+    own: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    throughput = import_module("benchmarks.photos.folder_throughput")
+    given = ["--small", "20", "--large", "1"]
+    if own:
+        Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg")
+        given = ["--photos", str(tmp_path)]
+    monkeypatch.setattr(throughput, "peak_mib", lambda artifact, paths: 1.0)
+    monkeypatch.setattr(sys, "argv", ["folder_throughput", *given, "--rounds", "1", "--json"])
+    throughput.main()
+    found = json.loads(capsys.readouterr().out)
+    rates = found["photos" if own else "small"]["images_per_second"]
+    assert {"classify_many", "canvas, processes", "canvas, threads"} <= set(rates) and min(rates.values()) > 0
