@@ -40,10 +40,11 @@ def convert(name: str, way: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         build_model(name, input_shape=entry.input_shape, classes=entry.classes).save(file)
-        graph = read_graph(saved_model(BuildContext(load_source(file), Path(folder))))
+        source = load_source(file)
+        graph = read_graph(saved_model(BuildContext(source, Path(folder))))
     before = peak_mib()
     started = time.perf_counter()
-    model = onnx_format._convert(graph)
+    model = onnx_format._convert(graph, source.output_names)
     return {
         "seconds": time.perf_counter() - started,
         "mib": peak_mib() - before,
