@@ -30,10 +30,10 @@ def layer_rows(explanation: Explanation, columns: Sequence[str]) -> list[list[st
 
 
 def trial_rows(explanation: Explanation) -> list[list[str]]:
-    """The trials: how many of the worst layers are in float, and what that brings."""
+    """The trials: how many of the worst layers are in float, beside those requested, and what that brings."""
     return [
         [
-            "none" if not trial.layers else f"the worst {len(trial.layers)}" if len(trial.layers) > 1 else "the worst",
+            _in_float(len(trial.layers), requested=bool(explanation.kept)),
             f"{trial.drop_points:+.2f}",
             f"{trial.bytes:,}",
             f"{trial.ms:.3f}",
@@ -41,6 +41,13 @@ def trial_rows(explanation: Explanation) -> list[list[str]]:
         ]
         for trial in explanation.trials
     ]
+
+
+def _in_float(count: int, *, requested: bool) -> str:
+    worst = "the worst" if count == 1 else f"the worst {count}"
+    if requested:
+        return f"as requested, {worst}" if count else "as requested"
+    return worst if count else "none"
 
 
 def _cells(layer: LayerError) -> dict[str, str]:

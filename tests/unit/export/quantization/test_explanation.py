@@ -16,6 +16,7 @@ from edge_fm_export.context import BuildContext, EvaluationSet, QuantizeOptions,
 from edge_fm_export.gate.advice import gate_advice
 from edge_fm_export.litert.litert_format import quantize_int8
 from edge_fm_export.quantization.explanation.explanation import Explanation, FloatTrial, LayerError, Outlier
+from edge_fm_export.quantization.explanation.tables import trial_rows
 from edge_fm_export.targets import Target, find_builder
 from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
 from edge_fm_runtime.errors import ExportError
@@ -72,6 +73,7 @@ def test_layers_that_are_in_float_already_are_part_of_the_advice() -> None:
     explanation = replace(_explanation(*trials), kept=("conv1",))
     assert explanation.wanted == ("conv1", "conv2")
     assert explanation.advice.startswith("Leave conv1 and conv2 in float: --keep-float conv1 --keep-float conv2.")
+    assert [row[0] for row in trial_rows(explanation)] == ["as requested", "as requested, the worst"]
     failed = Check("drop_points", 9.0, 0.5, passed=False)
     advice = gate_advice(
         [failed], Target("litert", "int8"), QuantizeOptions(keep_float=("conv1",)), explanation=explanation
