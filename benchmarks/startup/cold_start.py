@@ -57,21 +57,25 @@ def run_once(command: list[str]) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--artifact", type=Path, help="ONNX artifact; default: the newest export under runs/")
+    parser.add_argument(
+        "--artifact",
+        type=Path,
+        help="ONNX artifact; default: the newest export under runs/, else the classifier in the package",
+    )
     parser.add_argument("--photo", type=Path, help="default: a 600 px JPEG made from a dataset image")
     parser.add_argument("--runs", type=int, default=21, help="runs of each, after one that is not counted")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
 
     from edge_fm_runtime.artifacts.artifact import load_artifact
+    from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL
     from edge_fm_runtime.system.machine import usable_cpus
 
     folder = arguments.artifact
     if folder is None:
         found = sorted(Path("runs").glob("*/export/*-onnx-*/edgefm.json"), key=lambda p: p.stat().st_mtime)
-        if not found:
-            sys.exit("No ONNX artifact under runs/: make one with `edgefm quickstart`, or give --artifact.")
-        folder = found[-1].parent
+        folder = found[-1].parent if found else Path(DEFAULT_MODEL)
+        print(f"Artifact: {folder}", file=sys.stderr)
     artifact = load_artifact(folder)
     with tempfile.TemporaryDirectory() as scratch:
         photo = arguments.photo

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL
+
 pytest.importorskip("benchmarks", reason="benchmarks/ is in the repository alone")
 int8_drop = import_module("benchmarks.artifacts.int8_drop")
 folds = import_module("benchmarks.photos.folds_by_group")
@@ -71,3 +73,17 @@ def test_the_throughput_of_folders_is_measured_in_every_way(
     found = json.loads(capsys.readouterr().out)
     rates = found["photos" if own else "small"]["images_per_second"]
     assert {"classify_many", "canvas, processes", "canvas, threads"} <= set(rates) and min(rates.values()) > 0
+
+
+def test_cold_start_takes_the_classifier_in_the_package_where_nothing_was_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold_start = import_module("benchmarks.startup.cold_start")
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg")
+    started: list[list[str]] = []
+    monkeypatch.setattr(cold_start, "run_once", lambda command: (started.append(command), (1.0, 1.0))[1])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["cold_start", "--photo", "a.jpg", "--runs", "1", "--json"])
+    cold_start.main()
+    assert json.loads(capsys.readouterr().out)["artifact"] == DEFAULT_MODEL
+    assert [Path(command[-1]).name for command in started if "infer" in command] == [DEFAULT_MODEL] * 2
