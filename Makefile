@@ -24,8 +24,9 @@ lint: $(VENV)/.installed  ## ruff and the layer contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-types: $(VENV)/.installed  ## mypy, strict
+types: $(VENV)/.installed  ## mypy, strict: the packages, and what is never packaged
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks tools
 
 RESULTS := benchmarks/results
 BENCH_RUN := $(RESULTS)/run

@@ -72,7 +72,7 @@ def compare(ratios: Mapping[str, Mapping[str, Any]], rows: Sequence[Measured], t
         now, (low, high) = row.against["ratio"], row.against["ci95"]
         before = ratios.get(row.name)
         verdict = "new" if before is None else _verdict(before, now, low, high, tolerance)
-        lines.append(Line(row.name, before and before["ratio"], now, (low, high), verdict, row.node))
+        lines.append(Line(row.name, None if before is None else before["ratio"], now, (low, high), verdict, row.node))
     gone = [name for name in ratios if name not in seen]
     return lines + [Line(name, ratios[name]["ratio"], None, None, "GONE") for name in gone]
 

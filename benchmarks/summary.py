@@ -9,16 +9,18 @@ summary.html are written beside them.
 from __future__ import annotations
 
 import argparse
-import html
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.peers import report as peers_report
 from benchmarks.results_file import Measured, ResultsError, read_results
-from edge_fm.evaluation.page import document, drawn, figure, heading, paragraph, table
+from edge_fm.evaluation.page import document, drawn, figure, heading, listing, paragraph, table
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 COLUMNS = ("benchmark", "median ms", "images/s", "ours / bare", "95% interval", "bare is")
 _EVEN = 1.0
@@ -63,7 +65,7 @@ def page(environment: dict[str, Any], rows: Sequence[Measured], peers: dict[str,
     """The HTML page, self-contained."""
     machine = environment["machine"]
     groups = grouped(rows)
-    parts = [
+    parts: list[Markup | None] = [
         "<h1>What EdgeFM costs</h1>",
         paragraph(f"{machine['cpu']}, {machine['threads']} threads, {environment['time']}.", kind="dim"),
         heading("Peers"),
@@ -75,7 +77,7 @@ def page(environment: dict[str, Any], rows: Sequence[Measured], peers: dict[str,
         ),
         _peers_plot(peers),
         table(peers_report.COLUMNS, [peers_report.cells(r) for r in peers["rows"]], text=(0, 1, 3, 8)),
-        "<ul>" + "".join(f"<li>{html.escape(line)}.</li>" for line in peers_report.notes(peers)) + "</ul>",
+        listing([f"{line}." for line in peers_report.notes(peers)]),
     ]
     parts += [heading("Ours over the bare libraries"), _ratio_plot(rows)]
     for name, group in groups.items():
@@ -89,7 +91,7 @@ def page(environment: dict[str, Any], rows: Sequence[Measured], peers: dict[str,
     return document("What EdgeFM costs", *parts)
 
 
-def _bars(name: str, rows: Sequence[Measured]) -> str:
+def _bars(name: str, rows: Sequence[Measured]) -> Markup:
     with drawn(0.9 + 0.26 * len(rows), 9.0) as (drawing, axes):
         places = range(len(rows))
         axes.barh(places, [r.p50_ms for r in rows], height=0.62)
@@ -102,12 +104,12 @@ def _bars(name: str, rows: Sequence[Measured]) -> str:
         return figure(drawing, f"{name[0].upper()}{name[1:]}: medians.")
 
 
-def _ratio_plot(rows: Sequence[Measured]) -> str:
+def _ratio_plot(rows: Sequence[Measured]) -> Markup:
     compared = [(r.name.removeprefix("test_"), r.against["ratio"], r.against["ci95"]) for r in rows if r.against]
     return _dots(compared, "ours / bare library", "Ours over the bare library in the same run, with 95% intervals.")
 
 
-def _peers_plot(peers: dict[str, Any]) -> str:
+def _peers_plot(peers: dict[str, Any]) -> Markup:
     compared = [
         (f"{r['model']}, {r['peer']}, batch {r['batch']}", r["ratio"], r["ci95"])
         for r in peers["rows"]
@@ -116,7 +118,9 @@ def _peers_plot(peers: dict[str, Any]) -> str:
     return _dots(compared, "ours / theirs (log)", "Ours over each peer in the same run, with 95% intervals.", log=True)
 
 
-def _dots(points: Sequence[tuple[str, float, Sequence[float]]], label: str, caption: str, *, log: bool = False) -> str:
+def _dots(
+    points: Sequence[tuple[str, float, Sequence[float]]], label: str, caption: str, *, log: bool = False
+) -> Markup:
     with drawn(0.9 + 0.22 * len(points), 9.0) as (drawing, axes):
         for place, (_, ratio, (low, high)) in enumerate(points):
             axes.plot([low, high], [place, place], linewidth=1.4, color="C0")

@@ -137,10 +137,13 @@ def main() -> None:
     given = parser.parse_args()
     from edge_fm_runtime.system.user_cache import cache_root
 
-    usual = cache_root()
-    if given.cache is None and usual is None:
-        parser.error("this user has no cache folder: name one with --cache")
-    cache = (given.cache or usual / "aarch64").resolve()
+    cache = given.cache
+    if cache is None:
+        usual = cache_root()
+        if usual is None:
+            parser.error("this user has no cache folder: name one with --cache")
+        cache = usual / "aarch64"
+    cache = cache.resolve()
     try:
         emulator, root = fetch_packages(cache)
         site = fetch_wheels(cache)

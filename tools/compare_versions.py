@@ -160,8 +160,11 @@ def without_figures(text: str) -> str:
 
 def difference(one: Any, other: Any) -> str:
     """A unified diff of two results."""
-    texts = [value if isinstance(value, str) else json.dumps(value, indent=1, sort_keys=True) for value in (one, other)]
-    return "\n".join(difflib.unified_diff(*(text.split("\n") for text in texts), "old", "new", n=1, lineterm=""))
+    old, new = (
+        (value if isinstance(value, str) else json.dumps(value, indent=1, sort_keys=True)).split("\n")
+        for value in (one, other)
+    )
+    return "\n".join(difflib.unified_diff(old, new, "old", "new", n=1, lineterm=""))
 
 
 if __name__ == "__main__":

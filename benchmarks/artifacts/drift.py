@@ -49,7 +49,8 @@ def gamma(images: Images, exponent: float) -> Images:
 
 def warmer(images: Images) -> Images:
     """Another white balance: red 10% stronger, blue 10% weaker."""
-    return np.clip(np.round(images * np.array([1.1, 1.0, 0.9])), 0, 255).astype(np.uint8)
+    warm: Images = np.clip(np.round(images * np.array([1.1, 1.0, 0.9])), 0, 255).astype(np.uint8)
+    return warm
 
 
 def changes(channels: int) -> dict[str, Callable[[Images], Images]]:
@@ -119,12 +120,17 @@ def measure(artifact: Path, source: str, held_back: str, given: argparse.Namespa
         return {"change": name, "changed": changed, "of": times, "tests": {k: v for k, v in fired.items() if v}}
 
     def drawn(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        return random.choice(rows, given.photos, replace=False)
+        one: npt.NDArray[np.int64] = random.choice(rows, given.photos, replace=False)
+        return one
 
     yield row("none: false alarms", lambda _: every.sample(drawn(known)), given.pairs)
     for name, change in changes(images.shape[3]).items():
         source_of = Source(artifact, change(images))
-        yield row(name, lambda _, source_of=source_of: source_of.sample(drawn(known)), given.repeats)
+
+        def sample(_: int, source_of: Source = source_of) -> Any:
+            return source_of.sample(drawn(known))
+
+        yield row(name, sample, given.repeats)
     there = [number for number in np.unique(classes) if number != new]
     yield row(
         "a class is missing",

@@ -155,11 +155,12 @@ def compare(model: str, data: str | None, samples: int | None, rounds: int) -> l
 
     source = load_source(trained_model(model))
     sets = evaluation_data(data, source)
-    selected = calibration_sets(None, sets, source, samples=samples, hold_out=False, seed=0)
+    selected = calibration_sets(None, sets, source, samples=samples, hold_out=False, seed=0, precisions=("int8",))
     images, labels = np.asarray(sets.test.images), sets.test.labels
     predict = source.model.predict_on_batch
     before = np.concatenate([np.asarray(predict(images[i : i + _BATCH])) for i in range(0, len(images), _BATCH)])
-    rows, runners = [], {}
+    rows: list[dict[str, Any]] = []
+    runners: dict[str, Runner] = {}
     with tempfile.TemporaryDirectory() as folder:
         context = BuildContext(source, Path(folder), selected.calibration)
         for name, make in variants(context).items():

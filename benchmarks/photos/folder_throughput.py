@@ -178,9 +178,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=500, help="how many of --photos")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    artifact = given.artifact or (GREY_MODEL if given.photos is None else None)
     if given.photos is not None:
-        with Classifier.load(artifact, one_shot=True) as classifier:
+        with Classifier.load(given.artifact, one_shot=True) as classifier:
             count, photos = measure_photos(classifier, given.photos, given.limit, given.rounds)
         if given.json:
             described = {"machine": describe_machine(), "load_average": os.getloadavg()[0]}
@@ -190,6 +189,7 @@ def main() -> None:
         for case, rate in photos.items():
             print(f"  {case:22} {rate:10.1f} {photos['classify_many'] / rate:22.2f}")
         return
+    artifact: str = given.artifact or GREY_MODEL
     with tempfile.TemporaryDirectory() as scratch, Classifier.load(artifact, one_shot=True) as classifier:
         small = make_photos(Path(scratch) / "small", given.small)
         large = make_photos(Path(scratch) / "large", given.large, megapixels=12)

@@ -93,7 +93,8 @@ def make_set(name: str, photos: Photos, folder: Path, senders: Mapping[Path, str
             [(label, str(p)) for label in own for p in photos[label] if p in senders and senders[p] != sender]
         )
         few = max(len(own), most // _OTHERS)
-        train, test = defaultdict(list, own), defaultdict(list)
+        train: dict[str, list[Path]] = defaultdict(list, own)
+        test: dict[str, list[Path]] = defaultdict(list)
         for number, (label, path) in enumerate(others.tolist()):
             (train if number < few else test)[label].append(Path(path))
         write_set(folder / "train", train)

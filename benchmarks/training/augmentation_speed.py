@@ -65,7 +65,7 @@ def compiled(chain: list[Any]) -> Callable[[np.ndarray], np.ndarray]:
     """The layers in training, in one compiled function."""
     import tensorflow as tf
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def call(images: Any) -> Any:
         x = tf.cast(images, tf.float32)
         for layer in chain:

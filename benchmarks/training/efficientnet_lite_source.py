@@ -100,7 +100,7 @@ def compare_predictions(
         images = (np.stack(photos[start : start + batch]).astype(np.float32) - 127) / 128
         ours += of_ours(model, images)["predictions"].argmax(axis=1).tolist()
         theirs += of_the_source(model, images)[-1].argmax(axis=1).tolist()
-    same = sum(a == b for a, b in zip(ours, theirs, strict=True))
+    same = sum(int(a == b) for a, b in zip(ours, theirs, strict=True))
     print(f"predictions: the same class on {same} of {len(photos)} photos")
     known = [i for i, label in enumerate(labels) if label in right]
     if known:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def resume(folder: Path, count: int, kills: int) -> None:
         environment = {**os.environ, "EDGEFM_IMAGE_MEMORY": "0"}
         began = time.monotonic()
         through = Path(scratch) / "through"
-        quiet = {"env": environment, "stdout": subprocess.DEVNULL}
+        quiet: dict[str, Any] = {"env": environment, "stdout": subprocess.DEVNULL}
         subprocess.run([*command, "--out", str(through)], check=True, **quiet)
         took = time.monotonic() - began
         killed = Path(scratch) / "killed"
