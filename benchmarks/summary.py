@@ -66,7 +66,7 @@ def page(environment: dict[str, Any], rows: Sequence[Measured], peers: dict[str,
     machine = environment["machine"]
     groups = grouped(rows)
     parts: list[Markup | None] = [
-        "<h1>What EdgeFM costs</h1>",
+        heading("What EdgeFM costs", 1),
         paragraph(f"{machine['cpu']}, {machine['threads']} threads, {environment['time']}.", kind="dim"),
         heading("Peers"),
         paragraph(peers_report.headline(peers), kind="lead"),
