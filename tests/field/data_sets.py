@@ -143,13 +143,10 @@ _ARRAYS: tuple[DataCase, ...] = (
         "npz-of-medmnist",
         _npz(
             **{
-                f"{part}written_images": written_images(n, (6, 6, 3), n)
+                f"{part}_images": written_images(n, (6, 6, 3), n)
                 for part, n in (("train", 20), ("val", 8), ("test", 6))
             },
-            **{
-                f"{part}written_labels": written_labels(n)[:, None]
-                for part, n in (("train", 20), ("val", 8), ("test", 6))
-            },
+            **{f"{part}_labels": written_labels(n)[:, None] for part, n in (("train", 20), ("val", 8), ("test", 6))},
         ),
         verify=expect_splits(train=20, validation=8, test=6),
     ),
