@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image
 
 from field.case import Case, DataCase
-from field.tables import TABLES
 from field.written_sets import CLASSES, Maker, expect_same_pixels, expect_splits, written_images, written_labels
 
 
@@ -187,4 +186,4 @@ _FOLDERS: tuple[DataCase, ...] = (
     DataCase("class-folder-called-like-formulas", _image_files({"$$": 4, r"$\frac{$": 4, "[/]": 4}), train=9, test=3),
 )
 
-CASES: tuple[Case, ...] = (*_ARRAYS, *TABLES, *_FOLDERS)
+CASES: tuple[Case, ...] = (*_ARRAYS, *_FOLDERS)

@@ -48,7 +48,7 @@ def _csv_folder(folder: Path) -> Path:
     return folder
 
 
-TABLES: tuple[DataCase, ...] = (
+CASES: tuple[DataCase, ...] = (
     DataCase(
         "csv-without-a-label-column",
         _csv(PIXELS, lambda i, pixels, label: pixels),
