@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
+from edge_fm.scale.addresses import is_table, is_url
 from edge_fm.scale.shards import name_digest
-from edge_fm.scale.storage import Folder, file_system, is_url
-from edge_fm.scale.tables import is_table, read_rows, table_photos
+from edge_fm.scale.storage import Folder, file_system
+from edge_fm.scale.tables import read_rows, table_photos
 from edge_fm_runtime.classification import Failure
 from edge_fm_runtime.errors import DataError, EdgeFMError, PhotoError
 from edge_fm_runtime.photos.file import shown_name

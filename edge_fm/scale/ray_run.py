@@ -9,13 +9,14 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from edge_fm.scale.addresses import is_url
 from edge_fm.scale.inputs import Patterns, read_block, read_contents, store_inputs
 from edge_fm.scale.manifest import Manifest
 from edge_fm.scale.ray_job import RayJob, classify_block, list_photos, open_artifact, result_name
 from edge_fm.scale.ray_session import DEATHS, RayAddress, ray_errors, ray_session
 from edge_fm.scale.result_rows import read_inputs
 from edge_fm.scale.shard_job import Counts
-from edge_fm.scale.storage import MEMORY, Folder, is_url, open_folder, require_file_system
+from edge_fm.scale.storage import MEMORY, Folder, open_folder, require_file_system
 from edge_fm_runtime.progress import MessageFn, ProgressFn
 
 

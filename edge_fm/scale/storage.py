@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from edge_fm.scale.addresses import is_url
 from edge_fm.scale.manifest import MANIFEST_FILE, Manifest
 from edge_fm.scale.result_folder import ResultFolder
 from edge_fm_runtime.errors import DataError, MissingDependencyError
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _PACKAGES = {"smbclient": "smbprotocol"}
 """Module -> package that brings it, where they are not called the same."""
 MEMORY = "memory://"
@@ -28,11 +27,6 @@ class Folder(Protocol):
     def read(self, name: str) -> bytes: ...
     def write(self, name: str, content: bytes) -> None: ...
     def held(self, name: str) -> AbstractContextManager[None]: ...
-
-
-def is_url(path: str) -> bool:
-    """Whether a path is that of another file system, such as s3://bucket/photos."""
-    return _SCHEME.match(path) is not None
 
 
 def require_fsspec() -> Any:

@@ -18,11 +18,6 @@ _PHOTO_COLUMN = re.compile(
 _LOCAL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/")
 
 
-def is_table(url: str) -> bool:
-    """Whether a path or URL is that of a table, by its suffix."""
-    return url.lower().endswith((".csv", ".parquet"))
-
-
 def table_photos(url: str, column: str | None) -> Iterator[str | int]:
     """The photos of a table, row by row: paths, relative ones to its folder, or, of a column of bytes, row numbers.
 

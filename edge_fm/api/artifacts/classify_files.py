@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 from edge_fm.api.common.photo_list import PhotoList
 from edge_fm.api.common.places import select_artifact
+from edge_fm.scale.addresses import is_url
 from edge_fm.scale.inputs import PHOTOS_PER_BLOCK, Patterns
 from edge_fm.scale.manifest import Manifest, artifact_hash
 from edge_fm.scale.result_folder import ResultFolder
 from edge_fm.scale.result_rows import FileFormat, require_parquet
 from edge_fm.scale.shard_job import Predictions, classify_shard
 from edge_fm.scale.shards import Shard
-from edge_fm.scale.storage import is_url
 from edge_fm_runtime.classification import Failure, checked_top_k
 from edge_fm_runtime.classifier import Classifier
 from edge_fm_runtime.defaults import BATCH_SIZE

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from edge_fm.scale.addresses import is_table, is_url
 from edge_fm_runtime.classification import Failure
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.file import shown_name
@@ -27,9 +28,6 @@ _SUBFOLDERS = "subfolders"
 
 def _elsewhere(failure: Failure) -> PhotoError | None:
     """The error for what only workers of Ray read: addresses of other file systems, and tables of photos."""
-    from edge_fm.scale.storage import is_url  # once there is a failure: they would slow the start down
-    from edge_fm.scale.tables import is_table
-
     name = shown_name(failure.input)
     how = f"edgefm infer {shlex.quote(name)} --out results --on ray"
     if is_url(failure.input) and not os.path.lexists(failure.input):
