@@ -160,22 +160,30 @@ def rest() -> None:
             return
 
 
+_at_rest = False
+
+
 @contextmanager
 def collector_at_rest() -> Iterator[None]:
     """Keep the garbage collector off, and what lives already out of the collections that are asked for.
 
-    With TensorFlow loaded a full collection takes a second; of what was made since, next to nothing.
+    With TensorFlow loaded a full collection takes a second; of what was made since, next to nothing. What the process
+    had frozen before takes part in its collections again afterwards: only all of it can be given back at once.
     """
-    was_enabled, was_frozen = gc.isenabled(), gc.get_freeze_count() > 0
+    global _at_rest  # noqa: PLW0603 - the collector too is one for the process
+    if _at_rest:
+        yield
+        return
+    was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()
-    if not was_frozen:
-        gc.freeze()
+    gc.freeze()
+    _at_rest = True
     try:
         yield
     finally:
-        if not was_frozen:
-            gc.unfreeze()
+        _at_rest = False
+        gc.unfreeze()
         if was_enabled:
             gc.enable()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from edge_fm_runtime.measurement.latency import collector_at_rest
 from edge_fm_runtime.system.garbage_collection import set_own_process, uncollected_import
 
 
@@ -51,3 +52,15 @@ def test_an_import_that_fails_leaves_the_collector_as_it_was() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_measurements_collect_only_what_they_make_though_something_was_frozen_before() -> None:
+    gc.freeze()
+    try:
+        kept = [[] for _ in range(20_000)]
+        with collector_at_rest(), collector_at_rest():
+            assert not gc.isenabled()
+            assert len(gc.get_objects()) < len(kept)
+        assert gc.isenabled() and len(gc.get_objects()) > len(kept)
+    finally:
+        gc.unfreeze()
