@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_fm_export.compat.tensorflow_setup import quiet, require_tensorflow
+from edge_fm_export.litert.runner import inner_runs
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.errors import ExportError
 
@@ -162,24 +163,9 @@ def _shifts(
     original: bytes, layers: list[_Layer], images: Iterator[Pixels], schema: Any
 ) -> list[npt.NDArray[np.float64]]:
     """For each layer the mean of each channel in float, less the mean as quantized."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    # Without XNNPACK, which would not give the tensors inside.
-    runner = Interpreter(
-        model_content=original,
-        experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    given = runner.get_input_details()[0]["index"]
     totals = [np.zeros(1) for _ in layers]
-    count, shape = 0, None
-    for batch in images:
-        if batch.shape != shape:
-            runner.resize_tensor_input(given, batch.shape)
-            runner.allocate_tensors()
-            shape = batch.shape
-        runner.set_tensor(given, batch)
-        runner.invoke()
+    count = 0
+    for batch, runner in inner_runs(original, images):
         for index, layer in enumerate(layers):
             totals[index] = totals[index] + len(batch) * _shift(layer, runner.get_tensor(layer.source), schema)
         count += len(batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -38,15 +38,22 @@ def predictor(model: bytes) -> Predict:
     return predict
 
 
-def inner_tensors(
-    model: bytes, tensors: Sequence[int], images: Iterable[Pixels]
-) -> Iterator[tuple[Pixels, list[npt.NDArray[Any]]]]:
-    """The values of `tensors`, by their indices, for each batch of uint8 `[N,H,W,C]`."""
+def inner_runs(
+    model: bytes, images: Iterable[npt.NDArray[Any]], *, num_threads: int | None = None
+) -> Iterator[tuple[npt.NDArray[Any], Any]]:
+    """Run a model on each batch, and yield the batch and the interpreter, whose `get_tensor` gives what is inside.
+
+    Args:
+        model: a `.tflite` file.
+        images: batches of what the model takes, `[N,H,W,C]`.
+        num_threads: of the interpreter; None for its own choice.
+    """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     # Without XNNPACK, which would not give the tensors inside.
     runner = Interpreter(
         model_content=model,
+        num_threads=num_threads,
         experimental_preserve_all_tensors=True,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
@@ -59,4 +66,4 @@ def inner_tensors(
             shape = batch.shape
         runner.set_tensor(given, batch)
         runner.invoke()
-        yield batch, [runner.get_tensor(index) for index in tensors]
+        yield batch, runner

@@ -20,6 +20,7 @@ from edge_fm_export.compat.ai_edge_quantizer_progress import progress_bars_hidde
 from edge_fm_export.compat.tensorflow_setup import quiet
 from edge_fm_export.litert.fitting_biases import fit_biases
 from edge_fm_export.litert.model_file import consumers, operator_name, read_model, write_model
+from edge_fm_export.litert.runner import inner_runs
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.errors import ExportError
 from edge_fm_runtime.progress import ProgressFn, silent
@@ -91,35 +92,20 @@ def activation_ranges(model: bytes, images: Iterator[Pixels], *, count: int, pro
     Raises:
         ExportError: the model has control flow.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
     if len(read_model(model).subgraphs) > 1:
         raise ExportError(
             "The model has control flow (a recurrent layer that is not unrolled), whose activations ai-edge-quantizer "
             "cannot calibrate.",
             hint="Build the recurrent layers with unroll=True, or use --precision fp16 or --format onnx.",
         )
-    # Without XNNPACK, which would not give the tensors inside.
-    runner = Interpreter(
-        model_content=model,
-        num_threads=usable_cpus(),
-        experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    given = runner.get_input_details()[0]["index"]
     computed = _computed_tensors(model)
-    tensors = [entry for entry in runner.get_tensor_details() if entry["index"] in computed]
-    tensors = [entry for entry in tensors if entry["dtype"] is np.float32]
     least: dict[str, float] = {}
     most: dict[str, float] = {}
-    done, shape = 0, None
-    for batch in images:
-        if batch.shape != shape:
-            runner.resize_tensor_input(given, batch.shape)
-            runner.allocate_tensors()
-            shape = batch.shape
-        runner.set_tensor(given, batch)
-        runner.invoke()
+    done = 0
+    for batch, runner in inner_runs(model, images, num_threads=usable_cpus()):
+        if not done:
+            entries = [entry for entry in runner.get_tensor_details() if entry["index"] in computed]
+            tensors = [entry for entry in entries if entry["dtype"] is np.float32]
         for entry in tensors:
             name, values = entry["name"], runner.get_tensor(entry["index"])
             values = values[np.isfinite(values)]  # masks have infinite values, which no scale can have

@@ -20,7 +20,7 @@ from edge_fm_export.litert.layers.graph_editing import (
 )
 from edge_fm_export.litert.layers.twins import ROUNDING, Twins, find_twins, scaled_pixels
 from edge_fm_export.litert.model_file import constant, main_part, operator_name, read_model, write_model
-from edge_fm_export.litert.runner import inner_tensors, predictor
+from edge_fm_export.litert.runner import inner_runs, predictor
 from edge_fm_export.quantization.calibration import batches
 from edge_fm_export.quantization.explanation.channels import by_channel
 from edge_fm_export.quantization.explanation.explain import PIXELS, SimulatedLayer
@@ -129,9 +129,9 @@ class LiteRTSimulation:
         last = {name: next(reversed(layer.outputs)) for name, layer in self._layers.items() if layer.outputs}
         ranges: dict[str, tuple[Floats, Floats]] = {}
         cut = batches(images.images, static=self._static, size=_BATCH)
-        for _, values in inner_tensors(self._floats, list(last.values()), cut):
-            for name, value in zip(last, values, strict=True):
-                low, high = by_channel(value, last=True)
+        for _, runner in inner_runs(self._floats, cut):
+            for name, index in last.items():
+                low, high = by_channel(runner.get_tensor(index), last=True)
                 if name in ranges:
                     low, high = np.minimum(low, ranges[name][0]), np.maximum(high, ranges[name][1])
                 ranges[name] = low, high
