@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 from edge_fm_runtime.progress import MessageFn, ignore_message
+from edge_fm_runtime.system.garbage_collection import uncollected_import
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,19 +109,21 @@ def open_photos(
 
     `one_shot` is for a process that does nothing else. A lone file then starts no thread pool and follows no device
     profile, as what is fastest when warm may take longer to start than one photo takes. Threads of the engine do not
-    spin while they wait, which would take the cores from decoding. Small photos are decoded in processes. `heatmap` is
-    that of `Classifier.classify`.
+    spin while they wait, which would take the cores from decoding. Small photos are decoded in processes. Libraries
+    are imported without garbage collections. `heatmap` is that of `Classifier.classify`.
     """
     given = tuple(map(str, [photos] if isinstance(photos, str | Path) else photos))
     lone = lone_file(given) if one_shot else None
     listed = PhotoList(given, recursive=recursive)
-    with Classifier.load(
-        select_artifact(model, note),
-        one_shot=one_shot,
-        max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
-        profile=lone is None,
-        **engine_options,
-    ) as classifier:
+    with uncollected_import() if one_shot else nullcontext():
+        loaded = Classifier.load(
+            select_artifact(model, note),
+            one_shot=one_shot,
+            max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
+            profile=lone is None,
+            **engine_options,
+        )
+    with loaded as classifier:
         if classifier.profile_note is not None:
             note(classifier.profile_note)
         if lone is None:

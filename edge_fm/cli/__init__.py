@@ -19,7 +19,7 @@ from edge_fm.process import run_process
 from edge_fm.signals import Interrupted, interruption
 from edge_fm.streams import STDOUT
 from edge_fm_runtime.errors import EdgeFMError, EdgeFMWarning
-from edge_fm_runtime.system.garbage_collection import set_own_process
+from edge_fm_runtime.system.garbage_collection import set_own_process, uncollected_import
 
 _COMMANDS = {
     "train": "train a model and leave a run",
@@ -122,7 +122,8 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         folder = "training" if cmd_name in _TRAINING else "photos" if cmd_name in _PHOTOS else "deployment"
-        return cast(click.Command, import_module(f"edge_fm.cli.{folder}.{cmd_name}").command)
+        with uncollected_import():
+            return cast(click.Command, import_module(f"edge_fm.cli.{folder}.{cmd_name}").command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from edge_fm.cli.options import (
     typed_options,
     video_options,
 )
+from edge_fm.process import skip_teardown
 from edge_fm_runtime.defaults import BATCH_SIZE, STREAM_BATCH_SIZE
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 
@@ -123,9 +122,7 @@ def command(
         return
     if "file_format" in typed:
         raise click.UsageError("--format needs --out DIR, the folder of the results.")
-    # The interpreter's last collection finds nothing that the end of the process does not free, and takes a sixth of
-    # the time of one photo.
-    atexit.register(gc.freeze)
+    skip_teardown()
     from edge_fm.api.classify import open_photos
     from edge_fm.cli.console.infer_rows import print_predictions
     from edge_fm_runtime.errors import PhotoError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from edge_fm_runtime.artifacts.metadata import METADATA_FILE, Metadata, differen
 from edge_fm_runtime.artifacts.metadata_parser import parse_metadata
 from edge_fm_runtime.defaults import REQUIRE_SIGNATURE
 from edge_fm_runtime.errors import ArtifactError, IntegrityError
+from edge_fm_runtime.system.sha256 import sha256_hex
 
 if TYPE_CHECKING:
     from edge_fm_runtime.artifacts.signed import ReadFolder
@@ -84,7 +84,7 @@ class Artifact:
         if self.bare or not files:
             return None
         lines = [f"{name} {entry.sha256}\n" for name, entry in files.items()]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return sha256_hex("".join(lines).encode())
 
 
 def load_artifact(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from pathlib import Path
 
@@ -37,6 +36,8 @@ def read_small(path: Path) -> bytes:
 
 def hash_file(path: Path) -> FileEntry:
     """SHA-256 and size of a regular file."""
+    import hashlib
+
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
         return FileEntry(digest.hexdigest(), stream.tell())

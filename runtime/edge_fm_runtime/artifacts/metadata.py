@@ -7,11 +7,12 @@ The same metadata stands in `edgefm.json` and, less what is only known once the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
+
+from edge_fm_runtime.system.sha256 import sha256_hex
 
 SCHEMA_VERSION = 1
 METADATA_FILE = "edgefm.json"
@@ -223,7 +224,7 @@ def checksum(content: Mapping[str, Any]) -> str:
     """SHA-256 (hex) of the JSON value of `content`, whatever its layout. It shows damage, not who wrote the file."""
     covered = {key: value for key, value in content.items() if key != CHECKSUM_KEY}
     text = json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256_hex(text.encode())
 
 
 def differences(metadata: Metadata, embedded: Metadata) -> list[str]:

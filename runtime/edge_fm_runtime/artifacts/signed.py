@@ -6,7 +6,6 @@ bytes that were hashed are those that the metadata, the engines and `verify` are
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from edge_fm_runtime.errors import EdgeFMError, IntegrityError, SignatureError
 from edge_fm_runtime.signatures.bundle import MAX_SIGNATURE_BYTES, SIGNATURE_FILE, read_bundle, read_statement
 from edge_fm_runtime.signatures.keys import PublicKey, elliptic_curves, read_public_keys
 from edge_fm_runtime.signatures.signed_files import list_regular_files, read_whole, sha256_of
+from edge_fm_runtime.system.sha256 import sha256_hex
 
 _READS = 3
 """How often a folder is read that is being replaced meanwhile."""
@@ -114,7 +114,7 @@ def read_folder(folder: Path, expected: Mapping[str, str] | None = None) -> Read
 
         raise IntegrityError(f"{folder} has no {METADATA_FILE}: it is not an artifact.", hint=advice(folder))
     text = read_whole(folder / METADATA_FILE, most=MAX_METADATA_BYTES)
-    contents, digests = {METADATA_FILE: text}, {METADATA_FILE: _sha256(text)}
+    contents, digests = {METADATA_FILE: text}, {METADATA_FILE: sha256_hex(text)}
     _compare(folder, [METADATA_FILE], digests, expected)
     metadata = parse_metadata(text, where=str(folder / METADATA_FILE))
     for name in sorted(names - {METADATA_FILE}):
@@ -123,7 +123,7 @@ def read_folder(folder: Path, expected: Mapping[str, str] | None = None) -> Read
             digests[name] = sha256_of(folder / name)
         else:
             contents[name] = read_whole(folder / name, most=listed.bytes, exact=True)
-            digests[name] = _sha256(contents[name])
+            digests[name] = sha256_hex(contents[name])
     _compare(folder, sorted(digests), digests, expected)
     wrong = [f"{folder / name} is missing" for name in metadata.files if name not in digests]
     wrong += [
@@ -201,7 +201,3 @@ def _not_as_signed(wrong: list[str]) -> SignatureError:
         "The artifact is not as it was signed: " + "; ".join(wrong) + ".",
         hint="Do not use it. Copy it again from where it was signed.",
     )
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -9,13 +9,13 @@ indented by two, and an ECDSA signature (r, s) holds as (r, n - s), too: such fi
 from __future__ import annotations
 
 import binascii
-import hashlib
 import json
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple, NoReturn
 
 from edge_fm_runtime.errors import SignatureError
 from edge_fm_runtime.system.json_text import parse_json
+from edge_fm_runtime.system.sha256 import sha256_hex
 
 SIGNATURE_FILE = "model.sig"
 MAX_SIGNATURE_BYTES = 16 * 1024 * 1024
@@ -181,7 +181,7 @@ def _base64(content: bytes) -> str:
 
 
 def _digest_of_all(digests: Sequence[str]) -> str:
-    return hashlib.sha256(b"".join(map(bytes.fromhex, digests))).hexdigest()
+    return sha256_hex(b"".join(map(bytes.fromhex, digests)))
 
 
 class _Reader:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import binascii
-import hashlib
 import os
 import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_fm_runtime.errors import MissingDependencyError, SigningKeyError
+from edge_fm_runtime.system.sha256 import sha256_hex
 
 _MAX_KEY_BYTES = 256 * 1024
 _BEGIN, _END = b"-----BEGIN PUBLIC KEY-----", b"-----END PUBLIC KEY-----"
@@ -48,7 +48,7 @@ class PublicKey(NamedTuple):
     @property
     def sha256(self) -> str:
         """SHA-256 (hex) of the PEM file, by which a signature names its key."""
-        return hashlib.sha256(self.pem).hexdigest()
+        return sha256_hex(self.pem)
 
     def verify(self, signature: bytes, message: bytes) -> bool:
         """Whether `signature` is this key's ECDSA signature of `message`.

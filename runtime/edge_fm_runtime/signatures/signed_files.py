@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge_fm_runtime.errors import ArtifactError, SignatureError
+from edge_fm_runtime.system.sha256 import sha256_hex
 
 _COPY = "Copy the artifact again from where it was signed."
 _CHUNK = 1 << 20
@@ -76,11 +76,8 @@ def read_whole(file: Path, *, most: int, exact: bool = False) -> bytes:
 
 def sha256_of(file: Path) -> str:
     """SHA-256 (hex) of a regular file that is not kept in memory; raises as `read_whole` does."""
-    digest = hashlib.sha256()
     with _opened(file) as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return sha256_hex(iter(lambda: stream.read(_CHUNK), b""))
 
 
 @contextmanager
