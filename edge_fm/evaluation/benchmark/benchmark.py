@@ -16,7 +16,7 @@ from edge_fm.evaluation.benchmark.report import BenchmarkReport, Row
 from edge_fm.evaluation.benchmark.statistics import Rules, check_latency
 from edge_fm.evaluation.benchmark.throughput import Throughput, measure_throughput
 from edge_fm_runtime.engines import Engine
-from edge_fm_runtime.measurement.latency import Latency, measure
+from edge_fm_runtime.measurement.latency import MIN_SAMPLES, Latency, measure
 from edge_fm_runtime.measurement.probe import StartCost, measure_start
 from edge_fm_runtime.progress import ProgressFn, silent
 from edge_fm_runtime.system.machine import describe_machine, usable_cpus
@@ -31,7 +31,7 @@ def run_benchmark(
     *,
     batches: Sequence[int] = (1,),
     duration_s: float = 1.0,
-    min_samples: int = 20,
+    min_samples: int = MIN_SAMPLES,
     rules: Rules | None = None,
     starts: int = 1,
     streams: bool = False,
