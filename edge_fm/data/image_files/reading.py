@@ -20,7 +20,7 @@ from edge_fm.data.readers.raw import Raw, Shape
 from edge_fm.data.readers.split_names import PartName
 from edge_fm.data.streaming.first_reading import SizesDiffer, read_once
 from edge_fm.data.streaming.images import StreamedImages, as_array, decoders, select
-from edge_fm.data.streaming.pixel_cache import PixelCache
+from edge_fm.data.streaming.pixel_cache import VARIABLE, PixelCache
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import DataError, PhotoError
 from edge_fm_runtime.progress import ProgressFn
@@ -116,10 +116,10 @@ def pixels_in_memory() -> int:
 
 def _held(size: int, cache: PixelCache | None) -> str:
     most = pixels_in_memory() >> 20
-    stored = "" if cache is None or not cache.in_use else f", once, and then read from {cache.path}"
-    return (
-        f"are {size / 2**20:,.0f} MiB of pixels, more than {most:,} MiB: they are decoded when they are needed{stored}"
-    )
+    how = "when they are needed"
+    if cache is not None and cache.in_use:
+        how = f"once, and then read from {cache.path} ({VARIABLE}=0 keeps none there)"
+    return f"are {size / 2**20:,.0f} MiB of pixels, more than {most:,} MiB: they are decoded {how}"
 
 
 def _size_of_first(image_files: Sequence[ImageFile]) -> Shape | None:

@@ -1,4 +1,4 @@
-"""Decoded pixels of streamed images on disk, for data that is read many times and is slow to decode. Off by default."""
+"""Decoded pixels of streamed images on disk: every command reads them more than once, and decoding is slow."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from edge_fm_runtime.errors import CacheWarning, DataError
 from edge_fm_runtime.system.user_cache import own_folder, prune
 
 VARIABLE = "EDGEFM_PIXEL_CACHE"
+MOST_BYTES = 20 << 30
+"""Of disk for the decoded pixels of all sources, where nothing else is said."""
 _FILE = "pixels.raw"
 
 
@@ -96,9 +98,7 @@ class PixelCache:
         Raises:
             OSError: the file is gone.
         """
-        status = self.path.stat()
-        blocks: int | None = getattr(status, "st_blocks", None)  # Windows has none
-        return status.st_size if blocks is None else min(512 * blocks, status.st_size)
+        return _disk_bytes(self.path.stat())
 
     def _stop(self, error: OSError) -> None:
         if self._file is not None:
@@ -118,15 +118,15 @@ def fingerprint_of(pixels: bytes | bytearray | memoryview) -> bytes:
     return hashlib.blake2b(pixels, digest_size=16).digest()
 
 
-def allowed_bytes() -> int:
-    """Bytes of disk that `$EDGEFM_PIXEL_CACHE`, a number of GiB, allows for decoded pixels; 0 where it is not set.
+def allowed_bytes() -> int | None:
+    """Bytes of disk that `$EDGEFM_PIXEL_CACHE`, a number of GiB, allows for decoded pixels; None where it is not set.
 
     Raises:
         DataError: it is no number.
     """
     given = os.environ.get(VARIABLE, "")
     if not given:
-        return 0
+        return None
     try:
         gib = float(given)
     except ValueError:
@@ -139,7 +139,10 @@ def allowed_bytes() -> int:
 
 
 def open_pixel_cache(key: str, count: int, shape: tuple[int, int, int]) -> PixelCache | None:
-    """The cache of a source; None where none is asked for, or none can be had.
+    """The cache of a source; None where `$EDGEFM_PIXEL_CACHE` is 0, or none can be had.
+
+    Where the variable is not set, all pixels take at most `MOST_BYTES`, and new ones a quarter of what the disk has
+    free.
 
     Args:
         key: hash of all that decides the pixels.
@@ -152,24 +155,31 @@ def open_pixel_cache(key: str, count: int, shape: tuple[int, int, int]) -> Pixel
     Raises:
         DataError: `$EDGEFM_PIXEL_CACHE` is no number.
     """
-    allowed, needed = allowed_bytes(), count * math.prod(shape)
-    if not allowed:
+    asked, needed = allowed_bytes(), count * math.prod(shape)
+    if asked == 0:
         return None
+    allowed, share = (MOST_BYTES, 4) if asked is None else (asked, 1)
     reason = "there is no cache folder of this user's that can be written to"
     if needed > allowed:
-        reason = f"they take {needed / 2**30:.1f} GiB, and {VARIABLE} allows {os.environ[VARIABLE]} GiB"
+        reason = f"they take {needed / 2**30:.1f} GiB, and {VARIABLE} allows {os.environ.get(VARIABLE)} GiB"
     elif (folder := own_folder("pixels", key)) is not None:
         try:
             prune(folder.parent, keep=folder, max_bytes=allowed - needed)
             cache = PixelCache(folder / _FILE, shape)
             missing, free = needed - cache.stored_bytes(), shutil.disk_usage(folder).free
-            if missing <= free:
+            if missing <= free // share:
                 os.utime(folder)  # when it was last used, for pruning
                 return cache
-            reason = (
-                f"they need {missing / 2**30:.1f} GiB more, and the disk of {folder} has {free / 2**30:.1f} GiB free"
-            )
+            more, there = (f"{size / 2**30:.1f} GiB" for size in (missing, free))
+            reason = f"they need {more} more, and the disk of {folder} has {there} free"
         except OSError as error:
             reason = f"{error.filename or folder}: {error.strerror}"
-    warnings.warn(f"Decoded pixels are not kept on disk: {reason}.", CacheWarning, stacklevel=4)
+    if asked is not None:
+        warnings.warn(f"Decoded pixels are not kept on disk: {reason}.", CacheWarning, stacklevel=4)
     return None
+
+
+def _disk_bytes(status: os.stat_result) -> int:
+    """Bytes of disk that a file takes; places of it that nothing was written to take none."""
+    blocks: int | None = getattr(status, "st_blocks", None)  # Windows has none
+    return status.st_size if blocks is None else min(512 * blocks, status.st_size)

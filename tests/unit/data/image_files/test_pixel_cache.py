@@ -1,4 +1,4 @@
-"""Decoded pixels on disk: the same pixels, whatever happens to the file, and nothing unless it is asked for."""
+"""Decoded pixels on disk: the same pixels, whatever happens to the file, and no more of them than is allowed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_images_are_decoded_once_and_are_the_same(
     pixels = np.asarray(dataset.train.images)
     assert np.array_equal(dataset.train.images[::-1], pixels[::-1]) and len(decoded) == 12
     assert files_of(tmp_path)[0].stat().st_mode & 0o777 == 0o600
-    monkeypatch.delenv("EDGEFM_PIXEL_CACHE")
+    monkeypatch.setenv("EDGEFM_PIXEL_CACHE", "0")
     without = load(folder)
     assert np.array_equal(np.asarray(without.train.images), pixels) and len(decoded) > 12
     assert without.content_hash == dataset.content_hash and "pixels.raw" not in without.notes["streamed"]
@@ -68,7 +68,7 @@ def test_a_cache_that_comes_after_the_first_reading_fills_as_images_are_used(
     folder: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.delenv("EDGEFM_PIXEL_CACHE")
+        patch.setenv("EDGEFM_PIXEL_CACHE", "0")
         load(folder)
     images = load(folder).train.images
     decoded.clear()
@@ -170,3 +170,26 @@ def test_the_oldest_data_sets_make_room(folder: Path, tmp_path: Path, monkeypatc
     before = files_of(tmp_path)
     load(other)
     assert len(before) == len(files_of(tmp_path)) == 1 and before != files_of(tmp_path)
+
+
+def test_unless_told_otherwise_pixels_take_a_quarter_of_what_is_free(
+    folder: Path, tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.delenv("EDGEFM_PIXEL_CACHE")
+    usual = shutil.disk_usage(tmp_path)
+    needed = 12 * 20 * 20 * 3
+    free = 4 * needed - 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usual._replace(free=free))
+    dataset = load(folder)
+    assert "decoded when they are needed" in dataset.notes["streamed"]
+    assert len(dataset.train.images[:2]) == 2 and len(decoded) == 14
+    assert [file.stat().st_size for file in files_of(tmp_path)] == [0]
+    free = 4 * needed
+    dataset = load(folder)
+    assert "(EDGEFM_PIXEL_CACHE=0 keeps none there)" in dataset.notes["streamed"]
+    for split in (dataset.train, dataset.test, dataset.train):
+        assert np.asarray(split.images).any()
+    assert len(decoded) == 26
+    free = 0  # all is there already
+    assert str(files_of(tmp_path)[0]) in load(folder).notes["streamed"]
+    assert not recwarn.list

@@ -34,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def stream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EDGEFM_IMAGE_MEMORY", "0")
+    monkeypatch.setenv("EDGEFM_PIXEL_CACHE", "0")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
