@@ -38,7 +38,7 @@ def test_folder(benchmark: Any, onnx_artifact: Path, tmp_path: Path) -> None:
         shape = classifier.artifact.metadata.input
 
         def ours() -> None:
-            drain(classifier.classify_many(paths, processes=True))
+            drain(classifier.classify_many(paths, processes="auto"))
 
         benchmark.group = "folder of photos"
         benchmark.extra_info.update(photos=PHOTOS, threads=usable_cpus(), engine="onnxruntime", precision="fp32")

@@ -132,7 +132,7 @@ def measure_photos(classifier: Classifier, folder: Path, limit: int, rounds: int
     session = ort.InferenceSession(str(classifier.artifact.payload), options, providers=["CPUExecutionProvider"])
     return len(paths), rates(
         {
-            "classify_many": lambda: drain(classifier.classify_many(paths, processes=True)),
+            "classify_many": lambda: drain(classifier.classify_many(paths, processes="auto")),
             "decoding and session": lambda: by_hand(session, paths, size),
             "canvas, processes": lambda: decode_alone(classifier, paths, processes=True),
             "canvas, threads": lambda: decode_alone(classifier, paths, processes=False),
@@ -198,7 +198,7 @@ def main() -> None:
         size = (width, height)
         few = rates(
             {
-                "classify_many": lambda: drain(classifier.classify_many(small, processes=True)),
+                "classify_many": lambda: drain(classifier.classify_many(small, processes="auto")),
                 "canvas, processes": lambda: decode_alone(classifier, small, processes=True),
                 "canvas, threads": lambda: decode_alone(classifier, small, processes=False),
                 "pillow, threads": lambda: pillow_alone(small, size),
@@ -208,7 +208,7 @@ def main() -> None:
         )
         many = rates(
             {
-                "classify_many": lambda: drain(classifier.classify_many(large, processes=True)),
+                "classify_many": lambda: drain(classifier.classify_many(large, processes="auto")),
                 "pillow, one by one": lambda: drain(bare(path, size) for path in large),
             },
             len(large),

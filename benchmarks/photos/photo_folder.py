@@ -75,7 +75,7 @@ def main() -> None:
         session = onnxruntime.InferenceSession(artifact.payload, providers=["CPUExecutionProvider"])
         found = rates(
             {
-                "classify_many": lambda: drain(classifier.classify_many(paths, processes=True)),
+                "classify_many": lambda: drain(classifier.classify_many(paths, processes="auto")),
                 "bare": lambda: bare(session, paths, (width, height)),
             },
             len(paths),

@@ -128,7 +128,7 @@ def open_photos(
             note(classifier.profile_note)
         if lone is None:
             found = classifier.classify_many(
-                listed, batch_size=batch_size, top_k=top_k, processes=one_shot, heatmap=heatmap
+                listed, batch_size=batch_size, top_k=top_k, processes=one_shot and "auto", heatmap=heatmap
             )
         else:
             found = _classify_one(classifier, lone, top_k, heatmap=heatmap)

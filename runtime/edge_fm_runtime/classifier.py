@@ -208,7 +208,7 @@ class Classifier:
         *,
         batch_size: int = BATCH_SIZE,
         top_k: int = 1,
-        processes: bool = False,
+        processes: bool | Literal["auto"] = False,
         embedding: bool = False,
         heatmap: bool = False,
     ) -> Iterator[Classification | Failure]:
@@ -218,8 +218,8 @@ class Classifier:
             photos: as in `classify`; drawn lazily, on a thread of their own: a pipe that waits holds up no result.
             batch_size: how many canvases go through the engine at once, at most.
             top_k: how many classes to return.
-            processes: decode files in a child process for each core after the first few dozen; for small photos
-                Python's lock keeps threads from using more than one core.
+            processes: decode files in a child process for each core after the first few dozen; "auto": where threads
+                leave cores idle, as they wait for Python's lock (not seen unless loaded with `one_shot`).
             embedding: as for `classify`.
             heatmap: as for `classify`.
 
@@ -232,8 +232,7 @@ class Classifier:
             EngineError: the artifact has no such output.
 
         Example:
-            >>> for result in classifier.classify_many(["a.jpg", "b.jpg"]):  # doctest: +SKIP
-            ...     print(result.input, result)
+            >>> results = [*classifier.classify_many(["a.jpg", "b.jpg"])]  # doctest: +SKIP
         """
         from edge_fm_runtime.photos.decode_worker import DecodeWorker
         from edge_fm_runtime.photos.many import classify_batches
@@ -241,10 +240,11 @@ class Classifier:
         check_batches(photos, batch_size)
         check_shape(self._shape)
         extra = wanted_outputs(self.artifact, embedding=embedding, heatmap=heatmap)
-
         start = partial(DecodeWorker, self._shape, self.artifact.metadata.photo, self.max_pixels) if processes else None
-        classify = self._classify(top_k, extra)
-        yield from classify_batches(photos, self._decode, classify, self._calls, batch_size=batch_size, start=start)
+        classify, idle = self._classify(top_k, extra), processes == "auto"
+        yield from classify_batches(
+            photos, self._decode, classify, self._calls, batch_size=batch_size, start=start, only_if_idle=idle
+        )
 
     def classify_stream(
         self,

@@ -144,7 +144,7 @@ def classify_to_files(
             listed = PhotoList(given, recursive=recursive)
 
             def classify_photos(names: Iterable[str]) -> Predictions:
-                found = classifier.classify_many(names, batch_size=batch_size, top_k=top_k, processes=True)
+                found = classifier.classify_many(names, batch_size=batch_size, top_k=top_k, processes="auto")
                 return (listed.explained(one) if isinstance(one, Failure) else one for one in found)
 
             photos_of_job = iter(listed)

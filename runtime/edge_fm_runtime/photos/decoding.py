@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from time import perf_counter, process_time
 from typing import Generic, TypeVar
 
 from edge_fm_runtime.photos.decode_worker import DecodeWorker
@@ -14,8 +15,10 @@ from edge_fm_runtime.photos.decode_worker import DecodeWorker
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-_PROCESSES_PAY_AFTER = 64
-"""Photos; a child process takes as long to start as a hundred small photos take."""
+_WINDOW = 64
+"""Photos before child processes are started; one takes as long to start as a hundred small photos take."""
+_BUSY = 0.8
+"""Share of the cores that this process keeps busy, from which on child processes would only add work."""
 
 
 class _End:
@@ -34,6 +37,8 @@ class ParallelDecoder(Generic[In, Out]):
         workers: threads.
         ahead: how many items may be under way.
         start: makes a child process; None to stay with threads.
+        only_if_idle: child processes are started only where threads leave cores idle, as they do while they wait for
+            Python's lock.
     """
 
     def __init__(
@@ -44,14 +49,18 @@ class ParallelDecoder(Generic[In, Out]):
         workers: int,
         ahead: int,
         start: Callable[[], DecodeWorker] | None = None,
+        only_if_idle: bool = False,
     ) -> None:
-        self._decode, self._start = decode, start
+        self._decode, self._start, self._only_if_idle = decode, start, only_if_idle
         self._todo: queue.SimpleQueue[tuple[In, Future[Out]] | _End] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Future[Out] | BaseException | _End] = queue.SimpleQueue()
         self._room = threading.Semaphore(ahead)
         self._stopped = threading.Event()
         self._ended = False
-        self._taken = 0
+        self._processes_pay = False
+        self._in_window = 0
+        self._began = perf_counter(), process_time()
+        self._count_lock = threading.Lock()
         self._threads = [threading.Thread(target=self._work, name="edgefm-decode", daemon=True) for _ in range(workers)]
         threading.Thread(target=self._feed, args=(iter(source),), name="edgefm-feed", daemon=True).start()
         for thread in self._threads:
@@ -103,11 +112,21 @@ class ParallelDecoder(Generic[In, Out]):
                 future: Future[Out] = Future()
                 self._done.put(future)
                 self._todo.put((item, future))  # type: ignore[arg-type]  # not _End, as just checked
-                self._taken += 1
         except BaseException as error:  # noqa: BLE001  # the source's own error is raised where the results are read
             self._done.put(error)
         finally:
             self._done.put(_End())
+
+    def _count(self) -> None:
+        """Count a photo, and look after each window of them whether child processes pay; they stay once started."""
+        with self._count_lock:
+            self._in_window += 1
+            if self._processes_pay or self._in_window < _WINDOW:
+                return
+            began, now = self._began, (perf_counter(), process_time())
+            self._in_window, self._began = 0, now
+            busy = (now[1] - began[1]) / max(1e-9, now[0] - began[0]) / len(self._threads)
+            self._processes_pay = busy < _BUSY or not self._only_if_idle
 
     def _try_start(self, start: Callable[[], DecodeWorker]) -> DecodeWorker | None:
         try:
@@ -122,11 +141,12 @@ class ParallelDecoder(Generic[In, Out]):
             while not isinstance(task := self._todo.get(), _End) and not self._stopped.is_set():
                 item, future = task
                 try:
-                    if child is None and self._start is not None and self._taken > _PROCESSES_PAY_AFTER:
+                    if child is None and self._start is not None and self._processes_pay:
                         child = self._try_start(self._start)
                     future.set_result(self._decode(item, child if isinstance(item, str | os.PathLike) else None))
                 except BaseException as error:  # noqa: BLE001  # as above
                     future.set_exception(error)
+                self._count()
         finally:
             if child is not None:
                 child.close()

@@ -24,6 +24,7 @@ def classify_batches(
     *,
     batch_size: int,
     start: Callable[[], DecodeWorker] | None,
+    only_if_idle: bool,
 ) -> Iterator[Classification | Failure]:
     """Classify photos as they come; see `Classifier.classify_many`.
 
@@ -34,6 +35,7 @@ def classify_batches(
         calls: counts a call in flight.
         batch_size: how many photos a batch has, at most.
         start: makes a child process that decodes; None to decode on threads.
+        only_if_idle: start them only where threads leave cores idle.
     """
 
     def try_decode(photo: Photo, worker: DecodeWorker | None = None) -> Decoded | Failure:
@@ -50,6 +52,7 @@ def classify_batches(
         workers=workers,
         ahead=2 * batch_size + 2 * workers,  # decoding goes on while a batch is in the engine
         start=start if workers > 1 else None,
+        only_if_idle=only_if_idle,
     )
     try:
         for ready in decoder.batches(batch_size):

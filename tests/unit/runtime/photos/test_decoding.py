@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from time_limits import HANG_S
 
 from edge_fm_runtime import Classifier, Failure, PhotoSpec
 from edge_fm_runtime.errors import PhotoError
+from edge_fm_runtime.photos import decoding
 from edge_fm_runtime.photos.decode_worker import DecodeWorker
 from edge_fm_runtime.photos.decoding import ParallelDecoder
 from edge_fm_runtime.photos.photo import DEFAULT_MAX_PIXELS, load_canvas
@@ -129,3 +131,30 @@ def test_where_no_process_can_be_started_threads_go_on() -> None:
     decoder = ParallelDecoder([str(n) for n in range(200)], lambda item, _: item, workers=2, ahead=8, start=refuse)
     assert [x for batch in decoder.batches(4) for x in batch] == [str(n) for n in range(200)]
     decoder.close()
+
+
+@pytest.mark.parametrize(
+    ("cores_busy", "only_if_idle", "started"), [(2, True, False), (2, False, True), (1, True, True)]
+)
+def test_processes_are_started_where_threads_leave_cores_idle(
+    cores_busy: int, only_if_idle: bool, started: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decoder that waits for Python's lock keeps one core busy; beside a large network there is no core to win."""
+    monkeypatch.setattr(decoding, "process_time", lambda: cores_busy * decoding.perf_counter())
+    starts: list[int] = []
+
+    def refuse() -> DecodeWorker:
+        starts.append(1)
+        raise OSError("no more processes")
+
+    decoder = ParallelDecoder(
+        [str(n) for n in range(400)],
+        lambda item, _: time.sleep(0.0005) or item,
+        workers=2,
+        ahead=8,
+        start=refuse,
+        only_if_idle=only_if_idle,
+    )
+    assert [x for batch in decoder.batches(4) for x in batch] == [str(n) for n in range(400)]
+    decoder.close()
+    assert bool(starts) == started
