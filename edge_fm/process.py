@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from edge_fm.compat.python_exit import exit_functions_registered, is_program, run_exit_functions
 from edge_fm.signals import ENDING, catch_signals, ignore_signals, interruption
 from edge_fm.streams import STDOUT, open_streams
 
@@ -26,11 +27,12 @@ def run_process(run: Callable[[], None]) -> None:
     global _teardown  # noqa: PLW0603 - a process ends once
     catch_signals()
     _teardown = True
+    alone = is_program("edge_fm", "edgefm") and not exit_functions_registered()
     code: object = 1
 
     def end() -> None:
         ignore_signals()
-        if not _teardown and isinstance(code, int):
+        if alone and not _teardown and isinstance(code, int):
             for stream in (sys.stdout, sys.stderr):
                 _flush(stream)
             os._exit(code)
@@ -46,8 +48,6 @@ def run_process(run: Callable[[], None]) -> None:
         # Everything is unwound. Threads of libraries that were left in the middle of their work are not waited for.
         for stream in (sys.stdout, sys.stderr):
             _flush(stream)
-        from edge_fm.compat.python_exit import run_exit_functions
-
         run_exit_functions()
         os._exit(stop.exit_code)
     for number in ENDING:
@@ -60,7 +60,8 @@ def skip_teardown() -> None:
     """Let this process end without taking the interpreter apart, once threads have ended and exit functions have run.
 
     Python would delete every module and object, which for one photo takes a twentieth of the time, and finds nothing
-    that the end of the process does not free. Only for a command whose libraries write no files.
+    that the end of the process does not free. Only for a command whose libraries write no files. A program that calls
+    the command line, or has exit functions of its own, ends as Python does.
     """
     global _teardown  # noqa: PLW0603
     _teardown = False

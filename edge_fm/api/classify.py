@@ -16,6 +16,7 @@ from edge_fm_runtime.defaults import BATCH_SIZE
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 from edge_fm_runtime.progress import MessageFn, ignore_message
+from edge_fm_runtime.system.allocator import keep_freed_memory
 from edge_fm_runtime.system.garbage_collection import uncollected_import
 
 
@@ -109,12 +110,15 @@ def open_photos(
 
     `one_shot` is for a process that does nothing else. A lone file then starts no thread pool and follows no device
     profile, as what is fastest when warm may take longer to start than one photo takes. Threads of the engine do not
-    spin while they wait, which would take the cores from decoding. Small photos are decoded in processes. Libraries
-    are imported without garbage collections. `heatmap` is that of `Classifier.classify`.
+    spin while they wait, which would take the cores from decoding. Photos are decoded in processes where threads leave
+    cores idle. Libraries are imported without garbage collections, and memory of one photo is kept for the next.
+    `heatmap` is that of `Classifier.classify`.
     """
     given = tuple(map(str, [photos] if isinstance(photos, str | Path) else photos))
     lone = lone_file(given) if one_shot else None
     listed = PhotoList(given, recursive=recursive)
+    if one_shot and lone is None:
+        keep_freed_memory()
     with uncollected_import() if one_shot else nullcontext():
         loaded = Classifier.load(
             select_artifact(model, note),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import sys
+from pathlib import PurePath
 
 
 def run_exit_functions() -> None:
@@ -13,3 +15,22 @@ def run_exit_functions() -> None:
     documents one.
     """
     atexit._run_exitfuncs()
+
+
+def exit_functions_registered() -> bool:
+    """Whether anything was registered with `atexit` so far, such as by `sitecustomize`.
+
+    Python has no public function for this; every version that the project supports has this one. Without it the answer
+    is yes. May go when Python documents one.
+    """
+    count = getattr(atexit, "_ncallbacks", None)
+    return count is None or count() > 0
+
+
+def is_program(package: str, script: str) -> bool:
+    """Whether this process runs `python -m package` or the installed `script`, and not a program that imports it."""
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return bool(spec.name == f"{package}.__main__")
+    return PurePath(getattr(main, "__file__", None) or "").stem == script

@@ -240,10 +240,10 @@ class Classifier:
         check_batches(photos, batch_size)
         check_shape(self._shape)
         extra = wanted_outputs(self.artifact, embedding=embedding, heatmap=heatmap)
-        start = partial(DecodeWorker, self._shape, self.artifact.metadata.photo, self.max_pixels) if processes else None
-        classify, idle = self._classify(top_k, extra), processes == "auto"
+        start = partial(DecodeWorker, self._shape, self.artifact.metadata.photo, self.max_pixels)
+        classify = self._classify(top_k, extra)
         yield from classify_batches(
-            photos, self._decode, classify, self._calls, batch_size=batch_size, start=start, only_if_idle=idle
+            photos, self._decode, classify, self._calls, batch_size=batch_size, start=start, processes=processes
         )
 
     def classify_stream(

@@ -65,9 +65,11 @@ def read_image_files(
     every = [image_file for part in listing.parts.values() for image_file in part]
     note: dict[str, Any] = {}
     size = shape or _size_of_first(every)
-    if size is not None and (held := len(every) * math.prod(size)) > pixels_in_memory():
+    if size is not None and len(every) * math.prod(size) > pixels_in_memory():
         pixels, keys, failures, cache = _streamed(listing, every, size, shape, photo, progress)
-        note["streamed"] = f"{len(every):,} images of {'x'.join(map(str, pixels.shape[1:]))} {_held(held, cache)}"
+        note["streamed"] = (
+            f"{len(every):,} images of {'x'.join(map(str, pixels.shape[1:]))} {_held(int(pixels.nbytes), cache)}"
+        )
     else:
         pixels, keys, failures = _decode(every, shape, photo, listing.source, progress)
     check_unreadable(list(failures.values()), len(every), skip_unreadable)

@@ -31,7 +31,7 @@ from edge_fm_runtime.system.user_cache import own_folder, prune, why_untrusted
 Shape = tuple[int, int, int]
 
 _FILE = "pictures.npz"
-_VERSION = 1
+_VERSION = 2
 _CHUNK = 256
 _MAX_BYTES = 1 << 30
 
@@ -76,7 +76,7 @@ def read_once(
         SizesDiffer: an image has another size, and `same_size` is asked for.
     """
     place = str(folder.resolve())
-    stamps = np.full((len(names), 2), -1, np.int64)
+    stamps = np.full((len(names), 3), -1, np.int64)
     for position, name in enumerate(names):
         try:
             stamps[position] = stamp(Path(place, name))
@@ -97,7 +97,12 @@ def read_once(
     cache, pixels = own_folder("pictures", key), open_pixel_cache(key, len(names), shape)
     found = None if cache is None else _stored(cache, len(names))
     if found is None:
-        found = _read(place, names, shape, same_size, photo, pixels, progress, stage)
+        try:
+            found = _read(place, names, shape, same_size, photo, pixels, progress, stage)
+        except SizesDiffer:
+            if pixels is not None:
+                pixels.remove()
+            raise
         if cache is not None:
             _store(cache, *found)
     prints, keys, failures = found

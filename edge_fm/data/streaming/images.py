@@ -39,7 +39,7 @@ class ImageFiles:
         names: of the files.
         shape: height, width, channels of the canvas.
         photo: how an image meets the canvas.
-        stamps: size in bytes and time of the last change (ns) of each file when it was read, int64 `[N,2]`.
+        stamps: `stamp` of each file when it was read, int64 `[N,3]`.
         fingerprints: of the pixels of each canvas, uint8 `[N,16]`.
         cache: of decoded pixels on disk, or None.
     """
@@ -62,8 +62,10 @@ class ImageFiles:
 
         path = Path(self.folder, self.names[position])
         try:
-            changed = stamp(path) != tuple(self.stamps[position].tolist())
-            stored = None if self.cache is None or changed else self.cache.read(position, self.fingerprints[position])
+            now, then = stamp(path), tuple(self.stamps[position].tolist())
+            # Of the same size and time, it may have been put in the place of another all the same: it is decoded.
+            cache = self.cache if now == then else None
+            stored = None if cache is None else cache.read(position, self.fingerprints[position])
             pixels = load_canvas(path, self.shape, self.photo) if stored is None else stored
         except (OSError, PhotoError) as error:
             reason = error.message.rstrip(".") if isinstance(error, PhotoError) else f"{error.strerror}"
@@ -71,24 +73,27 @@ class ImageFiles:
                 f"{path} could be read when the dataset was loaded, and cannot be read now: {reason}.",
                 hint="Bring the file back, and go on (a training: with --resume), or load the dataset again.",
             ) from error
-        if changed:
+        if now[:2] != then[:2]:
             raise DataError(
                 f"{path} has changed since the dataset was loaded.",
                 hint="Leave the files alone while they are used, and run the command again.",
             )
-        if stored is None and self.cache is not None:
-            self.cache.write(position, pixels)
+        if stored is None and cache is not None:
+            cache.write(position, pixels)
         return pixels
 
 
-def stamp(path: Path) -> tuple[int, int]:
-    """Size and time of the last change of a file, by which a change is noticed.
+def stamp(path: Path) -> tuple[int, int, int]:
+    """Size of a file, and times (ns) of the last change of its content and of its entry, by which a change is noticed.
+
+    The second time moves where a file is put in the place of another one, whose size and first time it may have; and
+    where it is given other rights or another link, which changes no pixel.
 
     Raises:
         OSError: there is no such file.
     """
     status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @functools.cache

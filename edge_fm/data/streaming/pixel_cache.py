@@ -92,13 +92,13 @@ class PixelCache:
         """Whether pixels are still stored and read."""
         return self._file is not None
 
-    def stored_bytes(self) -> int:
-        """Bytes of disk that the file takes; places that nothing was written to take none.
-
-        Raises:
-            OSError: the file is gone.
-        """
-        return _disk_bytes(self.path.stat())
+    def remove(self) -> None:
+        """Give the room back: these pixels will not be used."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+            shutil.rmtree(self.path.parent)
 
     def _stop(self, error: OSError) -> None:
         if self._file is not None:
@@ -131,7 +131,7 @@ def allowed_bytes() -> int | None:
         gib = float(given)
     except ValueError:
         gib = -1.0
-    if not 0 <= gib < math.inf:
+    if not 0 <= gib * 2**30 < math.inf:
         raise DataError(
             f"{VARIABLE} is {given!r}; it is a number of GiB.", hint=f"Such as {VARIABLE}=20, or 0 for none."
         )
@@ -161,22 +161,37 @@ def open_pixel_cache(key: str, count: int, shape: tuple[int, int, int]) -> Pixel
     allowed, share = (MOST_BYTES, 4) if asked is None else (asked, 1)
     reason = "there is no cache folder of this user's that can be written to"
     if needed > allowed:
-        reason = f"they take {needed / 2**30:.1f} GiB, and {VARIABLE} allows {os.environ.get(VARIABLE)} GiB"
+        reason = f"they take {_size(needed)}, and {VARIABLE} allows {os.environ.get(VARIABLE)} GiB"
     elif (folder := own_folder("pixels", key)) is not None:
         try:
-            prune(folder.parent, keep=folder, max_bytes=allowed - needed)
-            cache = PixelCache(folder / _FILE, shape)
-            missing, free = needed - cache.stored_bytes(), shutil.disk_usage(folder).free
-            if missing <= free // share:
+            others, own = _stored_bytes(folder)
+            missing, free = needed - own, shutil.disk_usage(folder).free
+            # What the others hold may have to go; where that would not be enough either, it stays.
+            if missing <= (free + max(0, others + needed - allowed)) // share:
+                prune(folder.parent, keep=folder, max_bytes=allowed - needed)
+                cache = PixelCache(folder / _FILE, shape)
                 os.utime(folder)  # when it was last used, for pruning
                 return cache
-            more, there = (f"{size / 2**30:.1f} GiB" for size in (missing, free))
-            reason = f"they need {more} more, and the disk of {folder} has {there} free"
+            if not own:
+                shutil.rmtree(folder)  # made just now
+            reason = f"they need {_size(missing)} more, and the disk of {folder.parent} has {_size(free)} free"
         except OSError as error:
-            reason = f"{error.filename or folder}: {error.strerror}"
+            reason = f"{error.filename or folder}: {error.strerror or error}"
     if asked is not None:
         warnings.warn(f"Decoded pixels are not kept on disk: {reason}.", CacheWarning, stacklevel=4)
     return None
+
+
+def _size(count: int) -> str:
+    """Bytes as text, in GiB or MiB."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
+
+
+def _stored_bytes(folder: Path) -> tuple[int, int]:
+    """Bytes of disk that the pixels of the other sources take, and those of the one in `folder`."""
+    files = {file: _disk_bytes(file.stat()) for file in folder.parent.glob(f"*/{_FILE}")}
+    own = files.pop(folder / _FILE, 0)
+    return sum(files.values()), own
 
 
 def _disk_bytes(status: os.stat_result) -> int:

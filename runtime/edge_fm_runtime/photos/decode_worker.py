@@ -23,13 +23,12 @@ from edge_fm_runtime.artifacts.metadata import PhotoSpec
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.file import shown_name
 from edge_fm_runtime.photos.photo import load_canvas
+from edge_fm_runtime.system.allocator import MMAP_THRESHOLD, TRIM_THRESHOLD
 from edge_fm_runtime.system.child_process import child_command
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REQUEST = struct.Struct("<I")
-# glibc keeps the memory of one photo for the next: 12 megapixels are 12,000 pages, which take a third of the time to
-# decode them when the kernel hands them out anew.
-_KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(64 << 20), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
+_KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(TRIM_THRESHOLD), "MALLOC_MMAP_THRESHOLD_": str(MMAP_THRESHOLD)}
 _REPLY = struct.Struct("<?dI")
 
 

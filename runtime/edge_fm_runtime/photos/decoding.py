@@ -7,10 +7,11 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Generic, TypeVar
 
 from edge_fm_runtime.photos.decode_worker import DecodeWorker
+from edge_fm_runtime.system.machine import wanted_cpu_s
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -18,7 +19,8 @@ Out = TypeVar("Out")
 _WINDOW = 64
 """Photos before child processes are started; one takes as long to start as a hundred small photos take."""
 _BUSY = 0.8
-"""Share of the cores that this process keeps busy, from which on child processes would only add work."""
+"""Share of the cores that this process keeps busy, or would if it were alone, from which on child processes would only
+add work."""
 
 
 class _End:
@@ -59,7 +61,8 @@ class ParallelDecoder(Generic[In, Out]):
         self._ended = False
         self._processes_pay = False
         self._in_window = 0
-        self._began = perf_counter(), process_time()
+        self._waited = False
+        self._began = perf_counter(), wanted_cpu_s()
         self._count_lock = threading.Lock()
         self._threads = [threading.Thread(target=self._work, name="edgefm-decode", daemon=True) for _ in range(workers)]
         threading.Thread(target=self._feed, args=(iter(source),), name="edgefm-feed", daemon=True).start()
@@ -123,10 +126,16 @@ class ParallelDecoder(Generic[In, Out]):
             self._in_window += 1
             if self._processes_pay or self._in_window < _WINDOW:
                 return
-            began, now = self._began, (perf_counter(), process_time())
-            self._in_window, self._began = 0, now
+            began, now = self._began, (perf_counter(), wanted_cpu_s())
             busy = (now[1] - began[1]) / max(1e-9, now[0] - began[0]) / len(self._threads)
-            self._processes_pay = busy < _BUSY or not self._only_if_idle
+            # Where threads had nothing to do, it is the source or the reader that is slow.
+            self._processes_pay = not self._only_if_idle or (busy < _BUSY and not self._waited)
+            self._in_window, self._began, self._waited = 0, now, False
+
+    def _next_task(self) -> tuple[In, Future[Out]] | _End:
+        if self._in_window and self._todo.empty():
+            self._waited = True
+        return self._todo.get()
 
     def _try_start(self, start: Callable[[], DecodeWorker]) -> DecodeWorker | None:
         try:
@@ -138,7 +147,7 @@ class ParallelDecoder(Generic[In, Out]):
     def _work(self) -> None:
         child: DecodeWorker | None = None
         try:
-            while not isinstance(task := self._todo.get(), _End) and not self._stopped.is_set():
+            while not isinstance(task := self._next_task(), _End) and not self._stopped.is_set():
                 item, future = task
                 try:
                     if child is None and self._start is not None and self._processes_pay:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from edge_fm_runtime.classification import Classification, Decoded, Failure, photo_name
-from edge_fm_runtime.errors import PhotoError
+from edge_fm_runtime.errors import EngineError, PhotoError
 from edge_fm_runtime.model_outputs import ClassifyFn
 from edge_fm_runtime.photos.decode_worker import DecodeWorker
 from edge_fm_runtime.photos.decoding import ParallelDecoder
@@ -23,8 +23,8 @@ def classify_batches(
     calls: AbstractContextManager[None],
     *,
     batch_size: int,
-    start: Callable[[], DecodeWorker] | None,
-    only_if_idle: bool,
+    start: Callable[[], DecodeWorker],
+    processes: bool | str,
 ) -> Iterator[Classification | Failure]:
     """Classify photos as they come; see `Classifier.classify_many`.
 
@@ -34,8 +34,11 @@ def classify_batches(
         classify: a batch.
         calls: counts a call in flight.
         batch_size: how many photos a batch has, at most.
-        start: makes a child process that decodes; None to decode on threads.
-        only_if_idle: start them only where threads leave cores idle.
+        start: makes a child process that decodes.
+        processes: whether to start them; "auto": where threads leave cores idle.
+
+    Raises:
+        EngineError: `processes` is something else.
     """
 
     def try_decode(photo: Photo, worker: DecodeWorker | None = None) -> Decoded | Failure:
@@ -45,14 +48,16 @@ def classify_batches(
         except PhotoError as error:
             return Failure(name, error)
 
+    if processes not in (True, False, "auto"):
+        raise EngineError(f"processes is {processes!r}; it is True, False or 'auto'.", hint="Leave it out for threads.")
     workers = usable_cpus()
     decoder = ParallelDecoder(
         photos,
         try_decode,
         workers=workers,
         ahead=2 * batch_size + 2 * workers,  # decoding goes on while a batch is in the engine
-        start=start if workers > 1 else None,
-        only_if_idle=only_if_idle,
+        start=start if processes and workers > 1 else None,
+        only_if_idle=processes == "auto",
     )
     try:
         for ready in decoder.batches(batch_size):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -69,6 +70,19 @@ def cpu_budget() -> CpuBudget:
 def usable_cpus() -> int:
     """Compute threads to start by default; see `cpu_budget`."""
     return cpu_budget().threads
+
+
+def wanted_cpu_s() -> float:
+    """Seconds for which threads of this process had a CPU or waited for one; where that is not told, had one.
+
+    Source: /proc/[pid]/task/[tid]/schedstat (Linux, Documentation/scheduler/sched-stats), in nanoseconds.
+    """
+    try:
+        with os.scandir("/proc/self/task") as tasks:
+            told = [Path(task.path, "schedstat").read_text().split() for task in tasks]
+        return sum(int(running) + int(waiting) for running, waiting, _ in told) / 1e9
+    except (OSError, ValueError):
+        return time.process_time()
 
 
 def thread_limit() -> int:

@@ -146,7 +146,11 @@ def prune(root: Path, *, keep: Path, max_bytes: int = MAX_BYTES, max_age_s: floa
     import shutil  # with its archive formats the slowest import of a cold start, and seldom needed
 
     total = 0
-    folders = [(entry.stat().st_mtime, entry) for entry in root.iterdir() if entry.is_dir() and entry != keep]
+    folders = [
+        (entry.stat().st_mtime, entry)
+        for entry in root.iterdir()
+        if entry.is_dir() and not entry.is_symlink() and entry != keep
+    ]
     for used, folder in sorted(folders, reverse=True):
         total += sum(file.stat().st_size for file in folder.iterdir())
         if total > max_bytes or time.time() - used > max_age_s:

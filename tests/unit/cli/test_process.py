@@ -27,6 +27,7 @@ def run():
     {skip}
     sys.exit({code})
 
+sys.modules["__main__"].__file__ = "/usr/bin/edgefm"  # as the installed script
 run_process(run)
 """
 
@@ -52,3 +53,20 @@ finally:
     assert gc.isenabled() and gc.get_freeze_count() > 1000
 """
     subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_program_that_calls_the_command_line_keeps_its_end() -> None:
+    script = """
+import atexit, sys
+atexit.register(lambda: print("mine"))
+from edge_fm.__main__ import main
+sys.argv = ["edgefm", "infer", "absent.jpg", "--model", "edgenet-s-onnx-int8"]
+try:
+    main()
+except SystemExit as end:
+    print("ended with", end.code)
+sys.exit(3)
+"""
+    for preamble in ("", "import sys; sys.modules['__main__'].__file__ = '/usr/bin/edgefm'"):
+        done = subprocess.run([sys.executable, "-c", preamble + script], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout.splitlines()[-2:]) == (3, ["ended with 1", "mine"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -109,11 +110,11 @@ def test_what_does_not_fit_is_said_and_decoded(
 ) -> None:
     monkeypatch.setenv("EDGEFM_PIXEL_CACHE", "0.000001")
     with pytest.warns(
-        CacheWarning, match=r"not kept on disk: they take 0.0 GiB, and EDGEFM_PIXEL_CACHE allows 0.000001 GiB"
+        CacheWarning, match=r"not kept on disk: they take 0.0 MiB, and EDGEFM_PIXEL_CACHE allows 0.000001 GiB"
     ):
         dataset = load(folder)
     assert len(dataset.train.images[:2]) == 2 and len(decoded) == 14 and not files_of(tmp_path)
-    for value in ("much", "-1", "inf", "nan"):
+    for value in ("much", "-1", "inf", "nan", "1e308"):
         monkeypatch.setenv("EDGEFM_PIXEL_CACHE", value)
         with pytest.raises(DataError, match=f"EDGEFM_PIXEL_CACHE is '{value}'; it is a number of GiB"):
             load(folder)
@@ -149,11 +150,12 @@ def test_more_than_the_disk_has_room_for_is_not_begun(
     usual = shutil.disk_usage(tmp_path)
     free = 5000
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usual._replace(free=free))
-    with pytest.warns(CacheWarning, match=r"not kept on disk: they need 0.0 GiB more, and the disk of .* has 0.0 GiB"):
+    with pytest.warns(CacheWarning, match=r"not kept on disk: they need 0.0 MiB more, and the disk of .* has 0.0 MiB"):
         load(folder)
-    assert [file.stat().st_size for file in files_of(tmp_path)] == [0]
+    assert not files_of(tmp_path)
     free = 14_400
-    assert str(files_of(tmp_path)[0]) in load(folder).notes["streamed"]
+    note = load(folder).notes["streamed"]
+    assert str(files_of(tmp_path)[0]) in note
 
 
 def test_streamed_images_with_a_cache_can_be_sent_to_another_process(folder: Path) -> None:
@@ -183,7 +185,7 @@ def test_unless_told_otherwise_pixels_take_a_quarter_of_what_is_free(
     dataset = load(folder)
     assert "decoded when they are needed" in dataset.notes["streamed"]
     assert len(dataset.train.images[:2]) == 2 and len(decoded) == 14
-    assert [file.stat().st_size for file in files_of(tmp_path)] == [0]
+    assert not files_of(tmp_path)
     free = 4 * needed
     dataset = load(folder)
     assert "(EDGEFM_PIXEL_CACHE=0 keeps none there)" in dataset.notes["streamed"]
@@ -193,3 +195,46 @@ def test_unless_told_otherwise_pixels_take_a_quarter_of_what_is_free(
     free = 0  # all is there already
     assert str(files_of(tmp_path)[0]) in load(folder).notes["streamed"]
     assert not recwarn.list
+
+
+def test_files_put_in_the_place_of_others_are_read_though_size_and_time_are_the_same(folder: Path) -> None:
+    def place(value: int) -> None:
+        for path in sorted(folder.rglob("*.bmp")):
+            new = path.with_name("new")
+            Image.fromarray(np.full((20, 20), value, np.uint8)).save(new, "bmp")
+            os.utime(new, ns=(10**18, 10**18))
+            new.replace(path)
+
+    for path in sorted(folder.rglob("*.png")):
+        path.rename(path.with_suffix(".bmp"))
+    place(10)
+    first = load(folder)
+    assert (np.asarray(first.train.images) == 10).all()
+    place(200)
+    assert (first.train.images[:2] == 200).all()  # decoded, as without a cache
+    second = load(folder)
+    assert (np.asarray(second.train.images) == 200).all() and second.content_hash != first.content_hash
+
+
+def test_an_attempt_at_another_size_leaves_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_images(tmp_path / "mixed", {"cat": 6, "dog": 6}, size=(20, 20))
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(root / "dog" / "z.png")
+    images = load_dataset(str(root)).train.images
+    assert images.shape[1:] == (20, 20, 3)
+    assert [file.stat().st_size for file in files_of(tmp_path)] == [13 * 20 * 20 * 3]
+
+
+def test_pixels_of_others_stay_where_removing_them_would_not_make_room(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(folder)
+    before = files_of(tmp_path)
+    other = write_images(tmp_path / "others", {"cat": 6, "dog": 6}, size=(24, 20), seed=1)
+    monkeypatch.setenv("EDGEFM_PIXEL_CACHE", str(20_000 / 2**30))
+    usual = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usual._replace(free=0))
+    with pytest.warns(CacheWarning, match="not kept on disk"):
+        load(other)
+    assert files_of(tmp_path) == before

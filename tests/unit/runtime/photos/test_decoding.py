@@ -15,7 +15,7 @@ from PIL import Image
 from time_limits import HANG_S
 
 from edge_fm_runtime import Classifier, Failure, PhotoSpec
-from edge_fm_runtime.errors import PhotoError
+from edge_fm_runtime.errors import EngineError, PhotoError
 from edge_fm_runtime.photos import decoding
 from edge_fm_runtime.photos.decode_worker import DecodeWorker
 from edge_fm_runtime.photos.decoding import ParallelDecoder
@@ -140,7 +140,7 @@ def test_processes_are_started_where_threads_leave_cores_idle(
     cores_busy: int, only_if_idle: bool, started: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A decoder that waits for Python's lock keeps one core busy; beside a large network there is no core to win."""
-    monkeypatch.setattr(decoding, "process_time", lambda: cores_busy * decoding.perf_counter())
+    monkeypatch.setattr(decoding, "wanted_cpu_s", lambda: cores_busy * decoding.perf_counter())
     starts: list[int] = []
 
     def refuse() -> DecodeWorker:
@@ -151,10 +151,34 @@ def test_processes_are_started_where_threads_leave_cores_idle(
         [str(n) for n in range(400)],
         lambda item, _: time.sleep(0.0005) or item,
         workers=2,
-        ahead=8,
+        ahead=100,
         start=refuse,
         only_if_idle=only_if_idle,
     )
     assert [x for batch in decoder.batches(4) for x in batch] == [str(n) for n in range(400)]
     decoder.close()
     assert bool(starts) == started
+
+
+def test_a_slow_source_starts_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "wanted_cpu_s", lambda: 0.0)
+
+    def slow() -> Iterator[str]:
+        for number in range(200):
+            time.sleep(0.001)
+            yield str(number)
+
+    def refuse() -> DecodeWorker:
+        raise AssertionError("a process was started")
+
+    decoder = ParallelDecoder(slow(), lambda item, _: item, workers=2, ahead=8, start=refuse, only_if_idle=True)
+    assert len([x for batch in decoder.batches(4) for x in batch]) == 200
+    decoder.close()
+
+
+def test_an_unknown_way_to_decode_is_refused(artifact_folder: Path) -> None:
+    with (
+        Classifier.load(artifact_folder) as classifier,
+        pytest.raises(EngineError, match="processes is 'never'; it is True, False or 'auto'"),
+    ):
+        list(classifier.classify_many([], processes="never"))  # type: ignore[arg-type]
