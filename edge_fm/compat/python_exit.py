@@ -20,8 +20,8 @@ def run_exit_functions() -> None:
 def exit_functions_registered() -> bool:
     """Whether anything was registered with `atexit` so far, such as by `sitecustomize`.
 
-    Python has no public function for this; every version that the project supports has this one. Without it the answer
-    is yes. May go when Python documents one.
+    Python has no public function for this; every version that the project supports has this one. Without it, yes
+    is assumed. May go when Python documents one.
     """
     count = getattr(atexit, "_ncallbacks", None)
     return count is None or count() > 0
