@@ -18,7 +18,7 @@ Out = TypeVar("Out")
 
 _WINDOW = 64
 """Photos before child processes are started; one takes as long to start as a hundred small photos take."""
-_BUSY = 0.8
+_BUSY = 0.9
 """Share of the cores that this process keeps busy, or would if it were alone, from which on child processes would only
 add work."""
 
@@ -128,8 +128,9 @@ class ParallelDecoder(Generic[In, Out]):
                 return
             began, now = self._began, (perf_counter(), wanted_cpu_s())
             busy = (now[1] - began[1]) / max(1e-9, now[0] - began[0]) / len(self._threads)
-            # Where threads had nothing to do, it is the source or the reader that is slow.
-            self._processes_pay = not self._only_if_idle or (busy < _BUSY and not self._waited)
+            # Where threads had nothing to do, it is the source or the reader that is slow. What threads had that ended
+            # meanwhile is no longer told, so that the share may be negative.
+            self._processes_pay = not self._only_if_idle or (0 <= busy < _BUSY and not self._waited)
             self._in_window, self._began, self._waited = 0, now, False
 
     def _next_task(self) -> tuple[In, Future[Out]] | _End:
