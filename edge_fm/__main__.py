@@ -11,9 +11,8 @@ def main() -> None:
 
 
 def _import_and_run() -> None:
-    from edge_fm_runtime.system.garbage_collection import set_own_process, uncollected_import
+    from edge_fm_runtime.system.garbage_collection import uncollected_import
 
-    set_own_process()
     with uncollected_import():
         from edge_fm.cli import run
     run()

@@ -3,7 +3,7 @@
     python benchmarks/photos/folder_throughput.py [--artifact NAME|FOLDER] [--small 10000] [--large 200] [--rounds 3]
     python benchmarks/photos/folder_throughput.py [--artifact NAME|FOLDER] --photos FOLDER_OF_PHOTOS [--limit 500]
 
-Small photos: JPEGs of 28x28 to 100x100 pixels. `classify_many` (with child processes, as `edgefm infer FOLDER`) beside
+Small photos: JPEGs of 28x28 to 100x100 pixels. `classify_many` (as `edgefm infer FOLDER` calls it) beside
 the same canvases from threads alone and from child processes alone, and beside bare Pillow decoding on threads.
 Large photos: JPEGs of 12 megapixels, beside `Image.open(p).convert("L").resize(...)` one after another. Peak memory is
 that of `edgefm infer` and its largest child, for all small photos beside a tenth of them.

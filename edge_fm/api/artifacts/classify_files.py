@@ -28,7 +28,6 @@ from edge_fm_runtime.photos.file import shown_name
 from edge_fm_runtime.photos.limits import DEFAULT_MAX_PIXELS
 from edge_fm_runtime.photos.suffixes import LISTED
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
-from edge_fm_runtime.system.allocator import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,6 @@ def classify_to_files(
         )
     pixels = max_pixels or DEFAULT_MAX_PIXELS
     load = {"engine": engine, "device": device, "threads": threads, "max_pixels": pixels, "min_score": min_score}
-    keep_freed_memory()
     with Classifier.load(select_artifact(model, note), one_shot=True, profile=False, **load) as classifier:  # type: ignore[arg-type]
         how = {
             **{"engine": classifier.engine.name, "device": classifier.engine.device, "top_k": checked_top_k(top_k)},

@@ -86,7 +86,9 @@ def run_job(
     if given := [name for name, value in printed.items() if value]:
         raise click.UsageError(f"{given[0]} and --out exclude each other.")
     from edge_fm.api.artifacts.classify_files import classify_to_files
+    from edge_fm_runtime.system.allocator import keep_freed_memory
 
+    keep_freed_memory()
     result = console.call(classify_to_files, photos=photos, out=out, **options)
     console.show(result, _print_result)
     if result.failed:
