@@ -75,7 +75,7 @@ def feature_maps(model: Any, images: npt.NDArray[np.uint8], *, layer: str) -> np
             hint=(f"Did you mean {near[0]!r}? " if near else "") + f"Layers with a map: {', '.join(names)}.",
         )
     part = keras.Model(model.inputs, model.get_layer(layer).output)
-    maps: npt.NDArray[np.float32] = np.asarray(part.predict(images, verbose=0), dtype=np.float32)
+    maps: npt.NDArray[np.float32] = np.asarray(part.predict_on_batch(images), dtype=np.float32)
     return maps
 
 

@@ -47,6 +47,7 @@ from edge_fm.training.run.resume import open_run
 from edge_fm.training.run.selection import LabelScores, Scores, rank, score, score_labels
 from edge_fm.training.run.tensorboard import EpochLog, require_writer
 from edge_fm.training.streaming.failing_batches import raising_own_errors
+from edge_fm.training.streaming.keras_input import keras_input
 from edge_fm_export.compat.tensorflow_graphs import retracing_warnings_hidden
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 
@@ -211,7 +212,7 @@ def _one_epoch(
     learned = time.monotonic()
     with raising_own_errors(batches):
         logs = learner.fitted.fit(
-            batches,
+            keras_input(batches),
             shuffle=False,  # The order is the batches' own.
             verbose=0,
             callbacks=[batch_callback(progress, epoch, recipe.training.epochs, learner.steps, recipe.optimizer)],

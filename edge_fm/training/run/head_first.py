@@ -17,6 +17,7 @@ from edge_fm.models.published_weights import copy_layers
 from edge_fm.training.input_pipeline.backbone_features import halves_at, with_features
 from edge_fm.training.input_pipeline.class_balance import class_weights
 from edge_fm.training.recipe import Recipe
+from edge_fm.training.streaming.keras_input import array_batches, keras_input
 from edge_fm_runtime.progress import MessageFn, ProgressFn
 
 if TYPE_CHECKING:
@@ -71,14 +72,11 @@ def fit_head(
     logs: dict[str, Any] = {}
     for epoch in range(epochs):
         order = np.random.default_rng([_ORDER, recipe.seed, epoch]).permutation(len(split))[: steps * size]
-        logs = halves.head.fit(
-            split.images[order],
-            targets[split.labels[order]],
-            sample_weight=None if image_weights is None else image_weights[order],
-            batch_size=size,
-            shuffle=False,
-            verbose=0,
-        ).history
+        arrays = [split.images[order], targets[split.labels[order]]]
+        if image_weights is not None:
+            arrays.append(image_weights[order])
+        batches = keras_input(array_batches(*arrays, batch_size=size))
+        logs = halves.head.fit(batches, shuffle=False, verbose=0).history
         progress("fitting the head", epoch + 1, epochs)
     return {key: float(values[-1]) for key, values in logs.items()}
 
