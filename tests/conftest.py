@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fork_server import fork_server
 from optional_packages import absent_package
+from returned_memory import return_freed_memory
 from tiny_models import TINY_SHAPES, TinyRun, make_run, tiny_set
 
 from edge_fm_runtime.system.garbage_collection import set_own_process
@@ -50,6 +51,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         missing = [package for package in marker.args if find_spec(package) is None]
         if missing:
             pytest.skip(f"needs {', '.join(missing)}, which is not installed")
+
+
+def pytest_runtest_logfinish() -> None:
+    """Hand back what a test has freed."""
+    return_freed_memory()
 
 
 @pytest.hookimpl(wrapper=True)

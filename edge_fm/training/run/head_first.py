@@ -72,7 +72,7 @@ def fit_head(
     logs: dict[str, Any] = {}
     for epoch in range(epochs):
         order = np.random.default_rng([_ORDER, recipe.seed, epoch]).permutation(len(split))[: steps * size]
-        arrays = [split.images[order], targets[split.labels[order]]]
+        arrays: list[NDArray[Any]] = [split.images[order], targets[split.labels[order]]]
         if image_weights is not None:
             arrays.append(image_weights[order])
         batches = keras_input(array_batches(*arrays, batch_size=size))

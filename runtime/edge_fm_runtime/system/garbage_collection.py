@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,13 +23,13 @@ def uncollected_import() -> Iterator[None]:
     TensorFlow and Keras define some hundred thousand objects that stay until the process ends. Python's collector would
     walk through them many times while they are imported, every few seconds of an export, and once more at the end,
     which is a third of the time of short commands. In a program that uses EdgeFM as a library nothing is frozen, as
-    that would keep cycles of its own objects too.
+    that would keep cycles of its own objects too; nor where all had been imported before.
     """
-    enabled = gc.isenabled()
+    enabled, known = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
         yield
-        if _own_process:
+        if _own_process and len(sys.modules) > known:
             gc.freeze()
     finally:
         if enabled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -31,13 +32,18 @@ def own(request: pytest.FixtureRequest) -> Iterator[bool]:
     set_own_process()  # as conftest.py has it
 
 
-def test_no_collection_while_libraries_are_imported(collections: list[str], own: bool) -> None:
+@pytest.mark.parametrize("imported", [True, False], ids=["imported now", "imported before"])
+def test_no_collection_while_libraries_are_imported(
+    collections: list[str], own: bool, imported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = gc.get_freeze_count()
     with uncollected_import():
         kept = [[number] for number in range(50_000)]
+        if imported:
+            monkeypatch.setitem(sys.modules, "imported_now", sys)
         assert not gc.isenabled() and collections == []
     assert gc.isenabled()
-    assert (gc.get_freeze_count() > before + len(kept)) == own
+    assert (gc.get_freeze_count() > before + len(kept)) == (own and imported)
 
 
 def test_an_import_that_fails_leaves_the_collector_as_it_was() -> None:
