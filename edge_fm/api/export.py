@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.artifacts.web import export_artifact, find_artifact, require_target
-from edge_fm.api.common.export_options import ExportOptions, refused_formats, requested_targets
+from edge_fm.api.common.export_options import ExportOptions, quantize_options, refused_formats, requested_targets
 from edge_fm.api.common.places import EXPORTS, RUNS, is_run, select_model
 from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.errors import ExportError
@@ -17,7 +17,7 @@ from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, sile
 if TYPE_CHECKING:
     from edge_fm.api.common.calibration import Calibration
     from edge_fm.api.common.original import Sets
-    from edge_fm_export.context import QuantizeOptions, SourceModel
+    from edge_fm_export.context import SourceModel
     from edge_fm_export.planning import PlannedTarget
     from edge_fm_export.results import ExportReport
     from edge_fm_export.targets import Target
@@ -91,14 +91,16 @@ def plan_export(
     model: str | Path | None = None,
     formats: str | Sequence[str] = ("onnx",),
     precisions: str | Sequence[str] | None = None,
+    *,
+    options: ExportOptions = _DEFAULTS,
+    note: MessageFn = ignore_message,
 ) -> ExportPlan:
     """List what `export` would build and which packages are missing here, without loading the model."""
     from edge_fm.models.records import trained_model
     from edge_fm_export.planning import plan
     from edge_fm_export.sources import source_name
-    from edge_fm_export.targets import parse_targets
 
-    targets = parse_targets(formats, precisions)
+    targets, _ = requested_targets(formats, precisions, options, note)
     if model is not None and (artifact := find_artifact(model)) is not None:
         return ExportPlan(tuple(plan(targets, name=require_target(artifact, targets))))
     path = RUNS / "latest" if model is None else trained_model(model)
@@ -195,7 +197,7 @@ def _export(
         validation=selected.validation,
         no_calibration=selected.problem,
         limits_override=Limits(options.min_agreement, options.max_drop, options.max_diff),
-        quantize=_quantize(options),
+        quantize=quantize_options(options),
         rejection=rejection,
         held_out=held_out_images(path, options, sets, original, note=note),
         static_batch=options.static_batch,
@@ -229,19 +231,6 @@ def _export(
     for text in report.warnings:
         warn(text)
     return report
-
-
-def _quantize(options: ExportOptions) -> QuantizeOptions:
-    from edge_fm_export.context import QuantizeOptions
-
-    usual = QuantizeOptions(
-        options.accuracy_control,
-        seed=options.seed,
-        any_cpu=options.any_cpu,
-        keep_float=tuple(options.keep_float),
-        explain="all" if options.explain else "failed",
-    )
-    return usual if options.max_drop is None else replace(usual, max_drop_points=options.max_drop)
 
 
 def _calibration(
@@ -288,10 +277,9 @@ def _open(path: Path, options: ExportOptions, note: MessageFn) -> SourceModel:
     from edge_fm.api.common.named_labels import read_labels
     from edge_fm_export.sources import load_source
 
-    labels = options.labels
     return load_source(
         path,
-        labels=read_labels(Path(labels), note) if isinstance(labels, str | Path) else labels,
+        labels=read_labels(Path(options.labels), note) if isinstance(options.labels, str | Path) else options.labels,
         preprocessing=options.preprocessing,
         trust=options.trust,
         photo=options.photo,

@@ -7,7 +7,6 @@ from edge_fm_export.gate.fingerprints import count_common
 from edge_fm_export.gate.gate import check_set
 from edge_fm_export.planning import require_ready
 from edge_fm_export.targets import CALIBRATED, FORMAT_ENTRIES, Target, find_preflight
-from edge_fm_runtime.artifacts.metadata import Format
 from edge_fm_runtime.errors import EdgeFMError, ExportError
 
 
@@ -46,24 +45,19 @@ def refused_targets(context: BuildContext, targets: tuple[Target, ...]) -> dict[
     Raises:
         EdgeFMError: it is so of all of them.
     """
-    refused: dict[Target, EdgeFMError] = {}
-    reasons: dict[Format, EdgeFMError | None] = {}
-    for target in targets:
-        if target.format not in reasons:
-            reasons[target.format] = _why_refused(context, target.format)
-        if (reason := reasons[target.format]) is not None:
-            refused[target] = reason
+    reasons = {target: _why_refused(context, target) for target in targets}
+    refused = {target: reason for target, reason in reasons.items() if reason is not None}
     if targets and len(refused) == len(targets):
         raise next(iter(refused.values()))
     return refused
 
 
-def _why_refused(context: BuildContext, format_: Format) -> EdgeFMError | None:
-    check = find_preflight(format_)
+def _why_refused(context: BuildContext, target: Target) -> EdgeFMError | None:
+    check = find_preflight(target.format)
     if check is not None:
         try:
-            context.progress(f"checking what {format_} can run", 0, None)
-            check(context)
+            context.progress(f"checking what {target.format} can run", 0, None)
+            check(context, target.precision)
         except EdgeFMError as error:
             return error
     return None

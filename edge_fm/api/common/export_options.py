@@ -11,7 +11,7 @@ from edge_fm_runtime.errors import EdgeFMError, ExportError
 from edge_fm_runtime.progress import MessageFn, ProgressFn
 
 if TYPE_CHECKING:
-    from edge_fm_export.context import SourceModel
+    from edge_fm_export.context import QuantizeOptions, SourceModel
     from edge_fm_export.gate.golden_images import GoldenKind
     from edge_fm_export.targets import Target
     from edge_fm_export.third_party_models.pixel_scaling import Preprocessing
@@ -155,6 +155,9 @@ def without_optional(targets: Sequence[Target], options: ExportOptions, note: Me
                 reason = f"its batch is {entry.batch}, and --static-batch {options.static_batch} was requested"
             elif options.outputs:
                 reason = f"it has no --outputs {','.join(options.outputs)}"
+            elif options.keep_float or options.accuracy_control:
+                option = "--keep-float" if options.keep_float else "--accuracy-control"
+                reason = f"a microcontroller computes in integers alone, and {option} was requested"
         if reason is None:
             kept.append(target)
         else:
@@ -178,6 +181,20 @@ def require_board_format(options: ExportOptions, targets: Sequence[Target]) -> N
             f"--board {board.name} was given, but no format for microcontrollers was requested.",
             hint=f"Export for it: --format tflm --board {board.name}",
         )
+
+
+def quantize_options(options: ExportOptions) -> QuantizeOptions:
+    """How to quantize, of the options of an export."""
+    from edge_fm_export.context import QuantizeOptions
+
+    usual = QuantizeOptions(
+        options.accuracy_control,
+        seed=options.seed,
+        any_cpu=options.any_cpu,
+        keep_float=tuple(options.keep_float),
+        explain="all" if options.explain else "failed",
+    )
+    return usual if options.max_drop is None else replace(usual, max_drop_points=options.max_drop)
 
 
 def refused_formats(
@@ -210,6 +227,7 @@ def refused_formats(
             Path(scratch),
             static_batch=options.static_batch,
             board=options.board,
+            quantize=quantize_options(options),
             progress=progress,
         )
         refused = refused_targets(context, targets)

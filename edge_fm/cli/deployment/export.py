@@ -68,12 +68,13 @@ def command(
         _refuse_export_options()
         _write(console, [model], layout, repository)
         return
+    options = ExportOptions(preprocessing=parse_preprocessing(preset, input_scale, mean, std), **given)
     if dry_run:
-        console.show(plan_export(model, formats, precisions or None), print_plan)
+        plan = plan_export(model, formats, precisions or None, options=options, note=console.note)
+        console.show(plan, print_plan)
         return
     if layout is not None:
         require_layout(layout, formats, repository["model_name"], precisions or None)
-    options = ExportOptions(preprocessing=parse_preprocessing(preset, input_scale, mean, std), **given)
     targets = {"model": model, "formats": formats, "precisions": precisions or None}
     report = console.call(export, **targets, out=out, options=options, strict=False, warn=console.warn)
     console.show(report, print_results)

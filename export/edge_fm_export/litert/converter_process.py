@@ -38,8 +38,13 @@ _CONTROL_FLOW = frozenset({"While", "StatelessWhile", "If", "StatelessIf", "Case
 _TASK = "calibrating litert"
 
 
-def convert(context: BuildContext, precision: str) -> bytes:
+def convert(context: BuildContext, precision: str, *, purpose: str | None = None) -> bytes:
     """The `.tflite` file's bytes at `precision`.
+
+    Args:
+        context: of the export.
+        precision: fp32, fp16 or int8.
+        purpose: the precision of the artifact that is made of it, for the error; None for the same.
 
     Raises:
         ExportError: an operator of the model has no LiteRT kernel, there are no calibration images for int8, or the
@@ -58,7 +63,7 @@ def convert(context: BuildContext, precision: str) -> bytes:
     try:
         return _convert(folder, precision, calibration, 0 if images is None else len(images), context.progress)
     except Exception as error:
-        raise _failure(context, precision, brief(error), control_flow=control_flow) from error
+        raise _failure(context, purpose or precision, brief(error), control_flow=control_flow) from error
 
 
 def _failure(context: BuildContext, precision: str, reason: str, *, control_flow: bool) -> ExportError:
@@ -66,8 +71,8 @@ def _failure(context: BuildContext, precision: str, reason: str, *, control_flow
     if control_flow:
         unroll = "build the recurrent layers with unroll=True"
         fixed = f"fix the batch size: --static-batch {context.static_batch or 1}"
-        if precision == "int8":  # with a fixed batch size, floats alone convert
-            hint = f"For int8 {unroll}; else {fixed} --precision fp16; or use --format onnx."
+        if precision in ("int8", "w8a16"):  # with a fixed batch size, floats alone convert
+            hint = f"For {precision} {unroll}; else {fixed} --precision fp16; or use --format onnx."
         else:
             hint = f"Either {fixed}, or {unroll}; or use --format onnx."
     return ExportError(f"LiteRT's converter cannot convert the model: {reason}", hint=hint)

@@ -17,6 +17,7 @@ from edge_fm_export.litert.input_scaling import fold_input_scaling
 from edge_fm_export.litert.kept_float import float_notes, layers_of, operators_in_float
 from edge_fm_export.litert.layers.explanation import explain_int8, with_float_layers
 from edge_fm_export.litert.model_file import read_model
+from edge_fm_export.litert.options import refuse_accuracy_control, refuse_float_layers
 from edge_fm_export.litert.runner import predictor
 from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
@@ -24,7 +25,6 @@ from edge_fm_export.quantization.explanation.explanation import Explanation
 from edge_fm_export.quantization.measures import Measure, Predict, select_measures
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata
-from edge_fm_runtime.errors import ExportError
 
 PAYLOAD = "model.tflite"
 LADDER: tuple[tuple[Measure, ...], ...] = (("bias correction",),)
@@ -134,40 +134,6 @@ def quantize_int8(context: BuildContext, *, layers_in_float: bool) -> Int8Model:
     stored[0].write_bytes(made.content)
     stored[1].write_text(json.dumps({"record": made.record, "notes": made.notes}), encoding="utf-8")
     return made
-
-
-def refuse_float_layers(context: BuildContext, *, what: str) -> None:
-    """Refuse options that leave layers in float.
-
-    Args:
-        context: of the export.
-        what: cannot do so, for the message.
-
-    Raises:
-        ExportError: such an option was given.
-    """
-    for option, given in (
-        ("--accuracy-control", context.quantize.accuracy_control),
-        ("--keep-float", context.quantize.keep_float),
-    ):
-        if given:
-            raise ExportError(
-                f"{what} cannot leave layers in float; int8 for litert (--keep-float), onnx and openvino can.",
-                hint=f"Leave out {option} here, or use --format onnx --precision int8.",
-            )
-
-
-def refuse_accuracy_control(context: BuildContext) -> None:
-    """Refuse to select the layers that stay in float.
-
-    Raises:
-        ExportError: it was requested.
-    """
-    if context.quantize.accuracy_control:
-        raise ExportError(
-            "LiteRT's int8 has no accuracy control; that of the onnx and openvino formats has.",
-            hint="Use --explain in its place, then the --keep-float options that it advises; or use --format onnx.",
-        )
 
 
 class _Floats:

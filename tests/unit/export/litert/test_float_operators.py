@@ -85,6 +85,11 @@ def test_control_flow_is_refused(tmp_path: Path) -> None:
         build(context, tmp_path, "w8a16")
     assert "unroll=True" in (caught.value.hint or "")
     assert build(context, tmp_path, "fp16").payload == "model.tflite"  # what the hint advises
+    (tmp_path / "any").mkdir()
+    with pytest.raises(ExportError, match="cannot convert") as caught:
+        build(replace(context, scratch=tmp_path / "any", static_batch=None), tmp_path / "any", "w8a16")
+    # A fixed batch size alone would not do, as above.
+    assert caught.value.hint is not None and caught.value.hint.startswith("For w8a16 build the recurrent layers with")
 
 
 @pytest.mark.parametrize("option", ["keep_float", "accuracy_control"])
@@ -122,3 +127,19 @@ def test_an_operator_without_a_kernel_is_refused_with_its_layer(
     monkeypatch.setattr(litert_w8a16, "quantize_static", without_kernel)
     with pytest.raises(ExportError, match=r"cannot run the model with 16-bit activations.*CONV_2D.*layer stem\."):
         build(context_of(tmp_path, lambda keras, x: x), tmp_path, "w8a16")
+
+
+def test_what_w8a16_refuses_is_known_before_int8_is_built(tiny_sources: Any, tmp_path: Path) -> None:
+    from edge_fm.api.common.export_options import ExportOptions, refused_formats
+    from edge_fm_export.targets import parse_targets
+
+    source = tiny_sources["grey"]
+    targets = parse_targets("litert", "int8,w8a16")
+    said: list[str] = []
+    refused = refused_formats(source, targets, ExportOptions(keep_float=["stem"]), lambda *_: None, said.append)
+    assert [str(target) for target in refused] == ["litert w8a16"]
+    assert said == [f"litert w8a16 will not be built: {refused[targets[1]].message}"]
+    both = refused_formats(
+        source, parse_targets("litert,onnx", "int8"), ExportOptions(accuracy_control=True), lambda *_: None, said.append
+    )
+    assert [str(target) for target in both] == ["litert int8"]
