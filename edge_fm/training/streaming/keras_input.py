@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,21 +34,36 @@ def keras_input(batches: Any) -> Any:
         return batches
     import tensorflow as tf
 
-    first = batches[0]
-    arrays = first if isinstance(first, tuple) else (first,)
-    shapes = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in arrays)
+    source = _Source(batches)
+    shapes = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in source.arrays)
+    # TensorFlow keeps every generator until the process ends, so this one must not keep what it reads from.
+    reading = weakref.ref(source)
 
     def generate() -> Iterator[Any]:
-        yield first
-        for index in range(1, len(batches)):
-            yield batches[index]
+        source = reading()
+        if source is not None:
+            yield source.first
+            for index in range(1, len(source.batches)):
+                yield source.batches[index]
 
     options = tf.data.Options()
     options.autotune.enabled = False
-    dataset = tf.data.Dataset.from_generator(
-        generate, output_signature=shapes if isinstance(first, tuple) else shapes[0]
+    generated = tf.data.Dataset.from_generator(
+        generate, output_signature=shapes if isinstance(source.first, tuple) else shapes[0]
     )
-    return dataset.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(_AHEAD).with_options(options)
+    sized = generated.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    dataset = sized.prefetch(_AHEAD).with_options(options)
+    dataset.edgefm_source = source  # lives as long as the data set
+    return dataset
+
+
+class _Source:
+    """Batches, the first of them already made."""
+
+    def __init__(self, batches: Any) -> None:
+        self.batches = batches
+        self.first = batches[0]
+        self.arrays = self.first if isinstance(self.first, tuple) else (self.first,)
 
 
 def array_batches(*arrays: NDArray[Any], batch_size: int) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -90,6 +92,16 @@ def test_what_stops_a_batch_is_raised(model: Any, fails_at: int, monkeypatch: py
     batches = array_batches(Unreadable(), batch_size=3)  # type: ignore[arg-type]
     with pytest.raises(OSError, match="the disk is gone"), raising_own_errors(batches):
         model.predict(keras_input(batches), verbose=0)
+
+
+def test_nothing_of_an_epoch_is_kept(model: Any) -> None:
+    batches = array_batches(IMAGES, TARGETS, batch_size=4)
+    kept = weakref.ref(batches)
+    model.fit(keras_input(batches), shuffle=False, verbose=0)
+    predict(model, IMAGES, batch_size=4)
+    del batches
+    gc.collect()
+    assert kept() is None
 
 
 def test_another_backend_reads_the_batches_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
