@@ -120,9 +120,15 @@ def main() -> None:
     parser.add_argument("--recipes", default=",".join(RECIPES), help="which, separated by commas")
     parser.add_argument("--side", type=int, help="of the images; left out: the recipe's own")
     parser.add_argument("--epochs", type=int, help="of both trainings; left out: what the recipes take")
-    parser.add_argument("--precision", help="of the trainings; left out: the recipe's own")
+    parser.add_argument(
+        "--precision", choices=("float32", "mixed_bfloat16"), help="of the trainings; left out: the recipe's own"
+    )
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    for option, known in (("sets", SETS), ("recipes", RECIPES)):
+        unknown = sorted({*getattr(arguments, option).split(",")} - {*known})
+        if unknown:
+            parser.error(f"--{option} {','.join(unknown)}: there are {', '.join(known)}.")
     photos = labelled_photos(arguments.folder)
     manifest = arguments.manifest or arguments.folder / "index.csv"
     senders = senders_of(manifest) if manifest.is_file() else {}

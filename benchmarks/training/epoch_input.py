@@ -34,6 +34,8 @@ def main() -> None:
     parser.add_argument("--cpus", type=int, help="of which the process may use so many; left out: all")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error(f"--rounds {arguments.rounds}: it takes at least one.")
     if arguments.cpus:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cpus])
     keras = require_keras("the benchmark")

@@ -7,8 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_fm.api.artifacts.web import export_artifact, find_artifact, require_target
-from edge_fm.api.common.export_options import ExportOptions, quantize_options, refused_formats, requested_targets
+from edge_fm.api.artifacts.web import export_artifact, find_artifact, require_artifact_options, require_target
+from edge_fm.api.common.export_options import (
+    ExportOptions,
+    quantize_options,
+    refused_formats,
+    requested_targets,
+    without_refused,
+)
 from edge_fm.api.common.places import EXPORTS, RUNS, is_run, select_model
 from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.errors import ExportError
@@ -95,14 +101,20 @@ def plan_export(
     options: ExportOptions = _DEFAULTS,
     note: MessageFn = ignore_message,
 ) -> ExportPlan:
-    """List what `export` would build and which packages are missing here, without loading the model."""
+    """List what `export` would build and which packages are missing here, without loading the model.
+
+    Raises:
+        ExportError: the options exclude each other, or all that was requested.
+    """
     from edge_fm.models.records import trained_model
     from edge_fm_export.planning import plan
     from edge_fm_export.sources import source_name
 
     targets, _ = requested_targets(formats, precisions, options, note)
     if model is not None and (artifact := find_artifact(model)) is not None:
+        require_artifact_options(artifact, options)
         return ExportPlan(tuple(plan(targets, name=require_target(artifact, targets))))
+    targets = without_refused(targets, options, note)
     path = RUNS / "latest" if model is None else trained_model(model)
     name = "model" if model is None and not is_run(path) else source_name(path)
     return ExportPlan(tuple(plan(targets, name=name)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from edge_fm_export.context import BuildContext, EvaluationSet, SourceModel
 from edge_fm_export.gate.fingerprints import count_common
 from edge_fm_export.gate.gate import check_set
+from edge_fm_export.impossible_options import Requested, impossible
 from edge_fm_export.planning import require_ready
 from edge_fm_export.targets import CALIBRATED, FORMAT_ENTRIES, Target, find_preflight
 from edge_fm_runtime.errors import EdgeFMError, ExportError
@@ -53,11 +54,14 @@ def refused_targets(context: BuildContext, targets: tuple[Target, ...]) -> dict[
 
 
 def _why_refused(context: BuildContext, target: Target) -> EdgeFMError | None:
+    error = impossible(target.format, target.precision, Requested.of(context))
+    if error is not None:
+        return error
     check = find_preflight(target.format)
     if check is not None:
         try:
             context.progress(f"checking what {target.format} can run", 0, None)
-            check(context, target.precision)
+            check(context)
         except EdgeFMError as error:
             return error
     return None

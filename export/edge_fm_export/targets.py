@@ -36,9 +36,8 @@ class FormatEntry:
         packages: import names of what exporting it and running its gate needs.
         finish: "module:function", called as `finish(context, folder, metadata)` once all but `edgefm.json` is written;
             None for nothing.
-        preflight: "module:function", called as `preflight(context, precision)` before any image is run through the
-            model; raises ExportError where the format cannot have it, or not with these options. None for nothing to
-            find out.
+        preflight: "module:function", called as `preflight(context)` before any image is run through the model; raises
+            ExportError where the format cannot have it. None for nothing to find out.
         batch: the batch size that its artifacts always have; None for the one that is requested, or any.
         optional: the extra that its packages are in, where `--format all` leaves it out without them.
     """
@@ -62,12 +61,7 @@ FORMAT_ENTRIES: Mapping[Format, FormatEntry] = {
     "openvino": FormatEntry(
         "edge_fm_export.openvino.openvino_format:embed", "openvino", (*_BASE, "tf2onnx", "onnx", "onnxslim", "openvino")
     ),
-    "litert": FormatEntry(
-        "edge_fm_export.litert.litert_format:embed",
-        "litert",
-        (*_BASE, "ai_edge_litert"),
-        preflight="edge_fm_export.litert.options:preflight",
-    ),
+    "litert": FormatEntry("edge_fm_export.litert.litert_format:embed", "litert", (*_BASE, "ai_edge_litert")),
     "web": FormatEntry(
         "edge_fm_export.web.web_format:embed",
         "onnxruntime",
@@ -179,10 +173,10 @@ def find_finish(format: Format) -> Callable[[BuildContext, Path, Metadata], None
     return None if finish is None else cast("Callable[[BuildContext, Path, Metadata], None]", _load(finish))
 
 
-def find_preflight(format: Format) -> Callable[[BuildContext, Precision], None] | None:
+def find_preflight(format: Format) -> Callable[[BuildContext], None] | None:
     """Import the function that finds out whether `format` can have a model; None where there is nothing to find out."""
     spec = FORMAT_ENTRIES[format].preflight
-    return None if spec is None else cast("Callable[[BuildContext, Precision], None]", _load(spec))
+    return None if spec is None else cast("Callable[[BuildContext], None]", _load(spec))
 
 
 def _load(spec: str) -> object:

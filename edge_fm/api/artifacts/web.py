@@ -41,6 +41,21 @@ def require_target(path: Path, targets: Sequence[Target]) -> str:
     return model_name(artifact.metadata)
 
 
+def require_artifact_options(path: Path, options: ExportOptions) -> None:
+    """Refuse options that would change an artifact's graph.
+
+    Raises:
+        ExportError: such an option was given.
+    """
+    kept = ExportOptions(force=options.force, bom=options.bom, photo=options.photo, web_runtime=options.web_runtime)
+    if options != kept:
+        given = [f"--{name.replace('_', '-')}" for name in vars(kept) if getattr(options, name) != getattr(kept, name)]
+        raise ExportError(
+            f"{path} is an artifact, whose graph is taken as it is: {', '.join(given)} cannot change it.",
+            hint="Leave the option out, or export the Keras model: edgefm export RUN|MODEL.keras --format web",
+        )
+
+
 def export_artifact(
     path: Path,
     targets: Sequence[Target],
@@ -64,13 +79,7 @@ def export_artifact(
 
     artifact = load_artifact(path)
     target = check_artifact(artifact, targets)
-    kept = ExportOptions(force=options.force, bom=options.bom, photo=options.photo, web_runtime=options.web_runtime)
-    if options != kept:
-        given = [f"--{name.replace('_', '-')}" for name in vars(kept) if getattr(options, name) != getattr(kept, name)]
-        raise ExportError(
-            f"{path} is an artifact, whose graph is taken as it is: {', '.join(given)} cannot change it.",
-            hint="Leave the option out, or export the Keras model: edgefm export RUN|MODEL.keras --format web",
-        )
+    require_artifact_options(path, options)
     runtime = obtain_web_runtime(options.web_runtime, progress=progress, note=note)
     place = Path(out) if out is not None else RUNS / model_name(artifact.metadata) / EXPORTS
     report = web_from_onnx(

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edge_fm_runtime.errors import EdgeFMError, ExportError
+from edge_fm_runtime.errors import EdgeFMError, ExportError, MissingDependencyError
 from edge_fm_runtime.progress import MessageFn, ProgressFn
 
 if TYPE_CHECKING:
     from edge_fm_export.context import QuantizeOptions, SourceModel
     from edge_fm_export.gate.golden_images import GoldenKind
+    from edge_fm_export.impossible_options import Requested
     from edge_fm_export.targets import Target
     from edge_fm_export.third_party_models.pixel_scaling import Preprocessing
     from edge_fm_runtime.artifacts.metadata import PhotoMode
@@ -116,53 +117,88 @@ def requested_targets(
     Raises:
         ExportError: an unknown format, precision or board, or a board that no format is for.
     """
-    from edge_fm_export.browser_runtime.package import BYTES, PACKAGE, VERSION
-    from edge_fm_export.targets import parse_targets
+    from edge_fm_export.browser_runtime.package import BYTES, PACKAGE, VERSION, find_package
+    from edge_fm_export.targets import BUILDERS, Target, parse_targets
 
     targets = parse_targets(formats, precisions)
     parts = [formats] if isinstance(formats, str) else formats
     named = "all" not in {name.strip().lower() for part in parts for name in part.split(",")}
+    require_board_format(options, targets)
     if not named:
-        if all(target.format != "web" for target in targets):
+        if find_package() is None and any(Target("web", target.precision) in BUILDERS for target in targets):
             size = f"{BYTES / 1e6:.0f} MB"
             note(f"Note: web is left out: {PACKAGE} {VERSION} is not here; --format web fetches it ({size}).")
-        targets = without_optional(targets, options, note)
-    require_board_format(options, targets)
+        targets = without_impossible(targets, options, note)
     return targets, named
 
 
-def without_optional(targets: Sequence[Target], options: ExportOptions, note: MessageFn) -> tuple[Target, ...]:
+def without_impossible(targets: Sequence[Target], options: ExportOptions, note: MessageFn) -> tuple[Target, ...]:
     """Leave out of "all" what is not installed here or cannot be with these options, with a note on each.
 
     Args:
         targets: those that "all" means.
         options: of the export.
         note: called with what is left out and why.
+
+    Raises:
+        ExportError: a board was named, and what is for it is left out; or nothing is left.
     """
+    from edge_fm_export.impossible_options import impossible
     from edge_fm_export.packages import missing_packages
     from edge_fm_export.planning import distribution
     from edge_fm_export.targets import FORMAT_ENTRIES, target_packages
 
     kept = []
+    error: EdgeFMError | None = None
     for target in targets:
-        entry = FORMAT_ENTRIES[target.format]
-        reason = None
-        if entry.optional is not None:
-            missing = [distribution(package) for package in missing_packages(target_packages(target))]
-            if missing:
-                reason = f"{', '.join(missing)} is not installed: pip install 'edge-fm[{entry.optional}]'"
-            elif entry.batch is not None and options.static_batch not in (None, entry.batch):
-                reason = f"its batch is {entry.batch}, and --static-batch {options.static_batch} was requested"
-            elif options.outputs:
-                reason = f"it has no --outputs {','.join(options.outputs)}"
-            elif options.keep_float or options.accuracy_control:
-                option = "--keep-float" if options.keep_float else "--accuracy-control"
-                reason = f"a microcontroller computes in integers alone, and {option} was requested"
-        if reason is None:
+        optional = FORMAT_ENTRIES[target.format].optional
+        missing = [distribution(package) for package in missing_packages(target_packages(target))] if optional else []
+        if missing:
+            why = f"{', '.join(missing)} is not installed"
+            error = MissingDependencyError(f"{target} cannot be: {why}.", hint=f"pip install 'edge-fm[{optional}]'")
+            reason = f"{why}: {error.hint}"
+        else:
+            error = impossible(target.format, target.precision, requested_options(options))
+            reason = "" if error is None else error.message.rstrip(".")
+        if error is None:
             kept.append(target)
+        elif target.format == "tflm" and options.board is not None:
+            raise error
         else:
             note(f"Note: {target} is left out: {reason}.")
+    if not kept and error is not None:
+        raise error
     return tuple(kept)
+
+
+def without_refused(targets: Sequence[Target], options: ExportOptions, note: MessageFn) -> tuple[Target, ...]:
+    """Leave out the targets that an export with these options would refuse, with a note on each.
+
+    Args:
+        targets: those that were requested.
+        options: of the export.
+        note: called with what will not be built and why.
+
+    Raises:
+        ExportError: all are refused.
+    """
+    from edge_fm_export.impossible_options import impossible
+
+    reasons = {target: impossible(target.format, target.precision, requested_options(options)) for target in targets}
+    errors = [error for error in reasons.values() if error is not None]
+    if errors and len(errors) == len(targets):
+        raise errors[0]
+    for target, error in reasons.items():
+        if error is not None:
+            note(f"{target} will not be built: {error.message}")
+    return tuple(target for target, error in reasons.items() if error is None)
+
+
+def requested_options(options: ExportOptions) -> Requested:
+    """What of the options of an export some formats cannot have."""
+    from edge_fm_export.impossible_options import Requested
+
+    return Requested(options.static_batch, tuple(options.outputs), quantize_options(options))
 
 
 def require_board_format(options: ExportOptions, targets: Sequence[Target]) -> None:

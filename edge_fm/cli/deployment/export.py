@@ -69,12 +69,12 @@ def command(
         _write(console, [model], layout, repository)
         return
     options = ExportOptions(preprocessing=parse_preprocessing(preset, input_scale, mean, std), **given)
+    if layout is not None:
+        require_layout(layout, formats, repository["model_name"], precisions or None)
     if dry_run:
         plan = plan_export(model, formats, precisions or None, options=options, note=console.note)
         console.show(plan, print_plan)
         return
-    if layout is not None:
-        require_layout(layout, formats, repository["model_name"], precisions or None)
     targets = {"model": model, "formats": formats, "precisions": precisions or None}
     report = console.call(export, **targets, out=out, options=options, strict=False, warn=console.warn)
     console.show(report, print_results)

@@ -20,6 +20,7 @@ from edge_fm.training.distillation.distillation import mean_of_teachers
 from edge_fm.training.input_pipeline.array_cache import ArrayCache, bytes_hash
 from edge_fm.training.input_pipeline.batches import epoch_batches, is_clean, view_of
 from edge_fm.training.recipe import Recipe
+from edge_fm.training.streaming.failing_batches import raising_own_errors
 from edge_fm.training.streaming.keras_input import keras_input
 from edge_fm_runtime.errors import TrainingError
 from edge_fm_runtime.progress import ProgressFn
@@ -84,9 +85,9 @@ class TeacherPredictions:
             return stored
         progress("teacher predictions", 0, len(batches))
         reporting = _progress_callback(progress, len(batches))
-        predictions = np.asarray(
-            self._model.predict(keras_input(batches), verbose=0, callbacks=[reporting]), np.float32
-        )
+        with raising_own_errors(batches):
+            predicted = self._model.predict(keras_input(batches), verbose=0, callbacks=[reporting])
+        predictions = np.asarray(predicted, np.float32)
         wrong = int((~np.isfinite(predictions)).any(axis=1).sum())
         if wrong:
             raise TrainingError(

@@ -41,7 +41,7 @@ def keras_input(batches: Any) -> Any:
 
     def generate() -> Iterator[Any]:
         source = reading()
-        if source is not None:
+        if source is not None:  # it is there as long as the data set
             yield source.first
             for index in range(1, len(source.batches)):
                 yield source.batches[index]

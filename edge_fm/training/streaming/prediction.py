@@ -24,8 +24,11 @@ def predict(model: Any, images: NDArray[Any], *, batch_size: int) -> NDArray[np.
         batch_size: images at once, at most; large images are fewer, as their feature maps must fit into memory.
 
     Raises:
+        ValueError: there is no image.
         DataError: a file of streamed images cannot be read any more.
     """
+    if not len(images):
+        raise ValueError("There is no image to predict.")
     batch_size = min(batch_size, max(_LEAST, batch_size * _USUAL_PIXELS // max(1, math.prod(images.shape[1:3]))))
     batches = array_batches(images, batch_size=batch_size)
     with raising_own_errors(batches):

@@ -72,7 +72,7 @@ def _failure(context: BuildContext, precision: str, reason: str, *, control_flow
         unroll = "build the recurrent layers with unroll=True"
         fixed = f"fix the batch size: --static-batch {context.static_batch or 1}"
         if precision in ("int8", "w8a16"):  # with a fixed batch size, floats alone convert
-            hint = f"For {precision} {unroll}; else {fixed} --precision fp16; or use --format onnx."
+            hint = f"For {precision} {unroll}; else {fixed} --precision fp16; or use --format onnx --precision fp32."
         else:
             hint = f"Either {fixed}, or {unroll}; or use --format onnx."
     return ExportError(f"LiteRT's converter cannot convert the model: {reason}", hint=hint)

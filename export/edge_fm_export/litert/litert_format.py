@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from edge_fm_export.context import BuildContext, Built
+from edge_fm_export.impossible_options import Requested, require_possible
 from edge_fm_export.litert.bias_correction import correct_biases
 from edge_fm_export.litert.converter_process import convert
 from edge_fm_export.litert.input_scaling import fold_input_scaling
 from edge_fm_export.litert.kept_float import float_notes, layers_of, operators_in_float
 from edge_fm_export.litert.layers.explanation import explain_int8, with_float_layers
 from edge_fm_export.litert.model_file import read_model
-from edge_fm_export.litert.options import refuse_accuracy_control, refuse_float_layers
 from edge_fm_export.litert.runner import predictor
 from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
@@ -83,10 +83,7 @@ def quantize_int8(context: BuildContext, *, layers_in_float: bool) -> Int8Model:
     Raises:
         ExportError: as for `build_int8`.
     """
-    if layers_in_float:
-        refuse_accuracy_control(context)
-    else:
-        refuse_float_layers(context, what="A model for microcontrollers")
+    require_possible("litert" if layers_in_float else "tflm", "int8", Requested.of(context))
     calibration = require_calibration(context)
     # Formats of one export share it.
     stored = context.scratch / "litert-int8.tflite", context.scratch / "litert-int8.json"

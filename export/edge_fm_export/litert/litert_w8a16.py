@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 
 from edge_fm_export.context import BuildContext, Built
+from edge_fm_export.impossible_options import Requested, require_possible
 from edge_fm_export.litert.bias_correction import correct_biases
 from edge_fm_export.litert.converter_process import convert
 from edge_fm_export.litert.fast_biases import shorten_biases
 from edge_fm_export.litert.kept_float import float_notes, layers_of, operators_in_float
 from edge_fm_export.litert.litert_format import CORRECTION_IMAGES, LADDER, write_payload
 from edge_fm_export.litert.model_file import main_part, read_model
-from edge_fm_export.litert.options import refuse_float_layers
 from edge_fm_export.litert.runner import predictor
 from edge_fm_export.litert.static_quantizer import RECIPES, activation_ranges, quantize_static
 from edge_fm_export.packages import require_package
@@ -41,7 +41,7 @@ def build(context: BuildContext, folder: Path) -> Built:
         MissingDependencyError: ai-edge-quantizer is not installed.
     """
     require_package("ai_edge_quantizer", "w8a16 for LiteRT")
-    refuse_float_layers(context, what="ai-edge-quantizer")
+    require_possible("litert", "w8a16", Requested.of(context))
     calibration = require_calibration(context, "w8a16")
     original = convert(context, "fp32", purpose="w8a16")
     trials: dict[tuple[Measure, ...], bytes] = {}

@@ -96,7 +96,8 @@ def activation_ranges(model: bytes, images: Iterator[Pixels], *, count: int, pro
         raise ExportError(
             "The model has control flow (a recurrent layer that is not unrolled), whose activations ai-edge-quantizer "
             "cannot calibrate.",
-            hint="Build the recurrent layers with unroll=True, or use --precision fp16 or --format onnx.",
+            hint="Build the recurrent layers with unroll=True, or use --precision fp16; or use "
+            "--format onnx --precision fp32.",
         )
     computed = _computed_tensors(model)
     least: dict[str, float] = {}

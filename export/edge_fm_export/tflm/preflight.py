@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge_fm_export.context import BuildContext
+from edge_fm_export.impossible_options import Requested, require_possible
 from edge_fm_export.litert.converter_process import convert
 from edge_fm_export.litert.model_file import constant, read_model
-from edge_fm_export.litert.options import refuse_float_layers
 from edge_fm_export.tflm.boards import find_board, require_fit
 from edge_fm_export.tflm.micro_model import largest_step_bytes
 from edge_fm_export.tflm.operators import require_operators
-from edge_fm_runtime.artifacts.metadata import Precision
-from edge_fm_runtime.errors import ExportError
 
 
 def check_options(context: BuildContext) -> None:
@@ -21,32 +19,16 @@ def check_options(context: BuildContext) -> None:
     Raises:
         ExportError: another batch size than 1, outputs beside the probabilities, layers in float, or no such board.
     """
-    if context.static_batch not in (None, 1):
-        raise ExportError(
-            f"Batches of {context.static_batch} were requested; TensorFlow Lite Micro plans its memory for a fixed "
-            "shape, here one image.",
-            hint="Leave --static-batch out, or give 1.",
-        )
-    if context.source.extra is not None:
-        raise ExportError(
-            "A model for TensorFlow Lite Micro returns its probabilities alone; --outputs "
-            f"{','.join(context.source.output_names[1:])} was requested.",
-            hint="Leave --outputs out for tflm; the other formats have it.",
-        )
-    refuse_float_layers(context, what="A model for microcontrollers")
+    require_possible("tflm", "int8", Requested.of(context))
     if context.board is not None:
         find_board(context.board)
 
 
-def preflight(context: BuildContext, precision: Precision = "int8") -> None:
+def preflight(context: BuildContext) -> None:
     """Refuse a model that TFLM cannot run or that no quantization makes fit the board.
 
     The model is converted in float, which takes no images; the int8 model has the same operators, and a byte for each
     weight.
-
-    Args:
-        context: of the export.
-        precision: int8, the only one.
 
     Raises:
         ExportError: see `check_options`; or an operator that TFLM lacks, with the layer that needs it; or weights or

@@ -18,7 +18,8 @@ from edge_fm.training.distillation.distillation import (
 )
 from edge_fm.training.input_pipeline.batches import epoch_batches, view_of
 from edge_fm.training.input_pipeline.recipe_data import training_and_validation
-from edge_fm_runtime.errors import CacheWarning, RecipeError
+from edge_fm.training.streaming.keras_input import array_batches
+from edge_fm_runtime.errors import CacheWarning, DataError, RecipeError
 
 
 def test_teachers_are_asked_about_images_before_they_become_photo_like(
@@ -52,6 +53,29 @@ def test_teachers_are_asked_about_images_before_they_become_photo_like(
         np.testing.assert_array_equal(shown[index][1], targets)
         differ = (shown[index][0] != batch).any(axis=(1, 2, 3))
         assert differ[: len(batch) // 2].all()
+
+
+def test_what_stops_a_batch_of_the_teachers_is_raised(
+    teacher: RunResult, strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unreadable:
+        def __len__(self) -> int:
+            return 64
+
+        def __getitem__(self, rows: slice) -> Any:
+            if rows.start:
+                raise DataError("7.png cannot be read now")
+            return strokes.train.images[rows]
+
+    def batches(*_: Any, **__: Any) -> Any:
+        return array_batches(Unreadable(), batch_size=32)  # type: ignore[arg-type]
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("edge_fm.training.distillation.teacher_predictions.epoch_batches", batches)
+    recipe = taught(teacher.run_dir)
+    recipe = dataclasses.replace(recipe, distillation=dataclasses.replace(recipe.distillation, views=1))
+    with pytest.raises(DataError, match=r"^7.png cannot be read now"):
+        train(recipe, strokes, tmp_path / "run")
 
 
 def test_a_view_that_comes_again_is_photographed_anew(strokes: Dataset) -> None:
