@@ -138,7 +138,7 @@ class OnnxSimulation:
             elif node.op_type in FOLLOW and data and data[0] in followers:
                 name = followers[data[0]]
             else:
-                name = names.of(node.name) or node.name
+                name = names.of(node.name) or names.of(self._weights_name(node)) or node.name
             followers.update(dict.fromkeys(node.output, name))
             layer = _Layer()
             weights = self._int8_weights(node)
@@ -153,6 +153,11 @@ class OnnxSimulation:
             known.weights |= layer.weights
             known.outputs |= layer.outputs
         return {name: layer for name, layer in layers.items() if layer.weights or layer.outputs}
+
+    def _weights_name(self, node: Any) -> str:
+        """The name of a node's weights; tf2onnx names the convolution that it fuses first "Conv", after no layer."""
+        weighted = node.op_type in COMPUTE and node.input[1] in self._view.constants
+        return str(node.input[1]) if weighted else ""
 
     def _quantized_output(self, tensor: str) -> tuple[str, str] | None:
         """Names of scale and zero point where the activation `tensor` is quantized."""

@@ -139,7 +139,8 @@ class OpenVINOSimulation:
             before = makers.get(operation.input_value(0).get_node().get_friendly_name())
             follows = operation.get_type_name() in _FOLLOW and before is not None
             given = own.removesuffix(CONVOLUTION)
-            name = before if follows and before else names.of(given) or given
+            # tf2onnx names the convolution that it fuses first "Conv", after no layer: its weights tell.
+            name = before if follows and before else names.of(given) or _of_constants(operation, names) or given
             makers[own] = name
             layer = layers.setdefault(name, _Layer())
             layer.operations.append(own)
@@ -166,6 +167,17 @@ class OpenVINOSimulation:
         operations = {op.get_friendly_name(): op for op in self._model.get_ordered_ops()}
         values = [_value(operations[name].input_value(1)) for name in layer.weights]
         return (float(min(v.min() for v in values)), float(max(v.max() for v in values))) if values else None
+
+
+def _of_constants(operation: Any, names: LayerNames) -> str | None:
+    """The layer that the weights of an operation came from, by their names."""
+    for value in operation.input_values():
+        node = value.get_node()
+        while node.get_type_name() in ("Convert", "Reshape", "Unsqueeze"):
+            node = node.input_value(0).get_node()
+        if node.get_type_name() == "Constant" and (name := names.of(node.get_friendly_name())) is not None:
+            return name
+    return None
 
 
 def _constant(output: Any) -> npt.NDArray[np.float32] | None:

@@ -254,3 +254,19 @@ def test_a_model_for_microcontrollers_has_no_layers_in_float(tmp_path: Path) -> 
     with pytest.raises(ExportError, match="A model for microcontrollers cannot leave layers in float") as caught:
         quantize_int8(context, layers_in_float=False)
     assert "Leave out --keep-float here" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_the_first_layer_of_grey_images_keeps_its_name(format_: str, tmp_path: Path) -> None:
+    """tf2onnx moves its convolution before a reshape, and calls it `Conv`."""
+    from edge_fm.models import build_model
+
+    rng = np.random.default_rng(0)
+    model = build_model("lenet5", input_shape=(28, 28, 1), classes=3)
+    model.set_weights([rng.normal(0, 0.1, weight.shape) for weight in model.get_weights()])
+    source = SourceModel("lenet5", model, InputSpec(28, 28, 1), ("a", "b", "c"), PhotoSpec(mode="stretch"), "0" * 64)
+    images = rng.integers(0, 256, (120, 28, 28, 1), dtype=np.uint8)
+    evaluation = EvaluationSet("own", images, np.arange(120) % 3, "1" * 64)
+    context = _context(source, evaluation, tmp_path / "plain", keep_float=("conv1",))
+    built = find_builder(Target(cast("Any", format_), "int8"))(context, context.scratch)
+    assert built.quantization is not None and built.quantization["kept_float"]
