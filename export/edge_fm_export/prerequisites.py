@@ -5,8 +5,8 @@ from __future__ import annotations
 from edge_fm_export.context import BuildContext, EvaluationSet, SourceModel
 from edge_fm_export.gate.fingerprints import count_common
 from edge_fm_export.gate.gate import check_set
-from edge_fm_export.impossible_options import Requested, impossible
 from edge_fm_export.planning import require_ready
+from edge_fm_export.quantization.impossible_options import Requested, impossible
 from edge_fm_export.targets import CALIBRATED, FORMAT_ENTRIES, Target, find_preflight
 from edge_fm_runtime.errors import EdgeFMError, ExportError
 

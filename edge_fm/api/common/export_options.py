@@ -13,7 +13,7 @@ from edge_fm_runtime.progress import MessageFn, ProgressFn
 if TYPE_CHECKING:
     from edge_fm_export.context import QuantizeOptions, SourceModel
     from edge_fm_export.gate.golden_images import GoldenKind
-    from edge_fm_export.impossible_options import Requested
+    from edge_fm_export.quantization.impossible_options import Requested
     from edge_fm_export.targets import Target
     from edge_fm_export.third_party_models.pixel_scaling import Preprocessing
     from edge_fm_runtime.artifacts.metadata import PhotoMode
@@ -143,9 +143,9 @@ def without_impossible(targets: Sequence[Target], options: ExportOptions, note: 
     Raises:
         ExportError: a board was named, and what is for it is left out; or nothing is left.
     """
-    from edge_fm_export.impossible_options import impossible
     from edge_fm_export.packages import missing_packages
     from edge_fm_export.planning import distribution
+    from edge_fm_export.quantization.impossible_options import impossible
     from edge_fm_export.targets import FORMAT_ENTRIES, target_packages
 
     kept = []
@@ -182,7 +182,7 @@ def without_refused(targets: Sequence[Target], options: ExportOptions, note: Mes
     Raises:
         ExportError: all are refused.
     """
-    from edge_fm_export.impossible_options import impossible
+    from edge_fm_export.quantization.impossible_options import impossible
 
     reasons = {target: impossible(target.format, target.precision, requested_options(options)) for target in targets}
     errors = [error for error in reasons.values() if error is not None]
@@ -196,7 +196,7 @@ def without_refused(targets: Sequence[Target], options: ExportOptions, note: Mes
 
 def requested_options(options: ExportOptions) -> Requested:
     """What of the options of an export some formats cannot have."""
-    from edge_fm_export.impossible_options import Requested
+    from edge_fm_export.quantization.impossible_options import Requested
 
     return Requested(options.static_batch, tuple(options.outputs), quantize_options(options))
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from edge_fm_export.context import BuildContext, Built
-from edge_fm_export.impossible_options import Requested, require_possible
 from edge_fm_export.litert.bias_correction import correct_biases
 from edge_fm_export.litert.converter_process import convert
 from edge_fm_export.litert.input_scaling import fold_input_scaling
@@ -22,6 +21,7 @@ from edge_fm_export.litert.runner import predictor
 from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.explanation.explanation import Explanation
+from edge_fm_export.quantization.impossible_options import Requested, require_possible
 from edge_fm_export.quantization.measures import Measure, Predict, select_measures
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.metadata import EMBEDDED_KEY, Metadata

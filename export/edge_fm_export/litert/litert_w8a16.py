@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from edge_fm_export.context import BuildContext, Built
-from edge_fm_export.impossible_options import Requested, require_possible
 from edge_fm_export.litert.bias_correction import correct_biases
 from edge_fm_export.litert.converter_process import convert
 from edge_fm_export.litert.fast_biases import shorten_biases
@@ -21,6 +20,7 @@ from edge_fm_export.litert.static_quantizer import RECIPES, activation_ranges, q
 from edge_fm_export.packages import require_package
 from edge_fm_export.quantization.calibration import batches, require_calibration
 from edge_fm_export.quantization.explanation.layer_names import LayerNames
+from edge_fm_export.quantization.impossible_options import Requested, require_possible
 from edge_fm_export.quantization.measures import Measure, Predict, select_measures
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.errors import ExportError

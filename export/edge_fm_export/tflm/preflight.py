@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge_fm_export.context import BuildContext
-from edge_fm_export.impossible_options import Requested, require_possible
 from edge_fm_export.litert.converter_process import convert
 from edge_fm_export.litert.model_file import constant, read_model
+from edge_fm_export.quantization.impossible_options import Requested, require_possible
 from edge_fm_export.tflm.boards import find_board, require_fit
 from edge_fm_export.tflm.micro_model import largest_step_bytes
 from edge_fm_export.tflm.operators import require_operators
