@@ -125,7 +125,9 @@ def requested_targets(
     named = "all" not in {name.strip().lower() for part in parts for name in part.split(",")}
     require_board_format(options, targets)
     if not named:
-        if find_package() is None and any(Target("web", target.precision) in BUILDERS for target in targets):
+        has_web = any(target.format == "web" for target in targets)
+        wanted = any(Target("web", target.precision) in BUILDERS for target in targets)
+        if not has_web and wanted and find_package() is None:
             size = f"{BYTES / 1e6:.0f} MB"
             note(f"Note: web is left out: {PACKAGE} {VERSION} is not here; --format web fetches it ({size}).")
         targets = without_impossible(targets, options, note)
