@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
-_FILES = {"/": "index.html", "/page.js": "page.js", "/page.css": "page.css"}
+_OWN = "edge_fm.serving"
+_FILES = {
+    "/": (_OWN, "index.html"),
+    "/page.js": (_OWN, "page.js"),
+    "/page.css": (_OWN, "page.css"),
+    "/photo_input.js": ("edge_fm_export.web", "photo_input.js"),  # as in the pages that run in a browser alone
+}
+"""Address -> package and name of the file in its folder `page`."""
 _TYPES = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 _HEADERS = {
     # Nothing from another host, nothing inline, no page around it.
@@ -29,15 +36,15 @@ def routes(service: Service) -> list[Route]:
     from starlette.routing import Route
 
     return [
-        Route(path, service.open(_file(name), "page", token=False), methods=["GET"]) for path, name in _FILES.items()
+        Route(path, service.open(_file(*file), "page", token=False), methods=["GET"]) for path, file in _FILES.items()
     ]
 
 
-def _file(name: str) -> Handler:
+def _file(package: str, name: str) -> Handler:
     async def handler(service: Service, request: Request) -> Response:
         from starlette.responses import Response
 
-        content = resources.files("edge_fm.serving").joinpath("page", name).read_bytes()
+        content = resources.files(package).joinpath("page", name).read_bytes()
         return Response(content, headers={**_HEADERS, "Content-Type": _TYPES[name.rpartition(".")[2]]})
 
     return handler

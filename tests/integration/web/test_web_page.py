@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from headless_browser import Page, browser_page, needs_chromium
+from headless_browser import Page, browser_page, needs_chromium, take_photo
 from PIL import Image
 from web_pages import make_page, real_runtime, start_page
 
@@ -81,6 +81,8 @@ def test_the_page_predicts_as_the_runtime_and_goes_on_without_network(
             assert text(page, "status") == f"{expected.label}, {100 * expected.score:.1f} %"
     assert page.run("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.run("document.querySelector('#rows b') === null")
+    take_photo(page)
+    assert text(page, "error") == "" and not page.run("document.getElementById('video').srcObject.active")
     page.run("document.getElementById('verify').click()")
     page.wait("globalThis.lastVerification")
     verification = page.run("lastVerification")

@@ -86,9 +86,19 @@ class Page:
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file)])
 
 
+def take_photo(page: Page) -> None:
+    """Stop the camera and start it again, take a photo, and wait for its predictions or for the error."""
+    shown = "document.getElementById('video').videoWidth > 0 && !document.getElementById('take').hidden"
+    for button in ("camera", "stop", "camera"):
+        page.run(f"document.getElementById('{button}').click()")
+        page.wait("document.getElementById('stop').hidden" if button == "stop" else shown)
+    page.run("document.getElementById('take').click()")
+    page.wait("!document.getElementById('result').hidden || document.getElementById('error').textContent")
+
+
 @contextmanager
 def browser_page(profile: Path) -> Iterator[Page]:
-    """A page of a browser that has its profile in `profile`."""
+    """A page of a browser that has its profile in `profile`, and a camera that shows a test pattern."""
     assert CHROMIUM is not None
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
@@ -97,6 +107,7 @@ def browser_page(profile: Path) -> Iterator[Page]:
     flags = [
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
         "--disable-background-networking", "--remote-debugging-pipe", f"--user-data-dir={profile}",
+        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
     ]  # fmt: skip
     process = subprocess.Popen(
         ["bash", "-c", moved, "chromium", CHROMIUM, *flags],

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from headless_browser import Page, browser_page, needs_chromium
+from headless_browser import Page, browser_page, needs_chromium, take_photo
 from running_server import Running, needs_server, running
 
 from edge_fm import Classifier
@@ -90,6 +90,15 @@ def test_what_is_no_photo_is_an_error_that_is_shown(page: Page, server: Running,
     page.wait("document.getElementById('error').textContent")
     assert "not a photo that can be read" in shown(page, "#error") and shown(page, "#status") == ""
     assert page.run("document.getElementById('result').hidden")
+
+
+def test_a_photo_of_the_camera_is_classified_and_the_camera_is_stopped(page: Page, server: Running) -> None:
+    page.open(f"{server.serving.url}/")
+    page.wait("document.querySelectorAll('#model option').length === 2")
+    take_photo(page)
+    assert shown(page, "#error") == "" and page.run("document.querySelectorAll('#rows tr').length") == 5
+    hidden = "['video', 'take', 'stop'].every((name) => document.getElementById(name).hidden)"
+    assert page.run(hidden) and not page.run("document.getElementById('video').srcObject.active")
 
 
 def test_a_token_is_asked_for(page: Page, boot: Path) -> None:

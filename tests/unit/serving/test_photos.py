@@ -130,7 +130,7 @@ def test_a_threshold_rejects_what_is_below(classifier: Classifier) -> None:
 
 
 def test_the_page_and_its_files_come_from_the_server_alone(server: Running) -> None:
-    for path in ("/", "/page.js", "/page.css"):
+    for path in ("/", "/page.js", "/page.css", "/photo_input.js"):
         status, content = server.ask("GET", path)
         assert status == 200 and len(content) > 500
         assert b"http:" not in content and b"https:" not in content

@@ -1,37 +1,10 @@
 import { ACCEPT, load } from "./edgefm.js";
 import { showCard } from "./card.js";
+import { UNKNOWN, element, listenForPhotos, percent, predictionRow, show } from "./photo_input.js";
 
-const element = (id) => document.getElementById(id);
 const TOP = 5;
 let classifier = null;
-let stream = null;
 let last = null;
-
-function show(error) {
-  element("status").textContent = "";
-  element("error").textContent = error ? error.message || String(error) : "";
-  if (error) element("result").hidden = true;
-}
-
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
-
-function row({ label, score }, below) {
-  const line = document.createElement("tr");
-  const name = document.createElement("th");
-  name.scope = "row";
-  const text = document.createElement("bdi");
-  text.textContent = label;
-  name.append(text);
-  const cell = document.createElement("td");
-  const meter = document.createElement("meter");
-  meter.max = 1;
-  meter.value = score;
-  meter.setAttribute("aria-hidden", "true");
-  cell.append(meter, percent(score));
-  line.append(name, cell);
-  if (below) line.className = "below";
-  return line;
-}
 
 function draw(pixels) {
   const [height, width, channels] = classifier.metadata.input.shape.slice(1);
@@ -49,7 +22,7 @@ function draw(pixels) {
 
 function summary(found) {
   if (found.labels) return found.labels.length ? found.labels.map((one) => one.label).join(", ") : "No label reaches its threshold.";
-  return found.label === null ? "Unknown: the best score is below the threshold." : `${found.label}, ${percent(found.score)}`;
+  return found.label === null ? UNKNOWN : `${found.label}, ${percent(found.score)}`;
 }
 
 async function classify(photo) {
@@ -63,7 +36,7 @@ async function classify(photo) {
     if (photo !== last) return;
     const applying = found.labels && new Set(found.labels.map((one) => one.index));
     draw(found.canvas);
-    element("rows").replaceChildren(...found.top.map((one) => row(one, found.rejected || (applying && !applying.has(one.index)))));
+    element("rows").replaceChildren(...found.top.map((one) => predictionRow(one, found.rejected || (applying && !applying.has(one.index)))));
     element("times").textContent = `${found.decodeMs.toFixed(1)} ms to decode, ${found.inferMs.toFixed(1)} ms to predict.`;
     element("result").hidden = false;
     element("status").textContent = summary(found);
@@ -73,35 +46,8 @@ async function classify(photo) {
   }
 }
 
-function stopCamera() {
-  stream?.getTracks().forEach((track) => track.stop());
-  stream = null;
-  element("video").hidden = element("take").hidden = element("stop").hidden = true;
-}
-
-async function camera() {
-  show(null);
-  try {
-    if (!navigator.mediaDevices) throw new Error("The browser gives no camera to this address; it needs https or localhost.");
-    stopCamera();
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-    element("video").srcObject = stream;
-    element("video").hidden = element("take").hidden = element("stop").hidden = false;
-    element("take").focus();
-  } catch (error) { show(error); }
-}
-
-function take() {
-  const video = element("video");
-  const { videoWidth: width, videoHeight: height } = video;
-  if (!width) { show(new Error("The camera gives no picture yet.")); return; }
-  const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(video, 0, 0);
-  stopCamera();
-  classify(context.getImageData(0, 0, width, height));
+function classifyCanvas(canvas) {
+  classify(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height));
 }
 
 async function verify() {
@@ -137,22 +83,7 @@ async function verify() {
 }
 
 function listen() {
-  const drop = element("drop");
-  for (const kind of ["dragenter", "dragover"]) {
-    drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
-  }
-  drop.addEventListener("dragleave", () => drop.classList.remove("over"));
-  drop.addEventListener("drop", (event) => {
-    event.preventDefault();
-    drop.classList.remove("over");
-    if (event.dataTransfer.files.length) classify(event.dataTransfer.files[0]);
-  });
-  element("file").addEventListener("change", (event) => {
-    if (event.target.files.length) classify(event.target.files[0]);
-  });
-  element("camera").addEventListener("click", camera);
-  element("take").addEventListener("click", take);
-  element("stop").addEventListener("click", stopCamera);
+  listenForPhotos(classify, classifyCanvas);
   element("verify").addEventListener("click", verify);
   element("reject").addEventListener("change", () => { if (last) classify(last); });
 }
