@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm_runtime.arrays import Pixels, Probabilities
+from edge_fm_runtime.arrays import UINT8, Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact, load_artifact
 from edge_fm_runtime.artifacts.packaged import DEFAULT_MODEL, MODELS
 from edge_fm_runtime.classification import (
@@ -162,7 +162,7 @@ class Classifier:
             EngineError: the model does not compute probabilities of its classes.
             ClosedError: the classifier was closed.
         """
-        if batch.dtype != np.uint8 or batch.shape[1:] != self._shape:
+        if batch.dtype != UINT8 or batch.shape[1:] != self._shape:
             raise PhotoError(
                 f"Got {batch.dtype} pixels of shape {list(batch.shape)}; "
                 f"the model takes uint8 [N, {', '.join(map(str, self._shape))}].",

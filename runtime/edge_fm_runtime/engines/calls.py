@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from threading import get_ident
 
 from edge_fm_runtime.errors import ClosedError
 
@@ -23,30 +24,25 @@ class Calls:
 
     def __init__(self, what: str) -> None:
         self._what = what
+        self._running: list[int] = []
+        """The thread of each call in flight. Appending and removing are atomic, so that a call takes no lock."""
         # Reentrant: a signal may end a call between taking the lock and giving it back.
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
-        self._running: dict[int, int] = {}
-        """Thread -> its calls in flight."""
+        self._changed = threading.Condition(threading.RLock())
         self._closed = False
 
     def __enter__(self) -> None:
-        with self._lock:  # the lock itself: its condition is entered in Python, which each call would pay for
-            if self._closed:
-                raise ClosedError(
-                    f"{self._what} is closed.",
-                    hint="Load the artifact again: Classifier.load(...); or close it after the last call.",
-                )
-            here = threading.get_ident()
-            self._running[here] = self._running.get(here, 0) + 1
+        self._running.append(get_ident())  # before it looks: whoever closes either sees it, or is seen
+        if self._closed:
+            self.__exit__(None, None, None)
+            raise ClosedError(
+                f"{self._what} is closed.",
+                hint="Load the artifact again: Classifier.load(...); or close it after the last call.",
+            )
 
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            here = threading.get_ident()
-            left = self._running.pop(here) - 1
-            if left:
-                self._running[here] = left
-            if self._closed:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._running.remove(get_ident())
+        if self._closed:
+            with self._changed:
                 self._changed.notify_all()
 
     def close(self) -> bool:
@@ -59,7 +55,7 @@ class Calls:
         """
         with self._changed:
             first, self._closed = not self._closed, True
-            here = threading.get_ident()
-            while self._running.keys() - {here}:
+            here = get_ident()
+            while set(self._running.copy()) - {here}:
                 self._changed.wait()
         return first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import warnings
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from edge_fm_runtime.arrays import Pixels, Probabilities
 from edge_fm_runtime.artifacts.artifact import Artifact
@@ -91,7 +91,8 @@ class OnnxRuntimeEngine(Engine):
     def infer(self, batch: Pixels, /) -> Probabilities:
         with self._calls:
             try:
-                return cast(Probabilities, self._session.run(self._outputs, {self._input: batch})[0])
+                probabilities: Probabilities = self._session.run(self._outputs, {self._input: batch})[0]
+                return probabilities
             except Exception as error:  # its own classes have no common root but this one
                 raise cannot_run("ONNX Runtime", self._payload, batch, error) from error
 

@@ -135,7 +135,7 @@ def test_close_waits_for_the_calls_in_flight() -> None:
 def test_close_does_not_wait_for_a_call_that_a_signal_ended() -> None:
     calls = Calls("The engine")
     calls.__enter__()  # a signal's exception came before it could be counted out
-    calls._lock.acquire()  # and another one before the lock was given back
+    calls._changed.acquire()  # and another one before the lock was given back
     closed: list[bool] = []
     # In this thread, as a command's own clean-up does; SIGALRM ends a wait that would last for ever.
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
