@@ -21,7 +21,7 @@ class AutotuneResult:
     """What was measured, and what was stored.
 
     Attributes:
-        tuning: every way to run, the fastest first, and the best within the limit.
+        tuning: every way to run, those first that were measured twice, and the best within the limit.
         verdict: whether the measurement is valid, and why not.
         profile: the device profile that the result was written to; None where an invalid measurement was not stored.
     """
@@ -35,6 +35,7 @@ class AutotuneResult:
         return {
             "best": _row(self.tuning.best),
             "candidates": [_row(candidate) for candidate in self.tuning.candidates],
+            "finalists": self.tuning.finalists,
             "skipped": list(self.tuning.skipped),
             "profile": None if self.profile is None else str(self.profile),
             **self.verdict.to_json(),

@@ -161,8 +161,11 @@ def draw_data(
 
     reading = Reading(skip_unreadable, group, label_column)
     if augmented is None:
-        sheet = contact_sheet(_load(source, size, reading, progress, note), split, per_class=per_class)
+        photo = _photo_of_training(size)
+        sheet = contact_sheet(_load(source, size, reading, progress, note, photo), split, per_class=per_class)
     else:
+        import numpy as np
+
         from edge_fm.api.common.augmented_images import augmented_images
         from edge_fm.training import load_recipe
 
@@ -171,12 +174,24 @@ def draw_data(
         side = size or ((own[0], own[1], own[2]) if own else None)
         dataset = _load(source, side, reading, progress, note, recipe.photo)
         shown = augmented_images(dataset, recipe, split, columns=per_class)
-        sheet = contact_sheet(shown, per_class=per_class, scale=_AUGMENTED_PX / max(shown.shape[:2]))
+        height, width, channels = shown.shape
+        title = f"{shown.name}: {np.count_nonzero(shown.train.labels == 0)} images, {height}x{width}x{channels}"
+        sheet = contact_sheet(shown, per_class=per_class, scale=_AUGMENTED_PX / max(height, width), title=title)
     file = Path(out)
     file.parent.mkdir(parents=True, exist_ok=True)
     with writing(file):
         sheet.save(file)
     return ContactSheet(file, sheet.width, sheet.height)
+
+
+def _photo_of_training(size: tuple[int, int, int] | None) -> PhotoSpec | None:
+    """How `edgefm train` brings photos to this size where it is left to select the recipe; None for the default."""
+    from edge_fm.api.common.usual_recipe import LARGER_THAN
+    from edge_fm.training import load_recipe
+    from edge_fm.training.recipe.photo import PHOTO
+
+    photos = size is not None and size[2] == 3 and min(size[:2]) > LARGER_THAN
+    return load_recipe(PHOTO).photo if photos else None
 
 
 def _load(

@@ -25,6 +25,7 @@ def contact_sheet(
     *,
     per_class: int = 12,
     scale: float | None = None,
+    title: str = "",
 ) -> Image.Image:
     """Draw one row of images for each class, with its name and count; the images are spread evenly over the split.
 
@@ -33,6 +34,7 @@ def contact_sheet(
         split: which images: train, test, or validation where the dataset has its own.
         per_class: at most so many of each class.
         scale: of each image; None brings its longer side to about 64 pixels.
+        title: above the rows; default: the name of the dataset, the split, the number and size of the images.
 
     Returns:
         A PIL image of mode RGB.
@@ -67,7 +69,7 @@ def contact_sheet(
     names = [name if len(name) <= 32 else f"{name[:31]}…" for name in plain]
     label_w = int(max(font.getlength(name) for name in names)) + _MARGIN
     row_h = max(tile_h, 2 * _FONT_PX + 6) + _GAP
-    title = f"{shown_name(dataset.name)}, {split}: {len(shown):,} images, {height}x{width}x{channels}"
+    title = title or f"{shown_name(dataset.name)}, {split}: {len(shown):,} images, {height}x{width}x{channels}"
     head = _FONT_PX + 2 * _GAP + _MARGIN
     sheet_w = max(label_w + columns * (tile_w + _GAP), int(font.getlength(title))) + 2 * _MARGIN
     sheet = Image.new("RGB", (sheet_w, head + len(names) * row_h + _MARGIN), _PAPER)

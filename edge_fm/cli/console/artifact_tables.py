@@ -83,11 +83,18 @@ def print_tuning(tuning: Tuning, max_drop: float) -> None:
     ]
     columns = ["artifact", "precision", "engine", "threads", "batch", "p50 ms", "drop, points"]
     optional = ["drop, points", "precision"]
-    print_table("One image, fastest first", columns, cells, right=(3, 5, 6), optional=optional)
+    title = f"One image, fastest first: {tuning.finalists} measured again for longer, then the others"
+    print_table(
+        title if len(cells) > tuning.finalists else "One image, fastest first",
+        columns,
+        cells,
+        right=(3, 5, 6),
+        optional=optional,
+    )
     best = tuning.best
     print_line(
         f"Fastest within {max_drop:g} point{'' if max_drop == 1 else 's'}: {best.artifact.path} on {best.engine}, "
-        f"{best.threads} {'thread' if best.threads == 1 else 'threads'}"
+        f"{best.threads} {'thread' if best.threads == 1 else 'threads'}, {describe_batch(best)} batch"
     )
 
 

@@ -51,4 +51,6 @@ def command(console: Console, **options: Any) -> None:
     if not result.verdict.valid:
         console.note(f"INVALID, stored because of --allow-load: {'; '.join(result.verdict.reasons)}")
     console.note(f"Wrote {path}")
-    console.next(f"edgefm infer photo.jpg --model {artifact_name(result.tuning.best.artifact.path)}")
+    best = result.tuning.best
+    name = artifact_name(best.artifact.path)
+    console.next(f"edgefm verify {name} --engine {best.engine}", f"edgefm infer photos/ --model {name}")

@@ -17,6 +17,7 @@ from edge_fm.cli.options import PATH, console_options
 
 if TYPE_CHECKING:
     from edge_fm_export.model_repositories.layouts import Layout
+    from edge_fm_export.targets import Target
 
 _SERVERS = {
     "triton": "http://localhost:8000",
@@ -25,6 +26,17 @@ _SERVERS = {
 }
 """Where the servers listen, as the documentation starts them."""
 _OF_REPOSITORIES = ("repository", "model_name", "model_version", "server_path")
+
+
+_FORMATS = ("onnx", "openvino", "litert")
+_PRECISIONS = ("int8", "fp16", "fp32")
+
+
+def _order(target: Target) -> tuple[int, int]:
+    """The next command names what goes onto most devices: ONNX before others, the fewest bits first."""
+    ranks = ((target.format, _FORMATS), (target.precision, _PRECISIONS))
+    first, second = (names.index(name) if name in names else len(names) for name, names in ranks)
+    return first, second
 
 
 @click.command("export")
@@ -81,8 +93,8 @@ def command(
     if layout is not None:
         _write(console, [result.path for result in report.results], layout, repository, shown=True)
     report.require_all()
-    first = shell_word(report.results[0].path)
-    console.next(f"edgefm verify {first}", f"edgefm benchmark {first}")
+    shown = shell_word(min(report.results, key=lambda result: _order(result.target)).path)
+    console.next(f"edgefm verify {shown}", f"edgefm benchmark {shown}")
 
 
 def _refuse_export_options() -> None:

@@ -85,6 +85,8 @@ def show_command(
 
     sheet = console.call(draw_data, split=split, per_class=per_class, out=out, augmented=augmented, **options)
     console.show(sheet, print_line, str(sheet.path))
+    if augmented == "photo":  # which `train` runs by itself, at a size of its own
+        options["size"] = None
     console.next(f"edgefm train --data {_pasted(**options)}")
 
 

@@ -111,8 +111,9 @@ def command(
     else:
         result = run_experiments(**options, note=console.note)
     console.show(result, print_rows, result.rows, () if names and not everything else result.studies)
-    left = [row["name"] for row in result.rows if row["status"] != "run"]
+    # Those last that were only tried: their weights were not at hand.
+    left = sorted((row for row in result.rows if row["status"] != "run"), key=lambda row: row["status"] == "tried")
     if left and not result.failed:
-        console.next(f"edgefm experiments --run {shell_word(left[0])}")
+        console.next(f"edgefm experiments --run {shell_word(left[0]['name'])}")
     if result.failed:
         sys.exit(_SOME_FAILED)

@@ -208,8 +208,9 @@ def _decode(
 
 def _sizes_differ(source: Path, path: Path, size: tuple[int, ...], first: tuple[int, ...]) -> DataError:
     common = _common_size(size, first)
+    name = path.relative_to(source) if path.is_relative_to(source) else path
     return DataError(
-        f"The images of {source} have different sizes: {path.name} has {size[1]}x{size[0]} pixels, "
+        f"The images of {source} have different sizes: {name} has {size[1]}x{size[0]} pixels, "
         f"those before it {first[1]}x{first[0]}.",
         hint=f"Give the size to bring them to, height x width x channels: --size {'x'.join(map(str, common))} "
         f"(in a recipe: shape = {list(common)} under [data]).",

@@ -71,7 +71,7 @@ class Conditions:
         # Linux counts CPU time in ticks, so a short look is a coarse one.
         grain = 1.5 / (self.seconds * self.cpus * _TICKS) ** 0.5
         if self.others_share is not None and self.others_share > MAX_OTHERS + grain:
-            share = f"{100 * self.others_share:.0f}% of the CPU time of {self.cpus} CPUs"
+            share = f"{100 * self.others_share:.0f}% of the time of {self.cpus} {'CPU' if self.cpus == 1 else 'CPUs'}"
             reasons.append(f"other load seen: other processes took {share}{seen}")
         elif self.others_runnable is not None and self.others_runnable > max(MIN_RUNNABLE, MAX_OTHERS * self.cpus):
             reasons.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import shlex
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ FEW_IMAGES = 2_000
 _MOST_EPOCHS = 200
 # Sides of the images on which the backbones were trained; smaller ones cost accuracy.
 _BACKBONE_SIDE = 128
+_PHOTO_SIDE = 192
 
 
 def is_recipe_file(name: str) -> bool:
@@ -100,10 +102,26 @@ def _steps(count: int) -> str:
 
 
 def _transfer(recipe: Recipe) -> str:
-    """The command that trains a small pretrained backbone on the same data."""
-    shape = recipe.data.shape
-    size = ""
-    if shape:
-        height, width = (max(side, _BACKBONE_SIDE) for side in shape[:2])
-        size = f" --size {height}x{width}x{shape[2]}"
-    return f"edgefm train --model mobilenet-v2 --option alpha=0.35 --data {shlex.quote(recipe.data.source)}{size}"
+    """The command that trains a pretrained backbone on the same data, groups and classes.
+
+    In colour the recipe `photo`, whose weights a Python package carries; in grey a small network.
+    """
+    data = recipe.data
+    colour = len(data.shape) == 3 and data.shape[2] == 3
+    network = ["--recipe", "photo"] if colour else ["--model", "mobilenet-v2", "--option", "alpha=0.35"]
+    words = ["edgefm", "train", *network, "--data", data.source]
+    if data.shape:
+        height, width = (max(side, _PHOTO_SIDE if colour else _BACKBONE_SIDE) for side in data.shape[:2])
+        words += ["--size", f"{height}x{width}x{data.shape[2]}"]
+    words += ["--group", data.group] if data.group else []
+    words += ["--label-column", data.label_column] if data.label_column else []
+    if data.classes:
+        words += ["--set", f"data.classes=[{', '.join(map(_toml, data.classes))}]"]
+    if data.relabel:
+        names = ", ".join(f"{_toml(old)} = {_toml(new)}" for old, new in data.relabel.items())
+        words += ["--set", f"data.relabel={{{names}}}"]
+    return shlex.join(words)
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -95,7 +95,10 @@ class Rejection:
         row = self.selected
         if row is None:
             return f"--min-score auto has no threshold: {self.reason}"
-        return f"--min-score auto is {row.threshold:g}: on {self.dataset} ({self.n:,} images) {describe_row(row)}."
+        every = "" if row.threshold else ", so that every photo gets a label"
+        return (
+            f"--min-score auto is {row.threshold:g}{every}: on {self.dataset} ({self.n:,} images) {describe_row(row)}."
+        )
 
 
 def describe_row(row: ThresholdRow) -> str:

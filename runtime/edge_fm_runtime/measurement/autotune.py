@@ -56,14 +56,17 @@ class Tuning:
     """The result of autotuning.
 
     Attributes:
-        candidates: all that were measured, fastest first.
+        candidates: all that were measured: first the finalists, by their second and longer measurement, then the
+            others, by their only one; the fastest first in both.
         best: the fastest whose drop is within the limit.
         skipped: what could not be measured, and why.
+        finalists: how many of the candidates were measured twice.
     """
 
     candidates: tuple[Candidate, ...]
     best: Candidate
     skipped: tuple[str, ...]
+    finalists: int = 1
 
 
 def autotune(
@@ -108,8 +111,8 @@ def autotune(
         for _, _, engine in engines:
             engine.close()
     rest = [c for c in found if _of(c) not in {_of(a) for a in again}]
-    ranked = sorted([*again, *rest], key=lambda c: c.p50_ms)
-    return Tuning(tuple(ranked), again[0], tuple(skipped))
+    # Figures of two moments do not go into one order: on a busy machine a loser would stand above the winner.
+    return Tuning((*again, *rest), again[0], tuple(skipped), len(again))
 
 
 def _key(artifact: Artifact, options: tuple[str, int, int | None]) -> tuple[str, str, int, int | None]:

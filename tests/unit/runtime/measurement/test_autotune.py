@@ -20,7 +20,7 @@ from edge_fm_runtime.artifacts.artifact import load_artifact
 from edge_fm_runtime.artifacts.metadata import Metadata
 from edge_fm_runtime.errors import ArtifactError, GateError
 from edge_fm_runtime.measurement import device_profile
-from edge_fm_runtime.measurement.autotune import autotune
+from edge_fm_runtime.measurement.autotune import Candidate, autotune
 from edge_fm_runtime.measurement.device_profile import Choice, find_choice, library_version, save_choices
 from edge_fm_runtime.system.machine import cpu_name, usable_cpus
 
@@ -38,6 +38,26 @@ def compared(make_artifact: Callable[..., Path], metadata: Metadata) -> Path:
     return make_artifact("compared", metadata=replace(metadata, parity=parity))
 
 
+def test_what_was_measured_once_does_not_stand_above_the_winner(
+    compared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[int] = []
+
+    def slower_each_time(ways: Any, duration_s: float, progress: Any) -> list[Candidate]:
+        rounds.append(len(ways))
+        return [
+            Candidate(artifact, engine, threads, batch, 1 + place / 100 + 10 * (len(rounds) - 1), 9, 0.0)
+            for place, (artifact, (engine, threads, batch), _) in enumerate(ways)
+        ]
+
+    monkeypatch.setattr("edge_fm_runtime.measurement.autotune._thread_counts", lambda: [1, 2, 3, 4, 5])
+    monkeypatch.setattr("edge_fm_runtime.measurement.autotune._measure", slower_each_time)
+    tuning = autotune([load_artifact(compared)])
+    assert len(tuning.candidates) == rounds[0] > rounds[1] == tuning.finalists
+    assert tuning.candidates[0] == tuning.best and tuning.best.p50_ms == 11
+    assert [c.p50_ms > 10 for c in tuning.candidates] == [place < rounds[1] for place in range(rounds[0])]
+
+
 @pytest.mark.needs("openvino")
 def test_the_profile_decides_how_this_artifact_runs_and_no_other(
     compared: Path, make_artifact: Callable[..., Path], metadata: Metadata, profile: Path
@@ -47,6 +67,7 @@ def test_the_profile_decides_how_this_artifact_runs_and_no_other(
     report = json.loads(result.stdout)
     assert {c["engine"] for c in report["candidates"]} == {"onnxruntime", "openvino"}
     assert {c["batch"] for c in report["candidates"]} == {"dynamic", "static 1"}
+    assert report["candidates"][0] == report["best"] and 1 <= report["finalists"] <= len(report["candidates"])
     assert report["best"]["p50_ms"] == min(c["p50_ms"] for c in report["candidates"] if c["n"] == report["best"]["n"])
     other = load_artifact(make_artifact("other", metadata=replace(metadata, name="other")))
     artifact = load_artifact(compared)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shlex
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from edge_fm.training.input_pipeline.enough_epochs import (
     with_enough_epochs,
     with_epochs_of_steps,
 )
+from edge_fm.training.recipe.keys import with_keys
 from edge_fm_runtime.errors import RecipeError
 
 PHOTOS = "my photos"
@@ -72,14 +75,29 @@ def test_enough_images_change_and_say_nothing() -> None:
 def test_the_command_for_transfer_learning_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, lines = with_enough_epochs(_recipe(), _data(870), given=False)
     words = shlex.split(lines[-1].partition(": ")[2])
-    assert words[-4:] == ["--data", PHOTOS, "--size", "128x128x3"]
+    assert words[-4:] == ["--data", PHOTOS, "--size", "192x192x3"]
     monkeypatch.chdir(tmp_path)
-    # Everything before the photos are opened is taken: the model, its option, the size.
+    # Everything before the photos are opened is taken: the recipe, the size.
     done = CliRunner().invoke(cli, words[1:])
     assert isinstance(done.exception, SystemExit) and done.exit_code == 1 and f"no dataset '{PHOTOS}'" in done.stderr
     transfer = with_overrides(load_recipe("transfer"), model="mobilenet-v2", data=PHOTOS)
     longer, lines = with_enough_epochs(transfer, _data(870), given=False)
     assert longer.training.epochs == 50 and len(lines) == 1  # it is what would be pointed to
+
+
+def test_the_command_for_transfer_learning_keeps_groups_and_classes() -> None:
+    recipe = _recipe()
+    data = dataclasses.replace(
+        recipe.data, group="sender", label_column="class", classes=("Coat", "Top"), relabel={'a "b"': "Top"}
+    )
+    recipe = dataclasses.replace(recipe, data=data)
+    _, lines = with_enough_epochs(recipe, _data(870), given=False)
+    words = shlex.split(lines[-1].partition(": ")[2])
+    assert words[:4] == ["edgefm", "train", "--recipe", "photo"]
+    given = [word.split("=", 1) for option, word in itertools.pairwise(words) if option == "--set"]
+    again = with_keys(load_recipe("photo"), {key: tomllib.loads(f"value = {text}")["value"] for key, text in given})
+    assert again.data.classes == ("Coat", "Top") and again.data.relabel == {'a "b"': "Top"}
+    assert words[words.index("--group") + 1] == "sender" and words[words.index("--label-column") + 1] == "class"
 
 
 def test_a_file_is_told_from_a_name() -> None:
