@@ -7,6 +7,9 @@ from threading import get_ident
 
 from edge_fm_runtime.errors import ClosedError
 
+_LOOK_AGAIN_S = 0.1
+"""A signal's exception may end a call between counting it out and telling so."""
+
 
 class Calls:
     """Counts calls in flight; a context manager around each call, for any number of threads.
@@ -57,5 +60,5 @@ class Calls:
             first, self._closed = not self._closed, True
             here = get_ident()
             while set(self._running.copy()) - {here}:
-                self._changed.wait()
+                self._changed.wait(_LOOK_AGAIN_S)
         return first

@@ -148,6 +148,18 @@ def test_close_does_not_wait_for_a_call_that_a_signal_ended() -> None:
     assert closed == [True]
 
 
+def test_close_comes_back_where_a_signal_ended_a_call_before_it_told_so() -> None:
+    calls = Calls("The engine")
+    calls.__enter__()
+    closer = threading.Thread(target=calls.close, daemon=True)
+    closer.start()
+    while not calls._closed:
+        pass
+    calls._running.remove(threading.get_ident())  # what __exit__ does before it wakes who waits
+    closer.join(HANG_S)
+    assert not closer.is_alive()
+
+
 def test_a_model_is_changed_while_threads_classify(make_artifact: Callable[..., Path]) -> None:
     """As documented: no request fails, and each is served by the model before the change or by the one after it."""
     current = {"classifier": Classifier.load(make_artifact("old"))}
