@@ -69,8 +69,7 @@ def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, given: bool) -> tupl
     """
     learned = len(training_and_validation(recipe, dataset)[0])
     steps, epochs = steps_per_epoch(learned, recipe.training.batch_size), recipe.training.epochs
-    enough = ENOUGH_STEPS if recipe.model.weights == "none" else ENOUGH_STEPS_PRETRAINED
-    wanted = min(_MOST_EPOCHS, math.ceil(enough / steps))
+    wanted = enough_epochs(recipe, learned)
     lines = []
     if wanted > epochs and not given:
         recipe = with_overrides(recipe, epochs=wanted)
@@ -79,7 +78,7 @@ def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, given: bool) -> tupl
             f"instead of the recipe's {epochs}, {_steps(epochs * steps)}. To set it yourself: --epochs N"
         )
     total = recipe.training.epochs * steps
-    if total < _FEW * enough:
+    if total < _FEW * _enough_steps(recipe):
         smaller = max(1, min(recipe.training.batch_size // 2, learned // 8))
         advice = f"--epochs {wanted}" if wanted > recipe.training.epochs else f"--batch-size {smaller}"
         lines.append(
@@ -91,6 +90,15 @@ def with_enough_epochs(recipe: Recipe, dataset: Dataset, *, given: bool) -> tupl
             f"With few images ({learned:,}) a backbone that knows ImageNet often gets more right: {_transfer(recipe)}"
         )
     return recipe, lines
+
+
+def enough_epochs(recipe: Recipe, images: int) -> int:
+    """How many epochs a recipe needs at least to learn from so many images, at most 200."""
+    return min(_MOST_EPOCHS, math.ceil(_enough_steps(recipe) / steps_per_epoch(images, recipe.training.batch_size)))
+
+
+def _enough_steps(recipe: Recipe) -> int:
+    return ENOUGH_STEPS if recipe.model.weights == "none" else ENOUGH_STEPS_PRETRAINED
 
 
 def _epochs(count: int, steps: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_fm.training.input_pipeline.enough_epochs import enough_epochs
 from edge_fm.training.recipe import Recipe
 from edge_fm.training.run.selection import Scores
 from edge_fm_runtime.parity.label_suspects import LabelSuspect
@@ -60,9 +61,10 @@ def advice_of(
             f"validation images: the model knows its images by heart. {_against_overfitting(recipe)}"
         )
     elif learned.accuracy < _TOO_LOW:
+        longer = max(2 * recipe.training.epochs, enough_epochs(recipe, len(train_labels)))
         lines.append(
-            f"Only {100 * learned.accuracy:.1f}% of the training images are right: train longer "
-            f"(--epochs {2 * recipe.training.epochs}), or a larger model."
+            f"Only {100 * learned.accuracy:.1f}% of the training images are right: train longer (--epochs {longer}), "
+            "or a larger model."
         )
     if validation_images < _FEW_TO_VALIDATE:
         lines.append(

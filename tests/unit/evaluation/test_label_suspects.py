@@ -82,7 +82,8 @@ def test_a_run_says_what_would_have_helped() -> None:
     apart = _advice(Recipe(), even, 0.99, 0.75)
     assert "99.0% of the training images are right, 75.0%" in apart and "augmentation.shift=2" in apart
     assert "stronger augmentation" in _advice(Recipe(augmentation=AugmentationPart(crop=0.5)), even, 0.99, 0.75)
-    assert "--epochs 20" in _advice(Recipe(), even, 0.6, 0.58)
+    assert "(--epochs 20)" in _advice(Recipe(), np.arange(30_000) % 3, 0.6, 0.58)
+    assert "(--epochs 200)" in _advice(Recipe(), even, 0.6, 0.58), "as the warning before a run of few steps says"
     assert "edgefm crossval" in _advice(Recipe(), even, 0.95, 0.93, validation_images=20)
     suspects = tuple(LabelSuspect(i, "bag", "coat", 0.9, 0.05, f"{i}.jpg") for i in range(7))
     assert "7 labels of validation images may be wrong" in _advice(Recipe(), even, 0.95, 0.93, suspects=suspects)
