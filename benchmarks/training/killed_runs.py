@@ -50,7 +50,7 @@ def resume(folder: Path, count: int, kills: int) -> None:
                 child.send_signal(signal.SIGKILL)
                 child.wait()
             since = "the next epoch's end" if later else "its start"
-            print(f"kill {number + 1}, {moment:.1f} s after {since}: {len(_epochs(killed))} epochs are finished")
+            print(f"kill {number + 1}, {moment:.1f} s after {since}: finished epochs {len(_epochs(killed))}")
             if (killed / "model.keras").is_file():
                 break
         if not (killed / "model.keras").is_file():
