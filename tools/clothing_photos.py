@@ -4,7 +4,7 @@
 
 A FOLDER holds one folder for each class, named as Fashion-MNIST's are (`T-shirt_top` is "T-shirt/top"). Folders whose
 names start with "_" are other things. Where an index.csv (file, class, sender) is beside them, it names the senders;
-photos that it does not list count as one sender's. The photos are copied to OUT.
+photos that it does not list count as those of one sender, who is called as FOLDER is. The photos are copied to OUT.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def photos_of(folder: Path, out: Path) -> list[Photo]:
         file = f"images/{folder.name}/{kind}/{path.name}"
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, out / file)
-        photos.append(Photo(file, label, senders.get(f"{kind}/{path.name}", f"unknown, {folder.name}")))
+        photos.append(Photo(file, label, senders.get(f"{kind}/{path.name}", folder.name)))
     return photos
 
 
