@@ -105,6 +105,7 @@ def train_some_steps(data: Path, steps: int) -> dict[str, Any]:
     from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epoch
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, training_and_validation
     from edge_fm.training.run.learner import Learner
+    from edge_fm.training.streaming.keras_input import keras_input
     from edge_fm.training.streaming.prediction import predict
 
     began = time.monotonic()
@@ -116,7 +117,7 @@ def train_some_steps(data: Path, steps: int) -> dict[str, Any]:
     batches = epoch_batches(train.images, train.labels, recipe, classes=CLASSES, epoch=0)
     type(batches).__len__ = lambda self: steps
     began = time.monotonic()
-    learner.fitted.fit(batches, shuffle=False, verbose=0)
+    learner.fitted.fit(keras_input(batches), shuffle=False, verbose=0)
     trained = time.monotonic() - began
     predict(learner.evaluated, select(validation.images, slice(steps * BATCH)), batch_size=250)
     return {
