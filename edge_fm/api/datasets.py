@@ -186,12 +186,11 @@ def draw_data(
 
 def _photo_of_training(size: tuple[int, int, int] | None) -> PhotoSpec | None:
     """How `edgefm train` brings photos to this size where it is left to select the recipe; None for the default."""
-    from edge_fm.api.common.usual_recipe import LARGER_THAN
+    from edge_fm.api.common.usual_recipe import is_photo_size
     from edge_fm.training import load_recipe
     from edge_fm.training.recipe.photo import PHOTO
 
-    photos = size is not None and size[2] == 3 and min(size[:2]) > LARGER_THAN
-    return load_recipe(PHOTO).photo if photos else None
+    return load_recipe(PHOTO).photo if size and is_photo_size(size) else None
 
 
 def _load(

@@ -37,13 +37,18 @@ def usual_recipe(
 
     if model is not None or data is None:
         return default_recipe(model)
-    if (size[2] == 3 and min(size[:2]) > LARGER_THAN) if size else _are_photos(data):
+    if is_photo_size(size) if size else _are_photos(data):
         note(
             f"Colour images of more than {LARGER_THAN} pixels: the recipe {PHOTO} is run. Another one: "
             "--recipe edgenet-s --size 64x64x3, for a small network from fresh weights"
         )
         return PHOTO
     return default_recipe(None)
+
+
+def is_photo_size(size: tuple[int, int, int]) -> bool:
+    """Whether images of this height, width and channels are photos to the recipe `photo`."""
+    return size[2] == 3 and min(size[:2]) > LARGER_THAN
 
 
 def _are_photos(data: str) -> bool:

@@ -53,4 +53,4 @@ def command(console: Console, **options: Any) -> None:
     console.note(f"Wrote {path}")
     best = result.tuning.best
     name = artifact_name(best.artifact.path)
-    console.next(f"edgefm verify {name} --engine {best.engine}", f"edgefm infer photos/ --model {name}")
+    console.next(f"edgefm verify --engine {best.engine} {name}", f"edgefm infer photos/ --model {name}")

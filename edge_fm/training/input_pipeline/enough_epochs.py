@@ -123,6 +123,7 @@ def _transfer(recipe: Recipe) -> str:
         words += ["--size", f"{height}x{width}x{data.shape[2]}"]
     words += ["--group", data.group] if data.group else []
     words += ["--label-column", data.label_column] if data.label_column else []
+    words += ["--skip-unreadable", f"{data.skip_unreadable:g}"] if data.skip_unreadable else []
     if data.classes:
         words += ["--set", f"data.classes=[{', '.join(map(_toml, data.classes))}]"]
     if data.relabel:

@@ -88,7 +88,12 @@ def test_the_command_for_transfer_learning_is_one(tmp_path: Path, monkeypatch: p
 def test_the_command_for_transfer_learning_keeps_groups_and_classes() -> None:
     recipe = _recipe()
     data = dataclasses.replace(
-        recipe.data, group="sender", label_column="class", classes=("Coat", "Top"), relabel={'a "b"': "Top"}
+        recipe.data,
+        group="sender",
+        label_column="class",
+        classes=("Coat", "Top"),
+        relabel={'a "b"': "Top"},
+        skip_unreadable=0.02,
     )
     recipe = dataclasses.replace(recipe, data=data)
     _, lines = with_enough_epochs(recipe, _data(870), given=False)
@@ -98,6 +103,7 @@ def test_the_command_for_transfer_learning_keeps_groups_and_classes() -> None:
     again = with_keys(load_recipe("photo"), {key: tomllib.loads(f"value = {text}")["value"] for key, text in given})
     assert again.data.classes == ("Coat", "Top") and again.data.relabel == {'a "b"': "Top"}
     assert words[words.index("--group") + 1] == "sender" and words[words.index("--label-column") + 1] == "class"
+    assert words[words.index("--skip-unreadable") + 1] == "0.02"
 
 
 def test_a_file_is_told_from_a_name() -> None:
