@@ -155,7 +155,8 @@ def test_close_comes_back_where_a_signal_ended_a_call_before_it_told_so() -> Non
     closer.start()
     while not calls._closed:
         pass
-    calls._running.remove(threading.get_ident())  # what __exit__ does before it wakes who waits
+    with calls._changed:  # held by close() until it waits
+        calls._running.remove(threading.get_ident())  # what __exit__ does before it wakes who waits
     closer.join(HANG_S)
     assert not closer.is_alive()
 
