@@ -17,14 +17,16 @@ from edge_fm_runtime.errors import ExportError
 
 AIM_POINTS = 0.3
 """The estimated drop, in percentage points, up to which an artifact stays as plain calibration makes it."""
+_WORTHWHILE = 0.1
+"""The share of the drop that a measure which does not reach the aim must take away to be used; less is chance."""
 _CHECK_IMAGES = 500
 
 Measure: TypeAlias = Literal["bias correction", "equalization", "fast bias correction"]
 """What can be done beside plain calibration.
 
-- "bias correction": each layer's bias takes back the shift of its channels' means.
+- "bias correction": each layer's bias takes back the shift of its channels' means; for OpenVINO NNCF does it.
 - "equalization": channels get one range before they are quantized; the float model computes the same.
-- "fast bias correction": NNCF's, layer by layer on the float model's inputs, in the place of its usual one.
+- "fast bias correction": NNCF's, each layer by itself on the float model's inputs, in the place of its usual one.
 """
 
 Predict: TypeAlias = Callable[[Pixels], Probabilities]
@@ -109,7 +111,10 @@ def select_measures(
             break
     if trials[0].drop_points <= AIM_POINTS:
         return Selected((), {}, ())
-    best = min(trials, key=lambda trial: trial.drop_points)
+    best = trials[0]
+    for trial in trials[1:]:
+        if trial.drop_points <= AIM_POINTS or trial.drop_points < (1.0 - _WORTHWHILE) * best.drop_points:
+            best = trial
     record = {
         "measures": list(best.measures),
         "measures_tried": [
@@ -153,7 +158,11 @@ def estimated_drop(predictions: Probabilities, original: Probabilities, images: 
 
 def _note(trials: Sequence[Trial], best: Trial, count: int, kind: str, further: str) -> str:
     where = f"{count:,} calibration images" if kind == "calibration" else f"{count:,} images held out"
-    done = f"Used: {' and '.join(best.measures)}." if best.measures else "Nothing did better than calibration alone."
+    done = (
+        f"Used: {' and '.join(best.measures)}."
+        if best.measures
+        else "Nothing did clearly better than calibration alone."
+    )
     more = "" if best.drop_points <= AIM_POINTS else f" {further}"
     return (
         f"Calibration alone loses more than {AIM_POINTS:g} points. Estimated drop on {where}: "

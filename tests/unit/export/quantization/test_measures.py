@@ -75,9 +75,15 @@ def test_without_success_the_best_is_used_and_the_next_option_named() -> None:
     assert result.measures == ("bias correction",) and "--accuracy-control" in result.notes[0]
 
 
+def test_where_everything_is_lost_a_photo_more_or_less_selects_no_measure() -> None:
+    result, _ = selected({(): 40, ("bias correction",): 39, LADDER[1]: 38})
+    assert result.measures == () and result.record["measures"] == []
+    assert "Nothing did clearly better than calibration alone." in result.notes[0]
+
+
 def test_a_measure_that_is_impossible_is_named_and_left_out() -> None:
     results: dict[tuple[str, ...], int | str] = {(): 40, ("bias correction",): "other layers", LADDER[1]: 50}
     result, _ = selected(results)
     assert result.measures == () and result.record["measures"] == []
-    assert "did better" in result.notes[0]
+    assert "did clearly better" in result.notes[0]
     assert result.notes[1] == "bias correction could not be tried: other layers"

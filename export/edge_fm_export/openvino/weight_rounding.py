@@ -1,0 +1,246 @@
+"""Round the weights of an OpenVINO model so that its layers' outputs stay close: NNCF then finds the same integers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_fm_export.openvino.ir_float_layers import LAYERS
+from edge_fm_export.quantization.weight_rounding import MOST_INPUTS, Doubles, round_weights
+from edge_fm_runtime.arrays import Pixels
+from edge_fm_runtime.engines.openvino_core import shared_core
+
+Values = npt.NDArray[Any]
+
+_SAMPLES = 16_384
+"""Inputs that a layer's moments are of: with several times as many as weights of an output they have settled."""
+_EXPLICIT = ("explicit", "valid", "notset")
+"""Kinds of padding whose numbers a convolution carries."""
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A convolution or dense layer of the float model.
+
+    Attributes:
+        operation: of OpenVINO.
+        weights: float, as the operation has them.
+    """
+
+    operation: Any
+    weights: Values
+
+    @classmethod
+    def of(cls, operation: Any) -> _Layer:
+        return cls(operation, np.array(operation.input_value(1).get_node().data))
+
+    @property
+    def groups(self) -> int:
+        return len(self.weights) if self.operation.get_type_name() == "GroupConvolution" else 1
+
+    def rows(self, values: Values) -> Values:
+        """Values of the shape of the weights as `[G,O,N]`: groups, outputs of one, weights of an output."""
+        kind = self.operation.get_type_name()
+        if kind == "MatMul":
+            return (values if self.operation.get_attributes()["transpose_b"] else values.T)[None]
+        outputs = values.shape[1] if kind == "GroupConvolution" else values.shape[0]
+        return values.reshape(self.groups, outputs, -1)
+
+    def restored(self, rows: Values) -> Values:
+        """The inverse of `rows`."""
+        if self.operation.get_type_name() == "MatMul":
+            values: Values = rows[0]
+            return values if self.operation.get_attributes()["transpose_b"] else values.T
+        return rows.reshape(self.weights.shape)
+
+    def inputs(self, activation: Values, count: int, generator: np.random.Generator) -> Values:
+        """What at most `count` of the outputs, drawn at random, are computed of: `[G,samples,N]`.
+
+        Args:
+            activation: that the layer reads, float32 `[N,C,...]`, or `[...,C]` for a dense layer.
+            count: of outputs, over all images.
+            generator: draws them.
+        """
+        if self.operation.get_type_name() == "MatMul":
+            flat = activation.reshape(-1, activation.shape[-1])
+            return flat[_draw(len(flat), count, generator)][None]
+        attributes = self.operation.get_attributes()
+        pads = zip(attributes["pads_begin"], attributes["pads_end"], strict=True)
+        padded = np.pad(activation, ((0, 0), (0, 0), *pads))
+        sides = self.weights.shape[-(activation.ndim - 2) :]
+        axes = tuple(range(2, activation.ndim))
+        reach = [(side - 1) * step + 1 for side, step in zip(sides, attributes["dilations"], strict=True)]
+        windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axes)
+        thinned = [slice(None, None, step) for step in (1, 1, *attributes["strides"], *attributes["dilations"])]
+        windows = windows[tuple(thinned)]
+        places = (len(windows), *windows.shape[2 : activation.ndim])
+        drawn = _draw(int(np.prod(places)), count, generator)
+        where: list[Any] = list(np.unravel_index(drawn, places))
+        where.insert(1, slice(None))
+        taken = windows[tuple(where)]  # NumPy puts what was drawn first: [samples, channels, *sides]
+        inputs: Values = taken.reshape(len(drawn), self.groups, -1).transpose(1, 0, 2)
+        return inputs
+
+
+@dataclass
+class Inputs:
+    """What a layer reads: covariances and means over samples.
+
+    Sums are of the distances from the first samples' means, so that float32 products keep small variances beside large
+    means.
+
+    Attributes:
+        samples: how many were counted.
+    """
+
+    samples: int = 0
+    _origin: Values = field(default_factory=lambda: np.zeros(0, np.float32))
+    _products: Doubles = field(default_factory=lambda: np.zeros(0))
+    _sums: Doubles = field(default_factory=lambda: np.zeros(0))
+
+    def add(self, inputs: Values) -> None:
+        """Count `inputs`, float32 `[G,samples,N]`."""
+        if not self.samples:
+            self._origin = inputs.mean(axis=1, keepdims=True)
+            self._products, self._sums = np.zeros((1, 1, 1)), np.zeros((1, 1))
+        distances = inputs - self._origin
+        self._products = self._products + np.asarray(distances.transpose(0, 2, 1) @ distances, np.float64)
+        self._sums = self._sums + distances.sum(axis=1, dtype=np.float64)
+        self.samples += inputs.shape[1]
+
+    def is_finite(self) -> bool:
+        """Whether there are samples, and none that overflows."""
+        return self.samples > 0 and bool(np.isfinite(self._products).all() and np.isfinite(self._sums).all())
+
+    def means(self) -> Doubles:
+        """`[G,N]`."""
+        return np.asarray(self._origin[:, 0] + self._sums / self.samples, np.float64)
+
+    def covariances(self) -> Doubles:
+        """`[G,N,N]`."""
+        shift = self._sums / self.samples
+        return np.asarray(self._products / self.samples - shift[:, :, None] * shift[:, None, :])
+
+
+@dataclass(frozen=True)
+class RoundedWeights:
+    """Weights that NNCF quantizes to the integers that keep the layers' outputs.
+
+    Attributes:
+        values: float32, each of the shape that it had, by the operations' names.
+        left: names of the layers that NNCF rounds to the nearest: those of more than `MOST_INPUTS` weights an output,
+            those whose weights several operations read, those whose inputs overflow, and those of other kinds, such
+            as transposed convolutions.
+    """
+
+    values: Mapping[str, Values]
+    left: tuple[str, ...]
+
+    def without(self, kept: Collection[str]) -> RoundedWeights:
+        """Without the operations `kept`, which stay in float."""
+        values = {name: values for name, values in self.values.items() if name not in kept}
+        return RoundedWeights(values, tuple(name for name in self.left if name not in kept))
+
+
+def layer_inputs(model: Any, batches: Iterator[Pixels], images: int, seed: int) -> dict[str, Inputs]:
+    """What the layers of the float `model` (openvino.Model) read, by their operations' names.
+
+    Args:
+        model: stays as it is.
+        batches: calibration images, uint8 `[N,H,W,C]`.
+        images: how many these are.
+        seed: of the positions that are looked at.
+    """
+    from openvino import opset13 as ops
+
+    extended = model.clone()
+    own = len(extended.outputs)  # the added ones come after them
+    read = [_Layer.of(operation) for operation in extended.get_ordered_ops() if _is_supported(operation)]
+    layers = [layer for layer in read if layer.rows(layer.weights).shape[2] <= MOST_INPUTS]
+    extended.add_results([ops.result(layer.operation.input_value(0)) for layer in layers])
+    compiled = shared_core().compile_model(extended, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    generator = np.random.default_rng(seed)
+    found = {layer.operation.get_friendly_name(): Inputs() for layer in layers}
+    for batch in batches if layers else ():
+        results = compiled(batch)
+        count = -(-_SAMPLES * len(batch) // images)
+        for place, (layer, inputs) in enumerate(zip(layers, found.values(), strict=True)):
+            inputs.add(layer.inputs(np.asarray(results[own + place]), count, generator))
+    return found
+
+
+def rounded_weights(model: Any, trial: Any, inputs: Mapping[str, Inputs]) -> RoundedWeights:
+    """Find the integers that keep the outputs of the layers that NNCF quantizes.
+
+    Args:
+        model: the float model (openvino.Model).
+        trial: what NNCF makes of it, with any calibration: the integers of the weights do not depend on that.
+        inputs: of the layers.
+    """
+    originals = {operation.get_friendly_name(): operation for operation in model.get_ordered_ops()}
+    found, left = {}, []
+    for operation in trial.get_ordered_ops():
+        stored = _integers(operation.input_value(1).get_node()) if operation.get_type_name() in LAYERS else None
+        name = operation.get_friendly_name()
+        if stored is None:
+            continue
+        layer = _Layer.of(originals[name]) if name in inputs else None
+        if layer is None or stored[0].shape != layer.weights.shape or not inputs[name].is_finite():
+            left.append(name)
+            continue
+        scales = layer.rows(np.broadcast_to(stored[1], layer.weights.shape)).astype(np.float64)
+        weights, nearest = layer.rows(layer.weights).astype(np.float64), layer.rows(stored[0]).astype(np.int64)
+        read = inputs[name]
+        steps = round_weights(weights, scales[..., 0], nearest, read.covariances(), read.means(), read.samples)
+        # What stays as it was keeps its exact value, and so the row's largest weight, from which NNCF takes the scale.
+        found[name] = layer.restored(np.where(steps == nearest, weights, steps * scales).astype(np.float32))
+    return RoundedWeights(found, tuple(left))
+
+
+def with_weights(model: Any, weights: Mapping[str, Values]) -> Any:
+    """The model (openvino.Model), changed in place: its operations of these names read these weights."""
+    from openvino import opset13 as ops
+
+    for operation in model.get_ordered_ops():
+        if (values := weights.get(operation.get_friendly_name())) is not None:
+            constant = ops.constant(values)
+            constant.set_friendly_name(operation.input_value(1).get_node().get_friendly_name())
+            operation.input(1).replace_source_output(constant.output(0))
+    return model
+
+
+def _draw(total: int, count: int, generator: np.random.Generator) -> Values:
+    """At most `count` of the numbers below `total`, in order."""
+    return np.arange(total) if total <= count else np.sort(generator.choice(total, count, replace=False))
+
+
+def _is_supported(operation: Any) -> bool:
+    """Whether the operation is a layer whose inputs can be told, with weights of its own in float32."""
+    kind = operation.get_type_name()
+    if kind not in ("Convolution", "GroupConvolution", "MatMul"):
+        return False
+    attributes = operation.get_attributes()
+    constant = operation.input_value(1)
+    node = constant.get_node()
+    if node.get_type_name() != "Constant" or len(constant.get_target_inputs()) > 1 or node.data.dtype != np.float32:
+        return False
+    if kind == "MatMul":
+        return not attributes["transpose_a"] and node.data.ndim == 2
+    return str(attributes.get("auto_pad", "explicit")).lower() in _EXPLICIT
+
+
+def _integers(node: Any) -> tuple[Values, Values] | None:
+    """The 8-bit weights of a quantized layer and their scales; None where it has other ones."""
+    if node.get_type_name() != "Multiply":
+        return None
+    converted, scales = (value.get_node() for value in node.input_values())
+    if converted.get_type_name() != "Convert" or scales.get_type_name() != "Constant":
+        return None
+    constant = converted.input_value(0).get_node()
+    if constant.get_type_name() != "Constant" or constant.data.dtype != np.int8:
+        return None
+    return np.array(constant.data), np.array(scales.data)
