@@ -84,7 +84,7 @@ def build(context: BuildContext, folder: Path) -> Built:
     quantizer.keep_float(context.quantize.keep_float)
     if context.quantize.accuracy_control:
         quantized, record, notes = control_openvino(context, model, steering_images(context), quantizer.kept)
-        recorded |= record
+        recorded |= {**_record("nearest", "sequential"), **record}
     else:
         trials: dict[tuple[Measure, ...], Any] = {}
 
@@ -122,8 +122,8 @@ def round_by_outputs(context: BuildContext, source: Path) -> RoundedWeights:
     """
     images, model = require_calibration(context).images, shared_core().read_model(source)
     trial = quantize(context, model.clone(), correction="none", samples=1)
-    few = batches(images, static=context.static_batch, size=_ROUNDING_BATCH)
-    return rounded_weights(model, trial, layer_inputs(model, few, len(images), context.quantize.seed))
+    small = batches(images, static=context.static_batch, size=_ROUNDING_BATCH)
+    return rounded_weights(model, trial, layer_inputs(model, small, len(images), context.quantize.seed))
 
 
 class _Quantizer:
@@ -162,7 +162,7 @@ class _Quantizer:
         """How weights are rounded and biases corrected with these measures, for the metadata."""
         rounded, correction = self._rounded(), self._correction(measures)
         how = "nearest" if not rounded.values else "nearest and GPTQ" if rounded.left else "GPTQ"
-        return {"weight_rounding": how, "bias_correction": correction, "fast_bias_correction": correction == "fast"}
+        return _record(how, correction)
 
     def _correction(self, measures: tuple[Measure, ...]) -> BiasCorrection:
         if "fast bias correction" in measures:
@@ -219,6 +219,10 @@ class _Quantizer:
             self._context.static_batch,
             lambda model: runner(compile_model(model)),
         )
+
+
+def _record(rounding: str, correction: BiasCorrection) -> dict[str, Any]:
+    return {"weight_rounding": rounding, "bias_correction": correction, "fast_bias_correction": correction == "fast"}
 
 
 def _open(path: Path) -> Predict:

@@ -16,8 +16,8 @@ from edge_fm_runtime.engines.openvino_core import shared_core
 
 Values = npt.NDArray[Any]
 
-_SAMPLES = 16_384
-"""Inputs that a layer's moments are of: with several times as many as weights of an output they have settled."""
+_SAMPLES = 8_192
+"""Inputs that a layer's covariances are of: a few for each weight of an output are enough."""
 _EXPLICIT = ("explicit", "valid", "notset")
 """Kinds of padding whose numbers a convolution carries."""
 
@@ -99,17 +99,18 @@ class Inputs:
 
     samples: int = 0
     _origin: Values = field(default_factory=lambda: np.zeros(0, np.float32))
-    _products: Doubles = field(default_factory=lambda: np.zeros(0))
+    _products: Values = field(default_factory=lambda: np.zeros(0, np.float32))
     _sums: Doubles = field(default_factory=lambda: np.zeros(0))
 
     def add(self, inputs: Values) -> None:
         """Count `inputs`, float32 `[G,samples,N]`."""
+        groups, _, count = inputs.shape
         if not self.samples:
             self._origin = inputs.mean(axis=1, keepdims=True)
-            self._products, self._sums = np.zeros((1, 1, 1)), np.zeros((1, 1))
+            self._products, self._sums = np.zeros((groups, count, count), np.float32), np.zeros((groups, count))
         distances = inputs - self._origin
-        self._products = self._products + np.asarray(distances.transpose(0, 2, 1) @ distances, np.float64)
-        self._sums = self._sums + distances.sum(axis=1, dtype=np.float64)
+        self._products += distances.transpose(0, 2, 1) @ distances
+        self._sums += distances.sum(axis=1, dtype=np.float64)
         self.samples += inputs.shape[1]
 
     def is_finite(self) -> bool:
@@ -123,7 +124,10 @@ class Inputs:
     def covariances(self) -> Doubles:
         """`[G,N,N]`."""
         shift = self._sums / self.samples
-        return np.asarray(self._products / self.samples - shift[:, :, None] * shift[:, None, :])
+        covariances: Doubles = self._products.astype(np.float64)
+        covariances /= self.samples
+        covariances -= shift[:, :, None] * shift[:, None, :]
+        return covariances
 
 
 @dataclass(frozen=True)
@@ -173,13 +177,13 @@ def layer_inputs(model: Any, batches: Iterator[Pixels], images: int, seed: int) 
     return found
 
 
-def rounded_weights(model: Any, trial: Any, inputs: Mapping[str, Inputs]) -> RoundedWeights:
+def rounded_weights(model: Any, trial: Any, inputs: dict[str, Inputs]) -> RoundedWeights:
     """Find the integers that keep the outputs of the layers that NNCF quantizes.
 
     Args:
         model: the float model (openvino.Model).
         trial: what NNCF makes of it, with any calibration: the integers of the weights do not depend on that.
-        inputs: of the layers.
+        inputs: of the layers; emptied on the way, as they take more memory than the model.
     """
     originals = {operation.get_friendly_name(): operation for operation in model.get_ordered_ops()}
     found, left = {}, []
@@ -188,13 +192,13 @@ def rounded_weights(model: Any, trial: Any, inputs: Mapping[str, Inputs]) -> Rou
         name = operation.get_friendly_name()
         if stored is None:
             continue
-        layer = _Layer.of(originals[name]) if name in inputs else None
-        if layer is None or stored[0].shape != layer.weights.shape or not inputs[name].is_finite():
+        read = inputs.pop(name, None)
+        layer = _Layer.of(originals[name]) if read is not None and read.is_finite() else None
+        if read is None or layer is None or stored[0].shape != layer.weights.shape:
             left.append(name)
             continue
         scales = layer.rows(np.broadcast_to(stored[1], layer.weights.shape)).astype(np.float64)
         weights, nearest = layer.rows(layer.weights).astype(np.float64), layer.rows(stored[0]).astype(np.int64)
-        read = inputs[name]
         steps = round_weights(weights, scales[..., 0], nearest, read.covariances(), read.means(), read.samples)
         # What stays as it was keeps its exact value, and so the row's largest weight, from which NNCF takes the scale.
         found[name] = layer.restored(np.where(steps == nearest, weights, steps * scales).astype(np.float32))

@@ -41,7 +41,7 @@ def round_weights(
         weights: float `[G,O,N]`: groups, outputs of one, weights of an output.
         scales: of a step, `[G,O]`; rows with a scale of 0 stay as they are.
         nearest: `[G,O,N]`, the weights in steps as the quantizer rounds them.
-        covariances: `[G,N,N]`, of the inputs of a group.
+        covariances: `[G,N,N]`, of the inputs of a group; overwritten.
         means: `[G,N]`, of the inputs.
         samples: how many these are of; the fewer, the less is made of inputs that go together.
 
@@ -61,21 +61,18 @@ def round_weights(
     mean = np.where(alive, variances.mean(axis=1), 1.0)[:, None]
     told = (samples * variances + count * mean) / (samples + count)
     damping = max(_LEAST_DAMPING, count / samples) * np.maximum(told, _TINY * mean)
-    moments = covariances + means[:, :, None] * means[:, None, :] + damping[:, :, None] * np.eye(count)
-    order = np.argsort(-np.einsum("gii->gi", moments), axis=1, kind="stable")
-    ordered = moments[np.arange(groups)[:, None, None], order[:, :, None], order[:, None, :]]
+    order = np.argsort(-(variances + means**2 + damping), axis=1, kind="stable")
+    moments = covariances
+    moments += means[:, :, None] * means[:, None, :]
+    moments[:, np.arange(count), np.arange(count)] += damping
+    moments = moments[np.arange(groups)[:, None, None], order[:, :, None], order[:, None, :]]
     exact = weights / np.where(scales > 0, scales, 1.0)[..., None]
-    found = np.take_along_axis(
-        _compensated(
-            np.take_along_axis(exact, order[:, None, :], axis=2),
-            np.take_along_axis(nearest, order[:, None, :], axis=2),
-            _inverse_factor(ordered),
-        ),
-        np.argsort(order, axis=1)[:, None, :],
-        axis=2,
-    )
+    exact = np.take_along_axis(exact, order[:, None, :], axis=2)
+    nearest = np.take_along_axis(nearest, order[:, None, :], axis=2)
+    found = _compensated(exact, nearest, _inverse_factor(moments))
     better = _cost(exact - found, moments) < _cost(exact - nearest, moments)
-    return np.where((better & alive[:, None] & (scales > 0))[..., None], found, nearest)
+    found = np.where((better & alive[:, None] & (scales > 0))[..., None], found, nearest)
+    return np.take_along_axis(found, np.argsort(order, axis=1)[:, None, :], axis=2)
 
 
 def _inverse_factor(moments: Doubles) -> Doubles:
