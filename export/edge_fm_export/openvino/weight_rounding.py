@@ -198,6 +198,9 @@ def rounded_weights(model: Any, trial: Any, inputs: dict[str, Inputs]) -> Rounde
             left.append(name)
             continue
         scales = layer.rows(np.broadcast_to(stored[1], layer.weights.shape)).astype(np.float64)
+        if not np.array_equal(scales.min(axis=2), scales.max(axis=2)):
+            left.append(name)  # not one for each output
+            continue
         weights, nearest = layer.rows(layer.weights).astype(np.float64), layer.rows(stored[0]).astype(np.int64)
         steps = round_weights(weights, scales[..., 0], nearest, read.covariances(), read.means(), read.samples)
         # What stays as it was keeps its exact value, and so the row's largest weight, from which NNCF takes the scale.
