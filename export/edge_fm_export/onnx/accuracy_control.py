@@ -23,7 +23,7 @@ from edge_fm_export.quantization.steering import Drop, predict_all, steering_ima
 _RANKING_IMAGES = 64
 
 Floats = npt.NDArray[np.float32]
-Quantize = Callable[[Collection[str], Path], None]
+Quantize = Callable[[Collection[str], Path], object]
 
 
 @dataclass(frozen=True)

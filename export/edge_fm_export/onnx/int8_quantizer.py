@@ -12,10 +12,10 @@ import numpy as np
 
 from edge_fm_export.onnx import quantizable_nodes as onnx_graph
 from edge_fm_export.onnx.corrections.bias_correction import correct_biases
+from edge_fm_export.onnx.corrections.weight_rounding import OutputRounding
 from edge_fm_export.onnx.graph_edits import reset_header, to_bytes
 from edge_fm_export.onnx.int8_load_check import require_no_crash
 from edge_fm_export.onnx.int8_rewrites import assign_short_names, fold_prologue, unquantize_logits
-from edge_fm_export.onnx.kernel_rounding import round_pixel_kernels
 from edge_fm_export.quantization.cpu import IntegerSettings
 from edge_fm_export.quantization.selection import NothingToQuantizeError
 from edge_fm_runtime.arrays import Pixels, Probabilities
@@ -44,9 +44,10 @@ def quantize_file(
     *,
     settings: IntegerSettings,
     exclude: Collection[str] = (),
+    rounding: OutputRounding | None = None,
     correction: Callable[[], Iterator[Pixels]] | None = None,
     final: bool = True,
-) -> None:
+) -> str:
     """Quantize the float model `prepared` into `target`.
 
     Args:
@@ -55,8 +56,12 @@ def quantize_file(
         pixels: batches of uint8 `[N,H,W,C]` that calibrate.
         settings: see `integer_settings`.
         exclude: names of nodes that stay in float.
+        rounding: rounds the weights of `prepared`; None rounds each to the nearest.
         correction: gives batches of images with which biases are corrected; None leaves them as they were rounded.
         final: finalize the graph for a device; ORT's debugging tools need its own names instead.
+
+    Returns:
+        how weights are rounded: "GPTQ", "nearest" or "nearest and GPTQ".
 
     Raises:
         ExportError: nothing is left to quantize, or the quantizer fails.
@@ -105,15 +110,17 @@ def quantize_file(
             f"ONNX Runtime cannot quantize the model: {brief(error)}",
             hint="Use --precision fp16, or --format openvino.",
         ) from error
-    if settings.reduce_range or correction is not None:
+    how = "nearest"
+    if rounding is not None or correction is not None:
         quantized = onnx.load(target)
-        if settings.reduce_range:
-            round_pixel_kernels(quantized, model)
+        if rounding is not None:
+            how = rounding.apply(quantized)
         if correction is not None:
             correct_biases(quantized, model, correction())
         target.write_bytes(quantized.SerializeToString())
     if final:
         finalize_int8(target, prologue)
+    return how
 
 
 def predictor(model: Path) -> Callable[[Pixels], Probabilities]:

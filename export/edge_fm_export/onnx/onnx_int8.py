@@ -12,6 +12,7 @@ from edge_fm_export.context import BuildContext, Built
 from edge_fm_export.onnx.accuracy_control import control_onnx
 from edge_fm_export.onnx.corrections.bias_correction import add_zero_biases
 from edge_fm_export.onnx.corrections.equalization import equalize
+from edge_fm_export.onnx.corrections.weight_rounding import OutputRounding
 from edge_fm_export.onnx.int8_quantizer import CALIBRATION_METHOD, predictor, prepare, quantize_file
 from edge_fm_export.onnx.onnx_format import describe, fp32_model
 from edge_fm_export.onnx.simulation import OnnxSimulation
@@ -29,6 +30,8 @@ PAYLOAD = "model.onnx"
 LADDER: tuple[tuple[Measure, ...], ...] = (("bias correction",), ("equalization", "bias correction"))
 """Measured on EfficientNet-Lite0 and MobileNets with ImageNet weights: bias correction takes one pass over a hundred
 images, and left a fifth to a third of the divergence from the float model; see docs/explanation/int8.md."""
+_ROUNDING_BATCH = 8
+"""Every layer's input of one batch is in memory at once."""
 _CORRECTION_IMAGES = 128
 """Means and ranges of channels have settled by then."""
 
@@ -89,15 +92,16 @@ def _quantized(context: BuildContext) -> Int8Model:
     notes: tuple[str, ...] = (proven if settings.reduce_range else f"{proven} For other CPUs export with --any-cpu.",)
     context.progress("quantizing onnx", 0, 1)
     trials: dict[tuple[Measure, ...], Path] = {}
+    roundings: dict[tuple[Measure, ...], str] = {}
 
     def make(measures: tuple[Measure, ...]) -> Predict:
         trials[measures] = context.scratch / f"int8-measures-{len(trials)}.onnx"
-        quantizer.quantize((), trials[measures], measures)
+        roundings[measures] = quantizer.quantize((), trials[measures], measures)
         _require_loadable(trials[measures])
         return predictor(trials[measures])
 
     selected = select_measures(context, LADDER, make, predictor(prepared))
-    recorded |= selected.record
+    recorded |= {"weight_rounding": roundings[selected.measures], **selected.record}
     notes += selected.notes
     if context.quantize.accuracy_control:
         controlled = control_onnx(
@@ -111,6 +115,8 @@ def _quantized(context: BuildContext) -> Int8Model:
         target.write_bytes(trials[selected.measures].read_bytes())
     context.progress("quantizing onnx", 1, 1)
     weights_alone = "weights_int8" in recorded
+    if weights_alone:
+        recorded["weight_rounding"] = "nearest"
     explanation = (
         None
         if weights_alone
@@ -131,6 +137,7 @@ class _Quantizer:
     def __init__(self, context: BuildContext, prepared: Path, settings: IntegerSettings) -> None:
         self._context, self._prepared, self._settings = context, prepared, settings
         self._images = require_calibration(context).images
+        self._roundings: dict[bool, OutputRounding] = {}
         self.kept: tuple[str, ...] = ()
 
     def keep_float(self, layers: Collection[str]) -> tuple[str, ...]:
@@ -148,17 +155,28 @@ class _Quantizer:
 
     def quantize(
         self, kept_float: Collection[str], path: Path, measures: tuple[Measure, ...], *, final: bool = True
-    ) -> None:
-        """Write the quantized model to `path`, with the nodes `kept_float` in float."""
-        quantize_file(
+    ) -> str:
+        """Write the quantized model to `path`, with the nodes `kept_float` in float; return how weights are rounded."""
+        return quantize_file(
             self._source(measures),
             path,
             batches(self._images, static=self._context.static_batch),
             settings=self._settings,
             exclude={*self.kept, *kept_float},
+            rounding=self._rounding(equalized="equalization" in measures),
             correction=self._few if "bias correction" in measures else None,
             final=final,
         )
+
+    def _rounding(self, *, equalized: bool) -> OutputRounding:
+        """Of one float model; what it finds serves every way to quantize it."""
+        import onnx
+
+        if equalized not in self._roundings:
+            model = onnx.load(self._source(("equalization",)) if equalized else self._prepared)
+            small = partial(batches, self._images, static=self._context.static_batch, size=_ROUNDING_BATCH)
+            self._roundings[equalized] = OutputRounding(model, small, len(self._images), self._context.quantize.seed)
+        return self._roundings[equalized]
 
     def simulation(self, measures: tuple[Measure, ...], kept_float: Collection[str] = ()) -> OnnxSimulation:
         """The model in which one layer at a time is quantized, by these measures."""

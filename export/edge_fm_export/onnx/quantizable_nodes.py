@@ -129,18 +129,6 @@ def pixel_prologue(graph: Any) -> PixelPrologue | None:
         tensor = node.output[0]
 
 
-def pixel_convolutions(graph: Any) -> tuple[Any, ...]:
-    """The Conv nodes with constant weights that read the scaled pixels."""
-    view = GraphView(graph)
-    prologue = scaling_nodes(graph)
-    pixels = {i.name for i in graph.input} | {o for n in graph.node if n.name in prologue for o in n.output}
-    return tuple(
-        node
-        for node in graph.node
-        if node.op_type == "Conv" and node.input[0] in pixels and node.input[1] in view.constants
-    )
-
-
 def touched_tensors(graph: Any) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield each quantizable node with the activations it reads and writes, its activation function's included."""
     view = GraphView(graph)

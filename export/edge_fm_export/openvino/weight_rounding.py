@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_fm_export.openvino.ir_float_layers import LAYERS
-from edge_fm_export.quantization.weight_rounding import MOST_INPUTS, Doubles, round_weights
+from edge_fm_export.quantization.layer_inputs import (
+    Geometry,
+    Inputs,
+    Values,
+    convolution_inputs,
+    dense_inputs,
+    outputs_drawn,
+)
+from edge_fm_export.quantization.weight_rounding import MOST_INPUTS, round_layer
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.engines.openvino_core import shared_core
 
-Values = npt.NDArray[Any]
-
-_SAMPLES = 8_192
-"""Inputs that a layer's covariances are of: a few for each weight of an output are enough."""
 _EXPLICIT = ("explicit", "valid", "notset")
 """Kinds of padding whose numbers a convolution carries."""
 
@@ -66,68 +69,17 @@ class _Layer:
             generator: draws them.
         """
         if self.operation.get_type_name() == "MatMul":
-            flat = activation.reshape(-1, activation.shape[-1])
-            return flat[_draw(len(flat), count, generator)][None]
-        attributes = self.operation.get_attributes()
-        pads = zip(attributes["pads_begin"], attributes["pads_end"], strict=True)
-        padded = np.pad(activation, ((0, 0), (0, 0), *pads))
-        sides = self.weights.shape[-(activation.ndim - 2) :]
-        axes = tuple(range(2, activation.ndim))
-        reach = [(side - 1) * step + 1 for side, step in zip(sides, attributes["dilations"], strict=True)]
-        windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axes)
-        thinned = [slice(None, None, step) for step in (1, 1, *attributes["strides"], *attributes["dilations"])]
-        windows = windows[tuple(thinned)]
-        places = (len(windows), *windows.shape[2 : activation.ndim])
-        drawn = _draw(int(np.prod(places)), count, generator)
-        where: list[Any] = list(np.unravel_index(drawn, places))
-        where.insert(1, slice(None))
-        taken = windows[tuple(where)]  # NumPy puts what was drawn first: [samples, channels, *sides]
-        inputs: Values = taken.reshape(len(drawn), self.groups, -1).transpose(1, 0, 2)
-        return inputs
-
-
-@dataclass
-class Inputs:
-    """What a layer reads: covariances and means over samples.
-
-    Sums are of the distances from the first samples' means, so that float32 products keep small variances beside large
-    means.
-
-    Attributes:
-        samples: how many were counted.
-    """
-
-    samples: int = 0
-    _origin: Values = field(default_factory=lambda: np.zeros(0, np.float32))
-    _products: Values = field(default_factory=lambda: np.zeros(0, np.float32))
-    _sums: Doubles = field(default_factory=lambda: np.zeros(0))
-
-    def add(self, inputs: Values) -> None:
-        """Count `inputs`, float32 `[G,samples,N]`."""
-        groups, _, count = inputs.shape
-        if not self.samples:
-            self._origin = inputs.mean(axis=1, keepdims=True)
-            self._products, self._sums = np.zeros((groups, count, count), np.float32), np.zeros((groups, count))
-        distances = inputs - self._origin
-        self._products += distances.transpose(0, 2, 1) @ distances
-        self._sums += distances.sum(axis=1, dtype=np.float64)
-        self.samples += inputs.shape[1]
-
-    def is_finite(self) -> bool:
-        """Whether there are samples, and none that overflows."""
-        return self.samples > 0 and bool(np.isfinite(self._products).all() and np.isfinite(self._sums).all())
-
-    def means(self) -> Doubles:
-        """`[G,N]`."""
-        return np.asarray(self._origin[:, 0] + self._sums / self.samples, np.float64)
-
-    def covariances(self) -> Doubles:
-        """`[G,N,N]`."""
-        shift = self._sums / self.samples
-        covariances: Doubles = self._products.astype(np.float64)
-        covariances /= self.samples
-        covariances -= shift[:, :, None] * shift[:, None, :]
-        return covariances
+            return dense_inputs(activation, count, generator)
+        found = self.operation.get_attributes()
+        geometry = Geometry(
+            sides=self.weights.shape[-(activation.ndim - 2) :],
+            strides=found["strides"],
+            dilations=found["dilations"],
+            pads_begin=found["pads_begin"],
+            pads_end=found["pads_end"],
+            groups=self.groups,
+        )
+        return convolution_inputs(activation, geometry, count, generator)
 
 
 @dataclass(frozen=True)
@@ -171,7 +123,7 @@ def layer_inputs(model: Any, batches: Iterator[Pixels], images: int, seed: int) 
     found = {layer.operation.get_friendly_name(): Inputs() for layer in layers}
     for batch in batches if layers else ():
         results = compiled(batch)
-        count = -(-_SAMPLES * len(batch) // images)
+        count = outputs_drawn(len(batch), images)
         for place, (layer, inputs) in enumerate(zip(layers, found.values(), strict=True)):
             inputs.add(layer.inputs(np.asarray(results[own + place]), count, generator))
     return found
@@ -197,12 +149,13 @@ def rounded_weights(model: Any, trial: Any, inputs: dict[str, Inputs]) -> Rounde
         if read is None or layer is None or stored[0].shape != layer.weights.shape:
             left.append(name)
             continue
-        scales = layer.rows(np.broadcast_to(stored[1], layer.weights.shape)).astype(np.float64)
-        if not np.array_equal(scales.min(axis=2), scales.max(axis=2)):
-            left.append(name)  # not one for each output
+        weights, scales, nearest = (
+            layer.rows(values) for values in (layer.weights, np.broadcast_to(stored[1], layer.weights.shape), stored[0])
+        )
+        steps = round_layer(weights, scales, nearest, read)
+        if steps is None:
+            left.append(name)
             continue
-        weights, nearest = layer.rows(layer.weights).astype(np.float64), layer.rows(stored[0]).astype(np.int64)
-        steps = round_weights(weights, scales[..., 0], nearest, read.covariances(), read.means(), read.samples)
         # What stays as it was keeps its exact value, and so the row's largest weight, from which NNCF takes the scale.
         found[name] = layer.restored(np.where(steps == nearest, weights, steps * scales).astype(np.float32))
     return RoundedWeights(found, tuple(left))
@@ -218,11 +171,6 @@ def with_weights(model: Any, weights: Mapping[str, Values]) -> Any:
             constant.set_friendly_name(operation.input_value(1).get_node().get_friendly_name())
             operation.input(1).replace_source_output(constant.output(0))
     return model
-
-
-def _draw(total: int, count: int, generator: np.random.Generator) -> Values:
-    """At most `count` of the numbers below `total`, in order."""
-    return np.arange(total) if total <= count else np.sort(generator.choice(total, count, replace=False))
 
 
 def _is_supported(operation: Any) -> bool:

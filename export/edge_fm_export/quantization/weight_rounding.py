@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Doubles = npt.NDArray[np.float64]
+from edge_fm_export.quantization.layer_inputs import Doubles, Inputs, Values
+
 Integers = npt.NDArray[np.int64]
 
 MOST_INPUTS = 4608
@@ -27,6 +28,28 @@ _TINY = 1e-4
 _BLOCK = 128
 _TOLERANCE = 1e-3
 """Of a step: what the limit of a row may miss a whole step by, from float32."""
+
+
+def round_layer(weights: Values, scales: Values, nearest: Values, inputs: Inputs) -> Integers | None:
+    """The integers that keep a layer's outputs closest; None where they cannot be told.
+
+    Args:
+        weights: float `[G,O,N]`: groups, outputs of one, weights of an output.
+        scales: of a step, of that shape.
+        nearest: integers of that shape, the weights in steps as the quantizer rounds them.
+        inputs: of the layer.
+    """
+    one = scales[..., :1]
+    if not inputs.is_finite() or not (scales == one).all() or weights.shape[2] > MOST_INPUTS:
+        return None
+    return round_weights(
+        weights.astype(np.float64),
+        one[..., 0].astype(np.float64),
+        nearest.astype(np.int64),
+        inputs.covariances(),
+        inputs.means(),
+        inputs.samples,
+    )
 
 
 def round_weights(

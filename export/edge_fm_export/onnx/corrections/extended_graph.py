@@ -14,9 +14,9 @@ from edge_fm_runtime.system.brief_errors import brief
 
 
 def run_extended(
-    model: Any, outputs: Sequence[str], batches: Iterator[Pixels]
-) -> Iterator[tuple[int, list[npt.NDArray[np.float64]]]]:
-    """Yield for each batch of images `[N,H,W,C]` its size, and the values of `outputs` of the `ModelProto`.
+    model: Any, outputs: Sequence[str], batches: Iterator[Pixels], dtype: type[Any] = np.float64
+) -> Iterator[tuple[int, list[npt.NDArray[Any]]]]:
+    """Yield for each batch of images `[N,H,W,C]` its size, and the values of `outputs` of the `ModelProto` as `dtype`.
 
     Raises:
         ExportError: ONNX Runtime cannot run the model.
@@ -29,6 +29,6 @@ def run_extended(
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
         for batch in batches:
-            yield len(batch), [np.asarray(value, np.float64) for value in session.run(list(outputs), {name: batch})]
+            yield len(batch), [np.asarray(value, dtype) for value in session.run(list(outputs), {name: batch})]
     except Exception as error:
         raise ExportError(f"ONNX Runtime cannot measure the model's layers: {brief(error)}") from error

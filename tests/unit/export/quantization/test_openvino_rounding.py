@@ -12,7 +12,8 @@ import pytest
 from edge_fm_export.context import BuildContext, EvaluationSet, QuantizeOptions
 from edge_fm_export.openvino.openvino_int8 import LADDER, _Quantizer
 from edge_fm_export.openvino.quantizer import compile_model, runner
-from edge_fm_export.openvino.weight_rounding import Inputs, RoundedWeights, _integers, _Layer
+from edge_fm_export.openvino.weight_rounding import RoundedWeights, _integers, _Layer
+from edge_fm_export.quantization.layer_inputs import Inputs
 
 ov = pytest.importorskip("openvino")
 ops = pytest.importorskip("openvino.opset13")
