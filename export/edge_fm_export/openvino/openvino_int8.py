@@ -1,7 +1,7 @@
 """OpenVINO int8 by NNCF: static, weights per channel, layers that cost too much left in float on demand.
 
 Weights are rounded so that each layer's outputs stay close (`quantization.weight_rounding`). That leaves nearly nothing
-for NNCF's correction of biases to do, which adds noise of its own: `benchmarks/artifacts/openvino_weight_rounding.py`
+for NNCF's correction of biases to do, which adds noise of its own: `benchmarks/artifacts/weight_rounding.py`
 shows the divergence from the float model with either, with both and with none.
 """
 
