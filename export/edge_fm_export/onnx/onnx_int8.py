@@ -28,7 +28,7 @@ from edge_fm_runtime.errors import ExportError
 
 PAYLOAD = "model.onnx"
 LADDER: tuple[tuple[Measure, ...], ...] = (("bias correction",), ("equalization", "bias correction"))
-"""Measured on EfficientNet-Lite0 and MobileNets, with the nearest weights: bias correction takes one pass over a hundred
+"""Measured on EfficientNet-Lite0 and MobileNets with the nearest weights: bias correction takes one pass over a hundred
 images, and left a fifth to a third of the divergence from the float model; see docs/explanation/int8.md."""
 _ROUNDING_BATCH = 8
 """Every layer's input of one batch is in memory at once."""
