@@ -98,12 +98,13 @@ class Inputs:
     def add(self, inputs: Values) -> None:
         """Count `inputs`, float32 `[G,samples,N]`."""
         groups, _, count = inputs.shape
-        if not self.samples:
-            self._origin = inputs.mean(axis=1, keepdims=True)
-            self._products, self._sums = np.zeros((groups, count, count), np.float32), np.zeros((groups, count))
-        distances = inputs - self._origin
-        self._products += distances.transpose(0, 2, 1) @ distances
-        self._sums += distances.sum(axis=1, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):  # `is_finite` tells
+            if not self.samples:
+                self._origin = inputs.mean(axis=1, keepdims=True)
+                self._products, self._sums = np.zeros((groups, count, count), np.float32), np.zeros((groups, count))
+            distances = inputs - self._origin
+            self._products += distances.transpose(0, 2, 1) @ distances
+            self._sums += distances.sum(axis=1, dtype=np.float64)
         self.samples += inputs.shape[1]
 
     def is_finite(self) -> bool:

@@ -40,16 +40,19 @@ def round_layer(weights: Values, scales: Values, nearest: Values, inputs: Inputs
         inputs: of the layer.
     """
     one = scales[..., :1]
-    if not inputs.is_finite() or not (scales == one).all() or weights.shape[2] > MOST_INPUTS:
+    if not inputs.is_finite() or not (scales == one).all():
         return None
-    return round_weights(
-        weights.astype(np.float64),
-        one[..., 0].astype(np.float64),
-        nearest.astype(np.int64),
-        inputs.covariances(),
-        inputs.means(),
-        inputs.samples,
-    )
+    try:
+        return round_weights(
+            weights.astype(np.float64),
+            one[..., 0].astype(np.float64),
+            nearest.astype(np.int64),
+            inputs.covariances(),
+            inputs.means(),
+            inputs.samples,
+        )
+    except np.linalg.LinAlgError:  # inputs that vary by nothing beside their means
+        return None
 
 
 def round_weights(

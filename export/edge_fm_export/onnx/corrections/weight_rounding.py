@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,7 @@ class OutputRounding:
 
     def __init__(self, prepared: Any, batches: Callable[[], Iterator[Pixels]], images: int, seed: int) -> None:
         self._prepared, self._batches, self._images, self._seed = prepared, batches, images, seed
+        self._layers = {layer.node.name: layer for layer in _layers(prepared)}
         self._inputs: dict[str, Inputs] | None = None
         self._found: dict[str, Values | None] = {}
 
@@ -98,14 +99,15 @@ class OutputRounding:
 
         view = GraphView(quantized.graph)
         twins = {node.name: node for node in quantized.graph.node}
-        layers = {layer.node.name: layer for layer in _layers(self._prepared)}
         ways = set()
         for node in self._prepared.graph.node:
             stored = _integers(view, twins.get(node.name)) if node.op_type in COMPUTE else None
             if stored is None:
                 continue
             name, nearest, scales = stored
-            steps = self._rounded(layers[node.name], nearest, scales) if node.name in layers else None
+            layer = self._layers.get(node.name)
+            known = layer is not None and layer.weights.shape == nearest.shape
+            steps = self._rounded(self._layers[node.name], nearest, scales) if known else None
             ways.add("nearest" if steps is None else "GPTQ")
             if steps is not None:
                 view.constants[name].CopyFrom(numpy_helper.from_array(steps, name))
@@ -116,7 +118,8 @@ class OutputRounding:
         name = layer.node.name
         if name not in self._found:
             if self._inputs is None:
-                self._inputs = _layer_inputs(self._prepared, self._batches(), self._images, self._seed)
+                layers = list(self._layers.values())
+                self._inputs = _layer_inputs(self._prepared, layers, self._batches(), self._images, self._seed)
             read = self._inputs.pop(name)  # it may take more memory than the layer
             rows = [layer.rows(values) for values in (layer.weights, np.broadcast_to(scales, nearest.shape), nearest)]
             steps = round_layer(rows[0], rows[1], rows[2], read)
@@ -140,11 +143,12 @@ def _integers(view: GraphView, node: Any) -> tuple[str, Values, Values] | None:
     return maker.input[0], values, scales
 
 
-def _layer_inputs(prepared: Any, batches: Iterator[Pixels], images: int, seed: int) -> dict[str, Inputs]:
-    """What the layers of the float `ModelProto` read, by the names of their nodes."""
+def _layer_inputs(
+    prepared: Any, layers: Sequence[_Layer], batches: Iterator[Pixels], images: int, seed: int
+) -> dict[str, Inputs]:
+    """What layers of the float `ModelProto` read, by the names of their nodes."""
     import onnx
 
-    layers = _layers(prepared)
     extended = onnx.ModelProto()
     extended.CopyFrom(prepared)
     present = {output.name for output in extended.graph.output}

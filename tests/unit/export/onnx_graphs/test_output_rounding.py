@@ -46,7 +46,7 @@ def test_layers_outputs_are_closer_on_images_that_were_not_seen(tmp_path: Path, 
     onnx.save(prepared, tmp_path / "float.onnx")
     settings = replace(integer_settings(), reduce_range=reduce_range)
     calibration, unseen = images(128, 1), images(400, 2)
-    read = _layer_inputs(prepared, iter([unseen]), len(unseen), 0)
+    read = _layer_inputs(prepared, _layers(prepared), iter([unseen]), len(unseen), 0)
     rounding = OutputRounding(prepared, lambda: iter([calibration]), len(calibration), 0)
     found: dict[str, list[Any]] = {}
     errors: dict[str, list[float]] = {}

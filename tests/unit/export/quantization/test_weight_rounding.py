@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_fm_export.quantization.weight_rounding import round_weights
+from edge_fm_export.quantization.layer_inputs import Inputs
+from edge_fm_export.quantization.weight_rounding import round_layer, round_weights
 
 
 def layer(seed: int, groups: int, outputs: int, count: int, samples: int, limit: float = 127.0) -> tuple[Any, ...]:
@@ -92,3 +93,18 @@ def test_dead_inputs_and_dead_outputs_stay_as_they_are() -> None:
     assert np.array_equal(found[0, 1], nearest[0, 1])
     assert np.array_equal(found[1], nearest[1])
     assert not np.array_equal(found[0], nearest[0])
+
+
+@pytest.mark.parametrize("broken", ["overflow", "scales", "constant"])
+def test_layers_of_which_nothing_can_be_told_are_left(broken: str) -> None:
+    weights, scales, nearest, values = layer(8, 1, 3, 9, 200)
+    steps = np.broadcast_to(scales[..., None], weights.shape).copy()
+    if broken == "overflow":
+        values[0, 0, 0] = np.inf
+    elif broken == "scales":
+        steps[0, 0, 1] *= 2.0
+    else:
+        values = 1e12 + 1e-3 * values
+    inputs = Inputs()
+    inputs.add(values if broken == "constant" else values.astype(np.float32))
+    assert round_layer(weights, steps, nearest, inputs) is None
