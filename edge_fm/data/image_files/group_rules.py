@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -57,7 +58,14 @@ def groups_of_folder(
     if column not in table.columns:
         raise DataError(f"{file} has no column {column!r}; it has {', '.join(table.columns)}.", hint=HOW)
     paths = table.path_column(group=column)
-    known = {_normalized(row[paths]): row[column] for row in table.rows}
+    known: dict[str, str] = {}
+    for number, row in enumerate(table.rows):
+        before = known.setdefault(_normalized(row[paths]), row[column])
+        if before != row[column]:
+            raise DataError(
+                f"{table.where(number)}: {row[paths]} is of the group {row[column]!r} here and of {before!r} before.",
+                hint="Each image is of one group: correct the row, or leave it out.",
+            )
 
     def find(image_file: ImageFile) -> str | None:
         return known.get(image_file.name) or None
@@ -119,7 +127,7 @@ def _with_groups(
 
 def _normalized(path: str) -> str:
     """A path of a table as the images of a folder are named."""
-    return path.replace("\\", "/").removeprefix("./")
+    return posixpath.normpath(path.replace("\\", "/"))
 
 
 def _advice(folder: Path, column: str) -> str:

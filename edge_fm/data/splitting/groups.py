@@ -1,13 +1,14 @@
 """Divide images by group: no person, camera or day is on both sides, each class in its share as far as groups allow.
 
 Both functions are greedy over the groups, and their order is drawn as that of all splits is (see `order`), so that a
-seed means the same split with every version of every library. scikit-learn's StratifiedGroupKFold makes folds in the
-same way, but promises no order between its versions, and has no share that is held out once.
+seed means the same split with every version of every library and on every CPU. scikit-learn's StratifiedGroupKFold
+makes folds in the same way, but promises no order between its versions, and has no share that is held out once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 
 import numpy as np
 import numpy.typing as npt
@@ -140,8 +141,11 @@ def fold_groups(
     sums = np.zeros((folds, counts.shape[1]))
     fold_of = np.zeros(len(counts), np.int64)
     for place, group in enumerate(order.tolist()):
-        # None stays empty.
-        fold = place if place < folds else int(np.argmin(sums @ (counts[group] * weights)))
+        has = counts[group] > 0
+        # Not `sums @ ...`: each CPU's BLAS adds in its own order, and folds that are equally full would be told apart
+        # by what that rounds.
+        full = [fsum(row) for row in sums[:, has] * (counts[group] * weights)[has]]
+        fold = place if place < folds else full.index(min(full))  # none stays empty
         fold_of[group] = fold
         sums[fold] += counts[group]
     return fold_of[numbers]

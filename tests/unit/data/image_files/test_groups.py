@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from edge_fm.data import Preparation, Split, load_dataset, prepare, split_validation
 from edge_fm.data.splitting.groups import fold_groups, hold_out_groups
+from edge_fm.data.splitting.order import permutation
 from edge_fm.training import Recipe, with_overrides
 from edge_fm.training.input_pipeline.recipe_data import training_and_validation
 from edge_fm.training.search.crossval_folds import assign_folds
@@ -69,6 +70,29 @@ def test_groups_that_are_not_to_be_had(group: str, message: str, hint: str, fold
     with pytest.raises(DataError, match=message) as error:
         load_dataset(str(folder), group=group)
     assert hint.replace("\\", "") in (error.value.hint or "")
+
+
+def test_an_image_of_two_groups_is_refused_however_it_is_spelled(folder: Path, tmp_path: Path) -> None:
+    lines = (folder / "index.csv").read_text().splitlines()
+    (folder / "twice.csv").write_text("\n".join([*lines, "./cat/../cat/003.png,cat,p3"]) + "\n")
+    assert load_dataset(str(folder), group="twice.csv:person").train.groups, "the same group twice is no contradiction"
+    (folder / "twice.csv").write_text("\n".join([*lines, "./cat/../cat/003.png,cat,p4"]) + "\n")
+    with pytest.raises(
+        DataError, match=r"twice.csv, line 42: .*cat/003.png is of the group 'p4' here and of 'p3' before"
+    ):
+        load_dataset(str(folder), group="twice.csv:person")
+    (folder / "twice.csv").unlink()
+
+
+def test_folds_of_groups_of_equal_size_are_those_of_exact_arithmetic() -> None:
+    """Ties are decided by the order of the folds, not by what the CPU's BLAS rounds."""
+    for seed, (classes, people, folds) in enumerate([(3, 20, 5), (7, 23, 4), (29, 41, 5), (12, 30, 7)]):
+        per = np.random.default_rng(seed).integers(1, 4, classes)
+        labels = np.tile(np.repeat(np.arange(classes), per), people)
+        groups = [f"p{person:02}" for person in range(people) for _ in range(per.sum())]
+        assigned = fold_groups(labels, groups, folds=folds, seed=seed).reshape(people, -1)
+        drawn = permutation(people, 7, seed)
+        np.testing.assert_array_equal(assigned[drawn], np.tile(np.arange(people)[:, None] % folds, per.sum()))
 
 
 def test_a_group_in_two_splits_of_the_sources_own_is_refused(folder: Path) -> None:
