@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def list_manifest(path: Path, *, group: str = "", label_column: str = "", multi_
     outside = 0
     for number, row in enumerate(table.rows):
         part: PartName = "train" if split is None else _part(table, number, split)
-        name = row[files].replace("\\", "/").removeprefix("./")
+        name = _name(row[files])
         outside += not (folder / name).resolve().is_relative_to(root)
         image_file = ImageFile(folder / name, int(labels[number]), name, row[column] if column else "")
         parts.setdefault(part, []).append(image_file)
@@ -77,6 +78,11 @@ def list_manifest(path: Path, *, group: str = "", label_column: str = "", multi_
     return Listing(path, names, parts, notes, "leave the class out.", multi_label)
 
 
+def _name(cell: str) -> str:
+    """The path that a cell names, as images of folders are named."""
+    return cell.replace("\\", "/").removeprefix("./")
+
+
 def _group_column(table: Table, group: str) -> str:
     """The column of the groups; empty where there is none."""
     if group == NO_GROUPS:
@@ -91,6 +97,7 @@ def _group_column(table: Table, group: str) -> str:
 def _check_rows(table: Table, files: str, labels: Sequence[str], group: str, *, empty_labels: bool = False) -> None:
     """Refuse empty cells, but for labels where images may have none, and files that are listed twice."""
     needed = () if empty_labels else labels
+    folder = table.path.parent.absolute()
     first: dict[str, int] = {}
     for number, row in enumerate(table.rows):
         for column, what in ((files, "file"), *((label, "label") for label in needed), (group, "group")):
@@ -100,11 +107,14 @@ def _check_rows(table: Table, files: str, labels: Sequence[str], group: str, *, 
                     hint="Fill it in, or leave the row out."
                     + (" To read the source without groups: --group none" if what == "group" else ""),
                 )
-        before = first.setdefault(row[files], number)
+        # One file may be spelled in several ways: a/b.jpg, ./a/b.jpg, x/../a/b.jpg, or from the root.
+        before = first.setdefault(normpath(folder / _name(row[files])), number)
         if before != number:
             theirs, ours = (", ".join(cells[c] for c in labels) for cells in (table.rows[before], row))
+            spelled = table.rows[before][files]
             raise DataError(
                 f"{table.where(number)}: {row[files]} was listed before, in line {table.lines[before]}"
+                + ("" if spelled == row[files] else f" ({spelled})")
                 + ("." if theirs == ours else f", as {theirs}; here it is {ours}."),
                 hint="List each image once: leave one of the rows out.",
             )

@@ -135,6 +135,16 @@ def test_a_image_that_is_listed_twice_is_refused(folder: Path, tmp_path: Path) -
         load_dataset(str(manifest), label_column="kind")
 
 
+@pytest.mark.parametrize("spelled", ["./{}", "x/../{}", "{folder}/{}", "cat//..//{}", "cat\\..\\{}"])
+def test_a_file_is_listed_twice_however_it_is_spelled(spelled: str, folder: Path) -> None:
+    lines = [",".join(row) for row in rows(folder)]
+    again = spelled.format("cat/000.png", folder=folder) + ",dog,s0"
+    manifest = write(folder / "again.csv", "file,class,sender", [*lines, again])
+    with pytest.raises(DataError, match=r"line 26: .*listed before, in line 2 \(cat/000.png\), as cat; here it is dog"):
+        load_dataset(str(manifest))
+    manifest.unlink()
+
+
 def test_a_missing_file_is_unreadable_and_a_manifest_in_the_wrong_place_says_so(folder: Path, tmp_path: Path) -> None:
     manifest = write(tmp_path / "list.csv", FULL, full(folder, {0: "gone.png,cat,cats,s0"}))
     with pytest.raises(DataError, match=r"1 of 24 images cannot be read"):
