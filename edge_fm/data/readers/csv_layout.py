@@ -89,6 +89,13 @@ def find_layout(path: Path, chunk: list[tuple[int, str]], shape: Shape | None) -
     by_name = _by_header(path, cells, shape) if header and not numbered else None
     label, dropped, note = by_name or _by_values(path, rows, len(cells), shape, header, counts=_is_counter(firsts))
     pixels = tuple(i for i in range(len(cells)) if i != label and i not in dropped)
+    if rows and not any(is_number(row[i]) for row in rows for i in pixels):
+        raise DataError(
+            f"{path} has no column of pixels, which are numbers, and none that names image files; its columns are "
+            f"{_named(cells, range(len(cells)))}.",
+            hint="Where a column names image files, write them with their suffix, such as photos/cat.jpg; for images "
+            "in the file itself, add a column for each pixel.",
+        )
     return Layout(path, delimiter, len(cells), label, pixels, header, note)
 
 

@@ -101,6 +101,10 @@ def test_csv_errors_name_the_line(line: str, message: str, tmp_path: Path) -> No
         (b"label,p1,p2\n", "no rows"),
         (b"hello\n", "single column"),
         (b"label,p1\n0,\xff\n", "not UTF-8"),
+        (b"id,label\nabc,cat\ndef,dog\n", r"no column of pixels.*none that names image files.*id \(column 1\), label"),
+        (b"label,id\ncat,abc\ndog,def\n", "no column of pixels"),
+        (b"name,label\nfoo,cat\nbar,dog\n", r"no column of pixels.*name \(column 1\), label \(column 2\)"),
+        (b"id,label\n001,a\n002,b\n", "no column of pixels"),
         (b"label,p1,p2\n0,1,2\n0,1,3\n1,1,4\n1,1,5\n", "2 values each, which is not a square"),
     ],
 )
@@ -118,6 +122,6 @@ def test_csv_labels_are_held_against_the_names(tmp_path: Path) -> None:
 
 
 def test_a_row_that_holds_no_numbers_is_named(tmp_path: Path) -> None:
-    (tmp_path / "set.csv").write_bytes(b"lab\x01\0\0el,l\x01\0\n,\x01\x0055")
-    with pytest.raises(DataError, match=r"set\.csv, line 2"):
+    (tmp_path / "set.csv").write_bytes(b"label,l\x01\0\n1,5\n1,\x01\x0055")
+    with pytest.raises(DataError, match=r"set\.csv, line 3"):
         load_dataset(str(tmp_path / "set.csv"))
