@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 LISTED = 20
+_OF_WHAT_GUESSING_LEAVES = 0.5
 _ROUNDING = 1e-9
 """Of a mean of equal numbers."""
 
@@ -49,7 +50,9 @@ def label_suspects(
     """At most twenty labels to check, the most doubtful first.
 
     An image is a suspect where the probability of another class is at least what images of that class get on average
-    (confident learning, Northcutt et al. 2021); the order is by how far it is above that of the label.
+    (confident learning, Northcutt et al. 2021); the order is by how far it is above that of the label. A model that
+    itself is wrong too often says nothing of labels: none is a suspect where it is right on less than half of the
+    images that always guessing the most frequent class would get wrong.
 
     Args:
         probabilities: `[N,classes]`, of a model that did not learn from these images.
@@ -70,6 +73,9 @@ def label_suspects(
     # A class without images has no average, and none is called by its name.
     usual = np.where(counts > 0, np.bincount(truth, weights=own, minlength=values.shape[1]) / np.maximum(counts, 1), 2)
     predicted = values.argmax(axis=1)
+    guessing = counts.max() / len(truth)
+    if (predicted == truth).mean() < guessing + _OF_WHAT_GUESSING_LEAVES * (1 - guessing):
+        return ()
     score = values.max(axis=1)
     doubtful = np.flatnonzero((predicted != truth) & (score >= usual[predicted] - _ROUNDING))
     order = doubtful[np.argsort(own[doubtful] - score[doubtful], kind="stable")][:LISTED]

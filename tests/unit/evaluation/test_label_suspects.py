@@ -40,6 +40,14 @@ def test_wrong_labels_are_found_and_hard_images_are_not() -> None:
     assert label_suspects(probabilities[:0], labels[:0], NAMES) == ()
 
 
+def test_a_model_that_is_wrong_itself_makes_no_label_a_suspect() -> None:
+    probabilities, labels = _predictions(list(range(0, 60, 2)))  # right on half of three classes
+    assert label_suspects(probabilities, labels, NAMES) == ()
+    two = np.array([[0.9, 0.1]] * 50 + [[0.1, 0.9]] * 2)
+    frequent = np.array([0] * 45 + [1] * 5 + [1, 0])  # guessing the first class would be right on 46 of 52, too
+    assert label_suspects(two, frequent, NAMES[:2]) == ()
+
+
 def test_the_twenty_most_doubtful_are_listed() -> None:
     probabilities, labels = _predictions(list(range(0, 90, 3)), 300)
     probabilities[6] = [0.97, 0.01, 0.02]
