@@ -5,6 +5,7 @@ The score is the highest probability: all that an artifact returns.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -182,14 +183,15 @@ def _reason(enough: list[ThresholdRow], right: list[ThresholdRow], goals: Goals,
         )
     if not right:
         best = max(enough, key=lambda row: row.accuracy or 0.0)
+        reached = math.floor(100 * (best.accuracy or 0.0)) / 100
         return (
             f"no threshold makes {100 * goals.target_accuracy:g}% of at least {LEAST_LABELLED} labels right; the best "
-            f"is {100 * (best.accuracy or 0.0):.1f}% at {best.threshold:g}. Another goal: edgefm export "
-            "--target-accuracy 0.8"
+            f"is {100 * (best.accuracy or 0.0):.1f}% at {best.threshold:g}. "
+            + (f"A goal that is reached: edgefm export --target-accuracy {reached:g}" if reached else "Train longer.")
         )
     fewest = min(right, key=lambda row: row.others_accepted or 0.0)
     return (
         f"where {100 * goals.target_accuracy:g}% of the labels are right, at least "
         f"{100 * (fewest.others_accepted or 0.0):.1f}% of other things get one, more than {100 * goals.max_others:g}%. "
-        "Another goal: edgefm export --max-others 0.5"
+        f"A goal that is reached: edgefm export --max-others {math.ceil(100 * (fewest.others_accepted or 0.0)) / 100:g}"
     )

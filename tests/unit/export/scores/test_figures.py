@@ -122,9 +122,12 @@ def test_a_goal_that_cannot_be_reached_gives_no_threshold_and_says_why() -> None
     found = fit_rejection(predictions, labels, dataset="made up")
     assert found.threshold is None and found.selected is None
     assert "no threshold makes 92%" in str(found.reason) and "50.0%" in str(found.reason)
+    assert str(found.reason).endswith("A goal that is reached: edgefm export --target-accuracy 0.5")
+    assert fit_rejection(predictions, labels, dataset="made up", goals=Goals(0.5)).threshold is not None
     good, right = two_classes((0.9, True, 100))
     found = fit_rejection(good, right, dataset="x", others={"hats": np.tile([[0.999, 0.001]], (10, 1))})
     assert found.threshold is None and "100.0% of other things get one, more than 25%" in str(found.reason)
+    assert str(found.reason).endswith("edgefm export --max-others 1")
     found = fit_rejection(*two_classes((0.9, True, 19)), dataset="x")
     assert found.threshold is None and "there are 19 validation images" in str(found.reason)
 
