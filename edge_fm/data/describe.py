@@ -7,6 +7,7 @@ from typing import Any
 
 from edge_fm.data.dataset import Dataset, balance
 from edge_fm.data.image_files.unreadable import unreadable_in_words
+from edge_fm.data.splitting.conflicts import label_conflicts
 from edge_fm_export.gate.fingerprints import fingerprints
 
 _LISTED = 6
@@ -64,8 +65,8 @@ def dataset_info(dataset: Dataset) -> dict[str, Any]:
 
     Returns:
         `name, source, shape, classes, label_names, hash, splits` (of each its `n`, the `balance` of its classes and,
-        where it has `groups`, how many),
-        `duplicates` (copies beyond the first, and test and validation images that training has too), `files` (name ->
+        where it has `groups`, how many), `duplicates` (copies beyond the first, and test and validation images that
+        training has too), `label_conflicts` (`files` and `labels` of copies whose labels differ), `files` (name ->
         `path, bytes, sha256`), `notes`, and `licence, homepage, citation` where they are known.
 
     Example:
@@ -76,6 +77,7 @@ def dataset_info(dataset: Dataset) -> dict[str, Any]:
     train, test = fingerprints(dataset.train.images), fingerprints(dataset.test.images)
     validation = [] if dataset.validation is None else fingerprints(dataset.validation.images)
     seen = set(train)
+    conflicts = label_conflicts(dataset.splits, dataset.label_names)
     return {
         "name": dataset.name,
         "source": dataset.source,
@@ -97,6 +99,7 @@ def dataset_info(dataset: Dataset) -> dict[str, Any]:
             "test_in_train": sum(key in seen for key in test),
             **({"validation_in_train": sum(key in seen for key in validation)} if validation else {}),
         },
+        "label_conflicts": [{"files": list(one.files), "labels": list(one.labels)} for one in conflicts],
         "files": {
             name: {"path": file.path, "bytes": file.bytes, "sha256": file.sha256}
             for name, file in dataset.files.items()

@@ -6,7 +6,7 @@ All of it is a function of the dataset and the settings, so that it can be repea
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from edge_fm.data.dataset import Dataset, Split, join, make_dataset
 from edge_fm.data.sources import absolute_source
 from edge_fm.data.splits import Indices, hold_out_count
+from edge_fm.data.splitting.conflicts import conflicts_in_words, label_conflicts
 from edge_fm.data.splitting.groups import hold_out_groups
 from edge_fm_export.gate.fingerprints import fingerprints
 from edge_fm_runtime.errors import DataError
@@ -105,10 +106,13 @@ def prepare(dataset: Dataset, preparation: Preparation) -> Dataset:
             pooled = [split for split in (train, validation, test) if split is not None]
             train = join(pooled)
         if preparation.deduplicate:
+            _refuse_conflicts(dataset.name, {"train": train}, names)
             train = _without_copies(train, (), (), notes)
         train, test = _split(dataset, train, preparation, notes)
         validation = None  # drawn from the training images, as the split says
     elif preparation.deduplicate:
+        own = {} if validation is None else {"validation": validation}
+        _refuse_conflicts(dataset.name, {"train": train, **own, "test": test}, names)
         validation_prints = () if validation is None else fingerprints(validation.images)
         train = _without_copies(train, fingerprints(test.images), validation_prints, notes)
     if preparation.samples:
@@ -204,6 +208,16 @@ def _say_classes(dataset: Dataset, new: tuple[str, ...], table: np.ndarray[Any, 
         return ", ".join(given)
     images = sum(int((table[split.labels] < 0).sum()) for split in dataset.splits.values())
     return f"{', '.join(given)}; {left_out} class{'es' * (left_out != 1)} left out, with {images:,} images"
+
+
+def _refuse_conflicts(name: str, splits: Mapping[str, Split], label_names: Sequence[str]) -> None:
+    """Refuse to drop copies where that would decide which of two labels is right."""
+    conflicts = label_conflicts(splits, label_names)
+    if conflicts:
+        raise DataError(
+            f"Copies cannot be dropped from {name}: {conflicts_in_words(conflicts)}",
+            hint="Which label is right is for you to say: delete the copies whose labels are wrong, or correct them.",
+        )
 
 
 def _without_copies(

@@ -28,6 +28,11 @@ def print_dataset(described: DataDescription) -> None:
         f"test images that are in train too: {copies['test_in_train']:,}"
         + (f"; validation images that are: {copies['validation_in_train']:,}." if "validation" in splits else ".")
     )
+    if info["label_conflicts"]:
+        from edge_fm.data.splitting.conflicts import LabelConflict, conflicts_in_words
+
+        conflicts = [LabelConflict(tuple(one["files"]), tuple(one["labels"])) for one in info["label_conflicts"]]
+        print_line(f"{conflicts_in_words(conflicts)} Delete the copies whose labels are wrong, or correct them.")
     if info.get("files"):
         print_table("Files", ["file", "SHA-256"], [[n, f["sha256"]] for n, f in info["files"].items()])
 

@@ -54,7 +54,8 @@ def info_command(console: Console, **options: Any) -> None:
     copies = described.facts["duplicates"]
     twice = copies["train"] or copies["test_in_train"] or copies.get("validation_in_train")
     source = _pasted(**options)
-    without_copies = " --set data.deduplicate=true" if twice else ""
+    # Where copies have different labels, dropping them would be refused.
+    without_copies = " --set data.deduplicate=true" if twice and not described.facts["label_conflicts"] else ""
     console.next(f"edgefm data show {source}", f"edgefm train --data {source}{without_copies}")
 
 

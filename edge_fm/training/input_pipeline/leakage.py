@@ -123,7 +123,9 @@ def leak_rows(found: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
     ]
 
 
-def notes_of_copies(train_split: Split, validation_split: Split, test: Split | None, *, drawn: bool) -> list[str]:
+def notes_of_copies(
+    train_split: Split, validation_split: Split, test: Split | None, *, drawn: bool, droppable: bool = True
+) -> list[str]:
     """Warnings of images that are in two splits, one for each pair of splits that share some.
 
     Args:
@@ -131,6 +133,7 @@ def notes_of_copies(train_split: Split, validation_split: Split, test: Split | N
         validation_split: the validation images.
         test: the test images; None where they are not used.
         drawn: whether the validation images were taken out of the training split.
+        droppable: whether `data.deduplicate` would drop them; it refuses to where copies have different labels.
     """
     from edge_fm_export.gate.fingerprints import fingerprints
 
@@ -144,13 +147,27 @@ def notes_of_copies(train_split: Split, validation_split: Split, test: Split | N
         copies = sum(key in known for key in keys)
         if copies:
             remedy = "--set data.deduplicate=true drops them."
-            if not drawn and where != "training":
+            if not droppable or (not drawn and where != "training"):
                 remedy = f"Move them out of {where} or {evaluated}."
             notes.append(
                 f"{copies:,} of the {len(keys):,} {evaluated} images are among the {where} images: {evaluated} figures "
                 f"will be too good. {remedy}"
             )
     return notes
+
+
+def note_of_conflicts(dataset: Dataset, *, test: bool) -> str:
+    """A warning of copies whose labels differ; empty where there are none.
+
+    Args:
+        dataset: what is learned.
+        test: whether the test images are used.
+    """
+    from edge_fm.data.splitting.conflicts import conflicts_in_words, label_conflicts
+
+    used = {name: split for name, split in dataset.splits.items() if test or name != "test"}
+    conflicts = label_conflicts(used, dataset.label_names)
+    return f"{conflicts_in_words(conflicts)} Correct the labels, or delete the wrong copies." if conflicts else ""
 
 
 def notes_of_leaks(leaks: tuple[Leak, ...], validation_split: Split) -> list[str]:

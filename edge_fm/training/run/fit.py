@@ -26,7 +26,7 @@ from edge_fm.training.distillation.teacher_predictions import TeacherPredictions
 from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epoch
 from edge_fm.training.input_pipeline.checks import check_augmentation, check_classes, check_clock, check_dataset
 from edge_fm.training.input_pipeline.enough_epochs import with_epochs_of_steps
-from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
+from edge_fm.training.input_pipeline.leakage import find_leaks, note_of_conflicts, notes_of_copies, notes_of_leaks
 from edge_fm.training.input_pipeline.other_things import with_other_things
 from edge_fm.training.input_pipeline.photo_augmentation import photo_classes
 from edge_fm.training.input_pipeline.recipe_data import training_and_validation
@@ -122,10 +122,20 @@ def train(
         check_classes(dataset, train_split, validation_split)
         photo_classes(recipe.augmentation, dataset.label_names)
         leaks = find_leaks(recipe, dataset, validation_split, test=test)
+        conflicts = note_of_conflicts(dataset, test=test)
         copies = notes_of_copies(
-            train_split, validation_split, dataset.test if test else None, drawn=dataset.validation is None
+            train_split,
+            validation_split,
+            dataset.test if test else None,
+            drawn=dataset.validation is None,
+            droppable=not conflicts,
         )
-        for line in (precision_note(recipe.training.precision), *copies, *notes_of_leaks(leaks, validation_split)):
+        for line in (
+            precision_note(recipe.training.precision),
+            *copies,
+            conflicts,
+            *notes_of_leaks(leaks, validation_split),
+        ):
             if line:
                 note(line)
 

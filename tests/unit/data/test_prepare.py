@@ -107,9 +107,10 @@ def test_samples_keep_the_shares_and_the_test_split() -> None:
 
 def test_copies_are_dropped_and_counted() -> None:
     dataset = make()
-    images, labels = dataset.train.images.copy(), dataset.train.labels
+    images, labels = dataset.train.images.copy(), dataset.train.labels.copy()
     images[7], images[50], images[60] = images[3], images[3], dataset.test.images[2]
     images[61] = images[60]
+    labels[[7, 50]], labels[[60, 61]] = labels[3], dataset.test.labels[2]
     copied = make_dataset("copied", "copied", NAMES, Split(images, labels), dataset.test)
     made = prepare(copied, Preparation(deduplicate=True))
     assert made.notes["duplicates_removed"] == {"repeated": 2, "in_test": 2}

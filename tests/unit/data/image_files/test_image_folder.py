@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from datafiles import write_images
 from PIL import Image
 
 from edge_fm.data import Preparation, dataset_info, load_dataset, prepare
-from edge_fm.training.input_pipeline.leakage import notes_of_copies
+from edge_fm.training.input_pipeline.leakage import note_of_conflicts, notes_of_copies
 from edge_fm.training.input_pipeline.recipe_data import notes_of_preparation, training_and_validation
 from edge_fm.training.recipe import Recipe
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
@@ -85,17 +86,43 @@ def test_classes_may_be_called_like_a_part_or_begin_with_an_underscore(tmp_path:
 
 def test_training_images_that_validation_has_too_can_be_dropped(tmp_path: Path) -> None:
     write_images(tmp_path / "train", {"a": 6, "b": 6})
-    write_images(tmp_path / "val", {"a": 2, "b": 2})  # the same seed: the images of a are those of train/a
+    write_images(tmp_path / "val", {"a": 1, "b": 1}, seed=3)
     write_images(tmp_path / "test", {"a": 2, "b": 2}, seed=2)
+    for label in "ab":
+        shutil.copyfile(tmp_path / "train" / label / "000.png", tmp_path / "val" / label / "copy.png")
     dataset = load_dataset(str(tmp_path))
     copies = dataset_info(dataset)["duplicates"]["validation_in_train"]
     assert dataset.validation is not None
     (note,) = notes_of_copies(dataset.train, dataset.validation, dataset.test, drawn=False)
-    assert copies >= 2 and f"{copies} of the 4 validation images" in note and "deduplicate=true" in note
+    assert copies == 2 and "2 of the 4 validation images" in note and "deduplicate=true" in note
+    assert note_of_conflicts(dataset, test=True) == ""
     clean = prepare(dataset, Preparation(deduplicate=True))
     assert clean.notes["duplicates_removed"]["in_validation"] == copies
     assert clean.validation is not None and len(clean.train) == 12 - copies
     assert notes_of_copies(clean.train, clean.validation, clean.test, drawn=False) == []
+
+
+def test_copies_with_another_label_are_named_and_none_of_them_is_dropped(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", {"a": 6, "b": 6})
+    write_images(tmp_path / "val", {"a": 1, "b": 1}, seed=3)
+    write_images(tmp_path / "test", {"a": 2, "b": 2}, seed=2)
+    shutil.copyfile(tmp_path / "train/a/002.png", tmp_path / "train/b/copy.png")
+    shutil.copyfile(tmp_path / "test/a/000.png", tmp_path / "train/b/tested.png")
+    dataset = load_dataset(str(tmp_path))
+    assert dataset_info(dataset)["label_conflicts"] == [
+        {"files": ["train/a/002.png", "train/b/copy.png"], "labels": ["a", "b"]},
+        {"files": ["train/b/tested.png", "test/a/000.png"], "labels": ["b", "a"]},
+    ]
+    said = note_of_conflicts(dataset, test=True)
+    assert said.startswith("2 images have copies with another label: train/a/002.png (a) = train/b/copy.png (b), ")
+    assert note_of_conflicts(dataset, test=False).startswith("1 image has copies with another label")
+    assert dataset.validation is not None
+    (note,) = notes_of_copies(dataset.train, dataset.validation, dataset.test, drawn=False, droppable=False)
+    assert note.endswith("Move them out of training or test.")
+    for asked in (Preparation(deduplicate=True), Preparation(deduplicate=True, pool=True, split=(0.6, 0.2, 0.2))):
+        with pytest.raises(DataError, match=r"cannot be dropped from .*train/b/copy.png \(b\)") as caught:
+            prepare(dataset, asked)
+        assert "delete the copies whose labels are wrong" in str(caught.value.hint)
 
 
 def test_a_split_anew_may_pool_validation_images(tmp_path: Path) -> None:
