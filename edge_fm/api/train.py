@@ -59,13 +59,8 @@ class TrainOptions:
 
 
 _DEFAULTS = TrainOptions()
-_KEYS = {
-    "epochs": "training.epochs",
-    "batch_size": "training.batch_size",
-    "freeze": "model.freeze",
-    "unfreeze": "model.unfreeze",
-}
-"""Options -> the keys of a recipe that they set, of those that are fitted to the number of photos."""
+_FITTED = ("epochs", "batch_size", "freeze", "unfreeze")
+"""Options whose keys of the recipe are fitted to the number of photos."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +147,10 @@ def prepare_training(
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, notes_of_preparation
     from edge_fm.training.optimization.initial_weights import check_weights
     from edge_fm.training.recipe.keys import with_keys
+    from edge_fm.training.recipe.overrides import OPTION_KEYS, check_given_once
     from edge_fm_runtime.errors import TrainingError
 
+    check_given_once({**vars(options), "data": data}, options.settings, "--set")
     folder: Path | None
     if resume:
         folder = latest_run(RUNS) if out is None else Path(out)
@@ -196,7 +193,7 @@ def prepare_training(
         check_weights(edited.model.name, edited.model.weights)
     dataset = load_recipe_data(edited, progress=progress, note=note)
     if fits_photos:
-        given = {key for option, key in _KEYS.items() if getattr(options, option)} | set(options.settings)
+        given = {OPTION_KEYS[option] for option in _FITTED if getattr(options, option)} | set(options.settings)
         edited = fitted(edited, dataset, given=given, note=note)
     for line in notes_of_preparation(edited, dataset):  # after it was fitted, which decides what validation images do
         note(line)
