@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,7 @@ def train(
     Args:
         recipe: name or file; None for the usual one of the model or, without a model, of the data, or, with
             `resume`, the run's own.
-        data: what to learn from; None for the recipe's.
+        data: what to learn from; None for the recipe's. With `resume` the place that the run's own data were moved to.
         out: the run's folder; None for a new one under runs/, or, with `resume`, the newest.
         options: what to change in the recipe.
         resume: go on with an unfinished run.
@@ -159,7 +159,11 @@ def prepare_training(
                 f"There is no run to resume in {folder}.",
                 hint="Name one with --out, or leave --resume out to start one.",
             )
-        shipped = load_recipe(folder / "recipe.toml" if recipe is None else recipe)
+        of_run = folder / "recipe.toml"
+        shipped = load_recipe(of_run if recipe is None else recipe)
+        if data is not None and (recipe is None or Path(recipe).resolve() == of_run.resolve()):
+            # The run's own data in another place: the rest of [data] is about them, and stays.
+            shipped = replace(shipped, data=replace(shipped.data, source=data))
     else:
         folder = None if out is None else Path(out)
         recipe = recipe or usual_recipe(options.model, data, options.size, note=note)

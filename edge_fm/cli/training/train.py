@@ -14,7 +14,11 @@ from edge_fm.cli.options import PATH, console_options, each_once, setting, size_
 
 @click.command("train")
 @click.option("--model", metavar="NAME", help="Model to train; `edgefm models` lists them. Default: the recipe's.")
-@click.option("--data", metavar="SOURCE", help="What to learn from; see `edgefm data`. Default: the recipe's.")
+@click.option(
+    "--data",
+    metavar="SOURCE",
+    help="What to learn from; see `edgefm data`. Default: the recipe's. With --resume: where the run's data are now.",
+)
 @size_option
 @source_options
 @click.option("--epochs", type=int, help="Passes over the training images. Default: the recipe's.")
