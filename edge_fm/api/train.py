@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,13 +59,8 @@ class TrainOptions:
 
 
 _DEFAULTS = TrainOptions()
-_KEYS = {
-    "epochs": "training.epochs",
-    "batch_size": "training.batch_size",
-    "freeze": "model.freeze",
-    "unfreeze": "model.unfreeze",
-}
-"""Options -> the keys of a recipe that they set, of those that are fitted to the number of photos."""
+_FITTED = ("epochs", "batch_size", "freeze", "unfreeze")
+"""Options whose keys of the recipe are fitted to the number of photos."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +110,7 @@ def train(
     Args:
         recipe: name or file; None for the usual one of the model or, without a model, of the data, or, with
             `resume`, the run's own.
-        data: what to learn from; None for the recipe's.
+        data: what to learn from; None for the recipe's. With `resume` the place that the run's own data were moved to.
         out: the run's folder; None for a new one under runs/, or, with `resume`, the newest.
         options: what to change in the recipe.
         resume: go on with an unfinished run.
@@ -152,8 +147,10 @@ def prepare_training(
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, notes_of_preparation
     from edge_fm.training.optimization.initial_weights import check_weights
     from edge_fm.training.recipe.keys import with_keys
+    from edge_fm.training.recipe.overrides import OPTION_KEYS, check_given_once
     from edge_fm_runtime.errors import TrainingError
 
+    check_given_once({**vars(options), "data": data}, options.settings, "--set")
     folder: Path | None
     if resume:
         folder = latest_run(RUNS) if out is None else Path(out)
@@ -162,7 +159,11 @@ def prepare_training(
                 f"There is no run to resume in {folder}.",
                 hint="Name one with --out, or leave --resume out to start one.",
             )
-        shipped = load_recipe(folder / "recipe.toml" if recipe is None else recipe)
+        of_run = folder / "recipe.toml"
+        shipped = load_recipe(of_run if recipe is None else recipe)
+        if data is not None and (recipe is None or Path(recipe).resolve() == of_run.resolve()):
+            # The run's own data in another place: the rest of [data] is about them, and stays.
+            shipped = replace(shipped, data=replace(shipped.data, source=data))
     else:
         folder = None if out is None else Path(out)
         recipe = recipe or usual_recipe(options.model, data, options.size, note=note)
@@ -196,7 +197,7 @@ def prepare_training(
         check_weights(edited.model.name, edited.model.weights)
     dataset = load_recipe_data(edited, progress=progress, note=note)
     if fits_photos:
-        given = {key for option, key in _KEYS.items() if getattr(options, option)} | set(options.settings)
+        given = {OPTION_KEYS[option] for option in _FITTED if getattr(options, option)} | set(options.settings)
         edited = fitted(edited, dataset, given=given, note=note)
     for line in notes_of_preparation(edited, dataset):  # after it was fitted, which decides what validation images do
         note(line)

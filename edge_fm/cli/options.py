@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,6 +101,14 @@ def setting(example: str) -> Parsed:
         return key.strip(), parse_value(value.strip())
 
     return Parsed("setting", parse)
+
+
+def each_once(pairs: Sequence[tuple[str, Any]], option: str) -> dict[str, Any]:
+    """The names and values of a repeatable option, each name once; another value for one is a usage error."""
+    names = [name for name, _ in pairs]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise click.BadParameter(f"{twice[0]} is given twice. Leave one out.", param_hint=option)
+    return dict(pairs)
 
 
 def option_group(*options: Callable[[F], F]) -> Callable[[F], F]:

@@ -5,6 +5,7 @@ EdgeFMError                       exit 1   the root: catch this one
 ├── DataError                     exit 1   a dataset, an image folder, a CSV, ... is not what it should be
 │   └── DownloadError             exit 1   no source of a dataset could be reached
 ├── RecipeError                   exit 1   a recipe names something unknown or contradicts itself
+│   └── GivenTwiceError           exit 2   a key of a recipe is given two values: by an option and by --set or --grid
 ├── TrainingError                 exit 1   a training run cannot start, go on or be resumed
 │   └── DivergedError             exit 1   the loss became infinite or not a number
 ├── ModelError                    exit 1   a Keras model (or its weights) cannot be read or is not an image classifier
@@ -76,6 +77,12 @@ class DownloadError(DataError):
 
 class RecipeError(EdgeFMError):
     """A recipe names something unknown or contradicts itself."""
+
+
+class GivenTwiceError(RecipeError):
+    """A key of a recipe is given two values."""
+
+    exit_code = 2
 
 
 class TrainingError(EdgeFMError):

@@ -87,21 +87,22 @@ def search(
     from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
     from edge_fm.training.recipe.file import load_search
+    from edge_fm.training.recipe.overrides import check_given_once
     from edge_fm.training.search.search import search as run_search
 
     recipe = recipe or usual_recipe(None, data, size, note=note)
     shipped, plan = load_search(recipe)
-    edited = edited_recipe(
-        recipe,
-        shipped,
-        data=data,
-        size=size,
-        skip_unreadable=skip_unreadable,
-        group=group,
-        label_column=label_column,
-        epochs=epochs,
-        seed=seed,
-    )
+    changes: dict[str, Any] = {
+        "data": data,
+        "size": size,
+        "skip_unreadable": skip_unreadable,
+        "group": group,
+        "label_column": label_column,
+        "epochs": epochs,
+        "seed": seed,
+    }
+    check_given_once(changes, (dimension.path for dimension in plan.dimensions), f"the [search.space] of {recipe}:")
+    edited = edited_recipe(recipe, shipped, **changes)
     folder = RUNS / f"search-{edited.name}" if out is None else Path(out)
     require_keras_installed("The search")
     dataset = load_recipe_data(edited, progress=progress, note=note)

@@ -95,20 +95,21 @@ def sweep(
     from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import load_recipe
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data
+    from edge_fm.training.recipe.overrides import check_given_once
     from edge_fm.training.search.sweep import sweep as run_sweep
 
+    changes: dict[str, Any] = {
+        "data": data,
+        "size": size,
+        "skip_unreadable": skip_unreadable,
+        "group": group,
+        "label_column": label_column,
+        "epochs": epochs,
+    }
+    check_given_once(changes, grid, "--grid")
     recipe = recipe or usual_recipe(None, data, size, note=note)
     shipped = load_recipe(recipe)
-    edited = edited_recipe(
-        recipe,
-        shipped,
-        data=data,
-        size=size,
-        skip_unreadable=skip_unreadable,
-        group=group,
-        label_column=label_column,
-        epochs=epochs,
-    )
+    edited = edited_recipe(recipe, shipped, **changes)
     folder = RUNS / f"sweep-{edited.name}" if out is None else Path(out)
     require_keras_installed("The sweep")
 

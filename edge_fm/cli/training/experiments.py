@@ -13,7 +13,7 @@ from edge_fm.cli.console.console import Console, shell_word
 from edge_fm.cli.console.experiments_table import print_pairs, print_rows
 from edge_fm.cli.console.interrupt import call_interruptibly
 from edge_fm.cli.console.train_run import epoch_printer
-from edge_fm.cli.options import FOLDER, Parsed, console_options, setting
+from edge_fm.cli.options import FOLDER, Parsed, console_options, each_once, setting
 
 _SOME_FAILED = 4
 _LARGEST_SEED = 2**32 - 1
@@ -96,13 +96,15 @@ def command(
         console.show(pair_classes(pairings_of), print_pairs)
         return
     names, everything, seeds = options["names"], options["everything"], options["seeds"]
-    edits = ({} if weights is None else {"model.weights": weights}) | dict(changes)
+    edits = ({} if weights is None else {"model.weights": weights}) | each_once(changes, "--set")
     if (edits or seeds or options["precision"]) and not (names or everything):
         raise click.UsageError("--weights, --set, --seeds and --precision belong to --run NAME or --all.")
     if edits and not names:
         raise click.UsageError("--weights and --set belong to --run NAME.")
     if seeds and "seed" in edits:
         raise click.UsageError("--seeds and --set seed=N exclude each other.")
+    if weights is not None and "model.weights" in dict(changes):
+        raise click.UsageError("--weights and --set model.weights=... exclude each other.")
     if options["precision"] and "training.precision" in edits:
         raise click.UsageError("--precision and --set training.precision=... exclude each other.")
     if names or everything:

@@ -9,12 +9,16 @@ import click
 
 from edge_fm.cli.console.console import Console, shell_word
 from edge_fm.cli.console.study_tables import print_run
-from edge_fm.cli.options import PATH, console_options, setting, size_option, source_options
+from edge_fm.cli.options import PATH, console_options, each_once, setting, size_option, source_options
 
 
 @click.command("train")
 @click.option("--model", metavar="NAME", help="Model to train; `edgefm models` lists them. Default: the recipe's.")
-@click.option("--data", metavar="SOURCE", help="What to learn from; see `edgefm data`. Default: the recipe's.")
+@click.option(
+    "--data",
+    metavar="SOURCE",
+    help="What to learn from; see `edgefm data`. Default: the recipe's. With --resume: where the run's data are now.",
+)
 @size_option
 @source_options
 @click.option("--epochs", type=int, help="Passes over the training images. Default: the recipe's.")
@@ -79,7 +83,9 @@ def command(
     from edge_fm.api.train import TrainOptions, prepare_training
     from edge_fm.cli.console.train_run import epoch_printer, train_run
 
-    options = TrainOptions(**changes, model_options=dict(model_options), settings=dict(settings))
+    options = TrainOptions(
+        **changes, model_options=each_once(model_options, "--option"), settings=each_once(settings, "--set")
+    )
     prepared = console.call(prepare_training, recipe=recipe, data=data, out=out, options=options, resume=resume)
     with prepared.folder() as run:
         console.note(prepared.announcement(run))

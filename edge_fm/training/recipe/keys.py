@@ -10,6 +10,13 @@ from edge_fm.training.recipe.table import recipe_from_table, recipe_table
 from edge_fm.training.recipe.toml_text import parse_toml
 from edge_fm_runtime.errors import RecipeError
 
+TABLE_EXAMPLES = {
+    "data.relabel": '{Sandal = "shoe", Sneaker = "shoe"}',
+    "model.options": "{dropout = 0.2}",
+    "optimizer.rates": "{stem = 0.1}",
+}
+"""Keys of a recipe that hold a table -> a value of each as TOML writes it."""
+
 
 def with_keys(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """Set keys of a recipe.
@@ -79,8 +86,16 @@ def _put(table: dict[str, Any], path: str, value: Any) -> None:
         here = here.setdefault(name, {})
         if not isinstance(here, dict):
             raise RecipeError(f"{path!r} is not a key of a recipe: {name!r} is not a table.")
-    if not last or (isinstance(here.get(last), dict) and not isinstance(value, dict)):
+    is_table = isinstance(here.get(last), dict)
+    if is_table and path in TABLE_EXAMPLES and not isinstance(value, dict):
+        example = f"{path}={TABLE_EXAMPLES[path]}"
         raise RecipeError(
-            f"{path!r} is not a key of a recipe.", hint="Write section.key, such as optimizer.learning_rate or seed."
+            f"{path} must be a table as TOML writes it, got {value!r}.",
+            hint=f"Write names and values in braces, and all of it in quotes for the shell, such as '{example}'",
+        )
+    if not last or (is_table and not isinstance(value, dict)):
+        raise RecipeError(
+            f"{path!r} is not a key of a recipe{', but a section' if is_table else ''}.",
+            hint="Write section.key, such as optimizer.learning_rate or seed.",
         )
     here[last] = value

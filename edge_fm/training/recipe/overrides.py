@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edge_fm.models import FREEZE_OPTIONS, find_model, find_name
 from edge_fm.training.recipe import DataPart, ModelPart, OptimizerName, OptimizerPart, Recipe
 from edge_fm.training.recipe.file import DEFAULT_RECIPE
 from edge_fm_runtime.artifacts.metadata import PhotoSpec
+from edge_fm_runtime.errors import GivenTwiceError
 
 _TRANSFER = "transfer"
 # Fashion-MNIST's images are cut-out garments, light on black.
 _FASHION_PHOTO = PhotoSpec(mode="garment", background="dark", fill=0)
+
+OPTION_KEYS: Mapping[str, str] = {
+    "model": "model.name",
+    "data": "data.source",
+    "size": "data.shape",
+    "skip_unreadable": "data.skip_unreadable",
+    "group": "data.group",
+    "label_column": "data.label_column",
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "optimizer": "optimizer.name",
+    "learning_rate": "optimizer.learning_rate",
+    "weights": "model.weights",
+    "freeze": "model.freeze",
+    "unfreeze": "model.unfreeze",
+    "seed": "seed",
+}
+"""Options of `train` and of studies -> the key of a recipe that each stands for."""
 
 
 def default_recipe(model: str | None) -> str:
@@ -125,6 +144,36 @@ def with_overrides(
     if seed is not None:
         parts["seed"] = seed
     return dataclasses.replace(recipe, **parts)
+
+
+def check_given_once(options: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
+    """Raise where an option and a key name the same value of a recipe.
+
+    Args:
+        options: by name, as in `OPTION_KEYS`, and "model_options", the options of the model by name; None, or nothing,
+            is not given.
+        keys: of the recipe that are given otherwise, such as "training.epochs"; a table's key gives all that is in it.
+        where: these are given, such as "--set".
+
+    Raises:
+        GivenTwiceError: names both.
+
+    Example:
+        >>> from edge_fm.training.recipe.overrides import check_given_once
+        >>> check_given_once({"epochs": 1, "data": None}, ["data.source"], "--set")
+    """
+    given = {
+        key: f"--{name.replace('_', '-')}"
+        for name, key in OPTION_KEYS.items()
+        if options.get(name) not in (None, (), [])
+    }
+    given |= {f"model.options.{name}": f"--option {name}" for name in options.get("model_options") or {}}
+    for key in keys:
+        for path, option in given.items():
+            if f"{path}.".startswith(f"{key}."):
+                raise GivenTwiceError(
+                    f"{path} is given twice: by {option} and by {where} {key}.", hint="Leave one out."
+                )
 
 
 def _other_model(part: ModelPart, name: str) -> ModelPart:

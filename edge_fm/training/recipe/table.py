@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -84,10 +85,26 @@ def recipe_from_table(table: Mapping[str, Any]) -> Recipe:
             values[key] = _part(key, value)
         else:
             known = [name for name in (*_TOP, *_PARTS, SEARCH) if name != key]
-            hint = f"[{SEARCH}] is read from a recipe file." if key == SEARCH else nearest(key, known)
+            hint = f"[{SEARCH}] is read from a recipe file." if key == SEARCH else _nearest_path(key, known)
             raise RecipeError(f"Unknown key {key!r}. Supported: {', '.join(known)}.", hint=hint)
     values.pop("schema", None)
     return Recipe(**values)
+
+
+def _nearest_path(key: str, known: list[str]) -> str | None:
+    """A hint that names the nearest top-level name, or the key of a section with the section; None without a near one.
+
+    A key of several sections is named with each.
+    """
+    sections: dict[str, list[str]] = {}
+    for section, (_, fields) in _PARTS.items():
+        for name in fields:
+            sections.setdefault(name, []).append(section)
+    near = get_close_matches(key, [*known, *sections], n=1, cutoff=0.5)
+    if not near:
+        return None
+    paths = near if near[0] in known else [f"{section}.{near[0]}" for section in sections[near[0]]]
+    return f"Did you mean {' or '.join(map(repr, paths))}?"
 
 
 def _part(section: str, value: Any) -> Any:

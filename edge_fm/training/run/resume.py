@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_fm.models.keras_import import require_keras
 from edge_fm.models.run_files import MODEL_FILE, RECIPE_FILE
 from edge_fm.training.recipe import Recipe
-from edge_fm.training.recipe.file import load_recipe
+from edge_fm.training.recipe.file import load_recipe, recipe_toml
 from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.recipe.paths import with_absolute_paths
 from edge_fm.training.recipe.table import recipe_table
 from edge_fm.training.run.checkpoint import FILE as CHECKPOINT
-from edge_fm.training.run.checkpoint import RunState, load_state
+from edge_fm.training.run.checkpoint import RunState, load_state, save_state
 from edge_fm.training.run.folder_lock import LOCK_FILE
+from edge_fm.training.run.run_folder import write_text
 from edge_fm_runtime.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -> RunState | None:
     """Look into the folder of a run that is to start, or to go on.
+
+    The same data in another place than the run's recipe says, as their content hash shows, are recorded there.
 
     Returns:
         The state to go on from, or None to start with the first epoch.
@@ -54,10 +59,13 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
         raise TrainingError(f"There is no run to resume in {out_dir}.", hint="Leave --resume out to start one.")
     stored = load_recipe(out_dir / RECIPE_FILE)
     before = with_absolute_paths(stored)  # an earlier version stored them as they were given
-    if recipe_hash(before) != recipe_hash(recipe):
+    moved = before.data.source != recipe.data.source
+    as_moved = dataclasses.replace(before, data=dataclasses.replace(before.data, source=recipe.data.source))
+    if recipe_hash(as_moved) != recipe_hash(recipe):
+        place = f" --data {shlex.quote(recipe.data.source)}" if moved else ""
         raise TrainingError(
-            f"The recipe is not the one that the run in {out_dir} was started with: {_difference(before, recipe)}.",
-            hint=f"Resume with {out_dir / RECIPE_FILE}, or start a new run.",
+            f"The recipe is not the one that the run in {out_dir} was started with: {_difference(as_moved, recipe)}.",
+            hint=f"edgefm train --resume --out {shlex.quote(str(out_dir))}{place}   (or start a new run)",
         )
     state = load_state(out_dir)
     if state is None:
@@ -66,7 +74,7 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
     same_data = (state.data_hash,) if dataset.has_hash(state.data_hash) else (dataset.content_hash,)
     for what, theirs, ours in (
         ("recipe", state.recipe_hash, (recipe_hash(recipe), recipe_hash(stored))),
-        ("data", state.data_hash, same_data),
+        (f"data in {recipe.data.source}" if moved else "data", state.data_hash, same_data),
         ("Keras backend", state.backend, (backend,)),
     ):
         if theirs not in ours:
@@ -75,6 +83,10 @@ def open_run(recipe: Recipe, dataset: Dataset, out_dir: Path, *, resume: bool) -
                 f"{theirs[:12]} then, {ours[0][:12]} now.",
                 hint="Start a new run, or bring back what it was started with.",
             )
+    if moved:
+        state = dataclasses.replace(state, recipe_hash=recipe_hash(recipe))
+        save_state(out_dir, state)  # first: stopped between the two, the run can be resumed as now
+        write_text(out_dir / RECIPE_FILE, recipe_toml(recipe))
     return state
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from edge_fm.training import ModelPart, OptimizerPart, Recipe
 from edge_fm.training.recipe.file import load_search
-from edge_fm.training.recipe.keys import parse_value, value_at, with_keys
+from edge_fm.training.recipe.keys import TABLE_EXAMPLES, parse_value, value_at, with_keys
 from edge_fm.training.recipe.search_space import parse_search
+from edge_fm.training.recipe.table import recipe_table
 from edge_fm_runtime.errors import ModelError, RecipeError
 
 
@@ -100,6 +101,36 @@ def test_keys_edit_a_recipe_as_options_do() -> None:
             with_keys(base, {path: 1})
     with pytest.raises(ModelError):
         with_keys(base, {"model.name": "nothing"})
+
+
+@pytest.mark.parametrize("text", ["{Coat=", '{Coat="X"', '{Coat: "X"}', "abc", "3"])
+def test_what_is_no_table_is_named_with_an_example_that_is_one(text: str) -> None:
+    parts = {name: part for name, part in recipe_table(Recipe()).items() if isinstance(part, dict)}
+    tables = {f"{name}.{key}" for name, part in parts.items() for key, value in part.items() if isinstance(value, dict)}
+    assert tables == set(TABLE_EXAMPLES)
+    for path, example in TABLE_EXAMPLES.items():
+        with pytest.raises(RecipeError) as raised:
+            with_keys(Recipe(), {path: parse_value(text)})
+        assert f"{path} must be a table as TOML writes it, got {parse_value(text)!r}" in raised.value.message
+        assert f"'{path}={example}'" in str(raised.value.hint)
+        assert value_at(with_keys(Recipe(), {path: parse_value(example)}), path) == parse_value(example)
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("epochs", "Did you mean 'training.epochs'?"),
+        ("epoch", "Did you mean 'training.epochs'?"),
+        ("batch_size", "Did you mean 'training.batch_size'?"),
+        ("learning_rate", "Did you mean 'optimizer.learning_rate'?"),
+        ("temperature", "Did you mean 'training.temperature' or 'distillation.temperature'?"),
+        ("sed", "Did you mean 'seed'?"),
+    ],
+)
+def test_a_key_without_its_section_is_suggested_with_it(key: str, hint: str) -> None:
+    with pytest.raises(RecipeError) as raised:
+        with_keys(Recipe(), {key: 3})
+    assert raised.value.hint == hint
 
 
 def test_values_are_read_as_toml_or_as_words() -> None:

@@ -9,20 +9,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from same_run import assert_same_run
 from strokes_data import NORMALIZED, make_dataset, make_recipe
 
+from edge_fm.api.train import TrainOptions
+from edge_fm.api.train import train as train_command
 from edge_fm.data import Dataset
 from edge_fm.training import (
     OptimizerPart,
+    Recipe,
     RunResult,
     SchedulePart,
     TrainingPart,
+    load_recipe,
+    recipe_hash,
     train,
     with_overrides,
 )
-from edge_fm_runtime.errors import TrainingError
+from edge_fm.training.run.checkpoint import load_state, save_state
+from edge_fm_runtime.errors import DataError, TrainingError
 
 
 # In a process of its own, as the command is: libraries that other tests load may have changed this one's signal stack.
@@ -129,6 +137,68 @@ def test_an_unfinished_run_is_only_resumed_as_it_was(unfinished: Path, strokes: 
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(TrainingError, match="cannot be read"):
         train(make_recipe(), strokes, unfinished, resume=True)
+
+
+def at(source: str, *, epochs: int = 4) -> Recipe:
+    recipe = with_overrides(make_recipe(), epochs=epochs)
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, source=source))
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_same_data_in_another_place_go_on_to_the_same_end(
+    unfinished: Path, whole: RunResult, strokes: Dataset, killed: bool
+) -> None:
+    if killed:  # between the checkpoint and the recipe, which are written at the new place one after the other
+        state = load_state(unfinished)
+        assert state is not None
+        save_state(unfinished, dataclasses.replace(state, recipe_hash=recipe_hash(at("moved"))))
+    resumed = train(at("moved"), strokes, unfinished, resume=True)
+    assert_same_run(resumed, whole)
+    assert load_recipe(unfinished / "recipe.toml") == at("moved")
+    assert resumed.metrics["recipe_hash"] == recipe_hash(at("moved"))
+
+
+def test_data_that_were_moved_are_recorded_at_once(unfinished: Path, strokes: Dataset) -> None:
+    def interrupt(stage: str, done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(at("moved"), strokes, unfinished, resume=True, progress=interrupt)
+    assert load_recipe(unfinished / "recipe.toml") == at("moved")
+    assert train(at("moved"), strokes, unfinished, resume=True).metrics["epochs"] == 4
+
+
+def test_other_data_in_another_place_are_refused(unfinished: Path, strokes: Dataset) -> None:
+    other = make_dataset(strokes.train, strokes.test, content_hash="1" * 64)
+    with pytest.raises(TrainingError, match="The data in moved is not the one"):
+        train(at("moved"), other, unfinished, resume=True)
+    with pytest.raises(TrainingError, match=r"training\.epochs was 4, is 6\.") as raised:
+        train(at("moved", epochs=6), strokes, unfinished, resume=True)
+    assert raised.value.hint == f"edgefm train --resume --out {unfinished} --data moved   (or start a new run)"
+    assert load_recipe(unfinished / "recipe.toml") == make_recipe()
+
+
+def test_a_moved_image_folder_needs_its_new_place_alone(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(45):
+        file = tmp_path / "photos" / f"class {number % 3}" / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        sides = 20 + number % 7  # other sizes: the run's own shape has to stay
+        Image.fromarray(rng.integers(0, 256, (sides, 24, 3), dtype=np.uint8)).save(file)
+    options = TrainOptions(size=(16, 16, 3), epochs=3, batch_size=8, settings={"data.group": "([0-9])[.]png$"})
+    photos, moved = tmp_path / "photos", tmp_path / "moved"
+    straight = train_command(None, str(photos), tmp_path / "straight", options=options)
+
+    def interrupt(epoch: int, epochs: int, row: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_command(None, str(photos), tmp_path / "run", options=options, on_epoch=interrupt)
+    photos.rename(moved)
+    with pytest.raises(DataError, match="--data SOURCE"):
+        train_command(out=tmp_path / "run", resume=True)
+    assert_same_run(train_command(data=str(moved), out=tmp_path / "run", resume=True), straight)
+    assert load_recipe(tmp_path / "run" / "recipe.toml").data.source == str(moved.resolve())
 
 
 def test_plateau_goes_on_from_its_history(strokes: Dataset, tmp_path: Path) -> None:
