@@ -88,7 +88,9 @@ def check_augmentation(part: AugmentationPart, shape: tuple[int, ...]) -> None:
     if shift >= side:
         raise TrainingError(
             f"[augmentation] shift is {shift} pixels; the images are {shape[0]}x{shape[1]} and would leave the frame.",
-            hint=f"Usual are up to an eighth of the side: --set augmentation.shift={max(1, side // 8)}",
+            hint=f"Usual are up to an eighth of the side: --set augmentation.shift={max(1, side // 8)}"
+            if side > 1
+            else "Images of one pixel cannot be moved: --set augmentation.shift=0",
         )
 
 
