@@ -51,6 +51,10 @@ def info_command(console: Console, **options: Any) -> None:
     console.show(described, print_dataset)
     if console.as_json:
         return
+    if described.not_trainable is not None:
+        console.note(f"edgefm train would refuse it: {described.not_trainable}")
+        console.next(f"edgefm data show {_pasted(**options)}")
+        return
     copies = described.facts["duplicates"]
     twice = copies["train"] or copies["test_in_train"] or copies.get("validation_in_train")
     source = _pasted(**options)
