@@ -27,6 +27,7 @@ from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epo
 from edge_fm.training.input_pipeline.checks import check_augmentation, check_classes, check_clock, check_dataset
 from edge_fm.training.input_pipeline.enough_epochs import with_epochs_of_steps
 from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
+from edge_fm.training.input_pipeline.missing_classes import notes_of_missing_classes
 from edge_fm.training.input_pipeline.other_things import with_other_things
 from edge_fm.training.input_pipeline.photo_augmentation import photo_classes
 from edge_fm.training.input_pipeline.recipe_data import training_and_validation
@@ -86,8 +87,8 @@ def train(
             "testing", or "evaluating" where the test split is left alone.
         on_epoch: called with each epoch's figures.
         note: called with where weights and features come from, which of them have learned from validation images,
-            whether this machine has to emulate the recipe's precision, the temperature that was fitted, and at the end
-            what would have helped.
+            which classes have no validation or test images, whether this machine has to emulate the recipe's
+            precision, the temperature that was fitted, and at the end what would have helped.
 
     Returns:
         RunResult; the folder holds recipe.toml, history.csv, metrics.json, checkpoint/ and, written last, model.keras.
@@ -125,7 +126,9 @@ def train(
         copies = notes_of_copies(
             train_split, validation_split, dataset.test if test else None, drawn=dataset.validation is None
         )
-        for line in (precision_note(recipe.training.precision), *copies, *notes_of_leaks(leaks, validation_split)):
+        missing = notes_of_missing_classes(dataset, validation_split, test=test)
+        leaked = notes_of_leaks(leaks, validation_split)
+        for line in (precision_note(recipe.training.precision), *missing, *copies, *leaked):
             if line:
                 note(line)
 
