@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from edge_fm_runtime.photos.file import shown_name
+
 _NAMED = 5
 
 
@@ -32,5 +34,7 @@ def in_words(missing: Sequence[str], classes: int, *, what: str = "classes") -> 
         >>> in_words(["dog"], 3)
         '1 of 3 classes (dog) has'
     """
-    named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+    named = ", ".join(map(shown_name, missing[:_NAMED])) + (
+        f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    )
     return f"{len(missing)} of {classes} {what} ({named}) {'has' if len(missing) == 1 else 'have'}"
