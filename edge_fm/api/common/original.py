@@ -121,7 +121,7 @@ def evaluation_data(
 
 def _not_covered(test: EvaluationSet, labels: Sequence[str]) -> str | None:
     """Which of the model's classes the evaluation set lacks, and so proves nothing about; None where it has all."""
-    from edge_fm.data.missing_classes import in_words, missing_classes
+    from edge_fm.data.splitting.missing_classes import in_words, missing_classes
 
     if test.labels is None or not (missing := missing_classes(test.labels, labels)):
         return None

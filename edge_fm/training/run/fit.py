@@ -27,7 +27,6 @@ from edge_fm.training.input_pipeline.batches import epoch_batches, steps_per_epo
 from edge_fm.training.input_pipeline.checks import check_augmentation, check_classes, check_clock, check_dataset
 from edge_fm.training.input_pipeline.enough_epochs import with_epochs_of_steps
 from edge_fm.training.input_pipeline.leakage import find_leaks, notes_of_copies, notes_of_leaks
-from edge_fm.training.input_pipeline.missing_classes import notes_of_missing_classes
 from edge_fm.training.input_pipeline.other_things import with_other_things
 from edge_fm.training.input_pipeline.photo_augmentation import photo_classes
 from edge_fm.training.input_pipeline.recipe_data import training_and_validation
@@ -43,6 +42,7 @@ from edge_fm.training.run.callback import batch_callback
 from edge_fm.training.run.checkpoint import RunState, save_state
 from edge_fm.training.run.folder_lock import locked_folder
 from edge_fm.training.run.learner import Learner
+from edge_fm.training.run.missing_classes import notes_of_missing_classes
 from edge_fm.training.run.results import RunResult, finalize_run, is_over
 from edge_fm.training.run.resume import open_run
 from edge_fm.training.run.selection import LabelScores, Scores, rank, score, score_labels

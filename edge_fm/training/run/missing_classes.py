@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edge_fm.data.label_sets import label_sets
-from edge_fm.data.missing_classes import in_words, missing_classes
+from edge_fm.data.splitting.missing_classes import in_words, missing_classes
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
