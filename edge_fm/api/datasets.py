@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_fm.api.common.reading import Reading
-from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.errors import DataError, EdgeFMError
 from edge_fm_runtime.progress import MessageFn, ProgressFn, ignore_message, silent
 from edge_fm_runtime.system.atomic_write import writing
 
@@ -45,9 +45,11 @@ class DataDescription:
 
     Attributes:
         facts: as `edgefm data info --json` prints them.
+        not_trainable: why `train` would refuse the dataset; None where it would begin.
     """
 
     facts: Mapping[str, Any]
+    not_trainable: EdgeFMError | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object that `edgefm data info --json` prints."""
@@ -121,10 +123,10 @@ def describe_data(
         note: called with what was left out, and what is tried.
     """
     from edge_fm.data import dataset_info
+    from edge_fm.training.input_pipeline.checks import why_not_trainable
 
-    return DataDescription(
-        dataset_info(_load(source, size, Reading(skip_unreadable, group, label_column), progress, note))
-    )
+    dataset = _load(source, size, Reading(skip_unreadable, group, label_column), progress, note)
+    return DataDescription(dataset_info(dataset), why_not_trainable(dataset))
 
 
 def draw_data(

@@ -143,6 +143,7 @@ def prepare_training(
     from edge_fm.api.common.usual_recipe import usual_recipe
     from edge_fm.models.keras_import import require_keras_installed
     from edge_fm.training import latest_run, load_recipe, with_overrides
+    from edge_fm.training.input_pipeline.checks import check_class_counts
     from edge_fm.training.input_pipeline.enough_epochs import is_recipe_file, with_enough_epochs
     from edge_fm.training.input_pipeline.recipe_data import load_recipe_data, notes_of_preparation
     from edge_fm.training.optimization.initial_weights import check_weights
@@ -196,6 +197,7 @@ def prepare_training(
     if not resume:
         check_weights(edited.model.name, edited.model.weights)
     dataset = load_recipe_data(edited, progress=progress, note=note)
+    check_class_counts(dataset)
     if fits_photos:
         given = {OPTION_KEYS[option] for option in _FITTED if getattr(options, option)} | set(options.settings)
         edited = fitted(edited, dataset, given=given, note=note)

@@ -13,7 +13,7 @@ from typing import IO, Any, TextIO, cast
 import click
 
 from edge_fm import __version__
-from edge_fm.cli.console.printable import printable_message
+from edge_fm.cli.console.printable import printable_error, printable_message
 from edge_fm.cli.console.progress_bar import print_message
 from edge_fm.process import run_process
 from edge_fm.signals import Interrupted, interruption
@@ -56,10 +56,11 @@ class _Failure(click.ClickException):
 
     def __init__(self, error: EdgeFMError) -> None:
         super().__init__(str(error))
+        self._shown = printable_error(error)
         self.exit_code = error.exit_code  # type: ignore[misc]  # click itself sets it so, per instance
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"Error: {printable_message(self.message)}", file=file, err=file is None)
+        click.echo(f"Error: {self._shown}", file=file, err=file is None)
 
 
 _FULL = {

@@ -75,7 +75,8 @@ def hold_out(keys: Sequence[bytes], labels: Labels, *, fraction: float, seed: in
             counts[int(label)] = min(max(1, int(int(size) * fraction + 0.5)), int(size) - 1)
     if not counts:
         raise DataError(
-            f"Nothing can be held out of {len(labels)} images: no class has two.", hint="Add images to each class."
+            f"Nothing can be held out of {len(labels)} images: no class has two, one to hold out and one that stays.",
+            hint="Add images to each class. One of which training, validation and test images are drawn needs 3.",
         )
     return _held(keys, labels, counts, seed)
 

@@ -15,6 +15,7 @@ from edge_fm.scale.tables import read_rows, table_photos
 from edge_fm_runtime.classification import Failure
 from edge_fm_runtime.errors import DataError, EdgeFMError, PhotoError
 from edge_fm_runtime.photos.file import shown_name
+from edge_fm_runtime.photos.folders import is_skipped_folder
 from edge_fm_runtime.photos.suffixes import is_photo_name
 
 PHOTOS_PER_BLOCK = 256
@@ -105,7 +106,7 @@ class Patterns:
 
     def _walk(self, system: object, folder: str) -> Iterator[str]:
         for root, folders, files in system.walk(folder, on_error="raise"):  # type: ignore[attr-defined]
-            folders_in_order = sorted(folders)
+            folders_in_order = sorted(name for name in folders if not is_skipped_folder(name))
             if isinstance(folders, list):
                 folders[:] = folders_in_order
             for name in sorted(files):

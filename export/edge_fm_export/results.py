@@ -195,7 +195,7 @@ def joined_failures(failures: Mapping[Target, EdgeFMError], results: Sequence[Ex
     ]
     lines = [f"{targets}: {line}" for line, targets in _grouped(messages).items()]
     hints = _grouped([(target, error.hint) for target, error in failures.items() if error.hint])
-    hint = "\n".join(f"{targets}: {text}" if len(hints) > 1 else text for text, targets in hints.items()) or None
+    hint = "\n  ".join(f"{targets}: {text}" if len(hints) > 1 else text for text, targets in hints.items()) or None
     head = f"{len(failures)} of {len(failures) + len(results)} artifacts failed and were not written.{made}"
     if any(isinstance(error, GateError) for error in failures.values()):
         return GateError(head, lines, hint=hint)

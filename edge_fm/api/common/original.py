@@ -107,9 +107,25 @@ def evaluation_data(
         require_unchanged(name, dataset, training)
     names = label_sets(dataset.label_names).names if dataset.multi_label else dataset.label_names
     if original.named or len(names) != len(original.labels):
-        return sets_of(dataset, original.labels, shape)
+        sets = sets_of(dataset, original.labels, shape)
+        return replace(sets, note=_not_covered(sets.test, original.labels))
     named = f"The classes got the names and the order of {dataset.name}: {', '.join(names)}. Name them: --labels FILE."
-    return replace(sets_of(dataset, names, shape), note=named, labels=names)
+    sets = sets_of(dataset, names, shape)
+    notes = (named, _not_covered(sets.test, names))
+    return replace(sets, note=" ".join(filter(None, notes)), labels=names)
+
+
+def _not_covered(test: EvaluationSet, labels: Sequence[str]) -> str | None:
+    """Which of the model's classes the evaluation set lacks, and so proves nothing about; None where it has all."""
+    from edge_fm.data.splitting.missing_classes import in_words, missing_classes
+
+    if test.labels is None or not (missing := missing_classes(test.labels, labels)):
+        return None
+    them = "it" if len(missing) == 1 else "them"
+    return (
+        f"{in_words(missing, len(labels))} no image in the evaluation set, {test.name}: accuracy is not proven for "
+        f"{them}. Add images of {them}, or name a source that has all: --data SOURCE"
+    )
 
 
 def own_data(path: Path, training: Mapping[str, Any] | None) -> str | None:

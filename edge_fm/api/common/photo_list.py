@@ -18,6 +18,7 @@ from edge_fm.scale.addresses import is_table, is_url
 from edge_fm_runtime.classification import Failure
 from edge_fm_runtime.errors import PhotoError
 from edge_fm_runtime.photos.file import shown_name
+from edge_fm_runtime.photos.folders import describe_skipped, is_skipped_folder, photos_below
 from edge_fm_runtime.photos.suffixes import describe_counts, is_photo_name, kind_passed_over
 
 _MAGIC = "*?["
@@ -56,9 +57,10 @@ class PhotoList:
         self._paths, self._recursive = paths, recursive
         self._unlisted: dict[str, PhotoError] = {}
         self._passed_over: Counter[str] = Counter()
+        self._skipped: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[str]:
-        """Paths of photos: folders sorted, no link to a folder followed below them."""
+        """Paths of photos: folders sorted; below them no link to a folder is followed, no hidden folder searched."""
         passed_over: Counter[str] = Counter()
         for path in self._paths:
             # os.path: a path that is too long, or in a folder that may not be read, is no folder, and no error yet.
@@ -81,6 +83,8 @@ class PhotoList:
             parts.append(
                 f"{subfolders:,} {'subfolder' if subfolders == 1 else 'subfolders'} (look into them: --recursive)"
             )
+        if hidden := describe_skipped(self._skipped):
+            parts.append(hidden)
         return "; ".join(parts)
 
     def count(self) -> int | None:
@@ -97,7 +101,10 @@ class PhotoList:
         unread: list[OSError] = []
         for root, folders, files in os.walk(folder, onerror=unread.append):
             yield from self._report_unlisted(unread)
-            folders.sort()
+            for name in filter(is_skipped_folder, folders):
+                below = os.path.join(root, name)  # noqa: PTH118
+                self._skipped[below] = 0 if os.path.islink(below) else photos_below(below)  # noqa: PTH114
+            folders[:] = sorted(name for name in folders if not is_skipped_folder(name))
             for name in sorted(files):
                 if is_photo_name(name):
                     yield str(Path(root) / name)
@@ -140,7 +147,7 @@ class PhotoList:
         """Folders that a search below `start` passed over without an error, as pathlib and glob do."""
         unread: list[OSError] = []
         for _, folders, _ in os.walk(start, onerror=unread.append):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            folders[:] = sorted(name for name in folders if not is_skipped_folder(name))
         yield from self._report_unlisted(unread[::-1])
 
 
@@ -165,7 +172,7 @@ def _matches(pattern: str, *, recursive: bool) -> Iterator[str]:
     # Below "**" glob follows links to folders, round and round; pathlib does not.
     start, rest = _fixed(pattern)
     found = start.glob(rest)
-    return (str(p) for p in found if not any(part.startswith(".") for part in p.relative_to(start).parts))
+    return (str(p) for p in found if not any(map(is_skipped_folder, p.relative_to(start).parts)))
 
 
 def _fixed(pattern: str) -> tuple[Path, str]:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from edge_fm.cli.console.printable import printable, printable_json, printable_message
+from edge_fm.cli.console.printable import printable, printable_error, printable_json, printable_message, printable_name
 from edge_fm.cli.console.progress_bar import print_message, progress_bar
 from edge_fm_runtime.progress import ProgressFn, silent
 
@@ -49,7 +49,7 @@ class Console:
 
     def failed(self, name: str, error: Exception) -> None:
         """Print on stderr why an input failed, also with --quiet: the exit code alone does not say which."""
-        print_message(printable_message(f"{name}: {error}"))
+        print_message(f"{printable_name(name)}: {printable_error(error)}")
 
     def next(self, *commands: str) -> None:
         """Print the exact next commands on stderr."""

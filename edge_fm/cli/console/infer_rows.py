@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_fm.cli.console.console import Console
-from edge_fm.cli.console.printable import printable, printable_json, printable_message, printable_name
+from edge_fm.cli.console.printable import printable, printable_error, printable_json, printable_message, printable_name
 from edge_fm_runtime.arrays import Pixels
 from edge_fm_runtime.classification import Best, Classification, Failure
 
@@ -59,7 +59,7 @@ def print_predictions(
         click.echo(row(prediction))
         if isinstance(prediction, Failure):
             failed += 1
-            error = str(prediction.error)
+            error = printable_error(prediction.error)
             if not both:
                 console.note(f"{printable_name(prediction.input)}: {error}")
             elif hint := error.partition("\n")[2]:  # the row has the message

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from edge_fm_runtime.errors import EdgeFMError
+
 _CONTROLS = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"  # C0, DEL and C1: escape sequences begin with them
@@ -15,6 +17,8 @@ _CONTROLS = re.compile(
     "\ud800-\udfff"  # bytes that are no UTF-8, as `os.fsdecode` keeps them
     "]"
 )
+
+_IN_A_NAME = re.compile(r"\n(?!  )")
 
 _LONG_NAME = 1_000
 _LONG_LINE = 4_000
@@ -61,6 +65,23 @@ def printable_message(text: str, *, lines: bool = True) -> str:
     """
     shown = _LONG_WORD.sub(lambda match: _cut(match[0], _LONG_NAME), printable(text, lines=lines))
     return "\n".join(_cut(line, _LONG_LINE) for line in shown.split("\n"))
+
+
+def printable_error(error: BaseException) -> str:
+    r"""An error as `printable_message` gives it: its message, and on a line of its own its hint.
+
+    A line break stays only before two spaces, as lists in our messages have them: any other came with a name or a
+    label, which could write a line of its own.
+
+    Example:
+        >>> print(printable_error(ValueError("2 files cannot be read:\n  - a.png\n  - two\nlines.png")))
+        2 files cannot be read:
+          - a.png
+          - two\nlines.png
+    """
+    parts = (error.message, error.hint) if isinstance(error, EdgeFMError) else (str(error),)
+    shown = (_IN_A_NAME.sub(r"\\n", part.replace("\r\n", "\n")) for part in parts if part)
+    return printable_message("\n".join(shown))
 
 
 def _cut(text: str, longest: int) -> str:

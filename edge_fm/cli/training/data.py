@@ -10,6 +10,7 @@ import click
 from edge_fm.api.datasets import CONTACT_SHEET, PER_CLASS
 from edge_fm.cli.console.console import Console, print_line, shell_word
 from edge_fm.cli.console.dataset_tables import print_dataset
+from edge_fm.cli.console.printable import printable_error
 from edge_fm.cli.options import COUNT, PATH, console_options, size_option, source_options
 
 
@@ -50,6 +51,10 @@ def info_command(console: Console, **options: Any) -> None:
     described = console.call(describe_data, **options)
     console.show(described, print_dataset)
     if console.as_json:
+        return
+    if described.not_trainable is not None:
+        console.note(f"edgefm train would refuse it: {printable_error(described.not_trainable)}")
+        console.next(f"edgefm data show {_pasted(**options)}")
         return
     copies = described.facts["duplicates"]
     twice = copies["train"] or copies["test_in_train"] or copies.get("validation_in_train")

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from edge_fm.data.readers.split_names import DESCRIPTION, ORDER, PART_NAMES, PartName
 from edge_fm_runtime.errors import DataError
+from edge_fm_runtime.photos.folders import describe_skipped, is_skipped_folder, photos_below
 from edge_fm_runtime.photos.suffixes import describe_counts, is_photo_name, kind_passed_over
 
-# What archives and tools leave beside the folders that a person made.
-_LEFT_BY_TOOLS = frozenset({"__MACOSX", "__pycache__"})
 MAX_LISTED = 10
 """Names in one message at the most."""
 
@@ -63,9 +62,7 @@ def _folders(folder: Path) -> list[Path]:
     Raises:
         DataError: one is a link to a folder that holds this one, or to a whole file system.
     """
-    found = sorted(
-        p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".") and p.name not in _LEFT_BY_TOOLS
-    )
+    found = sorted(p for p in folder.iterdir() if p.is_dir() and not is_skipped_folder(p.name))
     here = folder.resolve()
     for link in (p for p in found if p.is_symlink()):
         target = link.resolve()
@@ -78,8 +75,12 @@ def _folders(folder: Path) -> list[Path]:
     return found
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+def _walk(folder: Path, skipped: list[Path] | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:
     """A folder, its links to folders and its files; then each of its subfolders. Links are not followed.
+
+    Args:
+        folder: where to begin.
+        skipped: takes the folders that are not gone into.
 
     Raises:
         DataError: one cannot be listed.
@@ -92,7 +93,9 @@ def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
         ) from error
 
     for root, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in _LEFT_BY_TOOLS]
+        if skipped is not None:
+            skipped.extend(Path(root, name) for name in folders if is_skipped_folder(name))
+        folders[:] = [name for name in folders if not is_skipped_folder(name)]
         links = [name for name in folders if Path(root, name).is_symlink()]
         yield Path(root), links, files
 
@@ -107,11 +110,13 @@ def passed_over(folder: Path, parts: Iterable[Path], names: Sequence[str]) -> st
     """What lies among the images and is not read, for a person; empty where there is nothing."""
     kinds: Counter[str] = Counter()
     loose = linked = 0
+    skipped: list[Path] = []
     for part in dict.fromkeys([folder, *parts]):
         loose += sum(is_photo_name(p.name) for p in part.iterdir() if p.is_file())
+        skipped.extend(p for p in part.iterdir() if p.is_dir() and is_skipped_folder(p.name))
     for part in parts:
         for name in (name for name in names if (part / name).is_dir()):
-            for _, links, files in _walk(part / name):
+            for _, links, files in _walk(part / name, skipped):
                 linked += len(links)
                 kinds.update(kind_passed_over(f) for f in files if not is_photo_name(f))
     found = [describe_counts(kinds)] if kinds else []
@@ -119,6 +124,8 @@ def passed_over(folder: Path, parts: Iterable[Path], names: Sequence[str]) -> st
         found.append(f"{linked:,} {'link to a folder' if linked == 1 else 'links to folders'} within a class")
     if loose:
         found.append(f"{loose:,} {'image' if loose == 1 else 'images'} in no class's folder")
+    if hidden := describe_skipped({path.relative_to(folder).as_posix(): photos_below(path) for path in skipped}):
+        found.append(hidden)
     return "; ".join(found)
 
 

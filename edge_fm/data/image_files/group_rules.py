@@ -11,6 +11,7 @@ from typing import Any
 
 from edge_fm.data.image_files.listing import ImageFile
 from edge_fm.data.image_files.manifest_file import MANIFEST_SUFFIXES, read_table
+from edge_fm.data.image_files.manifest_table import column_called
 from edge_fm.data.readers.split_names import PartName
 from edge_fm_runtime.errors import DataError
 
@@ -71,7 +72,7 @@ def groups_of_folder(
         return known.get(image_file.name) or None
 
     missing = f"is not in {file.name}, or has no {column} there"
-    return _with_groups(parts, find, missing, f"column {column} of {file.name}")
+    return _with_groups(parts, find, missing, f"{column_called(column)} of {file.name}")
 
 
 def groups_by_pattern(parts: Mapping[PartName, Sequence[ImageFile]], pattern: str) -> tuple[Parts, dict[str, Any]]:

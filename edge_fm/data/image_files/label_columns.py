@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_fm.data.image_files.manifest_file import MANIFEST_SUFFIXES, Table, is_manifest
+from edge_fm.data.image_files.manifest_file import MANIFEST_SUFFIXES, is_manifest
+from edge_fm.data.image_files.manifest_table import Table, column_called
 from edge_fm.data.label_sets import SEPARATOR, join_labels
 from edge_fm_runtime.errors import DataError
 
@@ -29,16 +30,17 @@ def require_manifest(path: Path, source: str) -> None:
         )
 
 
-def label_columns(table: Table, wanted: str, *, taken: Sequence[str]) -> tuple[str, ...]:
+def label_columns(table: Table, wanted: str, *, taken: Sequence[str], group: str = "") -> tuple[str, ...]:
     """The columns of the labels: one, or several that `wanted` names with commas between.
 
     Raises:
         DataError: one is not there, or is named twice, or which it is cannot be told.
     """
     if "," not in wanted or wanted in table.columns:
-        return (table.label_column(wanted, taken=taken),)
+        return (table.label_column(wanted, taken=taken, group=group),)
     names = tuple(name.strip() for name in wanted.split(","))
-    columns = tuple(table.column(name, "label", "--label-column") for name in names)
+    free = [c for c in table.columns if c not in (*taken, *names)]
+    columns = tuple(table.column(name, "label", "--label-column", free) for name in names)
     if len(set(columns)) < len(columns):
         raise DataError(f"The label columns {wanted} name one twice.", hint="Name each once.")
     for column in columns:
@@ -72,7 +74,7 @@ def _separated(table: Table, number: int, columns: Sequence[str]) -> str:
     parts = [part.strip() for part in cell.split(SEPARATOR)] if cell else []
     if not all(parts):
         raise DataError(
-            f"{table.where(number)}: an empty label in {cell!r} (column {columns[0]}).",
+            f"{table.where(number)}: an empty label in {cell!r} ({column_called(columns[0])}).",
             hint="Labels stand with | between, such as cat|dog; the cell of an image without labels is empty.",
         )
     return join_labels(parts)
@@ -83,7 +85,7 @@ def _marked(table: Table, number: int, columns: Sequence[str]) -> str:
     for column in columns:
         if row[column].lower() not in (*_YES, *_NO):
             raise DataError(
-                f"{table.where(number)}: column {column} is {row[column]!r}; columns of labels hold 0 or 1.",
+                f"{table.where(number)}: {column_called(column)} is {row[column]!r}; columns of labels hold 0 or 1.",
                 hint="Correct the cell. One column with all labels of an image, such as cat|dog, does as well.",
             )
     return join_labels([column for column in columns if row[column].lower() in _YES])

@@ -74,6 +74,8 @@ class Listing:
         few = [f"{name} ({count})" for name, count in zip(names, counts, strict=True) if count < least]
         if few:
             why = "one for training and one for the test" if alone else "to learn from"
+            if alone and "validation" not in self.parts and not any(image_file.group for image_file in train):
+                why += " (and edgefm train one for validation)"
             raise DataError(
                 f"{self.source}: {len(few)} of {len(names)} {what} have too few training images: "
                 f"{', '.join(few[:MAX_LISTED])}. Each needs at least {least}, {why}.",

@@ -13,7 +13,8 @@ import numpy as np
 from edge_fm.data.image_files.group_rules import NO_GROUPS, groups_by_pattern, is_pattern, note_of_groups
 from edge_fm.data.image_files.label_columns import label_columns, number_label_sets
 from edge_fm.data.image_files.listing import ImageFile, Listing
-from edge_fm.data.image_files.manifest_file import GROUP_COLUMN, Table, read_table
+from edge_fm.data.image_files.manifest_file import read_table
+from edge_fm.data.image_files.manifest_table import GROUP_COLUMN, Table, column_called
 from edge_fm.data.readers.class_numbers import number_labels
 from edge_fm.data.readers.raw import read_names
 from edge_fm.data.readers.split_names import DESCRIPTION, ORDER, PART_NAMES, Part, PartName, notes_of_parts
@@ -36,17 +37,17 @@ def list_manifest(path: Path, *, group: str = "", label_column: str = "", multi_
         DataError: columns that are missing or ambiguous, empty cells, files listed twice; names columns and lines.
     """
     table = read_table(path)
-    column = _group_column(table, group)
+    column = _group_column(table, group, label_column)
     files = table.path_column(group=column, label=label_column)
     split = table.split_column(taken=(files, column, label_column))
     taken = [c for c in (files, column, split) if c]
     if multi_label:
-        columns = label_columns(table, label_column, taken=taken)
+        columns = label_columns(table, label_column, taken=taken, group=column)
         _check_rows(table, files, columns, column, empty_labels=True)
         labels, names = number_label_sets(table, columns)
         notes: dict[str, Any] = {}
     else:
-        columns = (table.label_column(label_column, taken=taken),)
+        columns = (table.label_column(label_column, taken=taken, group=column),)
         _check_rows(table, files, columns, column)
         labels, names, notes = _labels(table, columns[0])
     parts: dict[PartName, list[ImageFile]] = {}
@@ -74,7 +75,7 @@ def list_manifest(path: Path, *, group: str = "", label_column: str = "", multi_
         parts, found = groups_by_pattern(parts, group)
         notes |= found
     elif column:
-        notes |= note_of_groups(parts, f"column {column}")
+        notes |= note_of_groups(parts, column_called(column))
     return Listing(path, names, parts, notes, "leave the class out.", multi_label)
 
 
@@ -83,7 +84,7 @@ def _name(cell: str) -> str:
     return cell.replace("\\", "/").removeprefix("./")
 
 
-def _group_column(table: Table, group: str) -> str:
+def _group_column(table: Table, group: str, label: str) -> str:
     """The column of the groups; empty where there is none."""
     if group == NO_GROUPS:
         return ""
@@ -91,7 +92,7 @@ def _group_column(table: Table, group: str) -> str:
         return next((c for c in table.columns if c.lower() == GROUP_COLUMN), "")
     if is_pattern(group) and group not in table.columns:
         return ""
-    return table.column(group, "groups", "--group")
+    return table.group_column(group, label=label)
 
 
 def _check_rows(table: Table, files: str, labels: Sequence[str], group: str, *, empty_labels: bool = False) -> None:
@@ -103,7 +104,7 @@ def _check_rows(table: Table, files: str, labels: Sequence[str], group: str, *, 
         for column, what in ((files, "file"), *((label, "label") for label in needed), (group, "group")):
             if column and not row[column]:
                 raise DataError(
-                    f"{table.where(number)}: the {what} (column {column}) is empty.",
+                    f"{table.where(number)}: the {what} ({column_called(column)}) is empty.",
                     hint="Fill it in, or leave the row out."
                     + (" To read the source without groups: --group none" if what == "group" else ""),
                 )
@@ -133,7 +134,7 @@ def _part(table: Table, number: int, split: str) -> PartName:
     part = PART_NAMES.get(value.lower())
     if part is None:
         raise DataError(
-            f"{table.where(number)}: the split (column {split}) is {value!r}; splits are called {DESCRIPTION}.",
+            f"{table.where(number)}: the split ({column_called(split)}) is {value!r}; splits are called {DESCRIPTION}.",
             hint="Correct it, or leave the row out.",
         )
     return part
@@ -146,7 +147,7 @@ def _own_splits(
     counts = Counter({part: len(those) for part, those in parts.items()})
     if "train" not in parts:
         raise DataError(
-            f"{path} has no training images: its column {split} says {', '.join(counts)} alone.",
+            f"{path} has no training images: its {column_called(split)} says {', '.join(counts)} alone.",
             hint="Name the training images too, with train in that column.",
         )
     parts = {part: parts[part] for part in ORDER if part in parts}

@@ -1,4 +1,4 @@
-"""Read a table of images, CSV or JSON Lines, as text, and tell which of its columns is what."""
+"""Read a table of images, CSV or JSON Lines, as text."""
 
 from __future__ import annotations
 
@@ -7,126 +7,20 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_fm.data.readers.csv_layout import FILE_COLUMN, LABEL_COLUMNS
+from edge_fm.data.image_files.manifest_table import Table
+from edge_fm.data.readers.csv_layout import FILE_COLUMN
 from edge_fm_runtime.errors import DataError
 
 JSONL_SUFFIXES = frozenset({".jsonl", ".ndjson"})
 MANIFEST_SUFFIXES = frozenset({".csv", ".tsv", ".txt", *JSONL_SUFFIXES})
 
-_PATHS = re.compile(
-    r"(file|picture|image|img|photo)?[ _-]?(path|name|file)?s?|relative[ _-]?path|location", re.IGNORECASE
-)
-_SPLITS = ("split", "subset", "set", "part", "partition")
-GROUP_COLUMN = "group"
-_LOOKED_AT = 50
 _MAX_LINE = 1 << 20
 _NO_HEADER = ("file", "label")
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """Rows of named cells.
-
-    Attributes:
-        path: the file.
-        columns: their names.
-        rows: of each row its cells, stripped, by column.
-        lines: of each row the line of the file that it ends on, from 1.
-    """
-
-    path: Path
-    columns: tuple[str, ...]
-    rows: Sequence[dict[str, str]]
-    lines: Sequence[int]
-
-    def where(self, row: int) -> str:
-        """Where a row stands, for messages."""
-        return f"{self.path}, line {self.lines[row]}"
-
-    def named(self) -> str:
-        """The columns, for messages."""
-        return f"Its columns are {', '.join(self.columns)}."
-
-    def path_column(self, *, group: str = "", label: str = "") -> str:
-        """The column of the images' paths.
-
-        Args:
-            group: column of the groups, which it is not.
-            label: column of the labels, which it is not.
-
-        Raises:
-            DataError: no column is, or several could be.
-        """
-        others = [c for c in self.columns if c not in (group, label)]
-        looks = [c for c in others if self._share_of_images(c) > 0.5]
-        called = [c for c in looks if _PATHS.fullmatch(c)]
-        choice = called if len(called) == 1 else looks
-        if len(choice) == 1:
-            return choice[0]
-        if choice:
-            raise DataError(
-                f"{self.path} has several columns of image files: {', '.join(choice)}.",
-                hint="Keep one of them, called file.",
-            )
-        raise DataError(
-            f"{self.path} has no column of image files. {self.named()}",
-            hint="Name each image's file in a column called file, relative to the folder of this file.",
-        )
-
-    def label_column(self, wanted: str, *, taken: Sequence[str]) -> str:
-        """The column of the labels.
-
-        Args:
-            wanted: its name, as the user gave it; empty to tell by the names.
-            taken: columns that mean something else.
-
-        Raises:
-            DataError: it is not there, or several could be.
-        """
-        if wanted:
-            return self.column(wanted, "label", "--label-column")
-        free = [c for c in self.columns if c not in taken]
-        called = [c for c in free if c.lower() in LABEL_COLUMNS]
-        choice = called or free
-        if len(choice) == 1:
-            return choice[0]
-        if not choice:
-            raise DataError(f"{self.path} has no column of labels. {self.named()}", hint="Add one, called label.")
-        which = f"{', '.join(choice)} could each be the label" if called else "none of them is called label or class"
-        raise DataError(
-            f"{self.path}: which column is the label? {self.named()[:-1]}; {which}.",
-            hint=f"Name it: --label-column {choice[0]}   (in a recipe: label_column = {json.dumps(choice[0])} under "
-            "[data])",
-        )
-
-    def column(self, name: str, what: str, option: str) -> str:
-        """A column that the user named.
-
-        Raises:
-            DataError: there is none of that name.
-        """
-        if name in self.columns:
-            return name
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, self.columns, n=1)
-        raise DataError(
-            f"{self.path} has no column {name!r} for the {what}. {self.named()}",
-            hint=f"Did you mean {option} {near[0]}?" if near else f"Name one of them: {option} {self.columns[-1]}",
-        )
-
-    def split_column(self, *, taken: Sequence[str]) -> str | None:
-        """The column that says which split an image is in; None where there is none."""
-        found = [c for c in self.columns if c.lower() in _SPLITS and c not in taken]
-        return next((c for c in found if c.lower() == "split"), found[0] if found else None)
-
-    def _share_of_images(self, column: str) -> float:
-        cells = [row[column] for row in self.rows[:_LOOKED_AT]]
-        return sum(FILE_COLUMN.fullmatch(cell) is not None for cell in cells) / max(1, len(cells))
+_DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?[;,]*', re.IGNORECASE)
+"""The first line by which Excel is told what stands between the cells."""
 
 
 def is_manifest(path: Path) -> bool:
@@ -137,8 +31,7 @@ def is_manifest(path: Path) -> bool:
         text = _open_text(path, _MAX_LINE)
     except DataError:
         return False  # the reader of its kind says what is wrong with it
-    lines = [line for line in text.splitlines()[:4] if line.strip()]
-    delimiter = _delimiter(lines[0]) if lines else ","
+    lines, delimiter = _csv_lines("".join(text.splitlines(keepends=True)[:5]))
     return any(FILE_COLUMN.fullmatch(cell.strip()) for row in csv.reader(lines, delimiter=delimiter) for cell in row)
 
 
@@ -182,13 +75,18 @@ def _open_text(path: Path, most: int = -1) -> str:
         ) from error
 
 
-def _delimiter(line: str) -> str:
-    return max(",;\t", key=line.count)
+def _csv_lines(text: str) -> tuple[list[str], str]:
+    """The lines, and what stands between their cells; a line that declares it becomes an empty one, which counts."""
+    lines = text.splitlines(keepends=True)
+    if lines and (declared := _DECLARED.fullmatch(lines[0].rstrip("\r\n "))):
+        return ["\n", *lines[1:]], declared[1]
+    first = next((line for line in lines if line.strip()), "")
+    return lines, max(",;\t", key=first.count)
 
 
 def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=_delimiter(first), strict=True)
+    lines, delimiter = _csv_lines(text)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     names: list[str] | None = None
     try:
         for cells in reader:
@@ -197,7 +95,7 @@ def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 continue
             if names is None:
                 names = _header(row, path)
-                if names != row:  # there is none: this is a row
+                if _names_an_image(row):  # there is no header: this is a row
                     yield reader.line_num, dict(zip(names, row, strict=True))
                 continue
             if len(row) != len(names):
@@ -210,9 +108,13 @@ def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise DataError(f"{path}, line {reader.line_num} cannot be read: {error}.", hint="Correct the row.") from error
 
 
+def _names_an_image(row: Sequence[str]) -> bool:
+    return any(FILE_COLUMN.fullmatch(cell) for cell in row)
+
+
 def _header(row: Sequence[str], path: Path) -> list[str]:
     """The names of the columns."""
-    if any(FILE_COLUMN.fullmatch(cell) for cell in row):
+    if _names_an_image(row):
         if len(row) == len(_NO_HEADER) and FILE_COLUMN.fullmatch(row[0]):
             return list(_NO_HEADER)
         raise DataError(

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_fm.data.label_sets import label_sets
-from edge_fm_runtime.errors import TrainingError
+from edge_fm_runtime.errors import DataError, EdgeFMError, TrainingError
 
 if TYPE_CHECKING:
     from edge_fm.data import Dataset, Split
     from edge_fm.training.recipe import AugmentationPart
+
+_LEAST = 2
+"""Training images that a class needs where its validation images are taken from them."""
 
 
 def check_dataset(dataset: Dataset) -> None:
@@ -21,9 +24,8 @@ def check_dataset(dataset: Dataset) -> None:
     Raises:
         TrainingError: what is wrong, in which split.
     """
+    check_class_counts(dataset)
     classes = len(dataset.label_names)
-    if classes < 2:
-        raise TrainingError(f"{dataset.name} has {classes} class; a classifier takes at least 2.")
     for part, split in dataset.splits.items():
         name = "training" if part == "train" else part
         images, labels = split.images, split.labels
@@ -49,6 +51,47 @@ def check_dataset(dataset: Dataset) -> None:
                 f"Training images are {list(dataset.train.images.shape[1:])}, {name} images {list(images.shape[1:])}.",
                 hint="Give all one shape: shape = [height, width, channels] in the recipe's [data].",
             )
+
+
+def check_class_counts(dataset: Dataset) -> None:
+    """Check that there are classes to tell apart, and that each has images for the splits that are drawn.
+
+    Raises:
+        TrainingError: there is one class alone, or which classes have too few images.
+    """
+    classes = len(dataset.label_names)
+    if classes < 2:
+        raise TrainingError(
+            f"{dataset.name} has {classes} class; a classifier takes at least 2.",
+            hint="Add images of another class; it may hold whatever else the camera will see, called other.",
+        )
+    if dataset.multi_label or dataset.validation is not None or dataset.train.groups:
+        return
+    learned, tested = (
+        np.bincount(split.labels[split.labels >= 0], minlength=classes) for split in (dataset.train, dataset.test)
+    )
+    few = [i for i in range(classes) if learned[i] < _LEAST]
+    if few:
+        counts = ", ".join(f"{dataset.label_names[i]} ({learned[i]}, and {tested[i]} for the test)" for i in few[:10])
+        raise TrainingError(
+            f"{len(few)} of {classes} classes of {dataset.name} have fewer than {_LEAST} training images: {counts}. "
+            "Each needs one to learn from and one for validation.",
+            hint="Add images to them, or leave those classes out. A class of which all splits are drawn needs 3 images "
+            "or more: one each for training, validation and the test.",
+        )
+
+
+def why_not_trainable(dataset: Dataset) -> EdgeFMError | None:
+    """The error with which a training on a dataset would end before it begins, with a recipe's defaults; else None."""
+    from edge_fm.training.input_pipeline.recipe_data import training_and_validation
+    from edge_fm.training.recipe import Recipe
+
+    try:
+        check_dataset(dataset)
+        check_classes(dataset, *training_and_validation(Recipe(), dataset))
+    except (TrainingError, DataError) as error:
+        return error
+    return None
 
 
 def check_clock() -> None:
@@ -88,7 +131,9 @@ def check_augmentation(part: AugmentationPart, shape: tuple[int, ...]) -> None:
     if shift >= side:
         raise TrainingError(
             f"[augmentation] shift is {shift} pixels; the images are {shape[0]}x{shape[1]} and would leave the frame.",
-            hint=f"Usual are up to an eighth of the side: --set augmentation.shift={max(1, side // 8)}",
+            hint=f"Usual are up to an eighth of the side: --set augmentation.shift={max(1, side // 8)}"
+            if side > 1
+            else "Images of one pixel cannot be moved: --set augmentation.shift=0",
         )
 
 

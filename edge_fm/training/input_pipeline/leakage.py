@@ -241,8 +241,9 @@ def _read_run(folder: Path, dataset: Dataset) -> tuple[Recipe, bool] | None:
         noted: dict[str, Any] = parse_json(metrics.read_text("utf-8"))
         return load_recipe(recipe), dataset.has_hash(noted["data"]["hash"])
     except (OSError, ValueError, KeyError, TypeError, RecipeError) as error:
+        reason = error.message if isinstance(error, RecipeError) else f"{error}."
         raise ModelError(
-            f"The run in {folder} cannot be read: {error}.",
+            f"The run in {folder} cannot be read: {reason}",
             hint="Name its model.keras outside the run, or train again.",
         ) from error
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_fm.training.run.advice import advice_of
+from edge_fm.training.run.missing_classes import notes_of_missing_classes
 from edge_fm.training.run.score_calibration import calibrate_scores
 from edge_fm.training.run.selection import LabelScores, Scores, score, score_labels
 from edge_fm_export.task import thresholds_record
@@ -33,7 +34,7 @@ class FinalFigures:
         test_probabilities: float32 `[N,classes]`; no rows where it was left alone.
         scores: the section `scores` of metrics.json: a temperature, or the thresholds of a multi-label model; None
             where neither was fitted.
-        advice: what would have helped, one sentence each.
+        advice: which classes the figures do not cover, and what would have helped, one sentence each.
         suspects: validation images whose labels may be wrong; of a multi-label model none are looked for.
     """
 
@@ -60,7 +61,9 @@ def evaluate_run(
         note: called with the temperature.
     """
     evaluate = _several_labels if learner.multi_label else _one_class
-    return evaluate(learner, train, validation, dataset, test=test, note=note)
+    found = evaluate(learner, train, validation, dataset, test=test, note=note)
+    missing = notes_of_missing_classes(dataset, validation, test=test)
+    return replace(found, advice=(*missing, *found.advice))
 
 
 def _one_class(

@@ -42,6 +42,7 @@ from edge_fm.training.run.callback import batch_callback
 from edge_fm.training.run.checkpoint import RunState, save_state
 from edge_fm.training.run.folder_lock import locked_folder
 from edge_fm.training.run.learner import Learner
+from edge_fm.training.run.missing_classes import notes_of_missing_classes
 from edge_fm.training.run.results import RunResult, finalize_run, is_over
 from edge_fm.training.run.resume import open_run
 from edge_fm.training.run.selection import LabelScores, Scores, rank, score, score_labels
@@ -86,8 +87,8 @@ def train(
             "testing", or "evaluating" where the test split is left alone.
         on_epoch: called with each epoch's figures.
         note: called with where weights and features come from, which of them have learned from validation images,
-            whether this machine has to emulate the recipe's precision, the temperature that was fitted, and at the end
-            what would have helped.
+            which classes have no validation or test images, whether this machine has to emulate the recipe's
+            precision, the temperature that was fitted, and at the end what would have helped.
 
     Returns:
         RunResult; the folder holds recipe.toml, history.csv, metrics.json, checkpoint/ and, written last, model.keras.
@@ -130,12 +131,9 @@ def train(
             drawn=dataset.validation is None,
             droppable=not conflicts,
         )
-        for line in (
-            precision_note(recipe.training.precision),
-            *copies,
-            conflicts,
-            *notes_of_leaks(leaks, validation_split),
-        ):
+        missing = notes_of_missing_classes(dataset, validation_split, test=test)
+        leaked = notes_of_leaks(leaks, validation_split)
+        for line in (precision_note(recipe.training.precision), *missing, *copies, conflicts, *leaked):
             if line:
                 note(line)
 

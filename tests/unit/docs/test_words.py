@@ -35,7 +35,7 @@ SOURCES = sorted(
     for folder in ("edge_fm", "export", "runtime", "tests", "benchmarks", "tools", "docs/_ext")
     for file in (ROOT / folder).rglob("*.py")
     # This file lists the words, the other one the names that users give to columns.
-    if file not in (Path(__file__), ROOT / "edge_fm/data/image_files/manifest_file.py")
+    if file not in (Path(__file__), ROOT / "edge_fm/data/image_files/manifest_table.py")
 )
 
 

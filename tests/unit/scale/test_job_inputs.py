@@ -32,7 +32,7 @@ def bucket() -> Iterator[Any]:
     import fsspec
 
     system = fsspec.filesystem("memory")
-    for name in ("b/2.jpg", "b/1.jpg", "b/notes.txt", "b/below/3.png"):
+    for name in ("b/2.jpg", "b/1.jpg", "b/notes.txt", "b/below/3.png", "b/.thumbs/4.png", "b/below/__MACOSX/5.png"):
         system.pipe_file(f"/{name}", name.encode())
     yield system
     system.rm("/b", recursive=True)

@@ -115,3 +115,17 @@ def test_an_empty_path_is_not_the_current_folder(
     assert rows("", "--model", artifact_folder, code=1) == {
         "": "The path of the photo is empty.\nName the photo; was a variable not set?"
     }
+
+
+def test_hidden_folders_are_passed_over_and_the_photos_in_them_counted(photos: Path, artifact_folder: Path) -> None:
+    for name in ("tree/.thumbs/f.png", "tree/d/__MACOSX/g.png", "tree/.git/notes.txt"):
+        (photos / name).parent.mkdir(parents=True)
+        shutil.copy(photos / "good.png", photos / name)
+    arguments = ["infer", str(photos / "tree"), "--model", str(artifact_folder)]
+    result = CliRunner().invoke(cli, [*arguments, "--recursive"])
+    assert result.exit_code == 0 and len(result.stdout.splitlines()) == 3
+    names = f"{photos}/tree/.thumbs/, {photos}/tree/d/__MACOSX/"
+    assert f"Passed over: 2 images in folders that are hidden or left by tools ({names})." in result.stderr
+    result = CliRunner().invoke(cli, arguments)
+    assert "2 subfolders (look into them: --recursive); 1 image in a folder that is hidden" in result.stderr
+    assert list(rows(photos / "tree" / ".thumbs", "--model", artifact_folder, code=0))  # named itself

@@ -59,13 +59,25 @@ def with_byte_order_mark_and_semicolons(path: Path, folder: Path) -> Path:
     return write(path, "image;category;sender", quoted, "utf-8-sig")
 
 
+def with_excels_declaration_of_the_separator(path: Path, folder: Path) -> Path:
+    return write(path, "sep=|\nfile|label", [f"{file}|{label}" for file, label, _ in rows(folder)], "utf-8-sig")
+
+
 def without_header(path: Path, folder: Path) -> Path:
     lines = [f"{file},{label}" for file, label, _ in rows(folder)]
     return write(path, lines[0], lines[1:])
 
 
 @pytest.mark.parametrize(
-    "make", [as_csv, as_jsonl, as_utf_16_with_tabs, with_byte_order_mark_and_semicolons, without_header]
+    "make",
+    [
+        as_csv,
+        as_jsonl,
+        as_utf_16_with_tabs,
+        with_byte_order_mark_and_semicolons,
+        with_excels_declaration_of_the_separator,
+        without_header,
+    ],
 )
 def test_a_manifest_gives_the_pixels_and_labels_of_the_folder(make: Callable[[Path, Path], Path], folder: Path) -> None:
     manifest = make(folder / f"{make.__name__}.csv", folder)
@@ -120,12 +132,51 @@ def test_the_label_column_is_named_where_none_is_called_so(folder: Path, tmp_pat
         ("file,kind,kind,sender", {}, "several columns called kind"),
         ("file,kind,split,sender", {}, r"line 2: the split \(column split\) is 'cats'; splits are called train"),
         (FULL, {0: 'a.png,"cat,cats,s1'}, "cannot be read"),
+        (f"sep=,\n{FULL}", {3: "a.png,,cats,s1"}, r"line 6: the label \(column kind\) is empty"),
     ],
 )
 def test_a_wrong_row_is_named(header: str, change: dict[int, str], message: str, folder: Path, tmp_path: Path) -> None:
     manifest = write(tmp_path / "list.csv", header, full(folder, change))
     with pytest.raises(DataError, match=message):
         load_dataset(str(manifest), label_column="kind")
+
+
+def test_a_column_without_a_name_is_called_by_its_number(folder: Path, tmp_path: Path) -> None:
+    lines = [f"{folder / file},{label}" for file, label, _ in rows(folder)]
+    manifest = write(tmp_path / "list.csv", "file,", ["a.png,", *lines])
+    with pytest.raises(DataError, match=r"line 2: the label \(column 2\) is empty"):
+        load_dataset(str(manifest))
+
+
+@pytest.mark.parametrize(
+    ("header", "options", "message", "hint"),
+    [
+        ("file,label", {"group": "sender"}, "no column 'sender' for the groups", "No column is left to hold groups."),
+        ("file,kind", {"group": "sender"}, "no column 'sender' for the groups", "No column is left to hold groups."),
+        ("file,label,sender", {"group": "person"}, "no column 'person' for the groups", "--group sender "),
+        ("file,sender,label", {"group": "person"}, "no column 'person' for the groups", "--group sender "),
+        ("file,label", {"group": "label"}, "the column label is named as the group; no other", "--group none"),
+        (
+            "file,label,sender",
+            {"group": "label", "label_column": "label"},
+            "the column label is named as the group; no other",
+            "--group sender ",
+        ),
+        ("file,label", {"group": "file"}, "the column file is named as the group; it holds", "--group none"),
+        ("file,label,sender", {"label_column": "species"}, "no column 'species' for the label", "--label-column label"),
+    ],
+)
+def test_hints_name_columns_that_can_be_what_is_asked_for(
+    header: str, options: dict[str, str], message: str, hint: str, folder: Path, tmp_path: Path
+) -> None:
+    lines = []
+    for file, label, sender in rows(folder):
+        cells = {"file": str(folder / file), "label": label, "kind": label, "sender": sender}
+        lines.append(",".join(cells[name] for name in header.split(",")))
+    manifest = write(tmp_path / "list.csv", header, lines)
+    with pytest.raises(DataError, match=message) as error:
+        load_dataset(str(manifest), **options)  # type: ignore[arg-type]  # only texts are given
+    assert hint in (error.value.hint or "")
 
 
 def test_a_image_that_is_listed_twice_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -92,6 +92,18 @@ def test_what_is_no_image_is_counted_with_reasons(folder: Path) -> None:
     assert f"Passed over: {expected}." in notes
 
 
+def test_images_in_hidden_folders_are_counted_with_the_folders(folder: Path) -> None:
+    for name in (".c", "a/.old", "a/__MACOSX", "b/.git/objects"):
+        (folder / name).mkdir(parents=True)
+    for name in (".c/1.png", ".c/2.png", "a/.old/3.png", "a/__MACOSX/._4.png", "b/.git/objects/notes.txt"):
+        shutil.copy(folder / "a" / "001.png", folder / name)
+    dataset = load_dataset(str(folder), skip_unreadable=0.05)
+    assert dataset.label_names == ("a", "b") and len(dataset.train) + len(dataset.test) == 38
+    assert str(dataset.notes["passed_over"]).endswith(
+        "3 images in folders that are hidden or left by tools (.c/, a/.old/)"
+    )
+
+
 def test_data_info_lists_both(folder: Path) -> None:
     refused = run("data", "info", folder)
     assert refused.exit_code == 1

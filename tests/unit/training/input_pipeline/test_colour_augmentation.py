@@ -161,3 +161,11 @@ def test_colours_of_grey_images_cannot_be_changed() -> None:
 def test_impossible_values_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match=next(iter(change))):
         dataclasses.replace(AugmentationPart(), **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("side", "usual"), [(1, 0), (2, 1), (28, 3)])
+def test_a_shift_out_of_the_frame_is_refused_with_one_that_works(side: int, usual: int) -> None:
+    with pytest.raises(TrainingError, match="would leave the frame") as error:
+        check_augmentation(AugmentationPart(shift=28), (side, side, 1))
+    assert (error.value.hint or "").endswith(f"--set augmentation.shift={usual}")
+    check_augmentation(AugmentationPart(shift=usual), (side, side, 1))

@@ -247,7 +247,7 @@ def test_unsuitable_data(strokes: Dataset, tmp_path: Path) -> None:
     empty = dataclasses.replace(strokes.test, images=strokes.test.images[:0], labels=strokes.test.labels[:0])
     narrow = dataclasses.replace(strokes.test, images=strokes.test.images[:, :, :8])
     for train_split, test_split, says in (
-        (few, strokes.test, r"Ankle boot \(1\)"),
+        (few, strokes.test, r"Ankle boot \(1, and 8 for the test\)"),
         (strokes.train, beyond, "outside 0..2"),
         (floats, strokes.test, "supported: uint8"),
         (strokes.train, empty, "no test images"),
