@@ -31,21 +31,27 @@ def label_conflicts(splits: Mapping[str, Split], label_names: Sequence[str]) -> 
     """Find copies with different labels, in one split or in several.
 
     Args:
-        splits: of one dataset, by name; labels are int64 `[N]`, or `[N,classes]` of 0 and 1.
+        splits: of one dataset, by name.
         label_names: of its classes.
 
     Returns:
         One for each image that has several labels, in the order of the first copies.
     """
-    found: dict[bytes, list[tuple[str, str]]] = {}
+    keys = {name: fingerprints(split.images) for name, split in splits.items()}
+    first: dict[bytes, int] = {}
+    several: set[bytes] = set()
     for name, split in splits.items():
-        for index, (key, label) in enumerate(zip(fingerprints(split.images), split.labels.tolist(), strict=True)):
-            known = [n for n, here in zip(label_names, label, strict=True) if here] if isinstance(label, list) else None
-            said = label_names[label] if known is None else " + ".join(known) or "no label"
-            file = split.files[index] if split.files else f"{name} image {index:,}"
-            found.setdefault(key, []).append((file, said))
-    copies = [those for those in found.values() if len({label for _, label in those}) > 1]
-    return [LabelConflict(*zip(*those, strict=True)) for those in copies]
+        for key, label in zip(keys[name], split.labels.tolist(), strict=True):
+            if first.setdefault(key, label) != label:
+                several.add(key)
+    # Only these are named: of a hundred thousand images, names would take more memory than a batch.
+    found: dict[bytes, list[tuple[str, str]]] = {}
+    for name, split in splits.items() if several else ():
+        for index, key in enumerate(keys[name]):
+            if key in several:
+                file = split.files[index] if split.files else f"{name} image {index:,}"
+                found.setdefault(key, []).append((file, label_names[split.labels[index]] or "no label"))
+    return [LabelConflict(*zip(*those, strict=True)) for those in found.values()]
 
 
 def conflicts_in_words(conflicts: Sequence[LabelConflict]) -> str:
