@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_fm.api.common.opened_model import OpenedModel
-    from edge_fm.data import Dataset
     from edge_fm.evaluation import Evaluation
     from edge_fm.evaluation.multi_label import MultiLabelEvaluation
     from edge_fm_runtime.engines import Engine
@@ -121,7 +120,7 @@ def evaluate(
     Raises:
         EdgeFMError: the model or the images cannot be read, or do not fit each other.
     """
-    from edge_fm.api.common.labelled import load_labelled, select_images
+    from edge_fm.api.common.labelled import learned_from, load_labelled, require_unchanged, select_images
     from edge_fm.api.common.opened_model import open_model
     from edge_fm.api.common.original import own_data
     from edge_fm.api.common.reading import Reading
@@ -157,6 +156,8 @@ def evaluate(
     dataset = load_labelled(
         name, opened.shape, opened.photo, opened.training, reading, task=opened.task, progress=progress, note=note
     )
+    if data is None:
+        require_unchanged(name, dataset, opened.training)
     selected = select_images(dataset, split, opened.labels, opened.shape)
     maps = None if report is None else _feature_maps(opened.original, layer, selected.images)
     stage = f"{dataset.name} {split}"
@@ -182,7 +183,7 @@ def evaluate(
             scores = evaluate_scores(probabilities, selected.labels, opened.scores)
             if report is not None:
                 heatmaps = _heatmaps(opened, evaluation, selected.images)
-    learned = _learned_from(dataset, split, selected.images, opened.training)
+    learned = learned_from(dataset, split, selected.images, opened.training)
     warnings = tuple(text for text in (doubt, learned) if text is not None)
     is_artifact = opened.original is None
     result = EvaluationResult(
@@ -211,21 +212,6 @@ def evaluate(
     for text in warnings:
         warn(text)
     return result
-
-
-def _learned_from(dataset: Dataset, split: str, images: Any, training: Mapping[str, Any] | None) -> str | None:
-    """A warning where evaluated images are training images of the model, as far as its data are these; else None."""
-    from edge_fm_export.gate.fingerprints import count_common
-
-    if split == "train" or not dataset.has_hash(((training or {}).get("data") or {}).get("hash")):
-        return None
-    common = count_common(images, dataset.train.images)
-    if not common:
-        return None
-    return (
-        f"{common:,} of the {len(images):,} images ({dataset.name} {split}) are training images of the model: its "
-        "figures are too good."
-    )
 
 
 def _predict(

@@ -166,7 +166,7 @@ def _subject(
     note: MessageFn,
 ) -> Subject:
     """The artifact with the images that `edgefm evaluate` would ask, or, where it names none, its golden inputs."""
-    from edge_fm.api.common.labelled import load_labelled, select_images
+    from edge_fm.api.common.labelled import load_labelled, require_unchanged, select_images
     from edge_fm.api.common.original import own_data
     from edge_fm.evaluation.benchmark.cases import example_images
     from edge_fm.mlperf import Subject
@@ -184,6 +184,8 @@ def _subject(
         images, labels = example_images(artifact), None
     else:
         dataset = load_labelled(name, shape, metadata.photo, metadata.training, reading, progress=progress, note=note)
+        if data is None:
+            require_unchanged(name, dataset, metadata.training)
         selected = select_images(dataset, "test", metadata.labels, shape)
         images, labels = selected.images, selected.labels
     path = str(artifact.path.resolve())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,51 @@ def load_labelled(
         note=note,
     )
     return as_trained(dataset, training)
+
+
+def require_unchanged(name: str, dataset: Dataset, training: Mapping[str, Any] | None) -> None:
+    """Raise where the data that a model names as its own are no longer what it was trained on.
+
+    Args:
+        name: the source, as the model names it.
+        dataset: what is there now, as `load_labelled` gave it.
+        training: the part of the model's metadata about its training.
+
+    Raises:
+        DataError: its content hash is another one.
+    """
+    trained_hash = ((training or {}).get("data") or {}).get("hash")
+    if not dataset.has_hash(trained_hash):
+        raise DataError(
+            f"{name} is not what this run was trained on: its content hash is {dataset.content_hash[:16]}, "
+            f"the run's is {str(trained_hash)[:16]}.",
+            hint=f"Restore the dataset, or name another. This one as it is now: --data {shlex.quote(name)}",
+        )
+
+
+def learned_from(dataset: Dataset, split: str, images: Any, training: Mapping[str, Any] | None) -> str | None:
+    """A warning where images of `split` are, or may be, training images of the model; None where that is not known."""
+    from edge_fm.data.sources import absolute_source
+    from edge_fm_export.gate.fingerprints import count_common
+
+    if split == "train":
+        return None
+    trained_on = (training or {}).get("data") or {}
+    trained_hash, source = trained_on.get("hash"), trained_on.get("source")
+    if not dataset.has_hash(trained_hash):
+        if trained_hash is None or not isinstance(source, str) or dataset.source != absolute_source(source):
+            return None
+        return (
+            f"{dataset.name} has another content hash than when the model was trained on it: some of these images "
+            "may be training images of the model, and the figures too good."
+        )
+    common = count_common(images, dataset.train.images)
+    if not common:
+        return None
+    return (
+        f"{common:,} of the {len(images):,} images ({dataset.name} {split}) are training images of the model: its "
+        "figures are too good."
+    )
 
 
 def select_images(dataset: Dataset, split: str, labels: tuple[str, ...], shape: tuple[int, int, int]) -> Split:

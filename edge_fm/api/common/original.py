@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_fm.api.common.labelled import AS_TRAINED, labels_of, load_labelled, require_shape
+from edge_fm.api.common.labelled import AS_TRAINED, labels_of, load_labelled, require_shape, require_unchanged
 from edge_fm.api.common.places import EXPORTS, is_run
 from edge_fm.api.common.reading import Reading
 from edge_fm_runtime.errors import DataError
@@ -103,12 +103,8 @@ def evaluation_data(
     dataset = load_labelled(
         name, shape, original.photo, training, reading, task=original.task, progress=progress, note=note
     )
-    if source is None and not dataset.has_hash(trained_on.get("hash")):
-        raise DataError(
-            f"{name} is not what this run was trained on: its content hash is {dataset.content_hash[:16]}, "
-            f"the run's is {str(trained_on.get('hash'))[:16]}.",
-            hint="Restore the dataset, or name another: --data SOURCE",
-        )
+    if source is None:
+        require_unchanged(name, dataset, training)
     names = label_sets(dataset.label_names).names if dataset.multi_label else dataset.label_names
     if original.named or len(names) != len(original.labels):
         return sets_of(dataset, original.labels, shape)

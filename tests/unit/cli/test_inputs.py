@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from edge_fm.api.common.original import evaluation_data
+from edge_fm.api.evaluate import evaluate
+from edge_fm.api.train import TrainOptions, train
+from edge_fm.cli import cli
 from edge_fm.data import Preparation, load_dataset, prepare
 from edge_fm_export.context import SourceModel
 from edge_fm_runtime.artifacts.metadata import InputSpec, PhotoSpec
@@ -48,6 +53,31 @@ def test_the_runs_own_data_are_prepared_as_they_were(source: str | None) -> None
 def test_other_data_are_noticed() -> None:
     with pytest.raises(DataError, match="is not what this run was trained on"):
         evaluation_data(None, original("f" * 64))
+
+
+@pytest.mark.needs("tensorflow")
+@pytest.mark.slow
+def test_a_run_whose_photos_changed_is_evaluated_on_them_only_if_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        file = tmp_path / "my photos" / f"class {number % 3}" / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (16, 16, 1), dtype=np.uint8)[..., 0]).save(file)
+    options = TrainOptions(epochs=1, batch_size=8)
+    train("edgenet-s", "my photos", "run", options=options)
+    assert not [warning for warning in evaluate("run").warnings if "content hash" in warning]
+    file.unlink()
+    for command in (["evaluate", "run"], ["export", "run", "--format", "onnx"]):
+        refused = CliRunner().invoke(cli, command)
+        assert refused.exit_code == 1
+        assert "my photos is not what this run was trained on: its content hash is" in refused.stderr
+        hint = refused.stderr.strip().splitlines()[-1]
+        assert hint.endswith(f"--data {shlex.quote(str(tmp_path / 'my photos'))}")
+    warning = evaluate("run", data=shlex.split(hint)[-1]).warnings[-1]
+    assert "another content hash than when the model was trained on it" in warning
 
 
 def test_other_data_get_the_models_classes(tmp_path: Path) -> None:
