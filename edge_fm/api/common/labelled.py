@@ -80,8 +80,8 @@ def learned_from(dataset: Dataset, split: str, images: Any, training: Mapping[st
         if trained_hash is None or not isinstance(source, str) or dataset.source != absolute_source(source):
             return None
         return (
-            f"{dataset.name} has another content hash than when the model was trained on it: its {split} images may be "
-            "training images of the model, and the figures too good."
+            f"{dataset.name} has another content hash than when the model was trained on it: some of these images "
+            "may be training images of the model, and the figures too good."
         )
     common = count_common(images, dataset.train.images)
     if not common:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -103,4 +104,7 @@ def test_images_that_the_model_has_learned_from_are_counted(
     assert warnings_of("--split", "train")[0] == []
     with np.load(data) as arrays:
         np.savez(data, **{**arrays, "x_test": 255 - arrays["x_test"]})
-    assert warnings_of("--split", "all")[0] == []  # other data than it learned from: nothing is known
+    (warning,), stderr = warnings_of("--split", "all")  # other data than it learned from, in their place
+    assert "has another content hash than when the model was trained on it" in warning and warning in stderr
+    shutil.copy(data, tmp_path / "other.npz")
+    assert warnings_of("--split", "all", "--data", str(tmp_path / "other.npz"))[0] == []  # nothing is known
