@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_fm.training.run.advice import advice_of
-from edge_fm.training.run.missing_classes import notes_of_missing_classes
+from edge_fm.training.run.advice import advice_of, notes_of_missing_classes
 from edge_fm.training.run.score_calibration import calibrate_scores
 from edge_fm.training.run.selection import LabelScores, Scores, score, score_labels
 from edge_fm_export.task import thresholds_record

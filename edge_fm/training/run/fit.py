@@ -38,11 +38,11 @@ from edge_fm.training.recipe.identity import recipe_hash
 from edge_fm.training.recipe.overrides import with_overrides
 from edge_fm.training.recipe.paths import with_absolute_paths
 from edge_fm.training.run import run_folder
+from edge_fm.training.run.advice import notes_of_missing_classes
 from edge_fm.training.run.callback import batch_callback
 from edge_fm.training.run.checkpoint import RunState, save_state
 from edge_fm.training.run.folder_lock import locked_folder
 from edge_fm.training.run.learner import Learner
-from edge_fm.training.run.missing_classes import notes_of_missing_classes
 from edge_fm.training.run.results import RunResult, finalize_run, is_over
 from edge_fm.training.run.resume import open_run
 from edge_fm.training.run.selection import LabelScores, Scores, rank, score, score_labels

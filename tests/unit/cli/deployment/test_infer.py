@@ -72,7 +72,8 @@ def test_links_that_loop_are_not_followed(artifact_folder: Path, photos: Path, m
         assert [Path(json.loads(line)["input"]).name for line in result.stdout.splitlines()] == everything
     result = run("infer", photos, "--recursive", "--model", artifact_folder, "--json")
     names = [Path(json.loads(line)["input"]).name for line in result.stdout.splitlines()]
-    assert names == ["a.png", "b.png", "c.jpg", "e.png", "d.png"]
+    assert names == ["a.png", "b.png", "c.jpg", "d.png"]
+    assert "1 image in a folder that is hidden or left by tools" in result.stderr
 
 
 def test_one_bad_photo_among_good_ones_is_exit_4(artifact_folder: Path, photos: Path) -> None:

@@ -13,7 +13,7 @@ from edge_fm.api.common.original import evaluation_data
 from edge_fm.data import Split
 from edge_fm.data.label_sets import label_sets
 from edge_fm.training import train
-from edge_fm.training.run.missing_classes import notes_of_missing_classes
+from edge_fm.training.run.advice import notes_of_missing_classes
 from edge_fm_export.sources import load_source
 
 FULL = make_split(8, seed=2)
