@@ -23,6 +23,9 @@ from edge_fm.evaluation import (
 def write(folder: Path, *, channels: int = 1, seed: int = 0, right: bool = False) -> tuple[str, Path]:
     """A page of made-up predictions of images of so many channels."""
     probabilities, labels = case(seed)
+    usual = np.arange(len(labels)) % 4 > 0  # only a model that is right as a rule has labels doubted
+    probabilities[usual] = 0.02 + 0.9 * np.eye(5)[labels[usual]]
+    probabilities[0] = 0.01 + 0.95 * np.eye(5)[(labels[0] + 1) % 5]
     if right:
         probabilities = np.eye(5)[labels]
     result = {"model": "<run>", "engine": "keras", "device": "CPU", "precision": "fp32", "data": "d", "split": "test"}
