@@ -77,7 +77,8 @@ def dataset_info(dataset: Dataset) -> dict[str, Any]:
     train, test = fingerprints(dataset.train.images), fingerprints(dataset.test.images)
     validation = [] if dataset.validation is None else fingerprints(dataset.validation.images)
     seen = set(train)
-    conflicts = label_conflicts(dataset.splits, dataset.label_names)
+    keys = {"train": train, "validation": validation, "test": test}
+    conflicts = label_conflicts(dataset.splits, dataset.label_names, keys=keys)
     return {
         "name": dataset.name,
         "source": dataset.source,

@@ -40,7 +40,7 @@ def label_columns(table: Table, wanted: str, *, taken: Sequence[str], group: str
         return (table.label_column(wanted, taken=taken, group=group),)
     names = tuple(name.strip() for name in wanted.split(","))
     free = [c for c in table.columns if c not in (*taken, *names)]
-    columns = tuple(table.column(name, "label", "--label-column", free) for name in names)
+    columns = tuple(table.named_label(name, free) for name in names)
     if len(set(columns)) < len(columns):
         raise DataError(f"The label columns {wanted} name one twice.", hint="Name each once.")
     for column in columns:

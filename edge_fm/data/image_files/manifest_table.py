@@ -95,7 +95,7 @@ class Table:
             )
         if wanted:
             called = [c for c in free if c.lower() in LABEL_COLUMNS]
-            return self.column(wanted, "label", "--label-column", called or free)
+            return self.named_label(wanted, called or free)
         called = [c for c in free if c.lower() in LABEL_COLUMNS]
         choice = called or free
         if len(choice) == 1:
@@ -109,14 +109,13 @@ class Table:
             "[data])",
         )
 
-    def column(self, name: str, what: str, option: str, free: Sequence[str]) -> str:
+    def column(self, name: str, what: str, hint: str) -> str:
         """A column that the user named.
 
         Args:
             name: as the user gave it.
             what: it holds, for the message.
-            option: by which it was named.
-            free: the columns that it could be, of which a hint names one.
+            hint: what to do where it is not there.
 
         Raises:
             DataError: there is none of that name.
@@ -125,8 +124,13 @@ class Table:
             return name
         raise DataError(
             f"{self.path} has no column {name!r} for the {what}. {self.named()}",
-            hint=_name_one(name, option, free) or f"Add a column of the {what}s, and name it: {option} NAME",
+            hint=hint,
         )
+
+    def named_label(self, name: str, free: Sequence[str]) -> str:
+        """The column of labels that the user named; `free` are those that it could be, of which a hint names one."""
+        option = "--label-column"
+        return self.column(name, "label", _name_one(name, option, free) or f"Add it, and name it: {option} NAME")
 
     def group_column(self, name: str, *, label: str) -> str:
         """The column of the groups, which the user named.
@@ -138,12 +142,7 @@ class Table:
         Raises:
             DataError: there is none of that name.
         """
-        if name in self.columns:
-            return name
-        raise DataError(
-            f"{self.path} has no column {name!r} for the groups. {self.named()}",
-            hint=self.group_hint(name, label=label),
-        )
+        return self.column(name, "groups", self.group_hint(name, label=label))
 
     def group_hint(self, name: str = "", *, label: str) -> str:
         """Which column could hold the groups; where none can, how to go without groups.

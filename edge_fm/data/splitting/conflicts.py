@@ -27,17 +27,20 @@ class LabelConflict:
         return " = ".join(f"{file} ({label})" for file, label in zip(self.files, self.labels, strict=True))
 
 
-def label_conflicts(splits: Mapping[str, Split], label_names: Sequence[str]) -> list[LabelConflict]:
+def label_conflicts(
+    splits: Mapping[str, Split], label_names: Sequence[str], *, keys: Mapping[str, Sequence[bytes]] | None = None
+) -> list[LabelConflict]:
     """Find copies with different labels, in one split or in several.
 
     Args:
         splits: of one dataset, by name.
         label_names: of its classes.
+        keys: the fingerprints of each split, where they are known.
 
     Returns:
         One for each image that has several labels, in the order of the first copies.
     """
-    keys = {name: fingerprints(split.images) for name, split in splits.items()}
+    keys = keys or {name: fingerprints(split.images) for name, split in splits.items()}
     first: dict[bytes, int] = {}
     several: set[bytes] = set()
     for name, split in splits.items():
